@@ -1,0 +1,1 @@
+//! Settings: built-in defaults, then a file, then the environment, then flags.

@@ -1,0 +1,161 @@
+//! The life of an erasure, as it is stored and shown.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{ErasureTarget, UnixMillis};
+use crate::ids::ErasureId;
+use crate::model::certificate::Certificate;
+
+/// How far an erasure has come. Each state is durable before it is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErasureStatus {
+    /// The request survives power loss, and what it names can no longer be read.
+    Accepted,
+    /// Gone from the store.
+    Erased,
+    /// The live model was updated and swapped in.
+    Forgotten,
+    /// The certificate holds for the live model.
+    Certified,
+    /// It could not be carried out; it is tried again.
+    Failed,
+}
+
+impl ErasureStatus {
+    /// Every status, in the order of life.
+    pub const ALL: [Self; 5] = [
+        Self::Accepted,
+        Self::Erased,
+        Self::Forgotten,
+        Self::Certified,
+        Self::Failed,
+    ];
+
+    /// The name used in JSON, in metric labels and in queries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Erased => "erased",
+            Self::Forgotten => "forgotten",
+            Self::Certified => "certified",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for ErasureStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text was not the name of a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("status must be one of accepted, erased, forgotten, certified, failed")]
+pub struct UnknownStatus;
+
+impl FromStr for ErasureStatus {
+    type Err = UnknownStatus;
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or(UnknownStatus)
+    }
+}
+
+/// What kind of thing was to be erased; says nothing about whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetKind {
+    /// Named pairs.
+    Pairs,
+    /// A whole user.
+    User,
+    /// A whole item.
+    Item,
+}
+
+impl From<&ErasureTarget> for TargetKind {
+    fn from(target: &ErasureTarget) -> Self {
+        match target {
+            ErasureTarget::Pairs(_) => Self::Pairs,
+            ErasureTarget::User(_) => Self::User,
+            ErasureTarget::Item(_) => Self::Item,
+        }
+    }
+}
+
+/// Everything that is remembered about an erasure once its request is forgotten: no ids of people
+/// or items.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErasureRecord {
+    /// The id the caller was given.
+    pub id: ErasureId,
+    /// Position of the request in the durable log.
+    pub position: u64,
+    /// What kind of thing was named.
+    pub kind: TargetKind,
+    /// How far it has come.
+    pub status: ErasureStatus,
+    /// When the request was made durable.
+    pub accepted_at: UnixMillis,
+    /// When the data left the store.
+    pub erased_at: Option<UnixMillis>,
+    /// When the updated model was swapped in.
+    pub forgotten_at: Option<UnixMillis>,
+    /// When the certificate was attached.
+    pub certified_at: Option<UnixMillis>,
+    /// Version that was live when the update began.
+    pub model_version_before: Option<u64>,
+    /// First version that had forgotten.
+    pub model_version_after: Option<u64>,
+    /// The certificate, once certified.
+    pub certificate: Option<Certificate>,
+    /// Why it failed, when it did; without ids.
+    pub failure: Option<String>,
+}
+
+impl ErasureRecord {
+    /// The record of a request that has just been given `position` in the log.
+    pub fn accepted(
+        id: ErasureId,
+        position: u64,
+        target: &ErasureTarget,
+        accepted_at: UnixMillis,
+    ) -> Self {
+        Self {
+            id,
+            position,
+            kind: TargetKind::from(target),
+            status: ErasureStatus::Accepted,
+            accepted_at,
+            erased_at: None,
+            forgotten_at: None,
+            certified_at: None,
+            model_version_before: None,
+            model_version_after: None,
+            certificate: None,
+            failure: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_reads_back_from_its_name() {
+        for status in ErasureStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+            let json = serde_json::to_string(&status).expect("a plain enum");
+            assert_eq!(json, format!("\"{status}\""));
+        }
+        assert_eq!("done".parse::<ErasureStatus>(), Err(UnknownStatus));
+    }
+}

@@ -1,0 +1,87 @@
+//! What callers tell the service: interactions that happened, and what is to be erased.
+//!
+//! These are the payloads of the durable log. They carry ids as callers know them; dense row
+//! numbers are given out later, when the entry is applied.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ErasureId, ItemId, UserId};
+
+/// Most pairs one erasure may name.
+pub const ERASURE_PAIRS_MAX: usize = 10_000;
+
+/// Most interactions one addition may carry.
+pub const ADDITION_INTERACTIONS_MAX: usize = 10_000;
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UnixMillis(pub i64);
+
+impl UnixMillis {
+    /// The wall clock now.
+    pub fn now() -> Self {
+        Self(jiff::Timestamp::now().as_millisecond())
+    }
+
+    /// RFC 3339 in UTC with milliseconds, as the HTTP interface shows times.
+    pub fn to_rfc3339(self) -> String {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(time) => format!("{time:.3}"),
+            Err(_) => String::from("out of range"),
+        }
+    }
+}
+
+/// One interaction of a user with an item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Interaction {
+    /// Who.
+    pub user: UserId,
+    /// With what.
+    pub item: ItemId,
+    /// Confidence c > 0, finite; 1 when the source gives none.
+    pub weight: f32,
+    /// When, in the unit of the source; kept for export, not used by the model.
+    pub timestamp: Option<i64>,
+}
+
+/// What an erasure names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ErasureTarget {
+    /// These pairs and nothing else; 1 to [`ERASURE_PAIRS_MAX`].
+    Pairs(Vec<(UserId, ItemId)>),
+    /// Everything of one user, the id and the model's row included.
+    User(UserId),
+    /// Every interaction with one item.
+    Item(ItemId),
+}
+
+/// One entry of the durable log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// Interactions to learn; a pair that is already held is replaced.
+    Add(Vec<Interaction>),
+    /// Something to erase and to forget.
+    Erase {
+        /// The id the caller was given.
+        id: ErasureId,
+        /// When the request was accepted.
+        accepted_at: UnixMillis,
+        /// What it names.
+        target: ErasureTarget,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_in_utc_with_milliseconds() {
+        assert_eq!(
+            UnixMillis(1_700_000_000_123).to_rfc3339(),
+            "2023-11-14T22:13:20.123Z"
+        );
+        assert_eq!(UnixMillis(0).to_rfc3339(), "1970-01-01T00:00:00.000Z");
+    }
+}

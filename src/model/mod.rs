@@ -1,0 +1,6 @@
+//! The model: interactions in both orientations, factors, Gramians, the objective and its gradient.
+//!
+//! Pure functions of arrays. Nothing here knows about disks, networks or tasks.
+
+pub mod certificate;
+pub mod hyper;

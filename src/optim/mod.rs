@@ -1,0 +1,1 @@
+//! Minimising the objective: the block system, its solution, and sweeps to a tolerance.

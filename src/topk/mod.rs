@@ -1,0 +1,1 @@
+//! The k items with the largest inner product, exactly, over pages of rows shared between versions.
