@@ -1,5 +1,7 @@
 //! What can be said about the live model's distance from the model that never saw the data.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// A statement about how well a model version fits the retained data, attached to the version and
@@ -26,6 +28,23 @@ impl Certificate {
             residual,
             tolerance,
             note: String::from("measured on the retained data; evidence of convergence, no proof"),
+        }
+    }
+}
+
+impl fmt::Display for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Residual {
+                residual,
+                tolerance,
+                note,
+            } => {
+                write!(
+                    f,
+                    "residual {residual:.2e}, tolerance {tolerance:.0e} ({note})"
+                )
+            }
         }
     }
 }

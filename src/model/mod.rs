@@ -3,4 +3,8 @@
 //! Pure functions of arrays. Nothing here knows about disks, networks or tasks.
 
 pub mod certificate;
+pub mod factors;
+pub mod gramian;
 pub mod hyper;
+pub mod ials;
+pub mod interactions;

@@ -1,1 +1,7 @@
 //! Minimising the objective: the block system, its solution, and sweeps to a tolerance.
+
+pub mod als;
+pub mod anderson;
+pub mod block;
+pub mod fold_in;
+pub mod kernel;

@@ -1,0 +1,74 @@
+//! Data for benchmarks: a file of pairs, or a synthetic stand-in of the same size.
+#![allow(dead_code)]
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use recant::model::interactions::{Entry, InteractionMatrix};
+
+/// Environment variable that names a gzipped CSV of `user_id,item_id` to measure on.
+pub const FILE_VARIABLE: &str = "RECANT_BENCH_FILE";
+
+/// The pairs of the named file, or of a synthetic catalogue of MovieLens-1M's size.
+pub fn matrix() -> (String, InteractionMatrix) {
+    match std::env::var(FILE_VARIABLE) {
+        Ok(path) => (path.clone(), read(Path::new(&path))),
+        Err(_) => (
+            String::from("synthetic, the size of MovieLens-1M"),
+            synthetic(6_040, 3_700, 720_000, 1),
+        ),
+    }
+}
+
+/// Reads `user_id,item_id` with a header from a gzipped CSV.
+pub fn read(path: &Path) -> InteractionMatrix {
+    let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut reader = csv::Reader::from_reader(flate2::read::MultiGzDecoder::new(file));
+    let (mut users, mut items) = (HashMap::new(), HashMap::new());
+    let mut histories: Vec<Vec<Entry>> = Vec::new();
+    for row in reader.records() {
+        let row = row.expect("a readable row");
+        let next = users.len() as u32;
+        let user = *users.entry(row[0].to_owned()).or_insert(next);
+        let next = items.len() as u32;
+        let item = *items.entry(row[1].to_owned()).or_insert(next);
+        histories.resize(users.len(), Vec::new());
+        histories[user as usize].push(Entry {
+            index: item,
+            weight: 1.0,
+        });
+    }
+    InteractionMatrix::from_histories(histories, items.len())
+}
+
+/// About `pairs` distinct pairs: users with a favourite of 16 groups of items each, items with
+/// popularity falling like 1/rank^0.7 within their group.
+pub fn synthetic(users: usize, items: usize, pairs: usize, seed: u64) -> InteractionMatrix {
+    const GROUPS: usize = 16;
+    let mut random = ChaCha12Rng::seed_from_u64(seed);
+    let per_group = items / GROUPS;
+    let mut draw = |favourite: usize| {
+        let group = if random.random::<f64>() < 0.6 {
+            favourite
+        } else {
+            random.random_range(0..GROUPS)
+        };
+        let rank = (random.random::<f64>().powf(3.3) * per_group as f64) as usize;
+        (rank * GROUPS + group) as u32
+    };
+    let histories = (0..users)
+        .map(|user| {
+            let length = 1 + pairs / users / 2 + (pairs / users) * (user % 11) / 10;
+            (0..length)
+                .map(|_| Entry {
+                    index: draw(user % GROUPS),
+                    weight: 1.0,
+                })
+                .collect()
+        })
+        .collect();
+    InteractionMatrix::from_histories(histories, items)
+}

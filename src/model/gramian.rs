@@ -1,0 +1,142 @@
+//! Gram matrices of factors, kept up to date row by row.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par};
+use rayon::prelude::*;
+
+use crate::model::factors::Factors;
+use crate::simd::add_scaled_f64;
+
+/// Rows summed by one parallel task. Fixed, so that the sum does not depend on the number of
+/// threads.
+const CHUNK_ROWS: usize = 1024;
+
+/// `FᵀF` of factors F of rows × d: d × d, f64, symmetric.
+#[derive(Debug, Clone)]
+pub struct Gramian {
+    matrix: Mat<f64>,
+    updates: usize,
+}
+
+impl Gramian {
+    /// The zero matrix of `dim` × `dim`.
+    pub fn zeros(dim: usize) -> Self {
+        Self {
+            matrix: Mat::zeros(dim, dim),
+            updates: 0,
+        }
+    }
+
+    /// The Gram matrix of all rows. Cost: rows·d² multiply-adds. The same for any number of
+    /// threads: chunks of fixed size, added in order.
+    pub fn of(factors: &Factors) -> Self {
+        let d = factors.dim();
+        let partial: Vec<Mat<f64>> = factors
+            .as_slice()
+            .par_chunks((CHUNK_ROWS * d).max(1))
+            .map(|chunk| {
+                let rows = MatRef::from_row_major_slice(chunk, chunk.len() / d, d);
+                let mut sum = Mat::zeros(d, d);
+                matmul(
+                    sum.as_mut(),
+                    Accum::Replace,
+                    rows.transpose(),
+                    rows,
+                    1.0,
+                    Par::Seq,
+                );
+                sum
+            })
+            .collect();
+        let mut matrix = Mat::zeros(d, d);
+        for sum in partial {
+            matrix += sum;
+        }
+        Self { matrix, updates: 0 }
+    }
+
+    /// Follows the change of one row from `old` to `new`. Cost: 2d² multiply-adds. Rounding adds
+    /// up over many updates: [`Gramian::updates`] tells when to build anew.
+    pub fn replace_row(&mut self, old: &[f64], new: &[f64]) {
+        for column in 0..new.len() {
+            let (was, is) = (old[column], new[column]);
+            let values = self.matrix.col_as_slice_mut(column);
+            for ((value, old), new) in values.iter_mut().zip(old).zip(new) {
+                *value += new * is - old * was;
+            }
+        }
+        self.updates += 1;
+    }
+
+    /// Row updates since the matrix was last built from all rows.
+    pub fn updates(&self) -> usize {
+        self.updates
+    }
+
+    /// The matrix.
+    pub fn matrix(&self) -> MatRef<'_, f64> {
+        self.matrix.as_ref()
+    }
+
+    /// One column, which is also one row, d values.
+    pub fn column(&self, column: usize) -> &[f64] {
+        self.matrix.col_as_slice(column)
+    }
+
+    /// Adds `scale · FᵀF · vector` to `into`. Cost: d² multiply-adds.
+    #[inline(always)]
+    pub fn add_product(&self, into: &mut [f64], vector: &[f64], scale: f64) {
+        for (column, value) in vector.iter().enumerate() {
+            add_scaled_f64(into, scale * value, self.column(column));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::factors::Side;
+
+    fn naive(factors: &Factors) -> Mat<f64> {
+        Mat::from_fn(factors.dim(), factors.dim(), |i, j| {
+            (0..factors.rows())
+                .map(|r| factors.row(r)[i] * factors.row(r)[j])
+                .sum()
+        })
+    }
+
+    #[test]
+    fn it_is_the_sum_of_outer_products() {
+        let factors = Factors::random(2_500, 7, 3, Side::Users);
+        let difference = Gramian::of(&factors).matrix().to_owned() - naive(&factors);
+        assert!(difference.norm_l2() < 1e-12);
+    }
+
+    #[test]
+    fn following_rows_equals_building_anew() {
+        let mut factors = Factors::random(40, 6, 3, Side::Users);
+        let other = Factors::random(40, 6, 4, Side::Users);
+        let mut gramian = Gramian::of(&factors);
+        for row in 0..40 {
+            let old = factors.row(row).to_vec();
+            factors.row_mut(row).copy_from_slice(other.row(row));
+            gramian.replace_row(&old, other.row(row));
+        }
+        let difference = gramian.matrix().to_owned() - naive(&other);
+        assert!(difference.norm_l2() < 1e-14);
+        assert_eq!(gramian.updates(), 40);
+    }
+
+    #[test]
+    fn the_number_of_threads_does_not_change_a_bit() {
+        let factors = Factors::random(5_000, 5, 3, Side::Items);
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("pool");
+            pool.install(|| Gramian::of(&factors)).matrix().to_owned()
+        };
+        assert!(with(1) == with(3));
+    }
+}

@@ -1,0 +1,259 @@
+//! The dense kernels of one block: a rank-k update and a Cholesky factorisation in f32.
+//!
+//! Matrices are symmetric of order `stride`, a multiple of [`LANES`], of which only the upper
+//! triangle is used: row-major, so that every inner loop runs along a row. One tile of [`PANEL`]
+//! rows and [`LANES`] columns stays in registers while the rank-k sum runs; the same tile serves
+//! the update `H += AᵀA` and the factorisation `H = UᵀU`. [`pulp`] picks the widest vectors the
+//! machine has at run time; the arithmetic is the same for all.
+
+use pulp::Arch;
+
+use crate::simd::vectorised;
+
+/// Columns of a tile: one vector of AVX-512, two of AVX2.
+pub const LANES: usize = 16;
+
+/// Rows of a tile.
+const PANEL: usize = 8;
+
+/// The order that a matrix of `dim` is padded to.
+pub fn padded(dim: usize) -> usize {
+    dim.div_ceil(LANES) * LANES
+}
+
+/// The pivot that failed: the matrix is not positive definite to f32 precision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotPositiveDefinite;
+
+type Tile = [[f32; LANES]; PANEL];
+
+/// Adds `sign · Σ_k rows[k]_i rows[k]_j` to the tile at rows `i..` and columns `j..`, over `count`
+/// rows of `stride` values.
+#[inline(always)]
+fn accumulate(
+    rows: &[f32],
+    count: usize,
+    stride: usize,
+    i: usize,
+    j: usize,
+    sign: f32,
+    tile: &mut Tile,
+) {
+    let mut sum: Tile = [[0.0; LANES]; PANEL];
+    for row in rows[..count * stride].chunks_exact(stride) {
+        let left: &[f32; PANEL] = row[i..i + PANEL].try_into().expect("a full panel");
+        let right: &[f32; LANES] = row[j..j + LANES].try_into().expect("a full vector");
+        for (sums, l) in sum.iter_mut().zip(left) {
+            for (s, r) in sums.iter_mut().zip(right) {
+                *s = l.mul_add(*r, *s);
+            }
+        }
+    }
+    for (sums, values) in sum.iter().zip(tile) {
+        for (s, v) in sums.iter().zip(values) {
+            *v = sign.mul_add(*s, *v);
+        }
+    }
+}
+
+#[inline(always)]
+fn load(matrix: &[f32], stride: usize, i: usize, j: usize) -> Tile {
+    let mut tile = [[0.0; LANES]; PANEL];
+    for (row, values) in tile.iter_mut().enumerate() {
+        let start = (i + row) * stride + j;
+        values.copy_from_slice(&matrix[start..start + LANES]);
+    }
+    tile
+}
+
+#[inline(always)]
+fn store(matrix: &mut [f32], stride: usize, i: usize, j: usize, tile: &Tile) {
+    for (row, values) in tile.iter().enumerate() {
+        let start = (i + row) * stride + j;
+        matrix[start..start + LANES].copy_from_slice(values);
+    }
+}
+
+/// First column tile that touches the upper triangle of the panel at row `i`.
+#[inline(always)]
+fn first_tile(i: usize) -> usize {
+    i / LANES * LANES
+}
+
+/// `H += AᵀA` on the upper triangle; `rows` holds `count` rows of A, each of `stride` values.
+/// Cost: about `count·stride²/2` multiply-adds. Entries just below the diagonal, within its tiles,
+/// are written too.
+pub fn add_outer_products(
+    arch: Arch,
+    hessian: &mut [f32],
+    rows: &[f32],
+    count: usize,
+    stride: usize,
+) {
+    debug_assert_eq!(stride % LANES, 0);
+    debug_assert_eq!(hessian.len(), stride * stride);
+    vectorised(
+        arch,
+        #[inline(always)]
+        || {
+            for i in (0..stride).step_by(PANEL) {
+                for j in (first_tile(i)..stride).step_by(LANES) {
+                    let mut tile = load(hessian, stride, i, j);
+                    accumulate(rows, count, stride, i, j, 1.0, &mut tile);
+                    store(hessian, stride, i, j, &tile);
+                }
+            }
+        },
+    );
+}
+
+/// Replaces the upper triangle of H by U with `H = UᵀU`. Cost: `stride³/6` multiply-adds.
+///
+/// Panels of rows: what the rows above contribute is subtracted tile by tile, then the panel is
+/// factorised row by row (Golub & Van Loan, "Matrix Computations", 4th ed., §4.2.9, transposed).
+pub fn factorise(
+    arch: Arch,
+    hessian: &mut [f32],
+    stride: usize,
+) -> Result<(), NotPositiveDefinite> {
+    debug_assert_eq!(hessian.len(), stride * stride);
+    vectorised(
+        arch,
+        #[inline(always)]
+        || {
+            for i in (0..stride).step_by(PANEL) {
+                let (above, panel) = hessian.split_at_mut(i * stride);
+                for j in (first_tile(i)..stride).step_by(LANES) {
+                    let mut tile = load(panel, stride, 0, j);
+                    accumulate(above, i, stride, i, j, -1.0, &mut tile);
+                    store(panel, stride, 0, j, &tile);
+                }
+                factorise_panel(&mut panel[..PANEL * stride], stride, i)?;
+            }
+            Ok(())
+        },
+    )
+}
+
+#[inline(always)]
+fn factorise_panel(
+    panel: &mut [f32],
+    stride: usize,
+    first: usize,
+) -> Result<(), NotPositiveDefinite> {
+    for row in 0..PANEL {
+        let pivot = panel[row * stride + first + row];
+        if !(pivot > 0.0 && pivot.is_finite()) {
+            return Err(NotPositiveDefinite);
+        }
+        let inverse = pivot.sqrt().recip();
+        let (done, below) = panel.split_at_mut((row + 1) * stride);
+        let own = &mut done[row * stride + first_tile(first)..];
+        own.iter_mut().for_each(|value| *value *= inverse);
+        let diagonal = first - first_tile(first);
+        for next in row + 1..PANEL {
+            let factor = own[diagonal + next];
+            let start = (next - row - 1) * stride + first_tile(first);
+            let other = &mut below[start..start + own.len()];
+            for (value, u) in other.iter_mut().zip(own.iter()) {
+                *value = (-factor).mul_add(*u, *value);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Solves `UᵀU x = b` in place, for U as [`factorise`] leaves it. Cost: `stride²` multiply-adds.
+pub fn solve(arch: Arch, factor: &[f32], stride: usize, vector: &mut [f32]) {
+    debug_assert_eq!(vector.len(), stride);
+    vectorised(
+        arch,
+        #[inline(always)]
+        || {
+            for k in 0..stride {
+                let row = &factor[k * stride..(k + 1) * stride];
+                let value = vector[k] / row[k];
+                vector[k] = value;
+                for (v, u) in vector[k + 1..].iter_mut().zip(&row[k + 1..]) {
+                    *v = (-value).mul_add(*u, *v);
+                }
+            }
+            for k in (0..stride).rev() {
+                let row = &factor[k * stride..(k + 1) * stride];
+                let rest = dot(&row[k + 1..], &vector[k + 1..]);
+                vector[k] = (vector[k] - rest) / row[k];
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0f32; LANES];
+    let (head_a, head_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let (tail_a, tail_b) = (head_a.remainder(), head_b.remainder());
+    for (x, y) in head_a.zip(head_b) {
+        for lane in 0..LANES {
+            sums[lane] = x[lane].mul_add(y[lane], sums[lane]);
+        }
+    }
+    let tail: f32 = tail_a.iter().zip(tail_b).map(|(x, y)| x * y).sum();
+    sums.iter().sum::<f32>() + tail
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Update, factorisation and solution together reproduce the right-hand side.
+        #[test]
+        fn the_solution_satisfies_the_system(
+            dim in 1usize..70,
+            count in 0usize..90,
+            seed in any::<u64>(),
+        ) {
+            let stride = padded(dim);
+            let mut state = seed;
+            let mut next = move || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                ((state >> 40) as f32) / (1u32 << 23) as f32 - 1.0
+            };
+            let mut rows = vec![0.0f32; count * stride];
+            for row in rows.chunks_exact_mut(stride) {
+                row[..dim].iter_mut().for_each(|value| *value = next());
+            }
+            let right: Vec<f32> = (0..stride).map(|k| if k < dim { next() } else { 0.0 }).collect();
+            let mut hessian = vec![0.0f32; stride * stride];
+            (0..stride).for_each(|k| hessian[k * stride + k] = 2.0);
+            let arch = Arch::new();
+            add_outer_products(arch, &mut hessian, &rows, count, stride);
+            factorise(arch, &mut hessian, stride).expect("positive definite");
+            let mut x = right.clone();
+            solve(arch, &hessian, stride, &mut x);
+            for i in 0..stride {
+                let product: f64 = rows
+                    .chunks_exact(stride)
+                    .map(|row| {
+                        let along: f64 =
+                            row.iter().zip(&x).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                        f64::from(row[i]) * along
+                    })
+                    .sum::<f64>() + 2.0 * f64::from(x[i]);
+                prop_assert!((product - f64::from(right[i])).abs() < 1e-3, "{} {}", product, right[i]);
+            }
+        }
+    }
+
+    #[test]
+    fn an_indefinite_matrix_is_refused() {
+        let mut hessian = vec![0.0f32; LANES * LANES];
+        (0..LANES).for_each(|k| hessian[k * LANES + k] = if k == 9 { -1.0 } else { 1.0 });
+        assert_eq!(
+            factorise(Arch::new(), &mut hessian, LANES),
+            Err(NotPositiveDefinite)
+        );
+    }
+}

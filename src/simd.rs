@@ -1,0 +1,49 @@
+//! Loops compiled once for each width of vectors, chosen at run time; dot products in f64.
+
+use pulp::{Arch, Simd, WithSimd};
+
+struct Vectorised<F>(F);
+
+impl<R, F: FnMut() -> R> WithSimd for Vectorised<F> {
+    type Output = R;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _simd: S) -> R {
+        (self.0)()
+    }
+}
+
+/// Runs `work` compiled for the widest vectors this machine has.
+///
+/// `work` must be marked `#[inline(always)]`, and so must everything it calls. It is taken as
+/// `FnMut` on purpose: a closure handed over as `FnOnce` is called through a shim that is not
+/// inlined, and would be compiled for the narrowest vectors instead (a sweep takes fifty times as
+/// long then).
+#[inline(always)]
+pub fn vectorised<R>(arch: Arch, work: impl FnMut() -> R) -> R {
+    arch.dispatch(Vectorised(work))
+}
+
+/// `x · y` in f64, eight partial sums. Not fused: the same on every machine, and as fast where
+/// there is no fused instruction.
+#[inline(always)]
+pub fn dot_f64(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0f64; 8];
+    let (head_a, head_b) = (a.chunks_exact(8), b.chunks_exact(8));
+    let (tail_a, tail_b) = (head_a.remainder(), head_b.remainder());
+    for (x, y) in head_a.zip(head_b) {
+        for lane in 0..8 {
+            sums[lane] += x[lane] * y[lane];
+        }
+    }
+    let tail: f64 = tail_a.iter().zip(tail_b).map(|(x, y)| x * y).sum();
+    sums.iter().sum::<f64>() + tail
+}
+
+/// `into += scale · what` in f64.
+#[inline(always)]
+pub fn add_scaled_f64(into: &mut [f64], scale: f64, what: &[f64]) {
+    for (sum, value) in into.iter_mut().zip(what) {
+        *sum += scale * value;
+    }
+}
