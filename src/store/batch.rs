@@ -1,0 +1,162 @@
+//! What is to be written, all of it or nothing.
+
+use crate::erasure::ErasureRecord;
+use crate::event::Event;
+use crate::ids::UserId;
+use crate::store::log::LogPosition;
+use crate::store::records::{
+    HELD_PER_CHUNK, HeldInteraction, ItemRecord, ModelHeader, pack_history, pack_row,
+};
+use crate::store::{codec, keys};
+
+/// The matrices of a model whose rows are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Tensor {
+    /// The item factors Q.
+    ItemFactors = b'q',
+}
+
+/// What an idempotency key is recognised by. Neither the key nor the request is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idempotency {
+    /// SHA-256 of the key.
+    pub key: [u8; 32],
+    /// SHA-256 of the request.
+    pub request: [u8; 32],
+}
+
+/// One change of the database.
+#[derive(Debug, Clone)]
+pub(super) enum Change {
+    Put {
+        key: Vec<u8>,
+        payload: Vec<u8>,
+    },
+    Remove {
+        key: Vec<u8>,
+    },
+    /// Removes every key with the prefix that the database holds.
+    RemoveAll {
+        prefix: Vec<u8>,
+    },
+    /// Removes the log entries up to this one.
+    TrimLog(LogPosition),
+}
+
+/// An entry to append.
+#[derive(Debug, Clone)]
+pub(super) struct Append {
+    pub(super) event: Event,
+    pub(super) idempotency: Option<Idempotency>,
+}
+
+/// Changes that become durable together. Later ones win over earlier ones.
+#[derive(Debug, Clone, Default)]
+pub struct WriteBatch {
+    pub(super) changes: Vec<Change>,
+    pub(super) appends: Vec<Append>,
+}
+
+impl WriteBatch {
+    fn put(&mut self, key: Vec<u8>, payload: Vec<u8>) {
+        self.changes.push(Change::Put { key, payload });
+    }
+
+    fn remove(&mut self, key: Vec<u8>) {
+        self.changes.push(Change::Remove { key });
+    }
+
+    /// Gives the row to a user.
+    pub fn put_user(&mut self, row: u32, id: &UserId) {
+        self.put(keys::user(row), id.expose().as_bytes().to_vec());
+    }
+
+    /// Frees a user's row.
+    pub fn remove_user(&mut self, row: u32) {
+        self.remove(keys::user(row));
+    }
+
+    /// Writes an item.
+    pub fn put_item(&mut self, row: u32, item: &ItemRecord) {
+        self.put(keys::item(row), codec::to_json(item));
+    }
+
+    /// Frees an item's row.
+    pub fn remove_item(&mut self, row: u32) {
+        self.remove(keys::item(row));
+    }
+
+    /// Replaces a user's history.
+    pub fn put_history(&mut self, row: u32, held: &[HeldInteraction]) {
+        self.remove_history(row);
+        for (chunk, held) in held.chunks(HELD_PER_CHUNK).enumerate() {
+            self.put(keys::history_chunk(row, chunk as u16), pack_history(held));
+        }
+    }
+
+    /// Removes a user's history.
+    pub fn remove_history(&mut self, row: u32) {
+        self.changes.push(Change::RemoveAll {
+            prefix: keys::history(row),
+        });
+    }
+
+    /// Writes one row of a model's matrix; at most 4 095 values.
+    pub fn put_tensor_row(&mut self, tensor: Tensor, row: u32, values: &[f64]) {
+        self.put(keys::tensor_row(tensor, row), pack_row(values));
+    }
+
+    /// Removes one row of a model's matrix.
+    pub fn remove_tensor_row(&mut self, tensor: Tensor, row: u32) {
+        self.remove(keys::tensor_row(tensor, row));
+    }
+
+    /// Removes every row of a model's matrix.
+    pub fn remove_tensor(&mut self, tensor: Tensor) {
+        self.changes.push(Change::RemoveAll {
+            prefix: keys::tensor(tensor),
+        });
+    }
+
+    /// Writes the model's header.
+    pub fn put_model_header(&mut self, header: &ModelHeader) {
+        self.put(keys::MODEL.to_vec(), codec::to_json(header));
+    }
+
+    /// The records of this batch stand for the log up to `position`.
+    pub fn set_applied(&mut self, position: LogPosition) {
+        self.put(keys::APPLIED.to_vec(), position.0.to_le_bytes().to_vec());
+    }
+
+    /// Writes how far an erasure has come.
+    pub fn put_erasure(&mut self, record: &ErasureRecord) {
+        self.put(keys::erasure(record.id), codec::to_json(record));
+    }
+
+    /// Acknowledges the log up to `position`: its entries are no longer needed.
+    pub fn trim_log(&mut self, position: LogPosition) {
+        self.changes.push(Change::TrimLog(position));
+    }
+
+    /// Appends an entry to the log. The record of an erasure is written with it.
+    pub fn append(&mut self, event: Event) {
+        self.appends.push(Append {
+            event,
+            idempotency: None,
+        });
+    }
+
+    /// Appends an erasure, unless the same key came with the same request before.
+    pub fn append_once(&mut self, event: Event, idempotency: Idempotency) {
+        self.appends.push(Append {
+            event,
+            idempotency: Some(idempotency),
+        });
+    }
+
+    /// Whether something new is to be accepted, rather than something accepted carried on.
+    pub(super) fn appends(&self) -> bool {
+        !self.appends.is_empty()
+    }
+}

@@ -1,0 +1,95 @@
+//! What can go wrong with the store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why the store refused. No message holds an id of a person or an item.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// There is too little room; nothing was acknowledged.
+    #[error("no room on the disk of {}: free some space, it goes on by itself then", path.display())]
+    NoSpace {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// Another process holds the directory.
+    #[error("{} is in use by another process: stop it first, or choose another --data-dir", path.display())]
+    Locked {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {reason}", path.display())]
+    Io {
+        /// Which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// What is on the disk is not what was written.
+    #[error(
+        "the store is damaged ({what}): restore a backup, or import and train into a new --data-dir"
+    )]
+    Damaged {
+        /// What does not fit; no ids.
+        what: String,
+    },
+    /// The database holds less than was acknowledged.
+    #[error(
+        "the store went back in time: commit {held} found, {acknowledged} was acknowledged; restore \
+         a backup, or import and train into a new --data-dir"
+    )]
+    Behind {
+        /// The last commit the database holds.
+        held: u64,
+        /// The last commit that was acknowledged.
+        acknowledged: u64,
+    },
+    /// The store was written by a later version of the program.
+    #[error("the store has schema version {found}, this program knows {known}: use a newer recant")]
+    FromTheFuture {
+        /// The version of the store.
+        found: u32,
+        /// The latest version known.
+        known: u32,
+    },
+    /// An idempotency key came back with another request.
+    #[error("this idempotency key was used for a different request")]
+    IdempotencyKeyReused,
+    /// The store was closed meanwhile.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// The error that an input or output operation on `path` ended with.
+    pub(super) fn io(path: &Path, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Self::NoSpace {
+                path: path.to_owned(),
+            },
+            _ => Self::Io {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            },
+        }
+    }
+
+    /// The error that the database under `path` answered with.
+    pub(super) fn database(path: &Path, error: &sled::Error) -> Self {
+        match error {
+            sled::Error::Io(error) => Self::io(path, error),
+            sled::Error::Corruption { .. } => Self::damaged("the database found a broken page"),
+            error => Self::Io {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            },
+        }
+    }
+
+    pub(super) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into() }
+    }
+}
