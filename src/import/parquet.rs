@@ -1,0 +1,300 @@
+//! Apache Parquet, column by column and batch by batch.
+//!
+//! Of each wanted column one batch of values is held, so memory is that of the decompressed pages
+//! at hand, not of the row group.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use ::parquet::basic::{ConvertedType, LogicalType, Type};
+use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use ::parquet::data_type::{ByteArray, DataType, Int96};
+use ::parquet::errors::{ParquetError, Result as ParquetResult};
+use ::parquet::file::reader::{FileReader, SerializedFileReader};
+use ::parquet::schema::types::ColumnDescriptor;
+
+use super::columns::{Wanted, resolve};
+use super::error::ImportError;
+use super::record::Record;
+use super::record_reader::Next;
+
+/// Values of a column read at once: enough to make the cost of a batch vanish.
+const BATCH_ROWS: usize = 4_096;
+
+/// Reads the wanted columns of a Parquet file, row group after row group.
+pub(super) struct ParquetReader {
+    path: PathBuf,
+    file: SerializedFileReader<File>,
+    /// The column of each wanted field.
+    columns: Vec<Option<usize>>,
+    next_row_group: usize,
+    /// Readers of the row group at hand, as `columns`.
+    readers: Vec<Option<Column>>,
+    rows_left_in_group: u64,
+    rows_read: u64,
+    rows_total: u64,
+    bytes_total: u64,
+}
+
+impl ParquetReader {
+    /// Reads the schema and finds the wanted columns in it.
+    pub(super) fn open(path: &Path, file: File, wanted: &[Wanted]) -> Result<Self, ImportError> {
+        let failed = |source: ParquetError| ImportError::Parquet {
+            path: path.to_owned(),
+            source,
+        };
+        let bytes_total = file.metadata().map_or(0, |metadata| metadata.len());
+        let file = SerializedFileReader::new(file).map_err(failed)?;
+        let schema = file.metadata().file_metadata().schema_descr();
+        let names: Vec<String> = schema
+            .columns()
+            .iter()
+            .map(|column| column.path().string())
+            .collect();
+        let columns = resolve(path, &names, wanted)?;
+        for (wanted, column) in wanted.iter().zip(&columns) {
+            if let Some(column) = column {
+                check_type(path, &schema.column(*column), wanted)?;
+            }
+        }
+        let rows_total = file.metadata().file_metadata().num_rows();
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            columns,
+            next_row_group: 0,
+            readers: Vec::new(),
+            rows_left_in_group: 0,
+            rows_read: 0,
+            rows_total: u64::try_from(rows_total).unwrap_or(0),
+            bytes_total,
+        })
+    }
+
+    /// Whether the schema has a column for the wanted field at `index`.
+    pub(super) fn has_field(&self, index: usize) -> bool {
+        self.columns[index].is_some()
+    }
+
+    /// The share of the file that the rows read so far make up.
+    pub(super) fn bytes_read(&self) -> u64 {
+        let share = self.rows_read as f64 / self.rows_total.max(1) as f64;
+        (self.bytes_total as f64 * share) as u64
+    }
+
+    /// Reads the wanted fields of the next row.
+    pub(super) fn next(&mut self, record: &mut Record) -> Next {
+        match self.read_row(record) {
+            Ok(true) => Ok(Some(Ok(()))),
+            Ok(false) => Ok(None),
+            Err(source) => Err(ImportError::Parquet {
+                path: self.path.clone(),
+                source,
+            }),
+        }
+    }
+
+    fn read_row(&mut self, record: &mut Record) -> ParquetResult<bool> {
+        while self.rows_left_in_group == 0 {
+            if self.next_row_group == self.file.num_row_groups() {
+                return Ok(false);
+            }
+            self.open_row_group()?;
+        }
+        record.clear(self.readers.len());
+        for (index, reader) in self.readers.iter_mut().enumerate() {
+            if let Some(reader) = reader {
+                reader.read_value(record, index)?;
+            }
+        }
+        self.rows_left_in_group -= 1;
+        self.rows_read += 1;
+        record.number = self.rows_read;
+        Ok(true)
+    }
+
+    fn open_row_group(&mut self) -> ParquetResult<()> {
+        let group = self.file.get_row_group(self.next_row_group)?;
+        let schema = self.file.metadata().file_metadata().schema_descr();
+        self.readers.clear();
+        for column in &self.columns {
+            self.readers.push(match column {
+                Some(column) => {
+                    let reader = group.get_column_reader(*column)?;
+                    Some(Column::new(&schema.column(*column), reader)?)
+                }
+                None => None,
+            });
+        }
+        self.rows_left_in_group = u64::try_from(group.metadata().num_rows()).unwrap_or(0);
+        self.next_row_group += 1;
+        Ok(())
+    }
+}
+
+/// Refuses a column whose values are not plain ids or numbers.
+fn check_type(path: &Path, column: &ColumnDescriptor, wanted: &Wanted) -> Result<(), ImportError> {
+    let usable = match (column.physical_type(), column.converted_type()) {
+        _ if column.max_rep_level() > 0 => false,
+        (_, ConvertedType::DECIMAL) => false,
+        (Type::INT32 | Type::INT64 | Type::BYTE_ARRAY, _) => true,
+        (Type::FLOAT | Type::DOUBLE | Type::INT96, _) => !wanted.is_id,
+        _ => false,
+    };
+    if usable {
+        return Ok(());
+    }
+    let kind = match column.max_rep_level() {
+        0 => format!("of type {}", column.physical_type()),
+        _ => String::from("a list"),
+    };
+    Err(ImportError::ColumnType {
+        path: path.to_owned(),
+        column: column.path().string(),
+        found: kind,
+        usable: match wanted.is_id {
+            true => "integer or string column",
+            false => "integer, float or string column",
+        },
+    })
+}
+
+/// One column of the row group at hand.
+struct Column {
+    values: Values,
+    /// Of the batch at hand, for each row; below `level_max` the value is null.
+    levels: Vec<i16>,
+    level_max: i16,
+    /// The next row of the batch, and the next of its values.
+    next_row: usize,
+    next_value: usize,
+    rows: usize,
+    is_unsigned: bool,
+}
+
+/// A reader and the values of its batch, by physical type.
+enum Values {
+    Int32(Batch<::parquet::data_type::Int32Type>),
+    Int64(Batch<::parquet::data_type::Int64Type>),
+    Int96(Batch<::parquet::data_type::Int96Type>),
+    Float(Batch<::parquet::data_type::FloatType>),
+    Double(Batch<::parquet::data_type::DoubleType>),
+    Bytes(Batch<::parquet::data_type::ByteArrayType>),
+}
+
+struct Batch<T: DataType> {
+    reader: ColumnReaderImpl<T>,
+    values: Vec<T::T>,
+}
+
+impl<T: DataType> Batch<T> {
+    fn new(reader: ColumnReaderImpl<T>) -> Self {
+        Self {
+            reader,
+            values: Vec::new(),
+        }
+    }
+
+    /// Reads the next batch and returns its number of rows.
+    fn fill(&mut self, levels: &mut Vec<i16>) -> ParquetResult<usize> {
+        self.values.clear();
+        levels.clear();
+        let (rows, _, _) =
+            self.reader
+                .read_records(BATCH_ROWS, Some(levels), None, &mut self.values)?;
+        Ok(rows)
+    }
+}
+
+impl Column {
+    fn new(descriptor: &ColumnDescriptor, reader: ColumnReader) -> ParquetResult<Self> {
+        let values = match reader {
+            ColumnReader::Int32ColumnReader(reader) => Values::Int32(Batch::new(reader)),
+            ColumnReader::Int64ColumnReader(reader) => Values::Int64(Batch::new(reader)),
+            ColumnReader::Int96ColumnReader(reader) => Values::Int96(Batch::new(reader)),
+            ColumnReader::FloatColumnReader(reader) => Values::Float(Batch::new(reader)),
+            ColumnReader::DoubleColumnReader(reader) => Values::Double(Batch::new(reader)),
+            ColumnReader::ByteArrayColumnReader(reader) => Values::Bytes(Batch::new(reader)),
+            ColumnReader::BoolColumnReader(_) | ColumnReader::FixedLenByteArrayColumnReader(_) => {
+                return Err(ParquetError::General(String::from("unusable column type")));
+            }
+        };
+        Ok(Self {
+            values,
+            levels: Vec::new(),
+            level_max: descriptor.max_def_level(),
+            next_row: 0,
+            next_value: 0,
+            rows: 0,
+            is_unsigned: is_unsigned(descriptor),
+        })
+    }
+
+    /// Writes the value of the next row into the record, unless it is null.
+    fn read_value(&mut self, record: &mut Record, index: usize) -> ParquetResult<()> {
+        if self.next_row == self.rows {
+            self.fill()?;
+        }
+        let row = self.next_row;
+        self.next_row += 1;
+        if self.level_max > 0 && self.levels[row] < self.level_max {
+            return Ok(());
+        }
+        let value = self.next_value;
+        self.next_value += 1;
+        match &self.values {
+            Values::Int32(batch) if self.is_unsigned => {
+                record.set_display(index, batch.values[value].cast_unsigned());
+            }
+            Values::Int64(batch) if self.is_unsigned => {
+                record.set_display(index, batch.values[value].cast_unsigned());
+            }
+            Values::Int32(batch) => record.set_display(index, batch.values[value]),
+            Values::Int64(batch) => record.set_display(index, batch.values[value]),
+            Values::Int96(batch) => record.set_display(index, millis(&batch.values[value])),
+            Values::Float(batch) => record.set_display(index, batch.values[value]),
+            Values::Double(batch) => record.set_display(index, batch.values[value]),
+            Values::Bytes(batch) => record.set(index, ByteArray::data(&batch.values[value])),
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self) -> ParquetResult<()> {
+        let levels = &mut self.levels;
+        self.rows = match &mut self.values {
+            Values::Int32(batch) => batch.fill(levels)?,
+            Values::Int64(batch) => batch.fill(levels)?,
+            Values::Int96(batch) => batch.fill(levels)?,
+            Values::Float(batch) => batch.fill(levels)?,
+            Values::Double(batch) => batch.fill(levels)?,
+            Values::Bytes(batch) => batch.fill(levels)?,
+        };
+        (self.next_row, self.next_value) = (0, 0);
+        match self.rows {
+            0 => Err(ParquetError::EOF(String::from(
+                "a column has fewer values than its row group has rows",
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A legacy Spark timestamp in milliseconds since 1970.
+fn millis(time: &Int96) -> i64 {
+    time.to_millis()
+}
+
+fn is_unsigned(descriptor: &ColumnDescriptor) -> bool {
+    let logical = matches!(
+        descriptor.logical_type_ref(),
+        Some(LogicalType::Integer(integer)) if !integer.is_signed
+    );
+    let converted = matches!(
+        descriptor.converted_type(),
+        ConvertedType::UINT_8
+            | ConvertedType::UINT_16
+            | ConvertedType::UINT_32
+            | ConvertedType::UINT_64
+    );
+    logical || converted
+}

@@ -1,0 +1,81 @@
+//! Items and their titles.
+
+use std::path::Path;
+
+use super::columns::{Columns, item};
+use super::error::{ImportError, Rejection};
+use super::format::Format;
+use super::record::Record;
+use super::record_reader::{Content, RecordReader};
+use super::row::{id, text};
+
+/// Longest title kept, in bytes. It fits the longest of the catalogues measured four times over
+/// and keeps a stray document out of every answer that shows the item.
+pub const TITLE_BYTES_MAX: usize = 1_024;
+
+/// One item as a file has it. It borrows the reader's buffer and lives until the next one.
+#[derive(Clone, Copy, PartialEq)]
+pub struct RawTitle<'a> {
+    /// Which: a valid id.
+    pub item: &'a str,
+    /// Its title, without blanks around it; never empty.
+    pub title: &'a str,
+}
+
+/// An item and where it stands.
+pub struct NumberedTitle<'a> {
+    /// The line it began on, or the row of a Parquet file, from 1.
+    pub line: u64,
+    /// The item, or why it is not one.
+    pub title: Result<RawTitle<'a>, Rejection>,
+}
+
+/// Streams the titles of one file; made by [`open_titles`].
+pub struct TitleReader {
+    records: RecordReader,
+    record: Record,
+}
+
+/// Opens a file of items: `item_id,title` in any of the text formats or Parquet, or MovieLens
+/// `u.item` or `movies.dat`.
+pub fn open_titles(
+    path: &Path,
+    columns: &Columns,
+    format: Option<Format>,
+) -> Result<TitleReader, ImportError> {
+    let wanted = columns.of_items();
+    Ok(TitleReader {
+        records: RecordReader::open(path, wanted, Content::Titles, format)?,
+        record: Record::default(),
+    })
+}
+
+impl TitleReader {
+    /// The next item, good or bad; `None` at the end of the file. An error means that the rest of
+    /// the file cannot be read.
+    pub fn next_title(&mut self) -> Result<Option<NumberedTitle<'_>>, ImportError> {
+        let Some(outcome) = self.records.next(&mut self.record)? else {
+            return Ok(None);
+        };
+        let line = self.record.number;
+        let title = outcome.and_then(|()| parse(&self.record));
+        Ok(Some(NumberedTitle { line, title }))
+    }
+
+    /// Bytes of the file on the disk that have been read so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.records.bytes_read()
+    }
+}
+
+fn parse(record: &Record) -> Result<RawTitle<'_>, Rejection> {
+    let item = id(record, item::ITEM, "item_id")?;
+    let title = text(record, item::TITLE, "title")?.map(str::trim);
+    let title = title
+        .filter(|title| !title.is_empty())
+        .ok_or(Rejection::MissingField("title"))?;
+    if title.len() > TITLE_BYTES_MAX {
+        return Err(Rejection::TitleTooLong);
+    }
+    Ok(RawTitle { item, title })
+}
