@@ -1,1 +1,4 @@
 //! Logs, and the names of the metrics.
+
+pub mod logs;
+pub mod metrics;

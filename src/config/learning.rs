@@ -1,0 +1,175 @@
+//! The settings of the model, of its training, and of learning and forgetting while serving.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{InvalidSetting, check_range};
+use crate::model::hyper::IalsHyperparameters;
+
+/// Which model is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelKind {
+    /// Implicit alternating least squares.
+    Ials,
+}
+
+/// The model and its hyper-parameters; see [`IalsHyperparameters`] for the formula they belong to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelSettings {
+    /// Which model.
+    pub kind: ModelKind,
+    /// Number of latent dimensions.
+    pub dim: usize,
+    /// Weight of every pair, observed or not.
+    pub alpha0: f64,
+    /// Regularisation strength.
+    pub lambda: f64,
+    /// Exponent of the frequency scaling of the regularisation.
+    pub nu: f64,
+    /// Seed of the initial factors.
+    pub seed: u64,
+}
+
+impl Default for ModelSettings {
+    fn default() -> Self {
+        let hyper = IalsHyperparameters::default();
+        Self {
+            kind: ModelKind::Ials,
+            dim: hyper.dim,
+            alpha0: hyper.alpha0,
+            lambda: hyper.lambda,
+            nu: hyper.nu,
+            seed: 1,
+        }
+    }
+}
+
+impl ModelSettings {
+    /// The hyper-parameters among the settings, in range when [`super::Settings::check`] passed.
+    pub fn hyperparameters(&self) -> IalsHyperparameters {
+        IalsHyperparameters {
+            dim: self.dim,
+            alpha0: self.alpha0,
+            lambda: self.lambda,
+            nu: self.nu,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), InvalidSetting> {
+        match self.hyperparameters().checked() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(InvalidSetting::new(
+                format!("model.{}", error.name),
+                format!("is {}: it must be {}", error.value, error.range),
+            )),
+        }
+    }
+}
+
+/// Refuses a tolerance outside the open interval from 0 to 1.
+fn check_tolerance(key: &str, tolerance: f64) -> Result<(), InvalidSetting> {
+    if tolerance > 0.0 && tolerance < 1.0 {
+        return Ok(());
+    }
+    let problem = format!("is {tolerance}: take a number above 0 and below 1, like 1e-4");
+    Err(InvalidSetting::new(key, problem))
+}
+
+/// Training from scratch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingSettings {
+    /// Training ends when the relative gradient residual is at most this.
+    pub tolerance: f64,
+    /// Training ends after so many sweeps in any case.
+    pub max_sweeps: u64,
+}
+
+impl Default for TrainingSettings {
+    fn default() -> Self {
+        Self {
+            tolerance: 1e-5,
+            max_sweeps: 500,
+        }
+    }
+}
+
+impl TrainingSettings {
+    pub(super) fn check(&self) -> Result<(), InvalidSetting> {
+        check_tolerance("training.tolerance", self.tolerance)?;
+        check_range("training.max_sweeps", self.max_sweeps, 1..=1_000_000)
+    }
+}
+
+/// Learning and forgetting while serving.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LearningSettings {
+    /// Time that the first stage of an update may take before the new version is published.
+    pub budget_milliseconds: u64,
+    /// The first stage ends earlier when the affected blocks are solved to this.
+    pub tolerance: f64,
+    /// Threads for the numeric work; 0 takes one a core.
+    pub threads: usize,
+    /// Most requests that may wait to be learnt or forgotten; more are answered 503.
+    pub queue_max: u64,
+}
+
+impl Default for LearningSettings {
+    fn default() -> Self {
+        Self {
+            budget_milliseconds: 10,
+            tolerance: 1e-5,
+            threads: 0,
+            queue_max: 100_000,
+        }
+    }
+}
+
+impl LearningSettings {
+    /// [`Self::budget_milliseconds`] as a duration.
+    pub fn budget(&self) -> Duration {
+        Duration::from_millis(self.budget_milliseconds)
+    }
+
+    pub(super) fn check(&self) -> Result<(), InvalidSetting> {
+        let budget_range = 1..=3_600_000;
+        check_range(
+            "learning.budget_milliseconds",
+            self.budget_milliseconds,
+            budget_range,
+        )?;
+        check_tolerance("learning.tolerance", self.tolerance)?;
+        check_range("learning.threads", self.threads as u64, 0..=1024)?;
+        check_range("learning.queue_max", self.queue_max, 1..=10_000_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_hyperparameter_is_named_with_its_section() {
+        let settings = ModelSettings {
+            lambda: -1.0,
+            ..ModelSettings::default()
+        };
+        assert_eq!(settings.check().expect_err("negative").key, "model.lambda");
+    }
+
+    #[test]
+    fn a_tolerance_must_be_reachable() {
+        for tolerance in [0.0, 1.0, -1e-3, f64::NAN, f64::INFINITY] {
+            let settings = TrainingSettings {
+                tolerance,
+                ..TrainingSettings::default()
+            };
+            let error = settings.check().expect_err("out of range");
+            assert_eq!(error.key, "training.tolerance");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The settings of the HTTP server and the limits around it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{InvalidSetting, check_range};
+
+/// Longest time limit that can be set, in seconds: a day.
+const SECONDS_MAX: u64 = 86_400;
+
+/// The HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerSettings {
+    /// Address and port. Without API keys only a loopback address is accepted; port 0 takes a
+    /// free one.
+    pub listen: String,
+    /// Longest time for a request, its body included. A wait asked for with `Prefer: wait` comes
+    /// on top.
+    pub request_timeout_seconds: u64,
+    /// Longest time for the head of a request, and for the silence between two requests on one
+    /// connection.
+    pub header_timeout_seconds: u64,
+    /// Largest request body.
+    pub body_bytes_max: u64,
+    /// Most requests worked on at the same time; more are answered 503.
+    pub concurrency_max: u64,
+    /// Most open connections; more are closed at once.
+    pub connections_max: u64,
+    /// How long requests under way may take to finish after a signal to stop.
+    pub shutdown_grace_seconds: u64,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            listen: String::from("127.0.0.1:8080"),
+            request_timeout_seconds: 30,
+            header_timeout_seconds: 15,
+            body_bytes_max: 8 * 1024 * 1024,
+            concurrency_max: 512,
+            connections_max: 4096,
+            shutdown_grace_seconds: 20,
+        }
+    }
+}
+
+impl ServerSettings {
+    /// [`Self::request_timeout_seconds`] as a duration.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout_seconds)
+    }
+
+    /// [`Self::header_timeout_seconds`] as a duration.
+    pub fn header_timeout(&self) -> Duration {
+        Duration::from_secs(self.header_timeout_seconds)
+    }
+
+    /// [`Self::shutdown_grace_seconds`] as a duration.
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.shutdown_grace_seconds)
+    }
+
+    pub(super) fn check(&self) -> Result<(), InvalidSetting> {
+        let port = self.listen.rsplit_once(':').map(|(_, port)| port.parse());
+        if !matches!(port, Some(Ok::<u16, _>(_))) {
+            let problem = "needs an address and a port, as in 127.0.0.1:8080 or [::1]:8080";
+            return Err(InvalidSetting::new("server.listen", problem));
+        }
+        for (key, value, most) in [
+            (
+                "request_timeout_seconds",
+                self.request_timeout_seconds,
+                SECONDS_MAX,
+            ),
+            (
+                "header_timeout_seconds",
+                self.header_timeout_seconds,
+                SECONDS_MAX,
+            ),
+            (
+                "shutdown_grace_seconds",
+                self.shutdown_grace_seconds,
+                SECONDS_MAX,
+            ),
+            ("body_bytes_max", self.body_bytes_max, 1024 * 1024 * 1024),
+            ("concurrency_max", self.concurrency_max, 1_000_000),
+            ("connections_max", self.connections_max, 1_000_000),
+        ] {
+            check_range(&format!("server.{key}"), value, 1..=most)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_needs_a_port() {
+        for (listen, good) in [
+            ("127.0.0.1:0", true),
+            ("[::1]:8080", true),
+            ("localhost:8080", true),
+            ("localhost", false),
+            ("127.0.0.1:99999", false),
+            ("8080", false),
+        ] {
+            let settings = ServerSettings {
+                listen: String::from(listen),
+                ..ServerSettings::default()
+            };
+            assert_eq!(settings.check().is_ok(), good, "{listen}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_refused() {
+        let settings = ServerSettings {
+            concurrency_max: 0,
+            ..ServerSettings::default()
+        };
+        let error = settings.check().expect_err("nobody could call");
+        assert_eq!(error.key, "server.concurrency_max");
+    }
+}
