@@ -4,6 +4,7 @@
 //! prints a placeholder and they have no `Display`, so neither a log line nor an error text can
 //! leak one by accident. Whoever really needs the text asks for it by name: [`UserId::expose`].
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,7 +28,8 @@ pub enum InvalidId {
     ControlCharacter,
 }
 
-fn check(text: &str) -> Result<(), InvalidId> {
+/// Whether `text` can be an id of a user or an item; for code that reads many and keeps few.
+pub fn check_id(text: &str) -> Result<(), InvalidId> {
     if text.is_empty() {
         return Err(InvalidId::Empty);
     }
@@ -66,7 +68,7 @@ pub struct ItemId(Arc<str>);
 impl UserId {
     /// Checks `text` and wraps it.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
-        check(text)?;
+        check_id(text)?;
         Ok(Self(Arc::from(text)))
     }
 
@@ -79,12 +81,26 @@ impl UserId {
 impl ItemId {
     /// Checks `text` and wraps it.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
-        check(text)?;
+        check_id(text)?;
         Ok(Self(Arc::from(text)))
     }
 
     /// The text of the id. Do not log it.
     pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Lets a map keyed by ids be asked with a text that is not an id yet.
+impl Borrow<str> for UserId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Lets a map keyed by ids be asked with a text that is not an id yet.
+impl Borrow<str> for ItemId {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -1,1 +1,226 @@
 //! Joins store, model and readers: what happens to a request from the moment it is understood.
+//!
+//! [`Service`] is the handle that routes and commands hold. Behind it one [`worker`] owns the
+//! mutable [`trainer`], and every reader works on an immutable [`snapshot`].
+
+pub mod backlog;
+pub mod dirty;
+pub mod erasures;
+pub mod learning;
+pub mod load;
+pub mod publish;
+pub mod query;
+pub mod recommend;
+pub mod rows;
+pub mod snapshot;
+pub mod start;
+pub mod trainer;
+pub mod training;
+pub mod versions;
+pub mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Semaphore;
+
+use crate::event::{Event, Interaction, UnixMillis};
+use crate::ids::{ItemId, UserId};
+use crate::service::backlog::Backlog;
+use crate::service::publish::Publisher;
+use crate::service::query::{
+    ExportedInteraction, ModelSummary, RecommendQuery, Recommendations, ServiceError, SimilarItems,
+};
+use crate::store::batch::WriteBatch;
+use crate::store::{Store, StoreError};
+use crate::telemetry::metrics as names;
+
+/// Multiply-adds of a scan that may run on the async threads: below about 50 µs a hop to another
+/// thread costs more than it saves.
+const INLINE_MULTIPLY_ADDS_MAX: usize = 1 << 20;
+
+/// Scans and store reads under way at once on the blocking pool. A timed-out request does not
+/// cancel its work, so without a bound abandoned work could pile up.
+const BLOCKING_WORK_MAX: usize = 32;
+
+/// The handle that routes and commands hold. Cloning shares it.
+#[derive(Clone)]
+pub struct Service(Arc<Shared>);
+
+/// What all clones of a [`Service`] share with the worker.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) backlog: Arc<Backlog>,
+    pub(crate) blocking: Semaphore,
+    /// Erasures that may wait at once.
+    pub(crate) queue_max: usize,
+    /// Whether the worker runs: without it nothing accepted would ever be forgotten.
+    pub(crate) working: AtomicBool,
+}
+
+impl Service {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// Recommendations from the live model. Large scans run on a bounded pool, so that they do not
+    /// stall the async threads.
+    pub async fn recommend(&self, query: RecommendQuery) -> Result<Recommendations, ServiceError> {
+        let snapshot = self.0.publisher.current();
+        self.scan(
+            snapshot.item_factors.rows() * snapshot.hyperparameters.dim,
+            move || snapshot.recommend(&query),
+        )
+        .await
+    }
+
+    /// Items whose factors point the same way; `None` when the item is unknown.
+    pub async fn similar(
+        &self,
+        item: &ItemId,
+        k: usize,
+    ) -> Result<Option<SimilarItems>, ServiceError> {
+        let (snapshot, item) = (self.0.publisher.current(), item.clone());
+        self.scan(
+            2 * snapshot.item_factors.rows() * snapshot.hyperparameters.dim,
+            move || snapshot.similar(&item, k),
+        )
+        .await
+    }
+
+    async fn scan<T: Send + 'static>(
+        &self,
+        multiply_adds: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        if multiply_adds <= INLINE_MULTIPLY_ADDS_MAX {
+            Ok(work())
+        } else {
+            self.blocking(work).await
+        }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let permit = self
+            .0
+            .blocking
+            .acquire()
+            .await
+            .map_err(|_| ServiceError::ShuttingDown)?;
+        let result = tokio::task::spawn_blocking(work).await;
+        drop(permit);
+        result.map_err(|_| ServiceError::Internal)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let store = self.0.store.clone();
+        self.blocking(move || work(&store))
+            .await?
+            .map_err(ServiceError::from)
+    }
+
+    /// Makes interactions durable; the live model learns them in the background.
+    pub async fn add(&self, interactions: Vec<Interaction>) -> Result<(), ServiceError> {
+        if interactions.is_empty() {
+            return Ok(());
+        }
+        self.check_running()?;
+        let mut batch = WriteBatch::default();
+        batch.append(Event::Add(interactions));
+        self.0.store.commit(batch).await?;
+        Ok(())
+    }
+
+    /// Everything held about a user; empty for an unknown one. What an accepted erasure names is
+    /// already left out.
+    pub async fn export(&self, user: &UserId) -> Result<Vec<ExportedInteraction>, ServiceError> {
+        let Some(row) = self.0.publisher.current().users.row(user) else {
+            return Ok(Vec::new());
+        };
+        let id = user.clone();
+        let held = self.read(move |store| held_by(store, row, &id)).await?;
+        let visible = |held: &ExportedInteraction| !self.0.backlog.hides(user, &held.item);
+        Ok(held.into_iter().filter(visible).collect())
+    }
+
+    /// What `/model` shows.
+    pub fn model(&self) -> ModelSummary {
+        let snapshot = self.0.publisher.current();
+        ModelSummary {
+            version: snapshot.version,
+            kind: "ials",
+            hyperparameters: snapshot.hyperparameters,
+            seed: snapshot.seed,
+            users: snapshot.active_users,
+            items: snapshot.active_items,
+            interactions: snapshot.interactions,
+            objective: snapshot.quality.objective,
+            residual: snapshot.quality.residual,
+            measured_version: snapshot.quality.measured_version,
+            certificate: snapshot.quality.certificate.clone(),
+        }
+    }
+
+    /// Whether requests can be accepted and will be worked off.
+    pub fn is_ready(&self) -> bool {
+        self.0.working.load(Ordering::Acquire)
+    }
+
+    fn check_running(&self) -> Result<(), ServiceError> {
+        if self.is_ready() {
+            Ok(())
+        } else {
+            Err(ServiceError::ShuttingDown)
+        }
+    }
+
+    /// Brings the gauges that are computed on demand up to date, before a scrape.
+    pub fn refresh_gauges(&self) {
+        let oldest_seconds = self.0.backlog.oldest().map_or(0.0, |accepted_at| {
+            (UnixMillis::now().0 - accepted_at.0).max(0) as f64 / 1_000.0
+        });
+        metrics::gauge!(names::ERASURE_QUEUE_DEPTH).set(self.0.backlog.depth() as f64);
+        metrics::gauge!(names::ERASURE_OLDEST_PENDING_SECONDS).set(oldest_seconds);
+    }
+}
+
+/// What the store holds of the user whose row was `row` a moment ago. The row may have changed
+/// hands since then, so it must be this user's both before and after the history is read.
+fn held_by(store: &Store, row: u32, user: &UserId) -> Result<Vec<ExportedInteraction>, StoreError> {
+    let still_theirs = || Ok::<_, StoreError>(store.user(row)?.as_ref() == Some(user));
+    if !still_theirs()? {
+        return Ok(Vec::new());
+    }
+    let mut held = Vec::new();
+    for interaction in store.history(row)? {
+        if let Some(record) = store.item(interaction.item)? {
+            held.push(ExportedInteraction {
+                item: record.id,
+                title: record.title,
+                weight: interaction.weight,
+                timestamp: interaction.timestamp,
+            });
+        }
+    }
+    Ok(if still_theirs()? { held } else { Vec::new() })
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSpace { .. } => Self::NoSpace,
+            StoreError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
+            error => {
+                tracing::error!(%error, "the store failed");
+                Self::Store
+            }
+        }
+    }
+}

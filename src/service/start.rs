@@ -1,0 +1,240 @@
+//! Starting the service on a store, keeping its worker alive, and stopping it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::erasure::ErasureStatus;
+use crate::event::Event;
+use crate::model::hyper::IalsHyperparameters;
+use crate::service::backlog::Backlog;
+use crate::service::dirty::DirtyRows;
+use crate::service::load::{Loaded, load};
+use crate::service::publish::{Progress, Publisher};
+use crate::service::snapshot::Quality;
+use crate::service::worker::{Worker, WorkerError, WorkerOptions};
+use crate::service::{BLOCKING_WORK_MAX, Service, Shared};
+use crate::store::log::LogPosition;
+use crate::store::records::ModelHeader;
+use crate::store::{Store, StoreError};
+
+/// Starts of the worker after a failure before the service gives up. A fault that comes back at
+/// once every time is not mended by trying on.
+const WORKER_RESTARTS_MAX: usize = 5;
+
+/// Pause before the worker is started again.
+const WORKER_RESTART_PAUSE: Duration = Duration::from_millis(200);
+
+/// Log entries read at a time while filling the backlog.
+const BACKLOG_PAGE: usize = 1_024;
+
+/// What a service needs to know besides its store.
+#[derive(Debug, Clone)]
+pub struct ServiceOptions {
+    /// Hyper-parameters of a store that holds no model yet.
+    pub hyperparameters: IalsHyperparameters,
+    /// Seed of a store that holds no model yet.
+    pub seed: u64,
+    /// Erasures that may wait at once before new ones are refused.
+    pub queue_max: usize,
+    /// How the worker computes.
+    pub worker: WorkerOptions,
+}
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The threads for arithmetic could not be made.
+    #[error("cannot start the threads for arithmetic: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// Loading panicked.
+    #[error("loading the model panicked; see the log")]
+    Panicked,
+}
+
+/// Ends the worker. Dropping it without [`WorkerGuard::stop`] ends the worker too, unawaited.
+pub struct WorkerGuard {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl WorkerGuard {
+    /// Tells the worker to stop and waits until it has. What was acknowledged stays in the log.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        if self.task.await.is_err() {
+            tracing::error!("the worker's task panicked");
+        }
+    }
+}
+
+impl Service {
+    /// Loads the store, publishes its model and starts the worker.
+    pub async fn start(
+        store: Store,
+        options: ServiceOptions,
+    ) -> Result<(Self, WorkerGuard), StartError> {
+        let pool = Arc::new(
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(options.worker.threads)
+                .build()?,
+        );
+        let (loaded, backlog) = {
+            let (store, options, pool) = (store.clone(), options.clone(), Arc::clone(&pool));
+            let read = move || {
+                let loaded =
+                    pool.install(|| load(&store, options.hyperparameters, options.seed))?;
+                Ok::<_, StoreError>((loaded, waiting(&store)?))
+            };
+            tokio::task::spawn_blocking(read)
+                .await
+                .map_err(|_| StartError::Panicked)??
+        };
+        let header = loaded.header.clone();
+        let snapshot = loaded.trainer.snapshot(version(&header), quality(&header));
+        let learnt = header
+            .as_ref()
+            .map_or_else(LogPosition::default, |header| header.learnt);
+        let publisher = Publisher::new(
+            snapshot,
+            Progress {
+                learnt,
+                certified: learnt,
+            },
+        );
+        let shared = Arc::new(Shared {
+            store,
+            publisher: Arc::new(publisher),
+            backlog: Arc::new(backlog),
+            blocking: Semaphore::new(BLOCKING_WORK_MAX),
+            queue_max: options.queue_max,
+            working: AtomicBool::new(true),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let supervisor = Supervisor {
+            shared: Arc::clone(&shared),
+            options,
+            pool,
+            stopped,
+        };
+        let task = tokio::spawn(supervisor.run(loaded));
+        Ok((Self::new(shared), WorkerGuard { stop, task }))
+    }
+}
+
+fn version(header: &Option<ModelHeader>) -> u64 {
+    header.as_ref().map_or(0, |header| header.version)
+}
+
+fn quality(header: &Option<ModelHeader>) -> Quality {
+    header
+        .as_ref()
+        .map_or_else(Quality::default, |header| Quality {
+            objective: header.objective,
+            residual: header.residual,
+            measured_version: header.measured_version,
+            certificate: header.certificate.clone(),
+        })
+}
+
+/// The erasures that the log holds and the model has not forgotten.
+fn waiting(store: &Store) -> Result<Backlog, StoreError> {
+    let backlog = Backlog::default();
+    let applied = store.applied()?;
+    let mut from = LogPosition::default();
+    loop {
+        let page = store.read_from(from, BACKLOG_PAGE)?;
+        let Some((last, _)) = page.last() else {
+            return Ok(backlog);
+        };
+        from = last.next();
+        for (position, event) in page {
+            if let Event::Erase {
+                id,
+                accepted_at,
+                target,
+            } = event
+            {
+                backlog.enter(id, target, accepted_at);
+                if position <= applied {
+                    backlog.erased(id);
+                }
+            }
+        }
+    }
+}
+
+/// Runs one worker after another: a worker that fails leaves the store whole, so the next one
+/// starts from there.
+struct Supervisor {
+    shared: Arc<Shared>,
+    options: ServiceOptions,
+    pool: Arc<rayon::ThreadPool>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Supervisor {
+    async fn run(self, loaded: Loaded) {
+        let mut loaded = Some(loaded);
+        for _ in 0..=WORKER_RESTARTS_MAX {
+            match self.work(loaded.take()).await {
+                Ok(()) => return self.shared.working.store(false, Ordering::Release),
+                Err(error) => tracing::error!(%error, "the worker failed; starting it again"),
+            }
+            tokio::time::sleep(WORKER_RESTART_PAUSE).await;
+        }
+        self.shared.working.store(false, Ordering::Release);
+        tracing::error!("the worker keeps failing: no more requests are accepted");
+    }
+
+    async fn work(&self, loaded: Option<Loaded>) -> Result<(), WorkerError> {
+        let store = self.shared.store.clone();
+        let (pool, options) = (Arc::clone(&self.pool), self.options.clone());
+        let first = loaded.is_some();
+        let prepare = move || -> Result<_, StoreError> {
+            let loaded = match loaded {
+                Some(loaded) => loaded,
+                None => pool.install(|| load(&store, options.hyperparameters, options.seed))?,
+            };
+            let uncertified = store.erasures(Some(ErasureStatus::Forgotten), None, usize::MAX)?;
+            Ok((loaded, uncertified, store.applied()?))
+        };
+        let (loaded, uncertified, applied) = tokio::task::spawn_blocking(prepare)
+            .await
+            .map_err(|_| WorkerError::Panicked)??;
+        let learnt = loaded
+            .header
+            .as_ref()
+            .map_or_else(LogPosition::default, |h| h.learnt);
+        let dirty = if first {
+            DirtyRows::default()
+        } else {
+            // The worker before may have published rows that differ from these in any place.
+            DirtyRows::everything(&loaded.trainer.matrix)
+        };
+        let worker = Worker {
+            store: self.shared.store.clone(),
+            everything_touched: loaded.trainer.has_unlearnt_rows(),
+            trainer: loaded.trainer,
+            publisher: Arc::clone(&self.shared.publisher),
+            backlog: Arc::clone(&self.shared.backlog),
+            options: self.options.worker.clone(),
+            pool: Arc::clone(&self.pool),
+            stop: self.stopped.clone(),
+            applied,
+            learnt,
+            version: version(&loaded.header),
+            quality: quality(&loaded.header),
+            uncertified,
+            dirty,
+            unpolished: true,
+        };
+        worker.run().await
+    }
+}

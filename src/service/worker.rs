@@ -1,0 +1,435 @@
+//! The one task that changes the model: it follows the log, updates, commits, publishes, polishes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing::Instrument;
+
+use crate::erasure::{ErasureRecord, ErasureStatus};
+use crate::event::{Event, UnixMillis};
+use crate::model::certificate::Certificate;
+use crate::service::backlog::Backlog;
+use crate::service::dirty::DirtyRows;
+use crate::service::learning;
+use crate::service::load::put_item_row;
+use crate::service::publish::{Progress, Publisher};
+use crate::service::snapshot::Quality;
+use crate::service::trainer::{Applied, Trainer};
+use crate::store::batch::WriteBatch;
+use crate::store::log::LogPosition;
+use crate::store::records::ModelHeader;
+use crate::store::{Store, StoreError};
+use crate::telemetry::metrics as names;
+use crate::unlearn::update::{Touched, UpdateReport};
+
+/// Most log entries taken as one update. Bounds the memory of one batch and the time until the
+/// first of them is forgotten.
+const ENTRIES_PER_UPDATE_MAX: usize = 1_024;
+
+/// First and longest pause between attempts to write to a store that refuses.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// How the worker computes.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// Time the first stage may take before it publishes what it has.
+    pub update_budget: Duration,
+    /// The residual that polishing works to.
+    pub tolerance: f64,
+    /// Threads for arithmetic; 0 takes as many as the machine has.
+    pub threads: usize,
+}
+
+/// Owns the trainer from start to stop.
+///
+/// Spawned by the service; ends when `stop` turns true, or with an error when the store can no
+/// longer be read. It takes no hints: what there is to do follows from the log and from the
+/// residual, so a restart runs the same path as any other moment.
+pub struct Worker {
+    pub(super) store: Store,
+    pub(super) trainer: Trainer,
+    pub(super) publisher: Arc<Publisher>,
+    pub(super) backlog: Arc<Backlog>,
+    pub(super) options: WorkerOptions,
+    pub(super) pool: Arc<rayon::ThreadPool>,
+    pub(super) stop: watch::Receiver<bool>,
+    /// The log has been applied to matrix and store up to here.
+    pub(super) applied: LogPosition,
+    /// The stored and live model reflects the log up to here.
+    pub(super) learnt: LogPosition,
+    pub(super) version: u64,
+    pub(super) quality: Quality,
+    /// Erasures that are forgotten and wait for the next certificate.
+    pub(super) uncertified: Vec<ErasureRecord>,
+    /// Rows that changed in memory since the live version was made.
+    pub(super) dirty: DirtyRows,
+    /// Every block may be out of date: nothing is known about how the factors were left.
+    pub(super) everything_touched: bool,
+    /// There is something to polish or to certify.
+    pub(super) unpolished: bool,
+}
+
+/// Why the worker ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The arithmetic panicked; the model in memory is lost, the store is not.
+    #[error("an update panicked")]
+    Panicked,
+}
+
+/// Whether to go on after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Continue,
+    Stop,
+}
+
+impl Worker {
+    /// Follows the log until told to stop.
+    pub async fn run(mut self) -> Result<(), WorkerError> {
+        let mut log = self.store.watch_log();
+        loop {
+            if *self.stop.borrow() {
+                return Ok(());
+            }
+            log.mark_unchanged();
+            let entries = self.read_log().await?;
+            let next = if !entries.is_empty() || self.everything_touched {
+                self.update(entries).await?
+            } else if self.unpolished {
+                self.polish(&log).await?
+            } else {
+                self.wait(&mut log).await
+            };
+            if next == Next::Stop {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn wait(&mut self, log: &mut watch::Receiver<LogPosition>) -> Next {
+        tokio::select! {
+            changed = log.changed() => if changed.is_ok() { Next::Continue } else { Next::Stop },
+            _ = self.stop.wait_for(|stop| *stop) => Next::Stop,
+        }
+    }
+
+    async fn read_log(&self) -> Result<Vec<(LogPosition, Event)>, WorkerError> {
+        let (store, from) = (self.store.clone(), self.learnt.next());
+        let entries = move || store.read_from(from, ENTRIES_PER_UPDATE_MAX);
+        blocking(entries).await?.map_err(WorkerError::from)
+    }
+
+    /// Stage 1: applies, updates the affected blocks, commits, swaps.
+    async fn update(&mut self, entries: Vec<(LogPosition, Event)>) -> Result<Next, WorkerError> {
+        let span = tracing::info_span!(
+            "update",
+            entries = entries.len(),
+            erasures = tracing::field::Empty,
+            blocks = tracing::field::Empty,
+            version = self.version + 1,
+        );
+        self.update_in_span(entries, &span)
+            .instrument(span.clone())
+            .await
+    }
+
+    async fn update_in_span(
+        &mut self,
+        entries: Vec<(LogPosition, Event)>,
+        span: &tracing::Span,
+    ) -> Result<Next, WorkerError> {
+        let reached = entries
+            .last()
+            .map_or(self.learnt, |(position, _)| *position);
+        let mut records = self.erasure_records(&entries).await?;
+        span.record("erasures", records.len());
+        let mut applied = self.apply(entries, reached).await?;
+        mark(&mut records, |record, now| {
+            record.status = ErasureStatus::Erased;
+            record.erased_at.get_or_insert(now);
+            record.model_version_before.get_or_insert(self.version);
+        });
+        let erased = self.erased_batch(&mut applied, &records, reached);
+        let committing = self.store.commit(erased.clone());
+        let report = self.update_factors(&applied.touched).await?;
+        span.record("blocks", report.blocks_solved);
+        if committing.await.is_err() && self.persist(&erased).await == Next::Stop {
+            return Ok(Next::Stop);
+        }
+        self.applied = reached.max(self.applied);
+        for record in &records {
+            self.backlog.erased(record.id);
+            count(ErasureStatus::Erased);
+        }
+        self.publish_update(records, &applied, &report, reached)
+            .await
+    }
+
+    /// The second half of an update: the changed rows become durable, then live.
+    async fn publish_update(
+        &mut self,
+        mut records: Vec<ErasureRecord>,
+        applied: &Applied,
+        report: &UpdateReport,
+        reached: LogPosition,
+    ) -> Result<Next, WorkerError> {
+        self.dirty
+            .users(report.changed_users.iter().chain(&applied.touched.users));
+        self.dirty
+            .items(report.changed_items.iter().chain(&applied.touched.items));
+        let version = self.version + 1;
+        mark(&mut records, |record, now| {
+            record.status = ErasureStatus::Forgotten;
+            record.forgotten_at = Some(now);
+            record.model_version_after = Some(version);
+        });
+        let mut batch = self.dirty_batch(version, reached);
+        records.iter().for_each(|record| batch.put_erasure(record));
+        batch.trim_log(reached);
+        if self.persist(&batch).await == Next::Stop {
+            return Ok(Next::Stop);
+        }
+        (self.version, self.learnt) = (version, reached);
+        self.swap();
+        self.everything_touched = false;
+        self.unpolished = true;
+        self.trainer.users.recycle();
+        self.trainer.items.recycle();
+        for record in records {
+            self.backlog.leave(record.id);
+            count(ErasureStatus::Forgotten);
+            observe_age(names::ERASURE_FORGOTTEN_SECONDS, record.accepted_at);
+            tracing::info!(erasure = %record.id, version, "forgotten");
+            self.uncertified.push(record);
+        }
+        metrics::histogram!(names::ERASURE_BLOCKS_UPDATED).record(report.blocks_solved as f64);
+        Ok(Next::Continue)
+    }
+
+    /// Stage 2: sweeps until the residual is at training level, or until the log grows.
+    async fn polish(&mut self, log: &watch::Receiver<LogPosition>) -> Result<Next, WorkerError> {
+        let (mut log, stop) = (log.clone(), self.stop.clone());
+        let taken = self.learnt;
+        log.mark_unchanged();
+        let tolerance = self.options.tolerance;
+        let polished = self
+            .lend(move |trainer| {
+                learning::polish(trainer, tolerance, &|| {
+                    *log.borrow() > taken || *stop.borrow()
+                })
+            })
+            .await?;
+        match polished {
+            Some((changed, report)) => {
+                self.dirty.merge(&changed);
+                self.certify(report.objective, report.residual).await
+            }
+            None => Ok(Next::Continue),
+        }
+    }
+
+    /// Makes the polished model the live one and certifies what waits for it.
+    async fn certify(&mut self, objective: f64, residual: f64) -> Result<Next, WorkerError> {
+        let version = if self.dirty.is_empty() {
+            self.version
+        } else {
+            self.version + 1
+        };
+        let certificate = Certificate::residual(residual, self.options.tolerance);
+        self.quality = Quality {
+            objective: Some(objective),
+            residual: Some(residual),
+            measured_version: Some(version),
+            certificate: Some(certificate.clone()),
+        };
+        let mut records = std::mem::take(&mut self.uncertified);
+        mark(&mut records, |record, now| {
+            record.status = ErasureStatus::Certified;
+            record.certified_at = Some(now);
+            record.certificate = Some(certificate.clone());
+        });
+        let mut batch = self.dirty_batch(version, self.learnt);
+        records.iter().for_each(|record| batch.put_erasure(record));
+        if self.persist(&batch).await == Next::Stop {
+            return Ok(Next::Stop);
+        }
+        self.version = version;
+        self.swap();
+        self.unpolished = false;
+        for record in records {
+            count(ErasureStatus::Certified);
+            observe_age(names::ERASURE_CERTIFIED_SECONDS, record.accepted_at);
+            tracing::info!(erasure = %record.id, version, residual, "certified");
+        }
+        Ok(Next::Continue)
+    }
+
+    async fn erasure_records(
+        &self,
+        entries: &[(LogPosition, Event)],
+    ) -> Result<Vec<ErasureRecord>, WorkerError> {
+        let ids: Vec<_> = entries
+            .iter()
+            .filter_map(|(_, event)| match event {
+                Event::Erase { id, .. } => Some(*id),
+                Event::Add(_) => None,
+            })
+            .collect();
+        let store = self.store.clone();
+        let read = move || -> Result<Vec<_>, StoreError> {
+            let records = ids.into_iter().map(|id| store.erasure(id));
+            Ok(records
+                .collect::<Result<Vec<_>, _>>()?
+                .into_iter()
+                .flatten()
+                .collect())
+        };
+        Ok(blocking(read).await??)
+    }
+
+    /// Applies the entries that the store has not seen yet.
+    async fn apply(
+        &mut self,
+        entries: Vec<(LogPosition, Event)>,
+        reached: LogPosition,
+    ) -> Result<Applied, WorkerError> {
+        let already = self.applied;
+        let fresh: Vec<Event> = entries
+            .into_iter()
+            .filter(|(position, _)| *position > already)
+            .map(|(_, event)| event)
+            .collect();
+        if already > self.learnt && already <= reached {
+            // The run before ended between its two commits: which blocks those entries touched
+            // is no longer known, so every block is asked.
+            self.everything_touched = true;
+        }
+        let store = self.store.clone();
+        Ok(self
+            .lend(move |trainer| trainer.apply(&store, fresh))
+            .await??)
+    }
+
+    fn erased_batch(
+        &self,
+        applied: &mut Applied,
+        records: &[ErasureRecord],
+        reached: LogPosition,
+    ) -> WriteBatch {
+        let mut batch = std::mem::take(&mut applied.batch);
+        batch.set_applied(reached.max(self.applied));
+        records.iter().for_each(|record| batch.put_erasure(record));
+        batch
+    }
+
+    async fn update_factors(&mut self, touched: &Touched) -> Result<UpdateReport, WorkerError> {
+        let touched = if self.everything_touched {
+            Touched::everything(&self.trainer.matrix)
+        } else {
+            touched.clone()
+        };
+        let (budget, tolerance) = (self.options.update_budget, self.options.tolerance);
+        self.lend(move |trainer| learning::update(trainer, &touched, budget, tolerance))
+            .await
+    }
+
+    fn dirty_batch(&self, version: u64, learnt: LogPosition) -> WriteBatch {
+        let mut batch = WriteBatch::default();
+        for row in self.dirty.item_rows() {
+            put_item_row(&mut batch, &self.trainer, row);
+        }
+        batch.put_model_header(&ModelHeader {
+            version,
+            learnt,
+            hyperparameters: self.trainer.model.hyper,
+            seed: self.trainer.seed,
+            residual: self.quality.residual,
+            objective: self.quality.objective,
+            measured_version: self.quality.measured_version,
+            certificate: self.quality.certificate.clone(),
+        });
+        batch
+    }
+
+    /// Swaps the trainer's state in as the live version.
+    fn swap(&mut self) {
+        let dirty = std::mem::take(&mut self.dirty);
+        let certified = if self.uncertified.is_empty() {
+            self.learnt
+        } else {
+            self.publisher.progress().certified
+        };
+        let progress = Progress {
+            learnt: self.learnt,
+            certified,
+        };
+        let previous = self.publisher.current();
+        self.publisher.publish(progress, || {
+            self.trainer
+                .snapshot_after(&previous, &dirty, self.version, self.quality.clone())
+        });
+    }
+
+    /// Commits `batch`, again and again while the store refuses: what is in memory is ahead of the
+    /// disk by exactly this batch, so nothing else can go on before it.
+    async fn persist(&mut self, batch: &WriteBatch) -> Next {
+        let mut pause = RETRY_PAUSE_MIN;
+        loop {
+            match self.store.commit(batch.clone()).await {
+                Ok(_) => return Next::Continue,
+                Err(error) => tracing::error!(%error, "the store refuses a commit; trying again"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY_PAUSE_MAX),
+                _ = self.stop.wait_for(|stop| *stop) => return Next::Stop,
+            }
+        }
+    }
+
+    /// Lends the trainer to a blocking thread, where `work` runs inside the worker's own pool.
+    async fn lend<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Trainer) -> T + Send + 'static,
+    ) -> Result<T, WorkerError> {
+        let stand_in = Trainer::empty(self.trainer.model.hyper, self.trainer.seed);
+        let mut trainer = std::mem::replace(&mut self.trainer, stand_in);
+        let pool = Arc::clone(&self.pool);
+        let span = tracing::Span::current();
+        let (trainer, result) = blocking(move || {
+            let _entered = span.enter();
+            let result = pool.install(|| work(&mut trainer));
+            (trainer, result)
+        })
+        .await?;
+        self.trainer = trainer;
+        Ok(result)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, WorkerError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| WorkerError::Panicked)
+}
+
+fn mark(records: &mut [ErasureRecord], change: impl Fn(&mut ErasureRecord, UnixMillis)) {
+    let now = UnixMillis::now();
+    records.iter_mut().for_each(|record| change(record, now));
+}
+
+fn count(status: ErasureStatus) {
+    metrics::counter!(names::ERASURES_TOTAL, "status" => status.as_str()).increment(1);
+}
+
+fn observe_age(name: &'static str, accepted_at: UnixMillis) {
+    let age_ms = (UnixMillis::now().0 - accepted_at.0).max(0);
+    metrics::histogram!(name).record(age_ms as f64 / 1_000.0);
+}
