@@ -1,0 +1,109 @@
+//! `GET /model`.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::parameters::Parameters;
+use super::problem::{Problem, ProblemBody};
+use super::state::AppState;
+use crate::model::certificate::Certificate;
+use crate::service::query::ModelSummary;
+
+/// The live model.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Model)]
+pub(super) struct ModelAnswer {
+    /// Its version; it grows with every swap.
+    #[schema(example = 42)]
+    version: u64,
+    /// `ials`.
+    #[schema(example = "ials")]
+    kind: &'static str,
+    /// Number of latent dimensions.
+    #[schema(example = 64)]
+    dim: usize,
+    /// Users with at least one interaction.
+    users: usize,
+    /// Items with at least one interaction.
+    items: usize,
+    /// User-item pairs held.
+    interactions: usize,
+    /// What the model was trained with.
+    hyper_parameters: HyperparametersAnswer,
+    /// The objective at the last measurement.
+    objective: Option<f64>,
+    /// The relative gradient residual at the last measurement.
+    residual: Option<f64>,
+    /// The version that objective and residual were measured at.
+    measured_version: Option<u64>,
+    /// The certificate of the last certified version.
+    #[schema(value_type = Option<Object>)]
+    certificate: Option<Certificate>,
+}
+
+/// The numbers that define the objective.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Hyperparameters)]
+pub(super) struct HyperparametersAnswer {
+    /// Number of latent dimensions.
+    #[schema(example = 64)]
+    dim: usize,
+    /// Weight of every pair, observed or not.
+    #[schema(example = 0.3)]
+    alpha0: f64,
+    /// Regularisation strength.
+    #[schema(example = 0.02)]
+    lambda: f64,
+    /// Exponent of its scaling with frequency.
+    #[schema(example = 1.0)]
+    nu: f64,
+    /// Seed of the initial factors.
+    seed: u64,
+}
+
+impl From<ModelSummary> for ModelAnswer {
+    fn from(summary: ModelSummary) -> Self {
+        let hyper = summary.hyperparameters;
+        Self {
+            version: summary.version,
+            kind: summary.kind,
+            dim: hyper.dim,
+            users: summary.users,
+            items: summary.items,
+            interactions: summary.interactions,
+            hyper_parameters: HyperparametersAnswer {
+                dim: hyper.dim,
+                alpha0: hyper.alpha0,
+                lambda: hyper.lambda,
+                nu: hyper.nu,
+                seed: summary.seed,
+            },
+            objective: summary.objective,
+            residual: summary.residual,
+            measured_version: summary.measured_version,
+            certificate: summary.certificate,
+        }
+    }
+}
+
+/// Describes the live model.
+#[utoipa::path(
+    get,
+    path = "/model",
+    tag = "operations",
+    responses(
+        (status = 200, description = "The live model", body = ModelAnswer),
+        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("api_key" = ["read"])),
+)]
+pub(super) async fn model(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ModelAnswer>, Problem> {
+    Parameters::refuse(query.as_deref())?;
+    Ok(Json(state.service()?.model().into()))
+}

@@ -1,0 +1,273 @@
+//! `GET /recommend` and `POST /recommend`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::json_body::JsonBody;
+use super::parameters::{Parameters, invalid};
+use super::problem::{INVALID_BODY, Problem, ProblemBody};
+use super::state::AppState;
+use crate::ids::{ItemId, UserId};
+use crate::service::query::{
+    K_MAX, QUERY_ITEMS_MAX, RecommendQuery, Recommendations, ScoredItem, Subject,
+};
+use crate::telemetry::metrics::RECOMMEND_DURATION_SECONDS;
+
+/// How many items are returned when the caller does not say.
+pub(super) const K_DEFAULT: usize = 10;
+
+/// Recommendations, all of one model version.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Recommendations)]
+pub(super) struct RecommendAnswer {
+    /// The user they are for; absent for a session history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "ada")]
+    user: Option<UserId>,
+    /// The version of the model that answered.
+    #[schema(example = 42)]
+    model_version: u64,
+    /// `model`, `fold_in` or `popular`.
+    #[schema(example = "model")]
+    source: &'static str,
+    /// Best first.
+    items: Vec<ItemAnswer>,
+}
+
+/// One item of an answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ScoredItem)]
+pub(super) struct ItemAnswer {
+    /// Its id.
+    #[schema(value_type = String, example = "dune")]
+    item: ItemId,
+    /// What the list is ordered by.
+    #[schema(example = 0.93)]
+    score: f32,
+    /// Its title, when one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "Dune")]
+    title: Option<Arc<str>>,
+}
+
+impl From<ScoredItem> for ItemAnswer {
+    fn from(scored: ScoredItem) -> Self {
+        Self {
+            item: scored.item,
+            score: scored.score,
+            title: scored.title,
+        }
+    }
+}
+
+/// A question without an id in the URL. Exactly one of `user` and `history` is given.
+#[derive(Deserialize, ToSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with user or history, and k, exclude_seen, exclude"
+)]
+#[schema(as = RecommendRequest, example = json!({"history": ["dune", "solaris"], "k": 10}))]
+pub(super) struct RecommendBody {
+    /// For whom.
+    #[schema(value_type = Option<String>)]
+    user: Option<UserId>,
+    /// The items of a session without a user.
+    #[schema(value_type = Option<Vec<String>>)]
+    history: Option<Vec<ItemId>>,
+    /// How many, 1 to 1000; 10 unless given.
+    k: Option<usize>,
+    /// Leave out what the user or the history already has; true unless given.
+    exclude_seen: Option<bool>,
+    /// Leave out these items too.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    exclude: Vec<ItemId>,
+}
+
+/// Recommends items to a user. A user it does not know gets what is popular.
+#[utoipa::path(
+    get,
+    path = "/recommend",
+    tag = "recommend",
+    params(
+        ("user" = String, Query, description = "For whom", example = "ada"),
+        ("k" = Option<usize>, Query, description = "How many, 1 to 1000; 10 unless given"),
+        ("exclude_seen" = Option<bool>, Query, description = "Leave out what the user has; true unless given"),
+        ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them"),
+    ),
+    responses(
+        (status = 200, description = "The best items, best first", body = RecommendAnswer),
+        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("api_key" = ["read"])),
+)]
+pub(super) async fn by_query(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<RecommendAnswer>, Problem> {
+    let query = read_query(query.as_deref())?;
+    answer(&state, query).await
+}
+
+/// Recommends items to a user, or to a session known by its history, with no id in the URL.
+#[utoipa::path(
+    post,
+    path = "/recommend",
+    tag = "recommend",
+    request_body(content = RecommendBody, content_type = "application/json"),
+    responses(
+        (status = 200, description = "The best items, best first", body = RecommendAnswer),
+        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("api_key" = ["read"])),
+)]
+pub(super) async fn by_body(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+    JsonBody(body): JsonBody<RecommendBody>,
+) -> Result<Json<RecommendAnswer>, Problem> {
+    Parameters::refuse(query.as_deref())?;
+    let query = read_body(body)?;
+    answer(&state, query).await
+}
+
+fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
+    let known = ["user", "k", "exclude_seen", "exclude"];
+    let mut parameters = Parameters::parse(query, &known)?;
+    let user = parameters
+        .user()?
+        .ok_or_else(|| invalid("user is missing: say for whom, as in /recommend?user=ID"))?;
+    Ok(RecommendQuery {
+        subject: Subject::User(user),
+        k: parameters.number("k", 1..=K_MAX, K_DEFAULT)?,
+        exclude_seen: parameters.truth("exclude_seen", true)?,
+        exclude: parameters.items("exclude", QUERY_ITEMS_MAX)?,
+    })
+}
+
+fn read_body(body: RecommendBody) -> Result<RecommendQuery, Problem> {
+    let refuse = |detail: String| Err(Problem::new(&INVALID_BODY, detail));
+    let subject = match (body.user, body.history) {
+        (Some(user), None) => Subject::User(user),
+        (None, Some(history)) => Subject::History(history),
+        _ => return refuse(String::from("give either user or history")),
+    };
+    let k = body.k.unwrap_or(K_DEFAULT);
+    if k == 0 || k > K_MAX {
+        return refuse(format!("k must be a whole number from 1 to {K_MAX}"));
+    }
+    let history_length = match &subject {
+        Subject::User(_) => 0,
+        Subject::History(items) => items.len(),
+    };
+    if history_length.max(body.exclude.len()) > QUERY_ITEMS_MAX {
+        let detail = format!("history and exclude may name up to {QUERY_ITEMS_MAX} items each");
+        return refuse(detail);
+    }
+    Ok(RecommendQuery {
+        subject,
+        k,
+        exclude_seen: body.exclude_seen.unwrap_or(true),
+        exclude: body.exclude,
+    })
+}
+
+async fn answer(state: &AppState, query: RecommendQuery) -> Result<Json<RecommendAnswer>, Problem> {
+    let user = match &query.subject {
+        Subject::User(user) => Some(user.clone()),
+        Subject::History(_) => None,
+    };
+    let start = Instant::now();
+    let found: Recommendations = state.service()?.recommend(query).await?;
+    metrics::histogram!(RECOMMEND_DURATION_SECONDS).record(start.elapsed().as_secs_f64());
+    Ok(Json(RecommendAnswer {
+        user,
+        model_version: found.model_version,
+        source: found.source.as_str(),
+        items: found.items.into_iter().map(ItemAnswer::from).collect(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::json_body;
+
+    #[test]
+    fn a_query_has_defaults_and_limits() {
+        let query = read_query(Some("user=ada")).expect("a good query");
+        assert!(matches!(query.subject, Subject::User(user) if user.expose() == "ada"));
+        assert_eq!((query.k, query.exclude_seen), (K_DEFAULT, true));
+        assert!(query.exclude.is_empty());
+        let query = read_query(Some("user=a&k=1000&exclude_seen=false&exclude=x,y"));
+        let query = query.expect("a good query");
+        assert_eq!((query.k, query.exclude_seen), (1000, false));
+        assert_eq!(query.exclude.len(), 2);
+        for bad in [
+            "",
+            "user=",
+            "user=a&k=0",
+            "user=a&k=1001",
+            "user=a&history=b",
+        ] {
+            assert!(read_query(Some(bad)).is_err(), "{bad}");
+        }
+    }
+
+    fn from_json(text: &str) -> Result<RecommendQuery, Problem> {
+        json_body::parse(text.as_bytes()).and_then(read_body)
+    }
+
+    #[test]
+    fn a_body_names_a_user_or_a_history() {
+        let query = from_json(r#"{"history":["a","b"],"k":3}"#).expect("a history");
+        assert!(matches!(query.subject, Subject::History(items) if items.len() == 2));
+        assert!(from_json(r#"{"user":"a","exclude_seen":false}"#).is_ok());
+        for bad in [
+            "{}",
+            r#"{"user":"a","history":[]}"#,
+            r#"{"user":"a","k":0}"#,
+            r#"{"user":"a","k":-1}"#,
+            r#"{"history":"abc"}"#,
+            r#"{"user":"a","oops":1}"#,
+        ] {
+            let problem = from_json(bad).expect_err(bad);
+            assert_eq!(problem.parts().0, "invalid_body", "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_in_a_body_are_bounded() {
+        let items = vec!["\"x\""; QUERY_ITEMS_MAX + 1].join(",");
+        for field in ["history", "exclude\":[],\"history\":[],\"exclude"] {
+            assert!(from_json(&format!("{{\"{field}\":[{items}]}}")).is_err());
+        }
+        let text = format!("{{\"user\":\"a\",\"exclude\":[{items}]}}");
+        assert!(from_json(&text).is_err());
+    }
+
+    #[test]
+    fn the_answer_has_the_names_of_the_contract() {
+        let answer = RecommendAnswer {
+            user: Some(UserId::new("ada").expect("an id")),
+            model_version: 7,
+            source: "model",
+            items: vec![ItemAnswer {
+                item: ItemId::new("dune").expect("an id"),
+                score: 0.25,
+                title: None,
+            }],
+        };
+        assert_eq!(
+            serde_json::to_string(&answer).expect("plain data"),
+            r#"{"user":"ada","model_version":7,"source":"model","items":[{"item":"dune","score":0.25}]}"#
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! Binds the address, serves the router, and ends without losing an answer.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum_server::Handle;
+use axum_server::accept::Accept;
+use futures_util::future::{Ready, ready};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::Service;
+
+use crate::config::{ServerSettings, Settings};
+
+/// Largest head of a request: line and headers. The longest sensible one names a thousand items to
+/// exclude.
+const HEAD_BYTES_MAX: usize = 128 * 1024;
+
+/// Most headers of a request.
+const HEADERS_MAX: usize = 64;
+
+/// Why the server could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address does not exist.
+    #[error("cannot resolve the address {listen}: {source}; give one like 127.0.0.1:8080")]
+    Resolve {
+        /// The address as configured.
+        listen: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The address is reachable from elsewhere and nothing guards it.
+    #[error(
+        "refusing to listen on {listen}: it can be reached from other machines and no API key is \
+         configured; listen on 127.0.0.1, or add [[access.keys]] to the configuration"
+    )]
+    Unguarded {
+        /// The address as configured.
+        listen: String,
+    },
+    /// Another process has the port.
+    #[error("the address {listen} is in use: stop the other process or choose another port")]
+    InUse {
+        /// The address as configured.
+        listen: String,
+    },
+    /// The address cannot be bound for another reason.
+    #[error("cannot listen on {listen}: {source}")]
+    Bind {
+        /// The address as configured.
+        listen: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The server ended with an error.
+    #[error("the server stopped: {0}")]
+    Serve(#[source] io::Error),
+}
+
+/// A bound address, not served yet. Callers that connect already wait in the backlog.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    settings: ServerSettings,
+}
+
+impl Server {
+    /// Binds `server.listen`. Without API keys every address it stands for must be loopback.
+    pub fn bind(settings: &Settings) -> Result<Self, ServeError> {
+        let listen = settings.server.listen.clone();
+        let addresses: Vec<SocketAddr> = match listen.to_socket_addrs() {
+            Ok(addresses) => addresses.collect(),
+            Err(source) => return Err(ServeError::Resolve { listen, source }),
+        };
+        let all_loopback = addresses.iter().all(|one| one.ip().is_loopback());
+        if settings.access.keys.is_empty() && !all_loopback {
+            return Err(ServeError::Unguarded { listen });
+        }
+        let bound = TcpListener::bind(addresses.as_slice())
+            .and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (address, listener) = bound.map_err(|source| match source.kind() {
+            ErrorKind::AddrInUse => ServeError::InUse { listen },
+            _ => ServeError::Bind { listen, source },
+        })?;
+        Ok(Self {
+            listener,
+            address,
+            settings: settings.server.clone(),
+        })
+    }
+
+    /// The address that was bound, with the real port where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves `router` until `shutdown` completes; then takes no new connection, lets the requests
+    /// under way finish within the grace period, closes what is left, and returns.
+    pub async fn run(
+        self,
+        router: Router,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServeError> {
+        let handle = Handle::new();
+        let mut server = axum_server::from_tcp(self.listener)
+            .map_err(ServeError::Serve)?
+            .http1_only()
+            .handle(handle.clone())
+            .acceptor(LimitedAcceptor::new(&self.settings));
+        server
+            .http_builder()
+            .http1()
+            .header_read_timeout(self.settings.header_timeout())
+            .max_buf_size(HEAD_BYTES_MAX)
+            .max_headers(HEADERS_MAX);
+        let mut serving = std::pin::pin!(server.serve(router.into_make_service()));
+        tokio::select! {
+            ended = &mut serving => return ended.map_err(ServeError::Serve),
+            () = shutdown => {}
+        }
+        tracing::info!(connections = handle.connection_count(), "stopping");
+        handle.graceful_shutdown(Some(self.settings.shutdown_grace()));
+        serving.await.map_err(ServeError::Serve)
+    }
+}
+
+/// Takes connections up to a number and closes those beyond it at once, so that nobody can use up
+/// the file descriptors that the store needs.
+#[derive(Clone)]
+struct LimitedAcceptor {
+    free: Arc<Semaphore>,
+}
+
+impl LimitedAcceptor {
+    fn new(settings: &ServerSettings) -> Self {
+        let most = usize::try_from(settings.connections_max).unwrap_or(usize::MAX);
+        Self {
+            free: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+        }
+    }
+}
+
+impl<S> Accept<TcpStream, S> for LimitedAcceptor {
+    type Stream = TcpStream;
+    type Service = Counted<S>;
+    type Future = Ready<io::Result<(TcpStream, Counted<S>)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else {
+            tracing::debug!("too many connections: closed a new one");
+            return ready(Err(io::Error::other("too many connections")));
+        };
+        // An answer is small and complete: holding it back to fill a packet only delays it.
+        let counted = Counted {
+            service,
+            _permit: Arc::new(permit),
+        };
+        ready(stream.set_nodelay(true).map(|()| (stream, counted)))
+    }
+}
+
+/// The service of one connection; when the last clone is dropped the connection is over and its
+/// place is free.
+#[derive(Clone)]
+struct Counted<S> {
+    service: S,
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl<R, S: Service<R>> Service<R> for Counted<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: R) -> S::Future {
+        self.service.call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{KeySettings, Role};
+
+    fn listening_on(listen: &str) -> Settings {
+        let mut settings = Settings::default();
+        settings.server.listen = listen.to_owned();
+        settings
+    }
+
+    #[test]
+    fn without_keys_only_loopback_is_bound() {
+        for listen in ["0.0.0.0:0", "[::]:0"] {
+            let error = Server::bind(&listening_on(listen)).expect_err(listen);
+            assert!(matches!(error, ServeError::Unguarded { .. }), "{error}");
+            assert!(error.to_string().contains("[[access.keys]]"), "{error}");
+        }
+        for listen in ["127.0.0.1:0", "localhost:0"] {
+            let server = Server::bind(&listening_on(listen)).expect(listen);
+            assert!(server.address().ip().is_loopback() && server.address().port() != 0);
+        }
+        let mut settings = listening_on("0.0.0.0:0");
+        settings.access.keys.push(KeySettings {
+            name: String::from("any"),
+            sha256: "0".repeat(64),
+            roles: vec![Role::Read],
+        });
+        assert!(Server::bind(&settings).is_ok(), "a key guards it");
+    }
+
+    #[test]
+    fn a_port_in_use_is_said_to_be() {
+        let first = Server::bind(&listening_on("127.0.0.1:0")).expect("a free port");
+        let taken = first.address().to_string();
+        let error = Server::bind(&listening_on(&taken)).expect_err("taken");
+        assert!(matches!(error, ServeError::InUse { .. }), "{error}");
+    }
+}
