@@ -9,6 +9,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod erasure;
 pub mod event;
 pub mod http;
@@ -17,6 +18,7 @@ pub mod import;
 pub mod model;
 pub mod optim;
 pub mod service;
+pub mod simd;
 pub mod store;
 pub mod telemetry;
 pub mod topk;

@@ -1,4 +1,8 @@
 //! The `recant` binary: parses the command line and calls the library.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    recant::cli::main()
+}

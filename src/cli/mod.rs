@@ -1,1 +1,174 @@
-//! The commands of the `recant` binary, one file each.
+//! The commands of the `recant` binary, one file each: flags in, one call, an answer out.
+
+pub mod demo;
+pub mod health;
+pub mod import;
+mod output;
+pub mod serve;
+mod settings;
+pub mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use output::print;
+pub use settings::StoreArgs;
+
+/// Exit code of a command that could not do what was asked.
+pub const EXIT_FAILED: u8 = 1;
+
+/// Exit code of a command line that makes no sense; clap uses the same.
+pub const EXIT_USAGE: u8 = 2;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "recant",
+    version,
+    about = "A recommender that can take back what it learnt"
+)]
+#[command(after_help = "Try it: recant demo")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `recant` can be asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a small synthetic catalogue, train on it and serve it
+    Demo(demo::DemoArgs),
+    /// Read interactions and titles from files into a store
+    Import(import::ImportArgs),
+    /// Train the model to its tolerance and store it
+    Train(train::TrainArgs),
+    /// Serve recommendations over HTTP, learn and forget
+    Serve(serve::ServeArgs),
+    /// Ask a running server whether it is well
+    Health(health::HealthArgs),
+}
+
+/// Why a command failed: one line that says what is wrong and how to mend it.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The command could not be carried out.
+    #[error("{0}")]
+    Failed(String),
+    /// The flags contradict each other, or a value cannot be used.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl CliError {
+    /// A failure with the message of `error`.
+    pub fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    /// A usage error with the message of `error`.
+    pub fn usage(error: impl std::fmt::Display) -> Self {
+        Self::Usage(error.to_string())
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => EXIT_FAILED,
+            Self::Usage(_) => EXIT_USAGE,
+        }
+    }
+}
+
+/// Parses the command line, carries it out and says how it went: 0 done, 1 failed, 2 misused.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::print_error(&error.to_string());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Carries out one command.
+pub fn run(command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Train(args) => train::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Health(args) => health::run(&args),
+    }
+}
+
+/// Shows help as clap formats it, and a usage error as the one line that matters.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        return match print(&error.render().to_string()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::from(EXIT_FAILED),
+        };
+    }
+    output::print_error(&one_line(&error.render().to_string()));
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// The message of a clap error in one line: its first paragraph, and the tip when there is one.
+fn one_line(rendered: &str) -> String {
+    let about_usage = |line: &&str| !line.starts_with("Usage:");
+    let lines = rendered
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    let message: Vec<&str> = lines
+        .take_while(about_usage)
+        .filter(|line| !line.starts_with("For more information"))
+        .collect();
+    let message = message.join(" ");
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    format!("{message}: see recant --help")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("Example"), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn a_usage_error_is_one_line_that_says_how_to_mend_it() {
+        for (arguments, expected) in [
+            (
+                vec!["recant", "imprt"],
+                "a similar subcommand exists: 'import'",
+            ),
+            (vec!["recant", "import"], "<FILE>"),
+            (vec!["recant", "train", "--dim", "many"], "--dim"),
+            (vec!["recant", "train", "--frobnicate"], "--frobnicate"),
+        ] {
+            let error = Cli::try_parse_from(&arguments).expect_err("misused");
+            let line = one_line(&error.render().to_string());
+            assert_eq!(line.lines().count(), 1);
+            assert!(line.contains(expected), "{line}");
+            assert!(!line.contains("Usage:"), "{line}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! `recant serve`: the service over HTTP.
+
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::settings::{StoreArgs, flag, open_store, thread_pool};
+use super::{CliError, print};
+use crate::config::Settings;
+use crate::http::{AppState, Server, router};
+use crate::optim::als::{SweepReport, TrainingOptions};
+use crate::service::Service;
+use crate::service::start::{ServiceOptions, WorkerGuard};
+use crate::service::training::{self, TrainError};
+use crate::service::worker::WorkerOptions;
+use crate::store::Store;
+use crate::telemetry::metrics;
+
+/// Flags of `recant serve`. An absent flag leaves the configured value.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  recant serve --data-dir recant-data --listen 127.0.0.1:8080
+  curl 'http://127.0.0.1:8080/recommend?user=ada-0001'")]
+pub struct ServeArgs {
+    /// Where the store is
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Address to serve on [default: as configured, or else 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Serves until it is told to stop.
+pub fn run(args: &ServeArgs) -> Result<(), CliError> {
+    let listen = args.listen.map(|address| address.to_string());
+    let flags = listen
+        .iter()
+        .map(|value| flag("--listen", "server.listen", value))
+        .collect();
+    let settings = args.store.settings(flags)?;
+    serve(&settings, |address| {
+        print(&format!("recant listens on http://{address}\n"))
+    })
+}
+
+/// Binds, says where with `announce`, opens the store, and serves until a signal or a failure.
+pub(super) fn serve(
+    settings: &Settings,
+    announce: impl FnOnce(SocketAddr) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let exporter = metrics::install().map_err(CliError::failed)?;
+    let server = Server::bind(settings).map_err(CliError::failed)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(CliError::failed)?;
+    let state = AppState::new(exporter.clone());
+    announce(server.address())?;
+    runtime.block_on(async {
+        let upkeep = tokio::spawn(exporter.run_upkeep());
+        let signals = Signals::listen()?;
+        let (failed, failure) = oneshot::channel();
+        let stopping = Arc::new(AtomicBool::new(false));
+        let starting = tokio::spawn(start(
+            settings.clone(),
+            state.clone(),
+            Arc::clone(&stopping),
+            failed,
+        ));
+        let shutdown = async {
+            tokio::select! {
+                () = signals.first() => {}
+                // A start that succeeded drops its end without a word.
+                () = async {
+                    if failure.await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                } => {}
+            }
+        };
+        let served = server.run(router(state, settings), shutdown).await;
+        stopping.store(true, Ordering::Relaxed);
+        let guard = starting.await.map_err(CliError::failed)?;
+        upkeep.abort();
+        if let Some(guard) = guard? {
+            guard.stop().await;
+        }
+        served.map_err(CliError::failed)
+    })
+}
+
+/// Opens the store, trains when there is something to learn and no model, and starts the service;
+/// `None` when `stopping` turned true first.
+async fn start(
+    settings: Settings,
+    state: AppState,
+    stopping: Arc<AtomicBool>,
+    failed: oneshot::Sender<()>,
+) -> Result<Option<WorkerGuard>, CliError> {
+    match start_service(settings, stopping).await {
+        Ok(Some((service, guard))) => {
+            state.provide(service);
+            tracing::info!("ready");
+            Ok(Some(guard))
+        }
+        Ok(None) => Ok(None),
+        Err(error) => {
+            let _ = failed.send(());
+            Err(error)
+        }
+    }
+}
+
+async fn start_service(
+    settings: Settings,
+    stopping: Arc<AtomicBool>,
+) -> Result<Option<(Service, WorkerGuard)>, CliError> {
+    let options = service_options(&settings);
+    let open = tokio::task::spawn_blocking(move || open_and_train(&settings, &stopping));
+    match open.await.map_err(CliError::failed)?? {
+        Some(store) => Service::start(store, options)
+            .await
+            .map_err(CliError::failed)
+            .map(Some),
+        None => Ok(None),
+    }
+}
+
+fn service_options(settings: &Settings) -> ServiceOptions {
+    ServiceOptions {
+        hyperparameters: settings.model.hyperparameters(),
+        seed: settings.model.seed,
+        queue_max: settings.learning.queue_max as usize,
+        worker: WorkerOptions {
+            update_budget: settings.learning.budget(),
+            tolerance: settings.learning.tolerance,
+            threads: settings.learning.threads,
+        },
+    }
+}
+
+fn open_and_train(settings: &Settings, stopping: &AtomicBool) -> Result<Option<Store>, CliError> {
+    let store = open_store(settings)?;
+    if store.model_header().map_err(CliError::failed)?.is_some() {
+        return Ok(Some(store));
+    }
+    let options = TrainingOptions {
+        seed: settings.model.seed,
+        tolerance: settings.training.tolerance,
+        max_sweeps: settings.training.max_sweeps as usize,
+    };
+    let observe = &mut |report: &SweepReport| {
+        let SweepReport {
+            sweep,
+            objective,
+            residual,
+        } = report;
+        tracing::debug!(sweep, objective, residual, "training");
+        if stopping.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let hyperparameters = settings.model.hyperparameters();
+    let trained = thread_pool(settings)?
+        .install(|| training::train(&store, hyperparameters, &options, observe));
+    match trained {
+        Ok(_) | Err(TrainError::Empty) => Ok(Some(store)),
+        Err(TrainError::Interrupted) => Ok(None),
+        Err(error) => Err(CliError::failed(error)),
+    }
+}
+
+/// The signals that ask a process to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CliError> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(CliError::failed)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(CliError::failed)?,
+        })
+    }
+
+    async fn first(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

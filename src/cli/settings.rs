@@ -1,0 +1,73 @@
+//! The flags that every command on a store shares, and the settings they end up in.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::CliError;
+use crate::config::{FlagOverride, Settings, Sources};
+use crate::store::{Store, StoreOptions};
+use crate::telemetry::logs;
+
+/// Where the store is and what configures it.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StoreArgs {
+    /// Directory of the store [default: as configured, or else recant-data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file [default: config/default.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    /// The settings of defaults, file, environment and these flags, with `more` flags on top; and
+    /// logging set up as they say.
+    pub(super) fn settings(&self, more: Vec<FlagOverride>) -> Result<Settings, CliError> {
+        let mut flags = more;
+        if let Some(directory) = &self.data_dir {
+            let value = directory.to_str().ok_or_else(|| {
+                CliError::usage("--data-dir is not valid UTF-8: name another directory")
+            })?;
+            flags.push(flag("--data-dir", "store.data_dir", value));
+        }
+        let sources = Sources {
+            file: self.config.clone(),
+            flags,
+            environment: None,
+        };
+        let settings = sources.load().map_err(CliError::usage)?;
+        logs::install(&settings.log).map_err(CliError::usage)?;
+        Ok(settings)
+    }
+}
+
+/// A setting given by a flag.
+pub(super) fn flag(flag: &'static str, key: &'static str, value: &str) -> FlagOverride {
+    FlagOverride {
+        flag,
+        key,
+        value: value.to_owned(),
+    }
+}
+
+/// How the settings want a store opened.
+pub(super) fn store_options(settings: &Settings) -> StoreOptions {
+    StoreOptions {
+        cache_bytes: settings.store.cache_bytes,
+        free_space_min_bytes: settings.store.free_space_min_bytes,
+    }
+}
+
+/// Opens the store that the settings name.
+pub(super) fn open_store(settings: &Settings) -> Result<Store, CliError> {
+    Store::open(&settings.store.data_dir, &store_options(settings)).map_err(CliError::failed)
+}
+
+/// Threads for arithmetic, as many as the settings say.
+pub(super) fn thread_pool(settings: &Settings) -> Result<rayon::ThreadPool, CliError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(settings.learning.threads)
+        .build()
+        .map_err(CliError::failed)
+}
