@@ -81,7 +81,7 @@ fn acknowledged_work_survives_a_kill_at_any_moment() {
     let csv = catalogue();
     import_and_train(&data, &csv, &["--dim", "8"]);
     let mut expected = pairs(&csv);
-    let mut ids = Vec::new();
+    let mut ids: Vec<String> = Vec::new();
     for round in 0..8usize {
         let server = Server::start(&data);
         let model = server.model();

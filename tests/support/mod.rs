@@ -185,12 +185,7 @@ impl Server {
                     request = request.header("content-type", "application/json");
                 }
                 let request = request.body(body.to_owned()).expect("a request");
-                let configured = self
-                    .agent
-                    .configure_request(request)
-                    .force_send_body(true)
-                    .build();
-                self.agent.run(configured)
+                self.agent.run(request)
             }
             None => self.agent.run(request.body(()).expect("a request")),
         };
