@@ -33,7 +33,7 @@ pub(super) struct RecordReader {
 }
 
 enum Kind {
-    Delimited(DelimitedReader),
+    Delimited(Box<DelimitedReader>),
     MovieLens(MovieLensReader),
     JsonLines(JsonLinesReader),
     Parquet(ParquetReader),
@@ -61,7 +61,9 @@ impl RecordReader {
                     Format::Tsv => b'\t',
                     _ => sniff_delimiter(&source.head),
                 };
-                Kind::Delimited(DelimitedReader::new(path, source, delimiter, &wanted)?)
+                Kind::Delimited(Box::new(DelimitedReader::new(
+                    path, source, delimiter, &wanted,
+                )?))
             }
             Format::MovieLensData | Format::MovieLensDat | Format::MovieLensItem => {
                 let layout = Layout::of(format, content).ok_or(ImportError::WrongFormat {

@@ -135,8 +135,27 @@ impl Ials {
     /// The objective and the relative residual over all blocks. Cost: `4|S|·d + (users+items)·d²`
     /// multiply-adds in f64. The same for any number of threads.
     pub fn measure(&self, matrix: &InteractionMatrix) -> Measurement {
-        let users = self.side(Side::Users, matrix).sums();
-        let items = self.side(Side::Items, matrix).sums();
+        self.measurement(matrix, &|| false)
+    }
+
+    /// [`Ials::measure`], or `None` when `should_stop`, asked between groups of blocks, turned
+    /// true first.
+    pub fn measure_unless(
+        &self,
+        matrix: &InteractionMatrix,
+        should_stop: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Measurement> {
+        let measurement = self.measurement(matrix, should_stop);
+        (!should_stop()).then_some(measurement)
+    }
+
+    fn measurement(
+        &self,
+        matrix: &InteractionMatrix,
+        should_stop: &(dyn Fn() -> bool + Sync),
+    ) -> Measurement {
+        let users = self.side(Side::Users, matrix).sums(should_stop);
+        let items = self.side(Side::Items, matrix).sums(should_stop);
         let both = users.plus(items);
         // ‖PQᵀ‖² = ⟨PᵀP, QᵀQ⟩; the data term is summed once, on the users' side.
         let dense = inner(&self.user_gramian, &self.item_gramian);
@@ -234,11 +253,14 @@ impl<'a> SideView<'a> {
         self.own.rows()
     }
 
-    fn sums(&self) -> SideSums {
+    fn sums(&self, should_stop: &(dyn Fn() -> bool + Sync)) -> SideSums {
         let chunks: Vec<SideSums> = (0..self.blocks())
             .into_par_iter()
             .chunks(CHUNK_BLOCKS)
             .map(|blocks| {
+                if should_stop() {
+                    return SideSums::default();
+                }
                 let mut scratch = vec![0.0; self.hyper.dim];
                 vectorised(
                     Arch::new(),

@@ -14,7 +14,7 @@ use crate::optim::anderson::Anderson;
 use crate::optim::block::{BlockSolver, SharedHessian, Step};
 use crate::simd::{dot_f64, vectorised};
 
-/// Blocks of one parallel task: short enough that a request to stop is heard within a millisecond.
+/// Blocks of one parallel task.
 const BLOCKS_PER_TASK: usize = 16;
 
 /// Plain sweeps before acceleration begins: from random factors the first ones turn the most.
@@ -120,15 +120,16 @@ fn solve_blocks(view: &SideView<'_>, own: &mut Factors, should_stop: ShouldStop<
         .map_init(
             || BlockSolver::new(d),
             |solver, (task, rows)| {
-                if should_stop() {
-                    return Step::default();
-                }
                 let first = task * BLOCKS_PER_TASK;
-                rows.chunks_exact_mut(d)
-                    .enumerate()
-                    .fold(Step::default(), |sum, (k, x)| {
-                        add(sum, solver.solve(view, &shared, (first + k) as u32, x))
-                    })
+                let mut sum = Step::default();
+                for (k, x) in rows.chunks_exact_mut(d).enumerate() {
+                    // One block of a popular item can take a millisecond.
+                    if should_stop() {
+                        break;
+                    }
+                    sum = add(sum, solver.solve(view, &shared, (first + k) as u32, x));
+                }
+                sum
             },
         )
         .collect();
@@ -172,7 +173,7 @@ pub fn train(
         max_sweeps: options.max_sweeps,
     };
     let report = sweeps.run(&mut model, matrix, goal, &|| false, observe)?;
-    Ok((model, report))
+    Ok((model, report.expect("nothing asks it to stop")))
 }
 
 /// Brings a model that is near its minimum closer: sweeps until the relative residual is at most
@@ -190,10 +191,9 @@ pub fn polish(
         tolerance,
         max_sweeps,
     };
-    let report = sweeps.run(model, matrix, goal, should_stop, &mut |_| {
+    sweeps.run(model, matrix, goal, should_stop, &mut |_| {
         ControlFlow::Continue(())
-    })?;
-    Ok((!should_stop()).then_some(report))
+    })
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -227,6 +227,7 @@ impl AcceleratedSweeps {
         }
     }
 
+    /// `None` when `should_stop` turned true before the goal was reached.
     fn run(
         &mut self,
         model: &mut Ials,
@@ -234,11 +235,14 @@ impl AcceleratedSweeps {
         goal: Goal,
         should_stop: ShouldStop<'_>,
         observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
-    ) -> Result<TrainingReport, TrainingError> {
+    ) -> Result<Option<TrainingReport>, TrainingError> {
         let mut sweep = 0;
-        while sweep < goal.max_sweeps && !should_stop() {
+        while sweep < goal.max_sweeps {
             sweep += 1;
             let report = self.sweep(model, matrix, sweep, should_stop);
+            if should_stop() {
+                return Ok(None);
+            }
             if !report.objective.is_finite() {
                 return Err(TrainingError::Diverged { sweep });
             }
@@ -247,14 +251,16 @@ impl AcceleratedSweeps {
             }
             // The residual came before this sweep, so it can only be pessimistic about the model.
             if report.residual <= goal.tolerance {
-                let measured = self.settle(model, matrix, should_stop);
+                let Some(measured) = self.settle(model, matrix, should_stop) else {
+                    return Ok(None);
+                };
                 if measured.residual <= goal.tolerance {
-                    return Ok(finish(sweep, measured, goal));
+                    return Ok(Some(finish(sweep, measured, goal)));
                 }
             }
         }
         let measured = self.settle(model, matrix, should_stop);
-        Ok(finish(sweep, measured, goal))
+        Ok(measured.map(|measured| finish(sweep, measured, goal)))
     }
 
     /// One step: the users' half at the present items, then either back to the plain image, or the
@@ -267,7 +273,11 @@ impl AcceleratedSweeps {
         should_stop: ShouldStop<'_>,
     ) -> SweepReport {
         let users = half_sweep(model, matrix, Side::Users, should_stop);
-        let objective = objective_at_optimal_users(model, matrix);
+        let objective = if should_stop() {
+            f64::NAN
+        } else {
+            objective_at_optimal_users(model, matrix)
+        };
         let residual =
             (users.residual_squared / users.linear_squared.max(f64::MIN_POSITIVE)).sqrt();
         let report = SweepReport {
@@ -275,6 +285,9 @@ impl AcceleratedSweeps {
             objective,
             residual,
         };
+        if should_stop() {
+            return report;
+        }
         // Rounding makes the last digits of the objective rise and fall; they say nothing.
         let rose = objective > self.accepted + 1e-12 * objective.abs();
         if let Some(image) = self.image.take().filter(|_| rose) {
@@ -303,13 +316,13 @@ impl AcceleratedSweeps {
         model: &mut Ials,
         matrix: &InteractionMatrix,
         should_stop: ShouldStop<'_>,
-    ) -> Measurement {
+    ) -> Option<Measurement> {
         if let Some(image) = self.image.take() {
             set_items(model, image);
             self.anderson.reset();
         }
         half_sweep(model, matrix, Side::Users, should_stop);
-        model.measure(matrix)
+        model.measure_unless(matrix, should_stop)
     }
 }
 

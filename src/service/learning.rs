@@ -36,7 +36,7 @@ pub fn polish(
     tolerance: f64,
     should_stop: ShouldStop<'_>,
 ) -> Option<(DirtyRows, TrainingReport)> {
-    let measured = trainer.model.measure(&trainer.matrix);
+    let measured = trainer.model.measure_unless(&trainer.matrix, should_stop)?;
     if measured.residual <= tolerance {
         let report = TrainingReport {
             sweeps: 0,

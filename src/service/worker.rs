@@ -1,7 +1,7 @@
 //! The one task that changes the model: it follows the log, updates, commits, publishes, polishes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tracing::Instrument;
@@ -147,6 +147,7 @@ impl Worker {
         let reached = entries
             .last()
             .map_or(self.learnt, |(position, _)| *position);
+        let started = Instant::now();
         let mut records = self.erasure_records(&entries).await?;
         span.record("erasures", records.len());
         let mut applied = self.apply(entries, reached).await?;
@@ -156,12 +157,15 @@ impl Worker {
             record.model_version_before.get_or_insert(self.version);
         });
         let erased = self.erased_batch(&mut applied, &records, reached);
+        let applied_at = started.elapsed();
         let committing = self.store.commit(erased.clone());
         let report = self.update_factors(&applied.touched).await?;
+        let solved_at = started.elapsed();
         span.record("blocks", report.blocks_solved);
         if committing.await.is_err() && self.persist(&erased).await == Next::Stop {
             return Ok(Next::Stop);
         }
+        tracing::debug!(?applied_at, ?solved_at, erased_at = ?started.elapsed(), "erased");
         self.applied = reached.max(self.applied);
         for record in &records {
             self.backlog.erased(record.id);
@@ -192,11 +196,14 @@ impl Worker {
         let mut batch = self.dirty_batch(version, reached);
         records.iter().for_each(|record| batch.put_erasure(record));
         batch.trim_log(reached);
+        let started = Instant::now();
         if self.persist(&batch).await == Next::Stop {
             return Ok(Next::Stop);
         }
+        let committed_at = started.elapsed();
         (self.version, self.learnt) = (version, reached);
         self.swap();
+        tracing::debug!(?committed_at, swapped_at = ?started.elapsed(), "swapped");
         self.everything_touched = false;
         self.unpolished = true;
         self.trainer.users.recycle();

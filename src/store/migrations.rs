@@ -11,12 +11,15 @@ use crate::store::directory::Directory;
 use crate::store::generation::NextGeneration;
 use crate::store::{StoreError, codec, keys};
 
+/// Changes the records of a copy of the store.
+type Step = fn(&NextGeneration<'_>) -> Result<(), StoreError>;
+
 /// One step from a schema version to the next.
 pub(super) struct Migration {
     /// What it does, for the log.
     pub(super) name: &'static str,
     /// Changes the records of the copy.
-    pub(super) migrate: fn(&NextGeneration<'_>) -> Result<(), StoreError>,
+    pub(super) migrate: Step,
 }
 
 /// All steps in order: the one at index n leads from version n to version n + 1.
@@ -91,7 +94,7 @@ mod tests {
         Err(StoreError::damaged("a step that fails half way"))
     }
 
-    fn steps(migrations: &[fn(&NextGeneration<'_>) -> Result<(), StoreError>]) -> Vec<Migration> {
+    fn steps(migrations: &[Step]) -> Vec<Migration> {
         migrations
             .iter()
             .map(|migrate| Migration {
