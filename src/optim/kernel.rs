@@ -1,7 +1,7 @@
 //! The dense kernels of one block: a rank-k update and a Cholesky factorisation in f32.
 //!
 //! Matrices are symmetric of order `stride`, a multiple of [`LANES`], of which only the upper
-//! triangle is used: row-major, so that every inner loop runs along a row. One tile of [`PANEL`]
+//! triangle is used: row-major, so that every inner loop runs along a row. One tile of `PANEL`
 //! rows and [`LANES`] columns stays in registers while the rank-k sum runs; the same tile serves
 //! the update `H += AᵀA` and the factorisation `H = UᵀU`. [`pulp`] picks the widest vectors the
 //! machine has at run time; the arithmetic is the same for all.

@@ -50,7 +50,7 @@ pub struct ImportTotals {
 /// A directory that is being imported into; nobody else can use it meanwhile.
 ///
 /// Rows are gathered in memory up to a bound and then merged, sorted by user, into the histories
-/// of the store's next generation. Dropped without [`ImportSession::finish`], it leaves the store
+/// of the store's next generation. Dropped without [`ImportWriter::finish`], it leaves the store
 /// as it was.
 #[derive(Debug)]
 pub struct ImportSession {

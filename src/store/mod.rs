@@ -1,7 +1,7 @@
 //! What is on the disk, and when it is safe.
 //!
 //! A store is a directory. Reads go to the database at once; every change is a
-//! [`WriteBatch`](batch::WriteBatch) handed to [`Store::commit`], which answers when the change
+//! [`WriteBatch`] handed to [`Store::commit`], which answers when the change
 //! survives a power cut. docs/store.md draws files and records.
 
 pub mod batch;
