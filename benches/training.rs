@@ -12,13 +12,7 @@ use recant::model::factors::{Factors, Side};
 use recant::model::hyper::IalsHyperparameters;
 use recant::model::ials::Ials;
 use recant::optim::als::{self, TrainingOptions};
-
-fn argument(name: &str, default: f64) -> f64 {
-    let arguments: Vec<String> = std::env::args().collect();
-    let at = arguments.iter().position(|argument| argument == name);
-    at.and_then(|at| arguments.get(at + 1)?.parse().ok())
-        .unwrap_or(default)
-}
+use support::argument;
 
 fn main() {
     let (name, matrix) = support::matrix();

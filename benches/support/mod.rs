@@ -72,3 +72,12 @@ pub fn synthetic(users: usize, items: usize, pairs: usize, seed: u64) -> Interac
         .collect();
     InteractionMatrix::from_histories(histories, items)
 }
+
+/// The number after `name` on the command line.
+#[allow(dead_code, reason = "not every benchmark takes numbers")]
+pub fn argument(name: &str, default: f64) -> f64 {
+    let arguments: Vec<String> = std::env::args().collect();
+    let at = arguments.iter().position(|argument| argument == name);
+    at.and_then(|at| arguments.get(at + 1)?.parse().ok())
+        .unwrap_or(default)
+}

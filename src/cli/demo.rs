@@ -14,6 +14,7 @@ use crate::demo::{self, Catalogue, CatalogueSize};
 use crate::optim::als::TrainingOptions;
 use crate::service::training;
 use crate::store::import::ImportSession;
+use crate::unlearn::converge::Progress;
 
 /// Flags of `recant demo`; none is needed.
 #[derive(Debug, Clone, Args)]
@@ -120,8 +121,10 @@ fn train(settings: &Settings) -> Result<(), CliError> {
     let began = Instant::now();
     let trained = thread_pool(settings)?
         .install(|| {
-            let observe = &mut |_: &_| ControlFlow::Continue(());
-            training::train(&store, settings.model.hyperparameters(), &options, observe)
+            let observe = &mut |_: Progress<'_>| ControlFlow::Continue(());
+            let hyperparameters = settings.model.hyperparameters();
+            let target = settings.certificate.target;
+            training::train(&store, hyperparameters, &options, target, observe)
         })
         .map_err(CliError::failed)?;
     print(&format!(

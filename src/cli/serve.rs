@@ -13,13 +13,14 @@ use super::settings::{StoreArgs, flag, open_store, thread_pool};
 use super::{CliError, print};
 use crate::config::Settings;
 use crate::http::{AppState, Server, router};
-use crate::optim::als::{SweepReport, TrainingOptions};
+use crate::optim::als::TrainingOptions;
 use crate::service::Service;
 use crate::service::start::{ServiceOptions, WorkerGuard};
 use crate::service::training::{self, TrainError};
 use crate::service::worker::WorkerOptions;
 use crate::store::Store;
 use crate::telemetry::metrics;
+use crate::unlearn::converge::Progress;
 
 /// Flags of `recant serve`. An absent flag leaves the configured value.
 #[derive(Debug, Clone, Args)]
@@ -137,6 +138,7 @@ fn service_options(settings: &Settings) -> ServiceOptions {
         worker: WorkerOptions {
             update_budget: settings.learning.budget(),
             tolerance: settings.learning.tolerance,
+            certificate_target: settings.certificate.target,
             threads: settings.learning.threads,
         },
     }
@@ -152,13 +154,9 @@ fn open_and_train(settings: &Settings, stopping: &AtomicBool) -> Result<Option<S
         tolerance: settings.training.tolerance,
         max_sweeps: settings.training.max_sweeps as usize,
     };
-    let observe = &mut |report: &SweepReport| {
-        let SweepReport {
-            sweep,
-            objective,
-            residual,
-        } = report;
-        tracing::debug!(sweep, objective, residual, "training");
+    let target = settings.certificate.target;
+    let observe = &mut |progress: Progress<'_>| {
+        tracing::debug!(?progress, "training");
         if stopping.load(Ordering::Relaxed) {
             ControlFlow::Break(())
         } else {
@@ -167,7 +165,7 @@ fn open_and_train(settings: &Settings, stopping: &AtomicBool) -> Result<Option<S
     };
     let hyperparameters = settings.model.hyperparameters();
     let trained = thread_pool(settings)?
-        .install(|| training::train(&store, hyperparameters, &options, observe));
+        .install(|| training::train(&store, hyperparameters, &options, target, observe));
     match trained {
         Ok(_) | Err(TrainError::Empty) => Ok(Some(store)),
         Err(TrainError::Interrupted) => Ok(None),

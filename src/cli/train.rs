@@ -12,8 +12,9 @@ use super::settings::{StoreArgs, open_store, thread_pool};
 use super::{CliError, print};
 use crate::model::certificate::Certificate;
 use crate::model::hyper::IalsHyperparameters;
-use crate::optim::als::{SweepReport, TrainingOptions};
+use crate::optim::als::TrainingOptions;
 use crate::service::training::{self, Trained};
+use crate::unlearn::converge::Progress;
 
 /// The kinds of model the command line knows by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -120,10 +121,11 @@ pub fn run(args: &TrainArgs) -> Result<(), CliError> {
     let store = open_store(&settings)?;
     let pool = thread_pool(&settings)?;
     let began = Instant::now();
-    let progress = Progress::new(&options);
+    let target = settings.certificate.target;
+    let progress = ProgressLine::new(&options);
     let trained = pool.install(|| {
-        training::train(&store, hyperparameters, &options, &mut |report| {
-            progress.show(report)
+        training::train(&store, hyperparameters, &options, target, &mut |now| {
+            progress.show(now)
         })
     });
     progress.end();
@@ -143,7 +145,7 @@ pub fn run(args: &TrainArgs) -> Result<(), CliError> {
 }
 
 /// The bar that shows how training goes: it fills as the logarithm of the residual falls.
-struct Progress {
+struct ProgressLine {
     bar: ProgressBar,
     tolerance: f64,
 }
@@ -151,7 +153,7 @@ struct Progress {
 /// Steps of the bar.
 const PROGRESS_STEPS: u64 = 1_000;
 
-impl Progress {
+impl ProgressLine {
     fn new(options: &TrainingOptions) -> Self {
         let target = ProgressDrawTarget::stderr();
         let style = ProgressStyle::with_template("training [{bar:30}] {msg}, {eta} left");
@@ -163,14 +165,22 @@ impl Progress {
         }
     }
 
-    fn show(&self, report: &SweepReport) -> ControlFlow<()> {
-        let share = (report.residual.ln() / self.tolerance.ln()).clamp(0.0, 1.0);
-        self.bar
-            .set_position((share * PROGRESS_STEPS as f64) as u64);
-        self.bar.set_message(format!(
-            "sweep {}, objective {:.6e}, residual {:.1e}",
-            report.sweep, report.objective, report.residual
-        ));
+    fn show(&self, progress: Progress<'_>) -> ControlFlow<()> {
+        match progress {
+            Progress::Sweep(report) => {
+                let share = (report.residual.ln() / self.tolerance.ln()).clamp(0.0, 1.0);
+                let position = (share * PROGRESS_STEPS as f64) as u64;
+                self.bar.set_position(position);
+                self.bar.set_message(format!(
+                    "sweep {}, objective {:.6e}, residual {:.1e}",
+                    report.sweep, report.objective, report.residual
+                ));
+            }
+            Progress::Look(look) => self.bar.set_message(format!(
+                "sweep {}, certified root mean square {:.1e}",
+                look.sweeps, look.root_mean_square
+            )),
+        }
         ControlFlow::Continue(())
     }
 

@@ -104,6 +104,27 @@ impl TrainingSettings {
     }
 }
 
+/// The certificate of the model's distance to the one that never saw what was erased.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CertificateSettings {
+    /// Bound on the root mean square, over all pairs of a user and an item, of the difference
+    /// between the live model's scores and those of the one minimiser.
+    pub target: f64,
+}
+
+impl Default for CertificateSettings {
+    fn default() -> Self {
+        Self { target: 1e-4 }
+    }
+}
+
+impl CertificateSettings {
+    pub(super) fn check(&self) -> Result<(), InvalidSetting> {
+        check_tolerance("certificate.target", self.target)
+    }
+}
+
 /// Learning and forgetting while serving.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -13,7 +13,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use access::{AccessSettings, KeySettings, Role};
-pub use learning::{LearningSettings, ModelKind, ModelSettings, TrainingSettings};
+pub use learning::{
+    CertificateSettings, LearningSettings, ModelKind, ModelSettings, TrainingSettings,
+};
 pub use load::{ConfigError, FlagOverride, Sources};
 pub use server::ServerSettings;
 
@@ -31,6 +33,8 @@ pub struct Settings {
     pub training: TrainingSettings,
     /// Learning and forgetting while serving.
     pub learning: LearningSettings,
+    /// The certificate.
+    pub certificate: CertificateSettings,
     /// Logs.
     pub log: LogSettings,
     /// Who may call what.
@@ -78,6 +82,7 @@ impl Settings {
         self.model.check()?;
         self.training.check()?;
         self.learning.check()?;
+        self.certificate.check()?;
         self.log.check()?;
         self.access.check()
     }

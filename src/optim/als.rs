@@ -177,23 +177,22 @@ pub fn train(
 }
 
 /// Brings a model that is near its minimum closer: sweeps until the relative residual is at most
-/// `tolerance`. `None` when `should_stop` turned true first; the model is then consistent, and no
-/// worse than it was.
+/// `tolerance`, or until `observe`, called after each, says so. `None` when `should_stop` turned
+/// true first; the model is consistent then.
 pub fn polish(
     model: &mut Ials,
     matrix: &InteractionMatrix,
     tolerance: f64,
     max_sweeps: usize,
     should_stop: ShouldStop<'_>,
+    observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
 ) -> Result<Option<TrainingReport>, TrainingError> {
     let mut sweeps = AcceleratedSweeps::new(0);
     let goal = Goal {
         tolerance,
         max_sweeps,
     };
-    sweeps.run(model, matrix, goal, should_stop, &mut |_| {
-        ControlFlow::Continue(())
-    })
+    sweeps.run(model, matrix, goal, should_stop, observe)
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -1,11 +1,13 @@
 //! The arithmetic of the worker: what is run between one commit and the next.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::model::interactions::InteractionMatrix;
-use crate::optim::als::{self, ShouldStop, TrainingReport};
+use crate::model::certificate::{Certificate, GapCertificate};
+use crate::optim::als::{ShouldStop, TrainingReport};
 use crate::service::dirty::DirtyRows;
 use crate::service::trainer::Trainer;
+use crate::unlearn::converge::{self, Convergence, Goal, Progress};
 use crate::unlearn::update::{self, Touched, UpdateOptions, UpdateReport};
 
 /// Most sweeps of one polishing. A model that needs more is far from converged; the measured
@@ -27,60 +29,106 @@ pub fn update(
     update::update(&mut trainer.model, &trainer.matrix, touched, &options)
 }
 
-/// Stage 2: sweeps over all blocks until the residual is at most `tolerance`.
+/// What polishing works to.
+#[derive(Debug, Clone, Copy)]
+pub struct PolishGoal {
+    /// The relative residual.
+    pub tolerance: f64,
+    /// The certified root mean square.
+    pub target: f64,
+}
+
+/// How polishing ended.
+#[derive(Debug)]
+pub struct Polished {
+    /// Rows that changed.
+    pub changed: DirtyRows,
+    /// The measurement of the model as it is now.
+    pub report: TrainingReport,
+    /// Its certificate.
+    pub certificate: Certificate,
+}
+
+/// Stage 2: sweeps over all blocks until the residual is at most the tolerance and the certificate
+/// meets its target.
 ///
-/// Works on a copy of the factors. `None` when `should_stop`, asked between small groups of
-/// blocks, turned true: then the trainer is as it was. Otherwise what changed, and how it ended.
+/// Works on a copy of the factors. `None` when `should_stop`, asked between blocks, turned true:
+/// then the trainer is as it was.
 pub fn polish(
     trainer: &mut Trainer,
-    tolerance: f64,
+    goal: PolishGoal,
     should_stop: ShouldStop<'_>,
-) -> Option<(DirtyRows, TrainingReport)> {
-    let measured = trainer.model.measure_unless(&trainer.matrix, should_stop)?;
-    if measured.residual <= tolerance {
-        let report = TrainingReport {
-            sweeps: 0,
-            objective: measured.objective,
-            residual: measured.residual,
-            converged: true,
-        };
-        return Some((DirtyRows::default(), report));
-    }
+) -> Option<Polished> {
     let mut model = trainer.model.clone();
-    let polished = als::polish(
+    let convergence = converge::converge(
         &mut model,
         &trainer.matrix,
-        tolerance,
-        POLISH_SWEEPS_MAX,
+        &Goal {
+            root_mean_square: goal.target,
+            residual: goal.tolerance,
+            max_sweeps: POLISH_SWEEPS_MAX,
+            seed: trainer.seed,
+        },
         should_stop,
-    );
-    match polished {
-        Ok(Some(report)) => {
-            trainer.model = model;
-            if !report.converged {
-                tracing::warn!(
-                    residual = report.residual,
-                    tolerance,
-                    "polishing fell short"
-                );
+        &mut |progress| {
+            if let Progress::Look(look) = progress {
+                tracing::debug!(?look, "polishing");
             }
-            Some((every_row(&trainer.matrix), report))
+            ControlFlow::Continue(())
+        },
+    );
+    match convergence {
+        Ok(Some(convergence)) => {
+            let certificate = certificate(&convergence, goal.target);
+            let mut changed = DirtyRows::default();
+            if convergence.changed {
+                trainer.model = model;
+                changed = DirtyRows::everything(&trainer.matrix);
+            }
+            Some(Polished {
+                changed,
+                report: convergence.report,
+                certificate,
+            })
         }
         Ok(None) => None,
         Err(error) => {
             // The live factors stay; their residual is what there is to tell.
             tracing::error!(%error, "polishing failed");
+            let measured = trainer.model.measure_unless(&trainer.matrix, should_stop)?;
             let report = TrainingReport {
                 sweeps: 0,
                 objective: measured.objective,
                 residual: measured.residual,
                 converged: false,
             };
-            Some((DirtyRows::default(), report))
+            let certificate = Certificate::residual(measured.residual, goal.tolerance);
+            Some(Polished {
+                changed: DirtyRows::default(),
+                report,
+                certificate,
+            })
         }
     }
 }
 
-fn every_row(matrix: &InteractionMatrix) -> DirtyRows {
-    DirtyRows::everything(matrix)
+/// The certificate that a convergence earned.
+pub fn certificate(convergence: &Convergence, target: f64) -> Certificate {
+    let gap = &convergence.gap;
+    let holds = gap.root_mean_square <= target;
+    let reason = || match convergence.pushed_out {
+        0 => String::from("more sweeps would lower it"),
+        _ => String::from("the model wants more columns: raise dim, or lambda"),
+    };
+    Certificate::DualityGap(GapCertificate {
+        holds,
+        target,
+        root_mean_square: gap.root_mean_square,
+        frobenius: gap.frobenius,
+        gap: gap.gap,
+        dual_scale: gap.scale,
+        residual: convergence.report.residual,
+        failure_probability: gap.failure_probability,
+        approximate: (!holds).then(reason),
+    })
 }

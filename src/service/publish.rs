@@ -6,6 +6,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use crate::model::certificate::Certificate;
 use crate::service::snapshot::Snapshot;
 use crate::store::log::LogPosition;
 use crate::telemetry::metrics as names;
@@ -73,5 +74,9 @@ fn report(snapshot: &Snapshot) {
     metrics::gauge!(names::MODEL_INTERACTIONS).set(snapshot.interactions as f64);
     if let Some(residual) = snapshot.quality.residual {
         metrics::gauge!(names::MODEL_RESIDUAL).set(residual);
+    }
+    let certificate = snapshot.quality.certificate.as_ref();
+    if let Some(frobenius) = certificate.and_then(Certificate::frobenius) {
+        metrics::gauge!(names::MODEL_CERTIFICATE_FROBENIUS).set(frobenius);
     }
 }

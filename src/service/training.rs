@@ -2,12 +2,17 @@
 
 use std::ops::ControlFlow;
 
-use crate::model::certificate::Certificate;
 use crate::model::hyper::IalsHyperparameters;
 use crate::optim::als::{self, SweepReport, TrainingError, TrainingOptions, TrainingReport};
+use crate::service::learning::certificate;
 use crate::service::load::{load, whole_model};
+use crate::service::trainer::Trainer;
 use crate::store::records::ModelHeader;
 use crate::store::{Store, StoreError};
+use crate::unlearn::converge::{Convergence, Goal, Look, Progress, converge};
+
+/// Share of the certificate's target that training works to.
+const TRAINING_SHARE: f64 = 0.5;
 
 /// What a training leaves behind, besides the stored model.
 #[derive(Debug)]
@@ -43,13 +48,17 @@ pub enum TrainError {
 
 /// Trains on everything the store holds and commits the model: all of it, or nothing.
 ///
-/// `observe` is called after every sweep and may end the training, with nothing stored. Blocks the
+/// Sweeps go on until the residual is at most the tolerance of `options` and the certified root
+/// mean square at most half of `target`, so that there is room for what comes later; or until the
+/// sweeps are used up, which the certificate then says. `observe` is called after every sweep and
+/// every look at the certificate, and may end the training, with nothing stored. Blocks the
 /// thread; not for an async task.
 pub fn train(
     store: &Store,
     hyperparameters: IalsHyperparameters,
     options: &TrainingOptions,
-    observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
+    target: f64,
+    observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Trained, TrainError> {
     let previous = store.model_header()?;
     let mut trainer = load(store, hyperparameters, options.seed)?.trainer;
@@ -58,16 +67,7 @@ pub fn train(
     }
     let span = tracing::info_span!("train", interactions = trainer.matrix.interactions());
     let _entered = span.enter();
-    let mut interrupted = false;
-    let (model, report) = als::train(&trainer.matrix, hyperparameters, options, &mut |sweep| {
-        let flow = observe(sweep);
-        interrupted = flow.is_break();
-        flow
-    })?;
-    if interrupted {
-        return Err(TrainError::Interrupted);
-    }
-    trainer.model = model;
+    let convergence = fit(&mut trainer, hyperparameters, options, target, observe)?;
     trainer.seed = options.seed;
     let version = previous.as_ref().map_or(1, |header| header.version + 1);
     let header = ModelHeader {
@@ -75,12 +75,13 @@ pub fn train(
         learnt: previous.map(|header| header.learnt).unwrap_or_default(),
         hyperparameters,
         seed: options.seed,
-        residual: Some(report.residual),
-        objective: Some(report.objective),
+        residual: Some(convergence.report.residual),
+        objective: Some(convergence.report.objective),
         measured_version: Some(version),
-        certificate: Some(Certificate::residual(report.residual, options.tolerance)),
+        certificate: Some(certificate(&convergence, target)),
     };
     store.commit(whole_model(&trainer, &header)).wait()?;
+    let report = convergence.report;
     tracing::info!(
         version,
         sweeps = report.sweeps,
@@ -94,4 +95,62 @@ pub fn train(
         items: trainer.matrix.active_items(),
         interactions: trainer.matrix.interactions(),
     })
+}
+
+/// The residual that cold training reaches before the certificate is looked at.
+const COLD_RESIDUAL: f64 = 1e-4;
+
+fn fit(
+    trainer: &mut Trainer,
+    hyperparameters: IalsHyperparameters,
+    options: &TrainingOptions,
+    target: f64,
+    observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+) -> Result<Convergence, TrainError> {
+    let cold = TrainingOptions {
+        tolerance: options.tolerance.max(COLD_RESIDUAL),
+        ..options.clone()
+    };
+    let mut interrupted = false;
+    let (model, report) = als::train(&trainer.matrix, hyperparameters, &cold, &mut |sweep| {
+        let flow = observe(Progress::Sweep(sweep));
+        interrupted = flow.is_break();
+        flow
+    })?;
+    if interrupted {
+        return Err(TrainError::Interrupted);
+    }
+    trainer.model = model;
+    let goal = Goal {
+        root_mean_square: target * TRAINING_SHARE,
+        residual: options.tolerance,
+        max_sweeps: options.max_sweeps.saturating_sub(report.sweeps),
+        seed: options.seed,
+    };
+    let done = report.sweeps;
+    let convergence = converge(
+        &mut trainer.model,
+        &trainer.matrix,
+        &goal,
+        &|| false,
+        &mut |progress| match progress {
+            Progress::Sweep(sweep) => {
+                let sweep = SweepReport {
+                    sweep: done + sweep.sweep,
+                    ..*sweep
+                };
+                observe(Progress::Sweep(&sweep))
+            }
+            Progress::Look(look) => {
+                let look = Look {
+                    sweeps: done + look.sweeps,
+                    ..*look
+                };
+                observe(Progress::Look(&look))
+            }
+        },
+    )?;
+    let mut convergence = convergence.ok_or(TrainError::Interrupted)?;
+    convergence.report.sweeps += done;
+    Ok(convergence)
 }

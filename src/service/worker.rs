@@ -8,10 +8,9 @@ use tracing::Instrument;
 
 use crate::erasure::{ErasureRecord, ErasureStatus};
 use crate::event::{Event, UnixMillis};
-use crate::model::certificate::Certificate;
 use crate::service::backlog::Backlog;
 use crate::service::dirty::DirtyRows;
-use crate::service::learning;
+use crate::service::learning::{self, PolishGoal, Polished};
 use crate::service::load::put_item_row;
 use crate::service::publish::{Progress, Publisher};
 use crate::service::snapshot::Quality;
@@ -38,6 +37,8 @@ pub struct WorkerOptions {
     pub update_budget: Duration,
     /// The residual that polishing works to.
     pub tolerance: f64,
+    /// The certified root mean square that polishing works to.
+    pub certificate_target: f64,
     /// Threads for arithmetic; 0 takes as many as the machine has.
     pub threads: usize,
 }
@@ -224,34 +225,37 @@ impl Worker {
         let (mut log, stop) = (log.clone(), self.stop.clone());
         let taken = self.learnt;
         log.mark_unchanged();
-        let tolerance = self.options.tolerance;
+        let goal = PolishGoal {
+            tolerance: self.options.tolerance,
+            target: self.options.certificate_target,
+        };
         let polished = self
             .lend(move |trainer| {
-                learning::polish(trainer, tolerance, &|| {
-                    *log.borrow() > taken || *stop.borrow()
-                })
+                learning::polish(trainer, goal, &|| *log.borrow() > taken || *stop.borrow())
             })
             .await?;
         match polished {
-            Some((changed, report)) => {
-                self.dirty.merge(&changed);
-                self.certify(report.objective, report.residual).await
-            }
+            Some(polished) => self.certify(polished).await,
             None => Ok(Next::Continue),
         }
     }
 
     /// Makes the polished model the live one and certifies what waits for it.
-    async fn certify(&mut self, objective: f64, residual: f64) -> Result<Next, WorkerError> {
+    async fn certify(&mut self, polished: Polished) -> Result<Next, WorkerError> {
+        let Polished {
+            changed,
+            report,
+            certificate,
+        } = polished;
+        self.dirty.merge(&changed);
         let version = if self.dirty.is_empty() {
             self.version
         } else {
             self.version + 1
         };
-        let certificate = Certificate::residual(residual, self.options.tolerance);
         self.quality = Quality {
-            objective: Some(objective),
-            residual: Some(residual),
+            objective: Some(report.objective),
+            residual: Some(report.residual),
             measured_version: Some(version),
             certificate: Some(certificate.clone()),
         };
@@ -269,10 +273,11 @@ impl Worker {
         self.version = version;
         self.swap();
         self.unpolished = false;
+        tracing::info!(version, sweeps = report.sweeps, %certificate, "polished");
         for record in records {
             count(ErasureStatus::Certified);
             observe_age(names::ERASURE_CERTIFIED_SECONDS, record.accepted_at);
-            tracing::info!(erasure = %record.id, version, residual, "certified");
+            tracing::info!(erasure = %record.id, version, "certified");
         }
         Ok(Next::Continue)
     }

@@ -1,0 +1,78 @@
+//! The certificate: how long it takes, and how tight it is along a training.
+//!
+//! `cargo bench --bench certificate [-- --dim D --alpha0 A --lambda L]`; with
+//! `RECANT_BENCH_FILE=pairs.csv.gz` on real data.
+
+mod support;
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use recant::model::hyper::IalsHyperparameters;
+use recant::optim::als::{self, TrainingOptions};
+use recant::unlearn::converge::{Goal, Progress, converge};
+use recant::unlearn::duality_gap::{GapOptions, duality_gap};
+use support::argument;
+
+fn main() {
+    let (name, matrix) = support::matrix();
+    let hyper = IalsHyperparameters {
+        dim: argument("--dim", 64.0) as usize,
+        alpha0: argument("--alpha0", 0.3),
+        lambda: argument("--lambda", 0.02),
+        nu: 1.0,
+    };
+    println!("{name}: {} pairs, d = {}", matrix.interactions(), hyper.dim);
+    println!("sweeps   seconds  residual   rms bound  scale-1  outside  entered  rank  pushed out");
+    let started = Instant::now();
+    let options = TrainingOptions {
+        tolerance: 1e-4,
+        ..TrainingOptions::default()
+    };
+    let (mut model, report) =
+        als::train(&matrix, hyper, &options, &mut |_| ControlFlow::Continue(()))
+            .expect("training does not diverge");
+    println!(
+        "{:6}  {:8.2}  {:8.1e}",
+        report.sweeps,
+        started.elapsed().as_secs_f64(),
+        report.residual
+    );
+    let goal = Goal {
+        root_mean_square: argument("--target", 1e-4),
+        max_sweeps: argument("--max-sweeps", 300.0) as usize,
+        residual: argument("--tol", 1e-5),
+        seed: 1,
+    };
+    converge(&mut model, &matrix, &goal, &|| false, &mut |progress| {
+        let Progress::Look(look) = progress else {
+            return ControlFlow::Continue(());
+        };
+        let rank = look
+            .rank
+            .map_or((0, 0, 0.0), |r| (r.entered, r.rank, r.dropped_share));
+        println!(
+            "{:6}  {:8.2}  {:8.1e}  {:10.1e}  {:7.1e}  {:7.4}  {:7}  {:4}  {:10.1e}",
+            look.sweeps,
+            started.elapsed().as_secs_f64(),
+            look.residual,
+            look.root_mean_square,
+            look.scale - 1.0,
+            look.outside,
+            rank.0,
+            rank.1,
+            rank.2,
+        );
+        ControlFlow::Continue(())
+    })
+    .expect("it does not diverge");
+    let started = Instant::now();
+    let gap = duality_gap(&model, &matrix, &GapOptions::default());
+    println!(
+        "one look takes {:.2} s: rms bound {:.1e}, scale - 1 = {:.1e}, outside {:.4}",
+        started.elapsed().as_secs_f64(),
+        gap.root_mean_square,
+        gap.scale - 1.0,
+        gap.complement,
+    );
+}
