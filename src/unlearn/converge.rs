@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::optim::als::{self, ShouldStop, SweepReport, TrainingError, TrainingReport};
-use crate::unlearn::duality_gap::{DualityGap, GapOptions, duality_gap};
+use crate::unlearn::duality_gap::{DualityGap, GapOptions, duality_gap_unless};
 use crate::unlearn::rank::{RankReport, settle_rank};
 
 /// The residual wanted before the first look at the certificate, and what it is multiplied by
@@ -123,7 +123,9 @@ pub fn converge(
             };
             changed = true;
         }
-        let gap = duality_gap(model, matrix, &options);
+        let Some(gap) = duality_gap_unless(model, matrix, &options, should_stop) else {
+            return Ok(None);
+        };
         let mut look = Look {
             sweeps: report.sweeps,
             objective: report.objective,

@@ -16,11 +16,15 @@
 //! `2 + O(r r')` when c < 2: dividing by it, instead of by `σ_max(G̃)/2`, charges the residual only
 //! in second order.
 
-use faer::Mat;
+use pulp::Arch;
+use rayon::prelude::*;
 
 use crate::model::factors::Factors;
+use crate::model::gramian::Gramian;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
+use crate::optim::als::ShouldStop;
+use crate::simd::{dot_f64, vectorised};
 use crate::unlearn::gradient_operator::ScaledGradient;
 use crate::unlearn::lanczos::FAILURE_PROBABILITY;
 use crate::unlearn::subspace::{Cut, Subspace, frobenius_inner};
@@ -101,14 +105,32 @@ pub struct Direction {
 /// normal products a round, and QR and SVD of size d. The bound holds save with the probability
 /// [`crate::unlearn::lanczos::FAILURE_PROBABILITY`] a round, over `options.seed`.
 pub fn duality_gap(model: &Ials, matrix: &InteractionMatrix, options: &GapOptions) -> DualityGap {
+    duality_gap_unless(model, matrix, options, &|| false).expect("nothing asks it to stop")
+}
+
+/// [`duality_gap`], or `None` when `should_stop`, asked between its steps, turned true first.
+pub fn duality_gap_unless(
+    model: &Ials,
+    matrix: &InteractionMatrix,
+    options: &GapOptions,
+    should_stop: ShouldStop<'_>,
+) -> Option<DualityGap> {
     let operator = ScaledGradient::at(model, matrix);
+    if should_stop() {
+        return None;
+    }
     let sums = Sums::of(model, matrix, &operator);
     let pairs = matrix.active_users() as f64 * matrix.active_items() as f64;
     let mut best: Option<Bound> = None;
     let mut attempts = 0;
     for (attempt, share) in DIRECTION_SHARES.into_iter().enumerate() {
         attempts += 1;
-        let bound = bound_with(model, &operator, &sums, options, attempt as u64, share);
+        let attempt = Attempt {
+            number: attempt as u64,
+            share,
+            should_stop,
+        };
+        let bound = bound_with(model, &operator, &sums, options, attempt)?;
         if best.as_ref().is_none_or(|best| bound.gap < best.gap) {
             best = Some(bound);
         }
@@ -122,14 +144,14 @@ pub fn duality_gap(model: &Ials, matrix: &InteractionMatrix, options: &GapOption
         scale,
         complement,
         growth,
-    } = best.expect("there is at least one share to try");
+    } = best?;
     let frobenius = (gap / model.hyper.alpha0).sqrt();
     let root_mean_square = if pairs > 0.0 {
         frobenius / pairs.sqrt()
     } else {
         0.0
     };
-    DualityGap {
+    Some(DualityGap {
         gap,
         frobenius,
         root_mean_square,
@@ -139,7 +161,7 @@ pub fn duality_gap(model: &Ials, matrix: &InteractionMatrix, options: &GapOption
             * (options.rounds_max as f64 + 1.0)
             * FAILURE_PROBABILITY,
         growth,
-    }
+    })
 }
 
 /// One way to choose the subspace, and what it proves.
@@ -150,33 +172,47 @@ struct Bound {
     growth: Vec<Direction>,
 }
 
+/// One choice of the directions treated exactly.
+#[derive(Clone, Copy)]
+struct Attempt<'a> {
+    number: u64,
+    share: f64,
+    should_stop: ShouldStop<'a>,
+}
+
 fn bound_with(
     model: &Ials,
     operator: &ScaledGradient<'_>,
     sums: &Sums,
     options: &GapOptions,
-    attempt: u64,
-    share: f64,
-) -> Bound {
-    let mut subspace = Subspace::of_factors(model, operator, share);
-    let first_round = attempt * (options.rounds_max as u64 + 1);
-    let mut complement = subspace.complement(operator, options, first_round);
+    attempt: Attempt<'_>,
+) -> Option<Bound> {
+    let should_stop = attempt.should_stop;
+    let mut subspace = Subspace::of_factors(model, operator, attempt.share);
+    let first_round = attempt.number * (options.rounds_max as u64 + 1);
+    let mut complement = subspace.complement(operator, options, first_round, should_stop);
     for round in 1..=options.rounds_max as u64 {
         if complement.upper <= COMPLEMENT_SHARE * DUAL_LIMIT || complement.values.is_empty() {
             break;
         }
+        if should_stop() {
+            return None;
+        }
         subspace.join(operator, &complement.vectors);
-        complement = subspace.complement(operator, options, first_round + round);
+        complement = subspace.complement(operator, options, first_round + round, should_stop);
+    }
+    if should_stop() {
+        return None;
     }
     let cut = subspace.cut(operator);
     let scale = cut.scale(complement.upper);
     let gap = sums.gap(&cut, scale, model.hyper.alpha0);
-    Bound {
+    (!should_stop()).then_some(Bound {
         gap,
         scale,
         complement: complement.upper / DUAL_LIMIT,
         growth: cut.growth,
-    }
+    })
 }
 
 /// Sums over the model that the gap is made of.
@@ -216,39 +252,49 @@ impl Sums {
 }
 
 fn inner(a: &Factors, b: &Factors) -> f64 {
-    (0..a.rows()).map(|row| dot(a.row(row), b.row(row))).sum()
+    (0..a.rows())
+        .map(|row| dot_f64(a.row(row), b.row(row)))
+        .sum()
 }
 
 fn weighted_squares<'a>(weights: &[f64], row: impl Fn(usize) -> &'a [f64]) -> f64 {
     weights
         .iter()
         .enumerate()
-        .map(|(k, weight)| weight * dot(row(k), row(k)))
+        .map(|(k, weight)| weight * dot_f64(row(k), row(k)))
         .sum()
 }
 
 /// ‖G‖_F with `G = 2c(x−1)·1_S + 2α₀X`: the dense part through the Gramians, S corrected.
 fn gradient_norm(model: &Ials, matrix: &InteractionMatrix) -> f64 {
     let alpha0 = model.hyper.alpha0;
-    let d = model.hyper.dim;
-    let gram = |rows: usize, row: &dyn Fn(usize, usize) -> f64| {
-        let factors = Mat::from_fn(rows, d, row);
-        factors.transpose() * &factors
-    };
-    let users = gram(model.users.rows(), &|u, k| model.users.row(u)[k]);
-    let items = gram(model.items.rows(), &|i, k| model.items.row(i)[k]);
-    let mut squared = 4.0 * alpha0 * alpha0 * frobenius_inner(users.as_ref(), items.as_ref());
-    for u in 0..model.users.rows() {
-        for entry in matrix.user(u as u32) {
-            let x = dot(model.users.row(u), model.items.row(entry.index as usize));
-            let dense = 2.0 * alpha0 * x;
-            let observed = 2.0 * f64::from(entry.weight) * (x - 1.0) + dense;
-            squared += observed * observed - dense * dense;
-        }
-    }
-    squared.max(0.0).sqrt()
+    let (users, items) = (Gramian::of(&model.users), Gramian::of(&model.items));
+    let dense = 4.0 * alpha0 * alpha0 * frobenius_inner(users.matrix(), items.matrix());
+    let corrections: Vec<f64> = (0..model.users.rows())
+        .into_par_iter()
+        .map(|user| {
+            vectorised(
+                Arch::new(),
+                #[inline(always)]
+                || observed_correction(model, matrix, user),
+            )
+        })
+        .collect();
+    (dense + corrections.into_iter().sum::<f64>())
+        .max(0.0)
+        .sqrt()
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
+/// `Σ G² − (2α₀x)²` over the observed pairs of one user.
+#[inline(always)]
+fn observed_correction(model: &Ials, matrix: &InteractionMatrix, user: usize) -> f64 {
+    let p = model.users.row(user);
+    let mut sum = 0.0;
+    for entry in matrix.user(user as u32) {
+        let x = dot_f64(p, model.items.row(entry.index as usize));
+        let dense = 2.0 * model.hyper.alpha0 * x;
+        let observed = 2.0 * f64::from(entry.weight) * (x - 1.0) + dense;
+        sum += observed * observed - dense * dense;
+    }
+    sum
 }

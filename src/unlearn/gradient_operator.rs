@@ -2,10 +2,15 @@
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::model::ials::Ials;
 use crate::model::interactions::{Entry, InteractionMatrix};
+use crate::simd::{add_scaled_f64, dot_f64, vectorised};
+
+/// Rows of one parallel task.
+const ROWS_PER_TASK: usize = 64;
 
 /// `G̃ = Λ_u^{-1/2} G Λ_i^{-1/2}` with `G = ∇f(X)` at `X = PQᵀ`, users × items.
 ///
@@ -54,7 +59,7 @@ impl<'a> ScaledGradient<'a> {
                 let own = model.users.row(u);
                 let scaled = |entry: &Entry| {
                     let item = entry.index as usize;
-                    let x = dot(own, model.items.row(item));
+                    let x = dot_f64(own, model.items.row(item));
                     2.0 * f64::from(entry.weight) * (x - 1.0) * root_users[u] * root_items[item]
                 };
                 matrix.user(u as u32).iter().map(scaled).collect()
@@ -66,7 +71,7 @@ impl<'a> ScaledGradient<'a> {
                 let own = model.items.row(i);
                 let scaled = |entry: &Entry| {
                     let user = entry.index as usize;
-                    let x = dot(own, model.users.row(user));
+                    let x = dot_f64(own, model.users.row(user));
                     2.0 * f64::from(entry.weight) * (x - 1.0) * root_users[user] * root_items[i]
                 };
                 matrix.item(i as u32).iter().map(scaled).collect()
@@ -143,10 +148,6 @@ fn inverse_roots(lambda: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
-}
-
 /// The sparse matrix whose row r has `values[r]` at the columns of `entries(r)`, times `vectors`.
 fn sparse_times<'m>(
     values: &[Vec<f64>],
@@ -154,18 +155,31 @@ fn sparse_times<'m>(
     vectors: MatRef<'_, f64>,
 ) -> Mat<f64> {
     let (rows, k) = (values.len(), vectors.ncols());
-    let transposed = vectors.transpose().to_owned();
+    // Row after row, so that each entry of the sparse matrix reads and writes contiguous values.
+    let mut flat = vec![0.0; vectors.nrows() * k];
+    for column in 0..k {
+        for (row, value) in vectors.col(column).iter().enumerate() {
+            flat[row * k + column] = *value;
+        }
+    }
     let mut product = vec![0.0; rows * k];
-    product
-        .par_chunks_mut(k.max(1))
-        .enumerate()
-        .for_each(|(row, into)| {
-            for (value, entry) in values[row].iter().zip(entries(row as u32)) {
-                let column = transposed.col(entry.index as usize);
-                for (sum, x) in into.iter_mut().zip(column.iter()) {
-                    *sum += value * x;
+    let chunks = product
+        .par_chunks_mut((ROWS_PER_TASK * k).max(1))
+        .enumerate();
+    chunks.for_each(|(chunk, into)| {
+        vectorised(
+            Arch::new(),
+            #[inline(always)]
+            || {
+                for (offset, sum) in into.chunks_exact_mut(k).enumerate() {
+                    let row = chunk * ROWS_PER_TASK + offset;
+                    for (value, entry) in values[row].iter().zip(entries(row as u32)) {
+                        let start = entry.index as usize * k;
+                        add_scaled_f64(sum, *value, &flat[start..start + k]);
+                    }
                 }
-            }
-        });
+            },
+        );
+    });
     Mat::from_fn(rows, k, |row, column| product[row * k + column])
 }

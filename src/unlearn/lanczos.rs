@@ -41,7 +41,8 @@ pub fn relative_excess(dimension: usize, steps: usize) -> f64 {
 /// `steps` Lanczos steps with full reorthogonalisation; cost: as many products and
 /// `steps²·dimension` multiply-adds. Ritz vectors are returned for values of at least
 /// `keep_from`. The start vector is Gaussian from `seed`, projected: uniform on the subspace's
-/// sphere, as the bound requires.
+/// sphere, as the bound requires. When `should_stop` turns true the bound is the weaker one of the
+/// steps done so far.
 pub fn largest_singular_value(
     dimension: usize,
     steps: usize,
@@ -49,6 +50,7 @@ pub fn largest_singular_value(
     keep_from: f64,
     project: &dyn Fn(&mut Col<f64>),
     normal: &dyn Fn(&Col<f64>) -> Col<f64>,
+    should_stop: &(dyn Fn() -> bool + Sync),
 ) -> LargestSingularValue {
     let mut basis: Vec<Col<f64>> = Vec::new();
     let (mut diagonal, mut off_diagonal) = (Vec::new(), Vec::new());
@@ -56,6 +58,9 @@ pub fn largest_singular_value(
     project(&mut vector);
     let mut exhausted = false;
     for _ in 0..steps.min(dimension) {
+        if should_stop() {
+            break;
+        }
         let norm = vector.norm_l2();
         let scale = diagonal
             .first()

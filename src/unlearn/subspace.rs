@@ -4,6 +4,7 @@
 use faer::{Col, Mat, MatRef, Side};
 
 use crate::model::ials::Ials;
+use crate::optim::als::ShouldStop;
 use crate::unlearn::duality_gap::{DUAL_LIMIT, Direction, GapOptions};
 use crate::unlearn::gradient_operator::ScaledGradient;
 use crate::unlearn::lanczos::{LargestSingularValue, largest_singular_value};
@@ -79,6 +80,7 @@ impl Subspace {
         operator: &ScaledGradient<'_>,
         options: &GapOptions,
         round: u64,
+        should_stop: ShouldStop<'_>,
     ) -> LargestSingularValue {
         let project_right = |vector: &mut Col<f64>| remove(vector, self.right.as_ref());
         let normal = |vector: &Col<f64>| {
@@ -95,6 +97,7 @@ impl Subspace {
             JOIN_SHARE * DUAL_LIMIT,
             &project_right,
             &normal,
+            should_stop,
         )
     }
 
