@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use recant::event::ErasureTarget;
+use recant::store::import::ImportSession;
 use recant::store::{Store, StoreError};
 use store_support::{
     Contents, addition, commit, copy_directory, database_directory, erasure, erasure_id, fill,
@@ -61,6 +62,61 @@ fn a_database_from_before_acknowledged_commits_is_refused() {
             other => panic!("{commits} commits: {other:?}"),
         }
     }
+}
+
+#[test]
+fn an_import_does_not_make_a_store_that_went_back_look_whole() {
+    for commits in [1, 2] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data");
+        fill(&data);
+        a_store_put_back(&data, commits);
+        let refused = ImportSession::begin(&data, &options());
+        assert!(
+            matches!(refused, Err(StoreError::Behind { .. })),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn an_import_into_a_store_without_its_mark_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fill(folder.path());
+    fs::remove_file(folder.path().join("high-water")).expect("removed");
+    let refused = ImportSession::begin(folder.path(), &options());
+    assert!(
+        matches!(refused, Err(StoreError::Damaged { .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn an_emptied_database_is_refused_and_left_for_inspection() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    fill(&data);
+    let database = database_directory(&data);
+    fs::File::options()
+        .write(true)
+        .open(database.join("db"))
+        .and_then(|file| file.set_len(0))
+        .expect("emptied");
+    for entry in fs::read_dir(&database).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("snap."))
+        {
+            fs::remove_file(path).expect("removed");
+        }
+    }
+    let refused = Store::open(&data, &options());
+    assert!(
+        matches!(refused, Err(StoreError::Behind { .. })),
+        "{refused:?}"
+    );
+    assert!(database.exists(), "what is left may still be of use");
 }
 
 #[test]

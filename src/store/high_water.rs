@@ -63,6 +63,15 @@ impl HighWater {
             .ok_or_else(|| StoreError::damaged("the high-water mark is unreadable"))
     }
 
+    /// Refuses a database whose last commit is `held` when a later one was acknowledged.
+    pub(super) fn check(&self, held: u64) -> Result<(), StoreError> {
+        let acknowledged = self.read()?;
+        if held < acknowledged {
+            return Err(StoreError::Behind { held, acknowledged });
+        }
+        Ok(())
+    }
+
     /// Notes that `commit` is about to be acknowledged; durable on return.
     pub(super) fn write(&self, commit: u64) -> Result<(), StoreError> {
         let offset = (commit % 2) * SLOT_DISTANCE;

@@ -9,6 +9,7 @@ mod v0001_initial;
 use crate::store::database::Database;
 use crate::store::directory::Directory;
 use crate::store::generation::NextGeneration;
+use crate::store::high_water::HighWater;
 use crate::store::{StoreError, codec, keys};
 
 /// Changes the records of a copy of the store.
@@ -40,8 +41,16 @@ pub(super) fn schema_version(database: &Database) -> Result<u32, StoreError> {
     Ok(u32::from_le_bytes(bytes))
 }
 
+/// The number of a database's last commit; 0 when it is empty.
+fn last_commit(database: &Database) -> Result<u64, StoreError> {
+    let value = database.get(&keys::COMMIT)?;
+    value.map_or(Ok(0), |value| {
+        codec::read_u64(codec::unwrap(&keys::COMMIT, &value)?)
+    })
+}
+
 /// Brings the directory's current generation to the version that `migrations` lead to; makes the
-/// first generation when there is none.
+/// first generation when there is none. Refuses a generation that lacks acknowledged commits.
 pub(super) fn bring_up_to_date(
     directory: &Directory,
     cache_bytes: u64,
@@ -52,6 +61,11 @@ pub(super) fn bring_up_to_date(
         Some(number) => Some(Database::open(&directory.generation(number), cache_bytes)?),
         None => None,
     };
+    // Before anything is built on it: a new generation replaces the one it was made from, and
+    // with its own commit it could make up for the one that is missing.
+    if let Some(database) = &current {
+        HighWater::open(directory.path(), false)?.check(last_commit(database)?)?;
+    }
     let found = current.as_ref().map_or(Ok(0), schema_version)?;
     if found > known {
         return Err(StoreError::FromTheFuture { found, known });

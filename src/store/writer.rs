@@ -131,13 +131,7 @@ impl Writer {
                 read_counter(database, &keys::NEXT_POSITION)?,
             ))
         })?;
-        let acknowledged = self.high_water.read()?;
-        if commit < acknowledged {
-            return Err(StoreError::Behind {
-                held: commit,
-                acknowledged,
-            });
-        }
+        self.high_water.check(commit)?;
         if next == 0 {
             return Err(StoreError::damaged("there is no log position"));
         }
