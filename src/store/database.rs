@@ -1,15 +1,21 @@
 //! One generation's database: sled, opened with care, and synced for real.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::store::StoreError;
 use crate::telemetry::metrics as names;
 
 /// A sync that takes longer than this is reported: the disk is in trouble.
 const SYNC_SECONDS_LONG: f64 = 5.0;
+
+/// How long a database that was closed may take to let go of its file.
+const LET_GO_LONGEST: Duration = Duration::from_secs(2);
+
+/// How long to wait before looking again whether it has.
+const LET_GO_STEP: Duration = Duration::from_millis(2);
 
 /// A sled database with one tree, so that one batch is atomic over every kind of record.
 #[derive(Debug)]
@@ -26,6 +32,7 @@ impl Database {
     /// Opens the database in `path`, or makes one there.
     pub fn open(path: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
         let fresh = !path.exists();
+        wait_until_let_go(&path.join("db"))?;
         let configuration = sled::Config::new()
             .path(path)
             .cache_capacity(cache_bytes)
@@ -131,6 +138,31 @@ impl Database {
 
     fn error(&self, error: &sled::Error) -> StoreError {
         StoreError::database(&self.path, error)
+    }
+}
+
+/// Waits until nobody holds sled's lock on its file.
+///
+/// The store's own lock keeps other processes out, so whoever holds it is a database of this
+/// process that was closed: after a failed write, sled's threads finish what they had begun and
+/// keep the file until then.
+fn wait_until_let_go(file_path: &Path) -> Result<(), StoreError> {
+    let io = |error| StoreError::io(file_path, &error);
+    let file = match File::open(file_path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io(error)),
+    };
+    let started = Instant::now();
+    loop {
+        match file.try_lock() {
+            // Dropping the file gives the lock back.
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if started.elapsed() < LET_GO_LONGEST => {
+                std::thread::sleep(LET_GO_STEP);
+            }
+            Err(error) => return Err(io(error.into())),
+        }
     }
 }
 

@@ -103,8 +103,8 @@ struct Writer {
     next: LogPosition,
     /// Number of the last commit.
     commit: u64,
-    /// The database failed; it is opened again before the next commit.
-    failed: bool,
+    /// How the database failed, if it did; it is opened again before the next commit.
+    failed: Option<StoreError>,
 }
 
 impl Writer {
@@ -116,7 +116,7 @@ impl Writer {
             log,
             next: LogPosition::default(),
             commit: 0,
-            failed: false,
+            failed: None,
         };
         writer.read_counters()?;
         writer.log.send_replace(LogPosition(writer.next.0 - 1));
@@ -178,7 +178,7 @@ impl Writer {
             }
             Err(error) => {
                 tracing::error!(%error, "a commit failed; nothing of it was acknowledged");
-                self.failed = true;
+                self.failed = Some(error.clone());
                 answers
                     .into_iter()
                     .for_each(|answer| drop(answer.send(Err(error.clone()))));
@@ -206,13 +206,20 @@ impl Writer {
     /// After a failure, what the open database shows may be more than what the disk holds: it is
     /// closed and opened again, and tells itself how far it came.
     fn recover(&mut self) -> Result<(), StoreError> {
-        if !self.failed {
+        let Some(failure) = &self.failed else {
             return Ok(());
-        }
+        };
         self.shared.check_room()?;
-        self.shared.reopen()?;
+        self.shared.reopen().map_err(|error| match error {
+            // It is still about the first failure: that is what the callers can do something about.
+            StoreError::Io { .. } => {
+                tracing::warn!(%error, "the store cannot be opened again yet");
+                failure.clone()
+            }
+            error => error,
+        })?;
         self.read_counters()?;
-        self.failed = false;
+        self.failed = None;
         tracing::info!(commit = self.commit, "the store goes on");
         Ok(())
     }
