@@ -1,6 +1,8 @@
 //! Data for benchmarks: a file of pairs, or a synthetic stand-in of the same size.
 #![allow(dead_code)]
 
+pub mod table;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
