@@ -95,7 +95,8 @@ fn main() {
     for users in [10_000, 100_000, 1_000_000] {
         let mut trainer = trainer(users);
         let mut random = ChaCha12Rng::seed_from_u64(2);
-        let publisher = Publisher::new(trainer.snapshot(0, Quality::default()), Progress::default());
+        let publisher =
+            Publisher::new(trainer.snapshot(0, Quality::default()), Progress::default());
         let mut times = Times::default();
         for version in 1..=SWAPS as u64 {
             let dirty = change(&mut trainer, &mut random);

@@ -45,13 +45,13 @@ fn main() {
         );
     }
     let hyper = IalsHyperparameters {
-        dim: argument("--dim", 64.0) as usize,
-        alpha0: argument("--alpha0", 0.3),
-        lambda: argument("--lambda", 0.02),
+        dim: support::argument("--dim", 64.0) as usize,
+        alpha0: support::argument("--alpha0", 0.3),
+        lambda: support::argument("--lambda", 0.02),
         nu: 1.0,
     };
     let options = TrainingOptions {
-        tolerance: argument("--tol", 1e-5),
+        tolerance: support::argument("--tol", 1e-5),
         ..Default::default()
     };
     let started = Instant::now();

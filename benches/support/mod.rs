@@ -1,6 +1,7 @@
 //! Data for benchmarks: a file of pairs, or a synthetic stand-in of the same size.
 #![allow(dead_code)]
 
+pub mod stored;
 pub mod table;
 
 use std::collections::HashMap;
@@ -13,6 +14,14 @@ use recant::model::interactions::{Entry, InteractionMatrix};
 
 /// Environment variable that names a gzipped CSV of `user_id,item_id` to measure on.
 pub const FILE_VARIABLE: &str = "RECANT_BENCH_FILE";
+
+/// The number behind `name` on the command line.
+pub fn argument(name: &str, default: f64) -> f64 {
+    let arguments: Vec<String> = std::env::args().collect();
+    let at = arguments.iter().position(|argument| argument == name);
+    at.and_then(|at| arguments.get(at + 1)?.parse().ok())
+        .unwrap_or(default)
+}
 
 /// The pairs of the named file, or of a synthetic catalogue of MovieLens-1M's size.
 pub fn matrix() -> (String, InteractionMatrix) {
@@ -73,13 +82,4 @@ pub fn synthetic(users: usize, items: usize, pairs: usize, seed: u64) -> Interac
         })
         .collect();
     InteractionMatrix::from_histories(histories, items)
-}
-
-/// The number after `name` on the command line.
-#[allow(dead_code, reason = "not every benchmark takes numbers")]
-pub fn argument(name: &str, default: f64) -> f64 {
-    let arguments: Vec<String> = std::env::args().collect();
-    let at = arguments.iter().position(|argument| argument == name);
-    at.and_then(|at| arguments.get(at + 1)?.parse().ok())
-        .unwrap_or(default)
 }
