@@ -203,6 +203,9 @@ impl Worker {
         }
         let committed_at = started.elapsed();
         (self.version, self.learnt) = (version, reached);
+        // Before the swap: with nothing uncertified it would announce that all is certified, and
+        // these would be shown as such from the next commit on, before the swap that follows it.
+        self.uncertified.extend(records.iter().cloned());
         self.swap();
         tracing::debug!(?committed_at, swapped_at = ?started.elapsed(), "swapped");
         self.everything_touched = false;
@@ -214,7 +217,6 @@ impl Worker {
             count(ErasureStatus::Forgotten);
             observe_age(names::ERASURE_FORGOTTEN_SECONDS, record.accepted_at);
             tracing::info!(erasure = %record.id, version, "forgotten");
-            self.uncertified.push(record);
         }
         metrics::histogram!(names::ERASURE_BLOCKS_UPDATED).record(report.blocks_solved as f64);
         Ok(Next::Continue)
