@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant::config::LearningSettings;
+use recant::config::{CertificateSettings, LearningSettings};
 use recant::erasure::ErasureStatus;
 use recant::event::ErasureTarget;
 use recant::ids::{ItemId, UserId};
@@ -132,9 +132,14 @@ fn stage_one(
             erased.push(trained.measure(matrix).residual);
             updated.push(model.measure(matrix).residual);
             let mut converged = model.clone();
-            als::polish(&mut converged, matrix, CONVERGED * tolerance, 500, &|| {
-                false
-            })
+            als::polish(
+                &mut converged,
+                matrix,
+                CONVERGED * tolerance,
+                500,
+                &|| false,
+                &mut |_| ControlFlow::Continue(()),
+            )
             .expect("polishing ends");
             far.push(distance(trained, &converged));
             near.push(distance(&model, &converged));
@@ -225,6 +230,7 @@ async fn end_to_end(path: &Path, mut pairs: Vec<(UserId, ItemId)>, tolerance: f6
         worker: WorkerOptions {
             update_budget: update_options(tolerance).budget,
             tolerance,
+            certificate_target: CertificateSettings::default().target,
             threads: 0,
         },
     };

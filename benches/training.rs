@@ -12,7 +12,6 @@ use recant::model::factors::{Factors, Side};
 use recant::model::hyper::IalsHyperparameters;
 use recant::model::ials::Ials;
 use recant::optim::als::{self, TrainingOptions};
-use support::argument;
 
 fn main() {
     let (name, matrix) = support::matrix();

@@ -23,7 +23,7 @@ fn two_tastes() -> String {
 
 fn server(folder: &tempfile::TempDir) -> Server {
     let data = folder.path().join("data");
-    import_and_train(&data, &two_tastes(), &["--dim", "8", "--lambda", "0.05"]);
+    import_and_train(&data, &two_tastes(), &["--dim", "20", "--lambda", "0.05"]);
     Server::start(&data)
 }
 
@@ -135,7 +135,9 @@ fn an_erased_pair_is_gone_from_export_model_and_counts() {
     for time in ["accepted_at", "erased_at", "forgotten_at", "certified_at"] {
         assert!(record[time].is_string(), "{time} is missing in {record}");
     }
-    assert_eq!(record["certificate"]["kind"], "residual");
+    let certificate = &record["certificate"];
+    assert_eq!(certificate["kind"], "duality_gap");
+    assert_eq!(certificate["holds"], true, "{certificate}");
     assert!(record["model_version_after"].as_u64() > record["model_version_before"].as_u64());
 }
 

@@ -79,7 +79,7 @@ pub fn polish(
     );
     match convergence {
         Ok(Some(convergence)) => {
-            let certificate = certificate(&convergence, goal.target);
+            let certificate = certificate(&convergence, goal);
             let mut changed = DirtyRows::default();
             if convergence.changed {
                 trainer.model = model;
@@ -113,8 +113,14 @@ pub fn polish(
 }
 
 /// The certificate that a convergence earned.
-pub fn certificate(convergence: &Convergence, target: f64) -> Certificate {
+pub fn certificate(convergence: &Convergence, goal: PolishGoal) -> Certificate {
+    let PolishGoal { tolerance, target } = goal;
     let gap = &convergence.gap;
+    let numbers = [gap.root_mean_square, gap.frobenius, gap.gap, gap.scale];
+    if !numbers.iter().all(|number| number.is_finite()) {
+        // Nothing is proven, so nothing but the residual is claimed.
+        return Certificate::residual(convergence.report.residual, tolerance);
+    }
     let holds = gap.root_mean_square <= target;
     let reason = || match convergence.pushed_out {
         0 => String::from("more sweeps would lower it"),

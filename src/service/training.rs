@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::model::hyper::IalsHyperparameters;
 use crate::optim::als::{self, SweepReport, TrainingError, TrainingOptions, TrainingReport};
-use crate::service::learning::certificate;
+use crate::service::learning::{PolishGoal, certificate};
 use crate::service::load::{load, whole_model};
 use crate::service::trainer::Trainer;
 use crate::store::records::ModelHeader;
@@ -60,6 +60,10 @@ pub fn train(
     target: f64,
     observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Trained, TrainError> {
+    let goal = PolishGoal {
+        tolerance: options.tolerance,
+        target,
+    };
     let previous = store.model_header()?;
     let mut trainer = load(store, hyperparameters, options.seed)?.trainer;
     if trainer.matrix.interactions() == 0 {
@@ -78,7 +82,7 @@ pub fn train(
         residual: Some(convergence.report.residual),
         objective: Some(convergence.report.objective),
         measured_version: Some(version),
-        certificate: Some(certificate(&convergence, target)),
+        certificate: Some(certificate(&convergence, goal)),
     };
     store.commit(whole_model(&trainer, &header)).wait()?;
     let report = convergence.report;

@@ -22,6 +22,22 @@ pub struct LargestSingularValue {
     pub values: Vec<f64>,
 }
 
+impl LargestSingularValue {
+    /// That of an operator that is zero.
+    fn nothing(dimension: usize) -> Self {
+        Self {
+            lower: 0.0,
+            upper: 0.0,
+            vectors: Mat::zeros(dimension, 0),
+            values: Vec::new(),
+        }
+    }
+}
+
+/// Relative allowance for rounding in a whole decomposition: eigenvalues are off by a small
+/// multiple of the dimension times 2⁻⁵² of the largest.
+const DECOMPOSITION_ALLOWANCE: f64 = 1e-12;
+
 /// Relative excess ε such that `λ_max ≤ θ/(1−ε)` fails with probability at most
 /// [`FAILURE_PROBABILITY`] after `steps` Lanczos steps on a positive semi-definite operator of
 /// `dimension`, started from a vector uniform on the sphere; 1 when `steps` are too few to say.
@@ -41,7 +57,8 @@ pub fn relative_excess(dimension: usize, steps: usize) -> f64 {
 /// `steps` Lanczos steps with full reorthogonalisation; cost: as many products and
 /// `steps²·dimension` multiply-adds. Ritz vectors are returned for values of at least
 /// `keep_from`. The start vector is Gaussian from `seed`, projected: uniform on the subspace's
-/// sphere, as the bound requires. When `should_stop` turns true the bound is the weaker one of the
+/// sphere, as the bound requires. An operator of no more dimensions than `steps` is decomposed
+/// whole instead, with as many products, and the bound is sure. When `should_stop` turns true the bound is the weaker one of the
 /// steps done so far.
 pub fn largest_singular_value(
     dimension: usize,
@@ -52,12 +69,15 @@ pub fn largest_singular_value(
     normal: &dyn Fn(&Col<f64>) -> Col<f64>,
     should_stop: &(dyn Fn() -> bool + Sync),
 ) -> LargestSingularValue {
+    if dimension <= steps {
+        return decomposed(dimension, keep_from, project, normal);
+    }
     let mut basis: Vec<Col<f64>> = Vec::new();
     let (mut diagonal, mut off_diagonal) = (Vec::new(), Vec::new());
     let mut vector = gaussian(dimension, seed);
     project(&mut vector);
     let mut exhausted = false;
-    for _ in 0..steps.min(dimension) {
+    for _ in 0..steps {
         if should_stop() {
             break;
         }
@@ -93,6 +113,46 @@ pub fn largest_singular_value(
     )
 }
 
+/// The same from all eigenvalues of the operator's matrix. A negligible operator is all rounding,
+/// on which Lanczos steps would find nothing to stand.
+fn decomposed(
+    dimension: usize,
+    keep_from: f64,
+    project: &dyn Fn(&mut Col<f64>),
+    normal: &dyn Fn(&Col<f64>) -> Col<f64>,
+) -> LargestSingularValue {
+    let mut matrix = Mat::zeros(dimension, dimension);
+    for column in 0..dimension {
+        let mut vector = Col::from_fn(dimension, |row| f64::from(u8::from(row == column)));
+        project(&mut vector);
+        let mut image = normal(&vector);
+        project(&mut image);
+        matrix.col_mut(column).copy_from(&image);
+    }
+    let Ok(eigen) = matrix.self_adjoint_eigen(Side::Lower) else {
+        return LargestSingularValue {
+            upper: f64::INFINITY,
+            ..LargestSingularValue::nothing(dimension)
+        };
+    };
+    let roots: Vec<f64> = (0..dimension)
+        .map(|index| eigen.S()[index].max(0.0).sqrt())
+        .collect();
+    let kept: Vec<usize> = (0..dimension)
+        .rev()
+        .filter(|index| roots[*index] >= keep_from)
+        .collect();
+    let lower = roots.last().copied().unwrap_or(0.0);
+    LargestSingularValue {
+        lower,
+        upper: lower * (1.0 + DECOMPOSITION_ALLOWANCE),
+        vectors: Mat::from_fn(dimension, kept.len(), |row, column| {
+            eigen.U()[(row, kept[column])]
+        }),
+        values: kept.into_iter().map(|index| roots[index]).collect(),
+    }
+}
+
 fn gaussian(dimension: usize, seed: u64) -> Col<f64> {
     let mut random = ChaCha12Rng::seed_from_u64(seed);
     // Box–Muller, one half of each pair.
@@ -121,14 +181,12 @@ fn read_off(
     keep_from: f64,
 ) -> LargestSingularValue {
     let k = basis.len();
-    let empty = LargestSingularValue {
-        lower: 0.0,
-        upper: 0.0,
-        vectors: Mat::zeros(dimension, 0),
-        values: Vec::new(),
-    };
     if k == 0 {
-        return empty;
+        // Without a single step nothing is known, unless there is nothing to look at.
+        return LargestSingularValue {
+            upper: if exhausted { 0.0 } else { f64::INFINITY },
+            ..LargestSingularValue::nothing(dimension)
+        };
     }
     let tridiagonal = Mat::from_fn(k, k, |i, j| match i.abs_diff(j) {
         0 => diagonal[i],
@@ -138,7 +196,7 @@ fn read_off(
     let Ok(eigen) = tridiagonal.self_adjoint_eigen(Side::Lower) else {
         return LargestSingularValue {
             upper: f64::INFINITY,
-            ..empty
+            ..LargestSingularValue::nothing(dimension)
         };
     };
     let root = |index: usize| eigen.S()[index].max(0.0).sqrt();
