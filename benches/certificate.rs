@@ -9,8 +9,9 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use recant::model::hyper::IalsHyperparameters;
-use recant::optim::als::{self, TrainingOptions};
-use recant::unlearn::converge::{Goal, Progress, converge};
+use recant::optim::als::TrainingOptions;
+use recant::unlearn::cold;
+use recant::unlearn::converge::Progress;
 use recant::unlearn::duality_gap::{GapOptions, duality_gap};
 use support::argument;
 
@@ -26,25 +27,12 @@ fn main() {
     println!("sweeps   seconds  residual   rms bound  scale-1  outside  entered  rank  pushed out");
     let started = Instant::now();
     let options = TrainingOptions {
-        tolerance: 1e-4,
+        tolerance: argument("--tol", 1e-5),
+        max_sweeps: argument("--max-sweeps", 300.0) as usize,
         ..TrainingOptions::default()
     };
-    let (mut model, report) =
-        als::train(&matrix, hyper, &options, &mut |_| ControlFlow::Continue(()))
-            .expect("training does not diverge");
-    println!(
-        "{:6}  {:8.2}  {:8.1e}",
-        report.sweeps,
-        started.elapsed().as_secs_f64(),
-        report.residual
-    );
-    let goal = Goal {
-        root_mean_square: argument("--target", 1e-4),
-        max_sweeps: argument("--max-sweeps", 300.0) as usize,
-        residual: argument("--tol", 1e-5),
-        seed: 1,
-    };
-    converge(&mut model, &matrix, &goal, &|| false, &mut |progress| {
+    let target = argument("--target", 5e-5);
+    let trained = cold::train(&matrix, hyper, &options, target, &mut |progress| {
         let Progress::Look(look) = progress else {
             return ControlFlow::Continue(());
         };
@@ -64,8 +52,16 @@ fn main() {
             rank.2,
         );
         ControlFlow::Continue(())
-    })
-    .expect("it does not diverge");
+    });
+    let (model, convergence) = trained
+        .expect("it does not diverge")
+        .expect("nothing ends it");
+    println!(
+        "cold training to the certificate: {:.2} s, {} sweeps, rms bound {:.1e}",
+        started.elapsed().as_secs_f64(),
+        convergence.report.sweeps,
+        convergence.gap.root_mean_square,
+    );
     let started = Instant::now();
     let gap = duality_gap(&model, &matrix, &GapOptions::default());
     println!(

@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 
 use crate::model::hyper::IalsHyperparameters;
-use crate::optim::als::{self, SweepReport, TrainingError, TrainingOptions, TrainingReport};
+use crate::optim::als::{TrainingError, TrainingOptions, TrainingReport};
 use crate::service::learning::{PolishGoal, certificate};
 use crate::service::load::{load, whole_model};
-use crate::service::trainer::Trainer;
 use crate::store::records::ModelHeader;
 use crate::store::{Store, StoreError};
-use crate::unlearn::converge::{Convergence, Goal, Look, Progress, converge};
+use crate::unlearn::cold;
+use crate::unlearn::converge::Progress;
 
 /// Share of the certificate's target that training works to.
 const TRAINING_SHARE: f64 = 0.5;
@@ -71,7 +71,16 @@ pub fn train(
     }
     let span = tracing::info_span!("train", interactions = trainer.matrix.interactions());
     let _entered = span.enter();
-    let convergence = fit(&mut trainer, hyperparameters, options, target, observe)?;
+    let goal_share = target * TRAINING_SHARE;
+    let (model, convergence) = cold::train(
+        &trainer.matrix,
+        hyperparameters,
+        options,
+        goal_share,
+        observe,
+    )?
+    .ok_or(TrainError::Interrupted)?;
+    trainer.model = model;
     trainer.seed = options.seed;
     let version = previous.as_ref().map_or(1, |header| header.version + 1);
     let header = ModelHeader {
@@ -99,62 +108,4 @@ pub fn train(
         items: trainer.matrix.active_items(),
         interactions: trainer.matrix.interactions(),
     })
-}
-
-/// The residual that cold training reaches before the certificate is looked at.
-const COLD_RESIDUAL: f64 = 1e-4;
-
-fn fit(
-    trainer: &mut Trainer,
-    hyperparameters: IalsHyperparameters,
-    options: &TrainingOptions,
-    target: f64,
-    observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
-) -> Result<Convergence, TrainError> {
-    let cold = TrainingOptions {
-        tolerance: options.tolerance.max(COLD_RESIDUAL),
-        ..options.clone()
-    };
-    let mut interrupted = false;
-    let (model, report) = als::train(&trainer.matrix, hyperparameters, &cold, &mut |sweep| {
-        let flow = observe(Progress::Sweep(sweep));
-        interrupted = flow.is_break();
-        flow
-    })?;
-    if interrupted {
-        return Err(TrainError::Interrupted);
-    }
-    trainer.model = model;
-    let goal = Goal {
-        root_mean_square: target * TRAINING_SHARE,
-        residual: options.tolerance,
-        max_sweeps: options.max_sweeps.saturating_sub(report.sweeps),
-        seed: options.seed,
-    };
-    let done = report.sweeps;
-    let convergence = converge(
-        &mut trainer.model,
-        &trainer.matrix,
-        &goal,
-        &|| false,
-        &mut |progress| match progress {
-            Progress::Sweep(sweep) => {
-                let sweep = SweepReport {
-                    sweep: done + sweep.sweep,
-                    ..*sweep
-                };
-                observe(Progress::Sweep(&sweep))
-            }
-            Progress::Look(look) => {
-                let look = Look {
-                    sweeps: done + look.sweeps,
-                    ..*look
-                };
-                observe(Progress::Look(&look))
-            }
-        },
-    )?;
-    let mut convergence = convergence.ok_or(TrainError::Interrupted)?;
-    convergence.report.sweeps += done;
-    Ok(convergence)
 }
