@@ -16,32 +16,41 @@
 //! `2 + O(r r')` when c < 2: dividing by it, instead of by `σ_max(G̃)/2`, charges the residual only
 //! in second order.
 
-use pulp::Arch;
-use rayon::prelude::*;
-
-use crate::model::factors::Factors;
-use crate::model::gramian::Gramian;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::optim::als::ShouldStop;
-use crate::simd::{dot_f64, vectorised};
+use crate::simd::dot_f64;
+use crate::unlearn::complement::Complement;
 use crate::unlearn::gradient_operator::ScaledGradient;
-use crate::unlearn::lanczos::FAILURE_PROBABILITY;
-use crate::unlearn::subspace::{Cut, Subspace, frobenius_inner};
+use crate::unlearn::lanczos::LanczosOptions;
+use crate::unlearn::subspace::{Cut, Subspace, WeightedFactors};
 
 /// The dual norm's limit: 2, because the regulariser is twice the nuclear norm.
 pub(super) const DUAL_LIMIT: f64 = 2.0;
 
-/// The complement is wanted below this share of the limit; nearer directions join the subspace.
+/// The complement is wanted below this share of the limit where the target asks for no more or
+/// less; nearer directions join the subspace.
 const COMPLEMENT_SHARE: f64 = 0.99;
+
+/// Shares of the limit that the complement may reach, tried from the largest: with small coupling
+/// more is allowed, and found sooner.
+const COMPLEMENT_ALLOWED: [f64; 4] = [0.9999, 0.999, 0.997, 0.994];
+
+/// Ritz vectors join the subspace from this share of the limit on.
+const JOIN_SHARE: f64 = 0.97;
+
+/// Probability, over all random start vectors of one certificate, with which it may fail.
+pub const FAILURE_PROBABILITY: f64 = 1e-9;
 
 /// Directions of X are treated exactly from these shares of its largest singular value on. A small
 /// share takes in dying columns, which are singular vectors of G̃ only roughly; a large one leaves
-/// live ones to the complement. Each choice gives a valid bound; the best one is taken.
+/// live ones to the complement. Each choice gives a valid bound; the one that couples the least is
+/// taken.
 const DIRECTION_SHARES: [f64; 2] = [1e-9, 1e-4];
 
-/// Relative allowance for rounding in the gap itself, against the sum of its terms' sizes.
-const GAP_ALLOWANCE: f64 = 1e-13;
+/// Relative allowance for rounding in the gap itself, against the sum of its terms' sizes: sums in
+/// f64 over chunks of chunks, each of some thousand terms.
+const GAP_ALLOWANCE: f64 = 1e-12;
 
 /// How hard to work for the bound.
 #[derive(Debug, Clone)]
@@ -60,7 +69,7 @@ impl Default for GapOptions {
     fn default() -> Self {
         Self {
             lanczos_steps: 150,
-            rounds_max: 4,
+            rounds_max: 6,
             seed: 0,
             target: 0.0,
         }
@@ -101,9 +110,9 @@ pub struct Direction {
 
 /// Bounds the distance of `model` to the minimiser for `matrix`.
 ///
-/// Cost: `|S|·d` to build the operator, products with `2(d + joined)` vectors, `lanczos_steps`
-/// normal products a round, and QR and SVD of size d. The bound holds save with the probability
-/// [`crate::unlearn::lanczos::FAILURE_PROBABILITY`] a round, over `options.seed`.
+/// Cost: `|S|·d` to build the operator, products with `2(d + joined)` vectors, at most
+/// `lanczos_steps` normal products a round, and QR and SVD of size d. The bound holds save with
+/// [`FAILURE_PROBABILITY`], over `options.seed`.
 pub fn duality_gap(model: &Ials, matrix: &InteractionMatrix, options: &GapOptions) -> DualityGap {
     duality_gap_unless(model, matrix, options, &|| false).expect("nothing asks it to stop")
 }
@@ -119,142 +128,119 @@ pub fn duality_gap_unless(
     if should_stop() {
         return None;
     }
-    let sums = Sums::of(model, matrix, &operator);
+    let sums = Sums::of(model, &operator);
+    let weighted = WeightedFactors::of(model, &operator);
     let pairs = matrix.active_users() as f64 * matrix.active_items() as f64;
-    let mut best: Option<Bound> = None;
-    let mut attempts = 0;
-    for (attempt, share) in DIRECTION_SHARES.into_iter().enumerate() {
-        attempts += 1;
-        let attempt = Attempt {
-            number: attempt as u64,
-            share,
-            should_stop,
-        };
-        let bound = bound_with(model, &operator, &sums, options, attempt)?;
-        if best.as_ref().is_none_or(|best| bound.gap < best.gap) {
-            best = Some(bound);
-        }
-        let enough = options.target * options.target * pairs * model.hyper.alpha0;
-        if best.as_ref().is_some_and(|best| best.gap <= enough) {
-            break;
-        }
-    }
-    let Bound {
-        gap,
-        scale,
-        complement,
-        growth,
-    } = best?;
-    let frobenius = (gap / model.hyper.alpha0).sqrt();
-    let root_mean_square = if pairs > 0.0 {
-        frobenius / pairs.sqrt()
-    } else {
-        0.0
-    };
-    Some(DualityGap {
-        gap,
-        frobenius,
-        root_mean_square,
-        scale,
-        complement,
-        failure_probability: f64::from(attempts)
-            * (options.rounds_max as f64 + 1.0)
-            * FAILURE_PROBABILITY,
-        growth,
-    })
-}
-
-/// One way to choose the subspace, and what it proves.
-struct Bound {
-    gap: f64,
-    scale: f64,
-    complement: f64,
-    growth: Vec<Direction>,
-}
-
-/// One choice of the directions treated exactly.
-#[derive(Clone, Copy)]
-struct Attempt<'a> {
-    number: u64,
-    share: f64,
-    should_stop: ShouldStop<'a>,
-}
-
-fn bound_with(
-    model: &Ials,
-    operator: &ScaledGradient<'_>,
-    sums: &Sums,
-    options: &GapOptions,
-    attempt: Attempt<'_>,
-) -> Option<Bound> {
-    let should_stop = attempt.should_stop;
-    let mut subspace = Subspace::of_factors(model, operator, attempt.share);
-    let first_round = attempt.number * (options.rounds_max as u64 + 1);
-    let mut complement = subspace.complement(operator, options, first_round, should_stop);
-    for round in 1..=options.rounds_max as u64 {
-        if complement.upper <= COMPLEMENT_SHARE * DUAL_LIMIT || complement.values.is_empty() {
-            break;
-        }
+    let enough = options.target * options.target * pairs * model.hyper.alpha0;
+    let (mut subspace, mut cut) = Subspace::of_factors(&weighted, &operator, &DIRECTION_SHARES)
+        .into_iter()
+        .map(|subspace| {
+            let cut = subspace.cut(&operator, &weighted);
+            (subspace, cut)
+        })
+        .min_by(|(_, a), (_, b)| {
+            let scale = |cut: &Cut| cut.scale(COMPLEMENT_SHARE * DUAL_LIMIT);
+            scale(a).total_cmp(&scale(b))
+        })?;
+    let mut complement = f64::INFINITY;
+    for round in 0..=options.rounds_max as u64 {
         if should_stop() {
             return None;
         }
-        subspace.join(operator, &complement.vectors);
-        complement = subspace.complement(operator, options, first_round + round, should_stop);
+        let allowed = sums.complement_allowed(&cut, enough);
+        let lanczos = LanczosOptions {
+            steps_max: options.lanczos_steps,
+            seed: (options.seed).wrapping_add(round.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            keep_from: JOIN_SHARE * DUAL_LIMIT,
+            enough: allowed,
+            failure_probability: FAILURE_PROBABILITY / (options.rounds_max as f64 + 1.0),
+        };
+        let outside = Complement::of(&operator, &subspace.left, &subspace.right);
+        let found = outside.largest_singular_value(&lanczos, should_stop);
+        drop(outside);
+        complement = found.upper;
+        let last = round == options.rounds_max as u64;
+        if complement <= allowed || found.vectors.columns() == 0 || last {
+            break;
+        }
+        if should_stop() || !subspace.join(&operator, &found.vectors) {
+            break;
+        }
+        cut = subspace.cut(&operator, &weighted);
     }
     if should_stop() {
         return None;
     }
-    let cut = subspace.cut(operator);
-    let scale = cut.scale(complement.upper);
-    let gap = sums.gap(&cut, scale, model.hyper.alpha0);
-    (!should_stop()).then_some(Bound {
+    let scale = cut.scale(complement);
+    let gap = sums.gap(&cut, scale);
+    let frobenius = (gap / model.hyper.alpha0).sqrt();
+    Some(DualityGap {
         gap,
+        frobenius,
+        root_mean_square: match pairs > 0.0 {
+            true => frobenius / pairs.sqrt(),
+            false => 0.0,
+        },
         scale,
-        complement: complement.upper / DUAL_LIMIT,
+        complement: complement / DUAL_LIMIT,
+        failure_probability: FAILURE_PROBABILITY,
         growth: cut.growth,
     })
 }
 
 /// Sums over the model that the gap is made of.
 struct Sums {
-    /// `½Σ p·∂L/∂p + ½Σ q·∂L/∂q`, from the residuals of the block equations.
+    /// `½Σ p·∂L/∂p + ½Σ q·∂L/∂q`, from residuals.
     along: f64,
     /// `Σ λ_u‖p_u‖² + Σ λ_i‖q_i‖²`.
     regularisation: f64,
     /// ‖G‖_F.
     gradient_norm: f64,
+    /// The sizes of everything summed up, for the allowance.
+    magnitude: f64,
+    alpha0: f64,
 }
 
 impl Sums {
-    fn of(model: &Ials, matrix: &InteractionMatrix, operator: &ScaledGradient<'_>) -> Self {
+    fn of(model: &Ials, operator: &ScaledGradient<'_>) -> Self {
         let regularisation = weighted_squares(&operator.lambda_users, |u| model.users.row(u))
             + weighted_squares(&operator.lambda_items, |i| model.items.row(i));
-        let half = model.half_gradient(matrix);
-        let along = inner(&model.users, &half.users) + inner(&model.items, &half.items);
+        let (pairs, alpha0) = (operator.sums, operator.alpha0);
+        // Each side's blocks add `Σ_S c(x−1)x + α₀‖X‖²` and their own regularisation.
+        let dense = alpha0 * pairs.norm_squared;
+        let gradient_squared = 4.0 * alpha0 * dense + pairs.gradient_correction;
+        let gradient_norm = gradient_squared.max(0.0).sqrt();
         Self {
-            along,
+            along: 2.0 * (pairs.residual_along + dense) + regularisation,
             regularisation,
-            gradient_norm: gradient_norm(model, matrix),
+            gradient_norm,
+            magnitude: 2.0 * (pairs.residual_along_absolute + dense.abs())
+                + regularisation
+                + gradient_norm,
+            alpha0,
         }
+    }
+
+    /// How large the complement's singular value may be for the gap to be `enough`; the usual
+    /// share of the limit where none is small enough, or none is asked for.
+    fn complement_allowed(&self, cut: &Cut, enough: f64) -> f64 {
+        let share = COMPLEMENT_ALLOWED
+            .into_iter()
+            .find(|share| self.gap(cut, cut.scale(share * DUAL_LIMIT)) <= enough);
+        share.unwrap_or(COMPLEMENT_SHARE) * DUAL_LIMIT
     }
 
     /// The gap at `Y = (G − E)/s`. With `F = G − Y`:
     /// `gap = along − ⟨X,F⟩ + Σ F²/(4w)`, `w = c + α₀` on S and α₀ elsewhere; `Σ F²/(4w)` is at
     /// most `‖F‖_F²/(4α₀)`; `⟨X,G⟩ = along − regularisation`.
-    fn gap(&self, cut: &Cut, scale: f64, alpha0: f64) -> f64 {
+    fn gap(&self, cut: &Cut, scale: f64) -> f64 {
         let shrink = 1.0 - 1.0 / scale;
         let along_f = shrink * (self.along - self.regularisation) + cut.inner_with_x / scale;
         let norm_f = shrink * self.gradient_norm + cut.norm / scale;
-        let curvature = norm_f * norm_f / (4.0 * alpha0);
-        let allowance = GAP_ALLOWANCE * (self.regularisation + self.gradient_norm);
+        let curvature = norm_f * norm_f / (4.0 * self.alpha0);
+        let allowance = GAP_ALLOWANCE * self.magnitude;
         (self.along - along_f + curvature).max(0.0) + allowance
     }
-}
-
-fn inner(a: &Factors, b: &Factors) -> f64 {
-    (0..a.rows())
-        .map(|row| dot_f64(a.row(row), b.row(row)))
-        .sum()
 }
 
 fn weighted_squares<'a>(weights: &[f64], row: impl Fn(usize) -> &'a [f64]) -> f64 {
@@ -263,38 +249,4 @@ fn weighted_squares<'a>(weights: &[f64], row: impl Fn(usize) -> &'a [f64]) -> f6
         .enumerate()
         .map(|(k, weight)| weight * dot_f64(row(k), row(k)))
         .sum()
-}
-
-/// ‖G‖_F with `G = 2c(x−1)·1_S + 2α₀X`: the dense part through the Gramians, S corrected.
-fn gradient_norm(model: &Ials, matrix: &InteractionMatrix) -> f64 {
-    let alpha0 = model.hyper.alpha0;
-    let (users, items) = (Gramian::of(&model.users), Gramian::of(&model.items));
-    let dense = 4.0 * alpha0 * alpha0 * frobenius_inner(users.matrix(), items.matrix());
-    let corrections: Vec<f64> = (0..model.users.rows())
-        .into_par_iter()
-        .map(|user| {
-            vectorised(
-                Arch::new(),
-                #[inline(always)]
-                || observed_correction(model, matrix, user),
-            )
-        })
-        .collect();
-    (dense + corrections.into_iter().sum::<f64>())
-        .max(0.0)
-        .sqrt()
-}
-
-/// `Σ G² − (2α₀x)²` over the observed pairs of one user.
-#[inline(always)]
-fn observed_correction(model: &Ials, matrix: &InteractionMatrix, user: usize) -> f64 {
-    let p = model.users.row(user);
-    let mut sum = 0.0;
-    for entry in matrix.user(user as u32) {
-        let x = dot_f64(p, model.items.row(entry.index as usize));
-        let dense = 2.0 * model.hyper.alpha0 * x;
-        let observed = 2.0 * f64::from(entry.weight) * (x - 1.0) + dense;
-        sum += observed * observed - dense * dense;
-    }
-    sum
 }

@@ -1,13 +1,14 @@
 //! The gradient of the data term in X, scaled as the dual norm wants it, as a linear operator.
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par};
 use pulp::Arch;
 use rayon::prelude::*;
 
+use crate::model::factors::Factors;
+use crate::model::gramian::Gramian;
 use crate::model::ials::Ials;
 use crate::model::interactions::{Entry, InteractionMatrix};
 use crate::simd::{add_scaled_f64, dot_f64, vectorised};
+use crate::unlearn::tall::Tall;
 
 /// Rows of one parallel task.
 const ROWS_PER_TASK: usize = 64;
@@ -17,33 +18,45 @@ const ROWS_PER_TASK: usize = 64;
 /// `G` is `2c(x−1) + 2α₀x` on the observed pairs and `2α₀x` elsewhere: a sparse matrix of the
 /// scaled residuals plus a matrix of rank d. Neither is ever formed; a product with k vectors
 /// costs `|S|·k + 2(users+items)·d·k` multiply-adds. Rows and columns without interactions are
-/// zero. Built in `2|S|·d`. Everything is f64.
+/// zero. Built in `|S|·d + (users+items)·d²`. Everything is f64.
 #[derive(Debug)]
-pub struct ScaledGradient<'a> {
+pub(super) struct ScaledGradient<'a> {
     matrix: &'a InteractionMatrix,
     /// 2c(x−1), scaled, in the order of the users' lists; `by_item` in the order of the items'.
     by_user: Vec<Vec<f64>>,
     by_item: Vec<Vec<f64>>,
     /// Λ_u^{-1/2} P and Λ_i^{-1/2} Q.
-    scaled_users: Mat<f64>,
-    scaled_items: Mat<f64>,
-    alpha0: f64,
+    pub(super) scaled_users: Tall,
+    pub(super) scaled_items: Tall,
+    pub(super) alpha0: f64,
     /// Λ_u and Λ_i, zero where there is no interaction.
-    pub(crate) lambda_users: Vec<f64>,
-    pub(crate) lambda_items: Vec<f64>,
+    pub(super) lambda_users: Vec<f64>,
+    pub(super) lambda_items: Vec<f64>,
+    /// Sums over the pairs, from the same residuals.
+    pub(super) sums: PairSums,
+}
+
+/// Sums over the pairs, and what the rounding of each is measured against.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PairSums {
+    /// `Σ_S c (x−1) x`.
+    pub(super) residual_along: f64,
+    /// `Σ_S |c (x−1) x|`.
+    pub(super) residual_along_absolute: f64,
+    /// `‖G‖_F² − ‖2α₀X‖_F²`, a sum over S.
+    pub(super) gradient_correction: f64,
+    /// `‖X‖_F²` over all pairs, through the Gram matrices.
+    pub(super) norm_squared: f64,
 }
 
 impl<'a> ScaledGradient<'a> {
     /// The operator at the model's present factors.
-    pub fn at(model: &Ials, matrix: &'a InteractionMatrix) -> Self {
+    pub(super) fn at(model: &Ials, matrix: &'a InteractionMatrix) -> Self {
         let (users, items) = (model.users.rows(), model.items.rows());
         let hyper = &model.hyper;
-        let weight_of = |count: usize, opposite: usize| {
-            if count == 0 {
-                0.0
-            } else {
-                hyper.regularisation(count, opposite)
-            }
+        let weight_of = |count: usize, opposite: usize| match count {
+            0 => 0.0,
+            count => hyper.regularisation(count, opposite),
         };
         let lambda_users: Vec<f64> = (0..users)
             .map(|u| weight_of(matrix.user(u as u32).len(), matrix.active_items()))
@@ -52,93 +65,124 @@ impl<'a> ScaledGradient<'a> {
             .map(|i| weight_of(matrix.item(i as u32).len(), matrix.active_users()))
             .collect();
         let (root_users, root_items) = (inverse_roots(&lambda_users), inverse_roots(&lambda_items));
-        let dim = hyper.dim;
-        let by_user = (0..users)
+        let rows: Vec<(Vec<f64>, PairSums)> = (0..users)
             .into_par_iter()
-            .map(|u| {
-                let own = model.users.row(u);
-                let scaled = |entry: &Entry| {
-                    let item = entry.index as usize;
-                    let x = dot_f64(own, model.items.row(item));
-                    2.0 * f64::from(entry.weight) * (x - 1.0) * root_users[u] * root_items[item]
-                };
-                matrix.user(u as u32).iter().map(scaled).collect()
+            .with_min_len(ROWS_PER_TASK)
+            .map(|user| {
+                vectorised(
+                    Arch::new(),
+                    #[inline(always)]
+                    || residuals_of(model, matrix, user, root_users[user], &root_items),
+                )
             })
             .collect();
-        let by_item = (0..items)
-            .into_par_iter()
-            .map(|i| {
-                let own = model.items.row(i);
-                let scaled = |entry: &Entry| {
-                    let user = entry.index as usize;
-                    let x = dot_f64(own, model.users.row(user));
-                    2.0 * f64::from(entry.weight) * (x - 1.0) * root_users[user] * root_items[i]
-                };
-                matrix.item(i as u32).iter().map(scaled).collect()
-            })
-            .collect();
+        let mut sums = PairSums {
+            norm_squared: norm_squared(model),
+            ..PairSums::default()
+        };
+        for chunk in rows.chunks(ROWS_PER_TASK) {
+            let mut chunk_sums = PairSums::default();
+            for (_, row) in chunk {
+                chunk_sums.add(row);
+            }
+            sums.add(&chunk_sums);
+        }
+        let by_user: Vec<Vec<f64>> = rows.into_iter().map(|(values, _)| values).collect();
+        let by_item = transposed(&by_user, matrix, items);
         Self {
             matrix,
             by_user,
             by_item,
-            scaled_users: Mat::from_fn(users, dim, |u, k| model.users.row(u)[k] * root_users[u]),
-            scaled_items: Mat::from_fn(items, dim, |i, k| model.items.row(i)[k] * root_items[i]),
+            scaled_users: scaled(&model.users, &root_users),
+            scaled_items: scaled(&model.items, &root_items),
             alpha0: hyper.alpha0,
             lambda_users,
             lambda_items,
+            sums,
         }
     }
 
-    /// Rows of the operator.
-    pub fn users(&self) -> usize {
-        self.by_user.len()
-    }
-
     /// Columns of the operator.
-    pub fn items(&self) -> usize {
+    pub(super) fn items(&self) -> usize {
         self.by_item.len()
     }
 
     /// `G̃ V` for `V` of items × k.
-    pub fn apply(&self, vectors: MatRef<'_, f64>) -> Mat<f64> {
-        let sparse = sparse_times(&self.by_user, |u| self.matrix.user(u), vectors);
-        self.add_low_rank(
-            sparse,
-            self.scaled_users.as_ref(),
-            self.scaled_items.as_ref(),
-            vectors,
-        )
+    pub(super) fn apply(&self, vectors: &Tall) -> Tall {
+        let mut product = sparse_times(&self.by_user, |u| self.matrix.user(u), vectors);
+        let inner = self.scaled_items.transposed_times(vectors);
+        product.add_product(&self.scaled_users, inner.as_ref(), 2.0 * self.alpha0);
+        product
     }
 
     /// `G̃ᵀ U` for `U` of users × k.
-    pub fn apply_transposed(&self, vectors: MatRef<'_, f64>) -> Mat<f64> {
-        let sparse = sparse_times(&self.by_item, |i| self.matrix.item(i), vectors);
-        self.add_low_rank(
-            sparse,
-            self.scaled_items.as_ref(),
-            self.scaled_users.as_ref(),
-            vectors,
-        )
+    pub(super) fn apply_transposed(&self, vectors: &Tall) -> Tall {
+        let mut product = sparse_times(&self.by_item, |i| self.matrix.item(i), vectors);
+        let inner = self.scaled_users.transposed_times(vectors);
+        product.add_product(&self.scaled_items, inner.as_ref(), 2.0 * self.alpha0);
+        product
     }
 
-    fn add_low_rank(
-        &self,
-        mut sum: Mat<f64>,
-        left: MatRef<'_, f64>,
-        right: MatRef<'_, f64>,
-        vectors: MatRef<'_, f64>,
-    ) -> Mat<f64> {
-        let inner = right.transpose() * vectors;
-        matmul(
-            sum.as_mut(),
-            Accum::Add,
-            left,
-            inner.as_ref(),
-            2.0 * self.alpha0,
-            Par::Seq,
-        );
-        sum
+    /// The sparse part alone, times one vector of items.
+    pub(super) fn sparse_apply(&self, vector: &[f64]) -> Vec<f64> {
+        sparse_times_vector(&self.by_user, |u| self.matrix.user(u), vector)
     }
+
+    /// The sparse part alone, transposed, times one vector of users.
+    pub(super) fn sparse_apply_transposed(&self, vector: &[f64]) -> Vec<f64> {
+        sparse_times_vector(&self.by_item, |i| self.matrix.item(i), vector)
+    }
+}
+
+impl PairSums {
+    fn add(&mut self, other: &Self) {
+        self.residual_along += other.residual_along;
+        self.residual_along_absolute += other.residual_along_absolute;
+        self.gradient_correction += other.gradient_correction;
+    }
+}
+
+/// 2c(x−1) of one user's pairs, scaled, and what they add to the sums.
+#[inline(always)]
+fn residuals_of(
+    model: &Ials,
+    matrix: &InteractionMatrix,
+    user: usize,
+    root_user: f64,
+    root_items: &[f64],
+) -> (Vec<f64>, PairSums) {
+    let own = model.users.row(user);
+    let entries = matrix.user(user as u32);
+    let mut values = Vec::with_capacity(entries.len());
+    let mut sums = PairSums::default();
+    for entry in entries {
+        let item = entry.index as usize;
+        let x = dot_f64(own, model.items.row(item));
+        let residual = f64::from(entry.weight) * (x - 1.0);
+        let dense = 2.0 * model.hyper.alpha0 * x;
+        let observed = 2.0 * residual + dense;
+        sums.residual_along += residual * x;
+        sums.residual_along_absolute += (residual * x).abs();
+        sums.gradient_correction += observed * observed - dense * dense;
+        values.push(2.0 * residual * root_user * root_items[item]);
+    }
+    (values, sums)
+}
+
+/// `‖PQᵀ‖_F² = ⟨PᵀP, QᵀQ⟩`, with Gram matrices built anew: updated ones carry rounding.
+fn norm_squared(model: &Ials) -> f64 {
+    let (users, items) = (Gramian::of(&model.users), Gramian::of(&model.items));
+    (0..model.hyper.dim)
+        .map(|k| users.matrix().col(k).transpose() * items.matrix().col(k))
+        .sum()
+}
+
+fn scaled(factors: &Factors, roots: &[f64]) -> Tall {
+    Tall::from_rows(factors.rows(), factors.dim(), |row, into| {
+        for (value, factor) in into.iter_mut().zip(factors.row(row)) {
+            *value = factor * roots[row];
+        }
+    })
 }
 
 fn inverse_roots(lambda: &[f64]) -> Vec<f64> {
@@ -148,38 +192,53 @@ fn inverse_roots(lambda: &[f64]) -> Vec<f64> {
         .collect()
 }
 
+/// The values in the order of the items' lists. Users come ascending, as in those lists.
+fn transposed(by_user: &[Vec<f64>], matrix: &InteractionMatrix, items: usize) -> Vec<Vec<f64>> {
+    let mut by_item: Vec<Vec<f64>> = (0..items)
+        .map(|item| Vec::with_capacity(matrix.item(item as u32).len()))
+        .collect();
+    for (user, values) in by_user.iter().enumerate() {
+        for (entry, value) in matrix.user(user as u32).iter().zip(values) {
+            by_item[entry.index as usize].push(*value);
+        }
+    }
+    by_item
+}
+
 /// The sparse matrix whose row r has `values[r]` at the columns of `entries(r)`, times `vectors`.
 fn sparse_times<'m>(
     values: &[Vec<f64>],
     entries: impl Fn(u32) -> &'m [Entry] + Sync,
-    vectors: MatRef<'_, f64>,
-) -> Mat<f64> {
-    let (rows, k) = (values.len(), vectors.ncols());
-    // Row after row, so that each entry of the sparse matrix reads and writes contiguous values.
-    let mut flat = vec![0.0; vectors.nrows() * k];
-    for column in 0..k {
-        for (row, value) in vectors.col(column).iter().enumerate() {
-            flat[row * k + column] = *value;
-        }
-    }
-    let mut product = vec![0.0; rows * k];
-    let chunks = product
-        .par_chunks_mut((ROWS_PER_TASK * k).max(1))
-        .enumerate();
-    chunks.for_each(|(chunk, into)| {
+    vectors: &Tall,
+) -> Tall {
+    Tall::from_rows(values.len(), vectors.columns(), |row, sum| {
         vectorised(
             Arch::new(),
             #[inline(always)]
             || {
-                for (offset, sum) in into.chunks_exact_mut(k).enumerate() {
-                    let row = chunk * ROWS_PER_TASK + offset;
-                    for (value, entry) in values[row].iter().zip(entries(row as u32)) {
-                        let start = entry.index as usize * k;
-                        add_scaled_f64(sum, *value, &flat[start..start + k]);
-                    }
+                for (value, entry) in values[row].iter().zip(entries(row as u32)) {
+                    add_scaled_f64(sum, *value, vectors.row(entry.index as usize));
                 }
             },
         );
+    })
+}
+
+/// The same for one vector.
+fn sparse_times_vector<'m>(
+    values: &[Vec<f64>],
+    entries: impl Fn(u32) -> &'m [Entry] + Sync,
+    vector: &[f64],
+) -> Vec<f64> {
+    let mut product = vec![0.0; values.len()];
+    let chunks = product.par_chunks_mut(ROWS_PER_TASK).enumerate();
+    chunks.for_each(|(chunk, into)| {
+        for (offset, sum) in into.iter_mut().enumerate() {
+            let row = chunk * ROWS_PER_TASK + offset;
+            for (value, entry) in values[row].iter().zip(entries(row as u32)) {
+                *sum += value * vector[entry.index as usize];
+            }
+        }
     });
-    Mat::from_fn(rows, k, |row, column| product[row * k + column])
+    product
 }

@@ -2,10 +2,12 @@
 //! and how far the result is from the model that never saw the data.
 
 pub mod cold;
+mod complement;
 pub mod converge;
 pub mod duality_gap;
-pub mod gradient_operator;
+mod gradient_operator;
 pub mod lanczos;
 pub mod rank;
 mod subspace;
+mod tall;
 pub mod update;
