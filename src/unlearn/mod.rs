@@ -8,6 +8,7 @@ pub mod duality_gap;
 mod gradient_operator;
 pub mod lanczos;
 pub mod rank;
+mod strengths;
 mod subspace;
 mod tall;
 pub mod update;

@@ -3,8 +3,9 @@
 //! A stationary point of the factored objective may be a saddle of the convex one: where the
 //! scaled gradient has a singular value σ above its limit and X carries nothing along the singular
 //! vectors, the block systems notice nothing, and descent along that direction is waiting
-//! (Haeffele & Vidal 2015). Such directions enter as new columns, by an exact line search. Then
-//! the factors are balanced, which changes X only by what is dropped: with
+//! (Haeffele & Vidal 2015). Such directions enter as new columns; their strengths, and those of
+//! the weakest columns there are, are the best ones together ([`strengths`](super::strengths)).
+//! Then the factors are balanced, which changes X only by what is dropped: with
 //! `Λ_u^{1/2} P Qᵀ Λ_i^{1/2} = U S Vᵀ` the columns become `Λ_u^{-1/2} U S^{1/2}` and
 //! `Λ_i^{-1/2} V S^{1/2}`, the factorisation of X with the least regularisation.
 
@@ -13,8 +14,9 @@ use faer::Mat;
 use crate::model::factors::Factors;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
-use crate::simd::dot_f64;
 use crate::unlearn::duality_gap::Direction;
+use crate::unlearn::strengths::best_strengths;
+use crate::unlearn::tall::{Tall, both};
 
 /// A column below this share of the largest is dropped: it is rounding, or dying.
 const DEAD_SHARE: f64 = 1e-9;
@@ -31,72 +33,96 @@ pub struct RankReport {
     pub dropped_share: f64,
 }
 
+/// Most columns whose strengths are found anew at once, the weakest ones and the new ones.
+const WEAK_MAX: usize = 48;
+
 /// Balances the factors, lets `directions` enter and drops what is dead, keeping d columns.
 ///
-/// Cost: `4(users+items)·(d+k)²` multiply-adds for k directions, and `|S|·k`.
+/// The objective does not rise but for what is dropped. Cost: `4(users+items)·(d+k)²`
+/// multiply-adds for k directions, twice, and `|S|(d + w²)` for w weak columns, at most 48.
 pub fn settle_rank(
     model: &mut Ials,
     matrix: &InteractionMatrix,
     directions: &[Direction],
 ) -> RankReport {
-    let view = Weights::of(model, matrix);
-    let lengths: Vec<f64> = directions
-        .iter()
-        .map(|direction| view.step(model, matrix, direction) / directions.len() as f64)
-        .collect();
+    let weights = Weights::of(model, matrix);
     let dim = model.hyper.dim;
-    let columns = dim + directions.len();
-    let users = Mat::from_fn(view.users.len(), columns, |u, k| match k.checked_sub(dim) {
-        None => view.users[u].sqrt() * model.users.row(u)[k],
-        // X moves along −a bᵀ: against the gradient.
-        Some(new) => -lengths[new].sqrt() * directions[new].users[u],
-    });
-    let items = Mat::from_fn(view.items.len(), columns, |i, k| match k.checked_sub(dim) {
-        None => view.items[i].sqrt() * model.items.row(i)[k],
-        Some(new) => lengths[new].sqrt() * directions[new].items[i],
-    });
-    let (users, items) = (users.qr(), items.qr());
-    let core = users.thin_R() * items.thin_R().transpose();
-    let Ok(svd) = core.thin_svd() else {
-        return RankReport {
-            rank: dim,
-            entered: 0,
-            dropped_share: 0.0,
-        };
+    let unchanged = RankReport {
+        rank: dim,
+        entered: 0,
+        dropped_share: 0.0,
     };
-    let values: Vec<f64> = svd.S().column_vector().iter().copied().collect();
-    let largest = values.first().copied().unwrap_or(0.0);
-    let rank = values
+    let (users, items) = weights.weighted(model);
+    let Some(balanced) = Balanced::of(&users, &items) else {
+        return unchanged;
+    };
+    let Some(settled) = weights.settled(model, matrix, balanced, directions) else {
+        return unchanged;
+    };
+    let largest = settled.values.first().copied().unwrap_or(0.0);
+    let alive = settled
+        .values
         .iter()
-        .take(dim)
         .filter(|value| **value > DEAD_SHARE * largest)
         .count();
-    let dropped = values.get(dim).copied().unwrap_or(0.0);
-    let left = users.compute_thin_Q() * svd.U().get(.., ..rank);
-    let right = items.compute_thin_Q() * svd.V().get(.., ..rank);
-    write(&mut model.users, &left, &view.users, &values);
-    write(&mut model.items, &right, &view.items, &values);
+    let rank = alive.min(dim);
+    let dropped = settled.values.get(dim).copied().unwrap_or(0.0);
+    write(
+        &mut model.users,
+        &settled.users,
+        &weights.users,
+        &settled.values[..rank],
+    );
+    write(
+        &mut model.items,
+        &settled.items,
+        &weights.items,
+        &settled.values[..rank],
+    );
     model.rebuild_gramians();
     RankReport {
         rank,
         entered: directions.len(),
-        dropped_share: if largest > 0.0 && dropped > DEAD_SHARE * largest {
-            dropped / largest
-        } else {
-            0.0
+        dropped_share: match alive > dim {
+            true => dropped / largest,
+            false => 0.0,
         },
     }
 }
 
-fn write(factors: &mut Factors, orthonormal: &Mat<f64>, weights: &[f64], values: &[f64]) {
+fn write(factors: &mut Factors, orthonormal: &Tall, weights: &[f64], values: &[f64]) {
     for (row, weight) in weights.iter().enumerate() {
         let target = factors.row_mut(row);
         target.fill(0.0);
         if *weight > 0.0 {
-            for k in 0..orthonormal.ncols() {
-                target[k] = orthonormal[(row, k)] * (values[k] / weight).sqrt();
+            let columns = target.iter_mut().zip(orthonormal.row(row)).zip(values);
+            for ((target, direction), value) in columns {
+                *target = direction * (value / weight).sqrt();
             }
         }
+    }
+}
+
+/// `Λ_u^{1/2} X Λ_i^{1/2} = U S Vᵀ`, descending.
+struct Balanced {
+    users: Tall,
+    items: Tall,
+    values: Vec<f64>,
+}
+
+impl Balanced {
+    /// Of the product `users · itemsᵀ`; `None` when it cannot be decomposed.
+    fn of(users: &Tall, items: &Tall) -> Option<Self> {
+        let ((left, left_r), (right, right_r)) =
+            both(|| users.orthonormalised(), || items.orthonormalised());
+        let core: Mat<f64> = left_r * right_r.transpose();
+        let svd = core.thin_svd().ok()?;
+        let (users, items) = both(|| left.times(svd.U()), || right.times(svd.V()));
+        Some(Self {
+            users,
+            items,
+            values: svd.S().column_vector().iter().copied().collect(),
+        })
     }
 }
 
@@ -122,33 +148,80 @@ impl Weights {
         }
     }
 
-    /// The t ≥ 0 that minimises `F(X + tE)` with `E = −Λ_u^{-1/2} a bᵀ Λ_i^{-1/2}`, bounded by
-    /// letting the nuclear norm grow by t: `(σ − 1) / (Σ_S c E² + α₀ Σ E²)`.
-    fn step(&self, model: &Ials, matrix: &InteractionMatrix, direction: &Direction) -> f64 {
-        let users = scaled(&direction.users, &self.users);
-        let items = scaled(&direction.items, &self.items);
-        let mut curvature = model.hyper.alpha0 * dot_f64(&users, &users) * dot_f64(&items, &items);
-        for (u, left) in users.iter().enumerate() {
-            for entry in matrix.user(u as u32) {
-                let e = left * items[entry.index as usize];
-                curvature += f64::from(entry.weight) * e * e;
+    /// `Λ_u^{1/2} P` and `Λ_i^{1/2} Q`.
+    fn weighted(&self, model: &Ials) -> (Tall, Tall) {
+        let weighted = |factors: &Factors, weights: &[f64]| {
+            Tall::from_rows(factors.rows(), factors.dim(), |row, into| {
+                let root = weights[row].sqrt();
+                for (value, factor) in into.iter_mut().zip(factors.row(row)) {
+                    *value = root * factor;
+                }
+            })
+        };
+        (
+            weighted(&model.users, &self.users),
+            weighted(&model.items, &self.items),
+        )
+    }
+
+    /// `balanced` with the directions beside it and the best strengths for them and for its
+    /// weakest columns, balanced again.
+    fn settled(
+        &self,
+        model: &Ials,
+        matrix: &InteractionMatrix,
+        balanced: Balanced,
+        directions: &[Direction],
+    ) -> Option<Balanced> {
+        let columns = balanced.values.len();
+        let strong = columns.saturating_sub(WEAK_MAX.saturating_sub(directions.len()));
+        // X moves along −a bᵀ: against the gradient.
+        let new_users = Tall::from_rows(balanced.users.rows(), directions.len(), |row, into| {
+            for (value, direction) in into.iter_mut().zip(directions) {
+                *value = -direction.users[row];
             }
-        }
-        if curvature > 0.0 {
-            ((direction.sigma - 1.0) / curvature).max(0.0)
-        } else {
-            0.0
-        }
+        });
+        let new_items = Tall::from_rows(balanced.items.rows(), directions.len(), |row, into| {
+            for (value, direction) in into.iter_mut().zip(directions) {
+                *value = direction.items[row];
+            }
+        });
+        let (users, items) = (
+            balanced.users.beside(&new_users),
+            balanced.items.beside(&new_items),
+        );
+        let mut values = balanced.values;
+        values.resize(columns + directions.len(), 0.0);
+        let best = best_strengths(
+            model,
+            matrix,
+            &unscaled(&users, &self.users, strong),
+            &unscaled(&items, &self.items, strong),
+            &values[strong..],
+        );
+        values.splice(strong.., best);
+        let with_root = |directions: &Tall| {
+            Tall::from_rows(directions.rows(), directions.columns(), |row, into| {
+                for ((into, direction), value) in
+                    into.iter_mut().zip(directions.row(row)).zip(&values)
+                {
+                    *into = direction * value.sqrt();
+                }
+            })
+        };
+        Balanced::of(&with_root(&users), &with_root(&items))
     }
 }
 
-fn scaled(values: &[f64], weights: &[f64]) -> Vec<f64> {
-    let scale = |(value, weight): (&f64, &f64)| {
-        if *weight > 0.0 {
-            value / weight.sqrt()
-        } else {
-            0.0
+/// `Λ^{-1/2}` times the columns from `first` on.
+fn unscaled(directions: &Tall, weights: &[f64], first: usize) -> Tall {
+    let columns = directions.columns() - first;
+    Tall::from_rows(directions.rows(), columns, |row, into| {
+        if weights[row] > 0.0 {
+            let root = weights[row].sqrt();
+            for (value, direction) in into.iter_mut().zip(&directions.row(row)[first..]) {
+                *value = direction / root;
+            }
         }
-    };
-    values.iter().zip(weights).map(scale).collect()
+    })
 }
