@@ -22,7 +22,7 @@ use crate::optim::als::ShouldStop;
 use crate::simd::dot_f64;
 use crate::unlearn::complement::Complement;
 use crate::unlearn::gradient_operator::ScaledGradient;
-use crate::unlearn::lanczos::LanczosOptions;
+use crate::unlearn::lanczos::{Keep, LanczosOptions};
 use crate::unlearn::subspace::{Cut, Subspace, WeightedFactors};
 
 /// The dual norm's limit: 2, because the regulariser is twice the nuclear norm.
@@ -151,7 +151,10 @@ pub fn duality_gap_unless(
         let lanczos = LanczosOptions {
             steps_max: options.lanczos_steps,
             seed: (options.seed).wrapping_add(round.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
-            keep_from: JOIN_SHARE * DUAL_LIMIT,
+            keep: Keep {
+                limit: DUAL_LIMIT,
+                from_share: JOIN_SHARE,
+            },
             enough: allowed,
             failure_probability: FAILURE_PROBABILITY / (options.rounds_max as f64 + 1.0),
         };

@@ -22,12 +22,39 @@ pub struct LanczosOptions {
     pub steps_max: usize,
     /// Seed of the random start vector.
     pub seed: u64,
-    /// Ritz vectors are returned whose values are at least this.
-    pub keep_from: f64,
+    /// Which Ritz vectors are returned.
+    pub keep: Keep,
     /// An upper bound of at most this ends the work.
     pub enough: f64,
     /// Probability, over the start vector, with which the upper bound may fail.
     pub failure_probability: f64,
+}
+
+/// Ritz vectors worth having: singular vectors but for a coupling `r = ‖CᵀCv − θ²v‖/θ`.
+///
+/// One that stands far enough below the limit is kept when its coupling is small against that
+/// distance, so that treating it apart cannot lift the norm of the whole; one that is near the
+/// limit or above is kept in any case.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// The limit for singular values θ.
+    pub limit: f64,
+    /// Least share of the limit.
+    pub from_share: f64,
+}
+
+/// Share of the limit from which on a Ritz vector is kept whatever its coupling.
+const NEAR_LIMIT_SHARE: f64 = 0.998;
+
+/// Largest coupling, as a share of the distance to the limit.
+const COUPLING_SHARE: f64 = 0.02;
+
+impl Keep {
+    fn keeps(&self, value: f64, coupling: f64) -> bool {
+        let near = value >= NEAR_LIMIT_SHARE * self.limit;
+        value >= self.from_share * self.limit
+            && (near || coupling <= COUPLING_SHARE * (self.limit - value))
+    }
 }
 
 /// What Lanczos found of `A = CᵀC`.
@@ -88,7 +115,7 @@ pub(super) fn largest_singular_value(
     should_stop: ShouldStop<'_>,
 ) -> LargestSingularValue {
     if dimension <= options.steps_max {
-        return decomposed(dimension, options.keep_from, project, normal);
+        return decomposed(dimension, options.keep, project, normal);
     }
     let mut krylov = Krylov::default();
     let mut vector = gaussian(dimension, options.seed);
@@ -104,7 +131,7 @@ pub(super) fn largest_singular_value(
     }
     LargestSingularValue {
         upper: krylov.upper(dimension, options),
-        vectors: krylov.ritz_vectors(dimension, options.keep_from),
+        vectors: krylov.ritz_vectors(dimension, options.keep),
     }
 }
 
@@ -114,6 +141,8 @@ struct Krylov {
     basis: Vec<Vec<f64>>,
     diagonal: Vec<f64>,
     off_diagonal: Vec<f64>,
+    /// Norm of what the last step leads to outside the space.
+    next: f64,
     /// The space holds the start vector's part of every eigenspace: with probability one the top
     /// one among them.
     exhausted: bool,
@@ -141,6 +170,7 @@ impl Krylov {
             #[inline(always)]
             || orthogonalise(vector, basis),
         );
+        self.next = dot_f64(vector, vector).sqrt();
         true
     }
 
@@ -183,7 +213,7 @@ impl Krylov {
         }
     }
 
-    fn ritz_vectors(&self, dimension: usize, keep_from: f64) -> Tall {
+    fn ritz_vectors(&self, dimension: usize, keep: Keep) -> Tall {
         let k = self.basis.len();
         let eigen = match self.tridiagonal().self_adjoint_eigen(Side::Lower) {
             Ok(eigen) if k > 0 => eigen,
@@ -191,7 +221,11 @@ impl Krylov {
         };
         let kept: Vec<usize> = (0..k)
             .rev()
-            .filter(|index| eigen.S()[*index].max(0.0).sqrt() >= keep_from)
+            .filter(|index| {
+                let value = eigen.S()[*index].max(0.0).sqrt();
+                let residual = self.next * eigen.U()[(k - 1, *index)].abs();
+                value > 0.0 && keep.keeps(value, residual / value)
+            })
             .collect();
         Tall::from_rows(dimension, kept.len(), |row, into| {
             for (value, column) in into.iter_mut().zip(&kept) {
@@ -207,7 +241,7 @@ impl Krylov {
 /// on which Lanczos steps would find nothing to stand.
 fn decomposed(
     dimension: usize,
-    keep_from: f64,
+    keep: Keep,
     project: &dyn Fn(&mut [f64]),
     normal: &dyn Fn(&[f64]) -> Vec<f64>,
 ) -> LargestSingularValue {
@@ -228,7 +262,7 @@ fn decomposed(
     let root = |index: usize| eigen.S()[index].max(0.0).sqrt();
     let kept: Vec<usize> = (0..dimension)
         .rev()
-        .filter(|index| root(*index) >= keep_from)
+        .filter(|index| keep.keeps(root(*index), 0.0))
         .collect();
     let largest = if dimension > 0 {
         root(dimension - 1)
@@ -286,7 +320,10 @@ mod tests {
             let options = LanczosOptions {
                 steps_max: 60,
                 seed,
-                keep_from: 0.85,
+                keep: Keep {
+                    limit: 1.0,
+                    from_share: 0.85,
+                },
                 enough: 0.0,
                 failure_probability: 1e-9,
             };
@@ -311,7 +348,10 @@ mod tests {
         let options = LanczosOptions {
             steps_max: 200,
             seed: 3,
-            keep_from: 2.0,
+            keep: Keep {
+                limit: 2.0,
+                from_share: 1.0,
+            },
             enough: 1.2,
             failure_probability: 1e-9,
         };
