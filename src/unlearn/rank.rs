@@ -4,7 +4,7 @@
 //! scaled gradient has a singular value σ above its limit and X carries nothing along the singular
 //! vectors, the block systems notice nothing, and descent along that direction is waiting
 //! (Haeffele & Vidal 2015). Such directions enter as new columns; their strengths, and those of
-//! the weakest columns there are, are the best ones together ([`strengths`](super::strengths)).
+//! the weakest columns there are, are the best ones together (module `strengths`).
 //! Then the factors are balanced, which changes X only by what is dropped: with
 //! `Λ_u^{1/2} P Qᵀ Λ_i^{1/2} = U S Vᵀ` the columns become `Λ_u^{-1/2} U S^{1/2}` and
 //! `Λ_i^{-1/2} V S^{1/2}`, the factorisation of X with the least regularisation.
