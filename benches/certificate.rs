@@ -46,7 +46,7 @@ fn main() {
             look.residual,
             look.root_mean_square,
             look.scale - 1.0,
-            look.outside,
+            look.outside.unwrap_or(f64::NAN),
             rank.0,
             rank.1,
             rank.2,

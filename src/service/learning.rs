@@ -63,7 +63,7 @@ pub fn polish(
     let convergence = converge::converge(
         &mut model,
         &trainer.matrix,
-        &mut trainer.kept,
+        &mut trainer.warm,
         &Goal {
             root_mean_square: goal.target,
             residual: goal.tolerance,

@@ -12,6 +12,7 @@ use crate::service::trainer::Trainer;
 use crate::store::batch::{Tensor, WriteBatch};
 use crate::store::records::ModelHeader;
 use crate::store::{Store, StoreError};
+use crate::unlearn::converge::Warm;
 
 /// A trainer as the store holds it.
 #[derive(Debug)]
@@ -61,7 +62,7 @@ pub fn load(
         items,
         titles,
         item_counts,
-        kept: als::KeptFactors::new(als::KEPT_BYTES_MAX),
+        warm: Warm::new(als::KEPT_BYTES_MAX),
     };
     Ok(Loaded { trainer, header })
 }

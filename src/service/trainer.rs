@@ -8,11 +8,11 @@ use crate::ids::{ErasureId, ItemId, UserId};
 use crate::model::hyper::IalsHyperparameters;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
-use crate::optim::als::KeptFactors;
 use crate::service::rows::RowTable;
 use crate::store::batch::WriteBatch;
 use crate::store::records::{HeldInteraction, ItemRecord};
 use crate::store::{Store, StoreError};
+use crate::unlearn::converge::Warm;
 use crate::unlearn::update::Touched;
 
 /// The one mutable model and its data.
@@ -35,8 +35,8 @@ pub struct Trainer {
     pub titles: imbl::Vector<Option<Arc<str>>>,
     /// Number of interactions by item row.
     pub item_counts: imbl::Vector<u32>,
-    /// Factors of block matrices, kept from one polishing to the next.
-    pub kept: KeptFactors,
+    /// What one polishing leaves for the next.
+    pub warm: Warm,
 }
 
 /// What applying some events did.
@@ -65,7 +65,7 @@ impl Trainer {
             items: RowTable::default(),
             titles: imbl::Vector::new(),
             item_counts: imbl::Vector::new(),
-            kept: KeptFactors::new(0),
+            warm: Warm::new(0),
         }
     }
 

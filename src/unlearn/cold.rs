@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use crate::model::hyper::IalsHyperparameters;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
-use crate::optim::als::{self, KeptFactors, SweepReport, TrainingError, TrainingOptions};
-use crate::unlearn::converge::{Convergence, Goal, Look, Progress, converge};
+use crate::optim::als::{self, SweepReport, TrainingError, TrainingOptions};
+use crate::unlearn::converge::{Convergence, Goal, Look, Progress, Warm, converge};
 
 /// The residual that sweeps reach before the certificate is looked at.
 const COLD_RESIDUAL: f64 = 1e-4;
@@ -30,9 +30,9 @@ pub fn train(
         ..options.clone()
     };
     let mut interrupted = false;
-    let mut kept = KeptFactors::new(options.kept_bytes_max);
+    let mut warm = Warm::new(options.kept_bytes_max);
     let (mut model, report) =
-        als::train_keeping(matrix, hyperparameters, &cold, &mut kept, &mut |sweep| {
+        als::train_keeping(matrix, hyperparameters, &cold, &mut warm.kept, &mut |sweep| {
             let flow = observe(Progress::Sweep(sweep));
             interrupted = flow.is_break();
             flow
@@ -58,7 +58,7 @@ pub fn train(
             ..*look
         })),
     };
-    let convergence = converge(&mut model, matrix, &mut kept, &goal, &never, observe)?;
+    let convergence = converge(&mut model, matrix, &mut warm, &goal, &never, observe)?;
     Ok(convergence.map(|mut convergence| {
         convergence.report.sweeps += done;
         (model, convergence)

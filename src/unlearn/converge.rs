@@ -7,13 +7,23 @@ use crate::model::interactions::InteractionMatrix;
 use crate::optim::als::{
     self, KeptFactors, ShouldStop, SweepReport, TrainingError, TrainingReport,
 };
-use crate::unlearn::duality_gap::{DualityGap, GapOptions, duality_gap_unless};
+use crate::unlearn::duality_gap::{
+    Direction, DualityGap, GapOptions, Seen, Watched, duality_gap_unless, look_unless,
+};
 use crate::unlearn::rank::{RankReport, settle_rank};
 
-/// The residual wanted before the first look at the certificate, and what it is multiplied by
-/// before the next: a look costs about as much as a few sweeps.
-const FIRST_RESIDUAL: f64 = 1e-4;
-const RESIDUAL_SHRINKS_BY: f64 = 0.2;
+/// The residual wanted before the first look when nothing is known of the model, and the bound on
+/// the root mean square that a residual of 1 usually stands for: what experience replaces.
+const FIRST_RESIDUAL: f64 = 1e-5;
+
+/// The next residual is chosen so that the target is met with this much to spare, and lies between
+/// these shares of the present one.
+const TARGET_SHARE: f64 = 0.7;
+const NEXT_SHARES: (f64, f64) = (0.02, 0.5);
+
+/// After so many looks in a row that found the target out of reach, the weak columns are given
+/// their strengths at once: sweeps move them slowly.
+const PATIENCE: usize = 3;
 
 /// The residual below which f64 sums over a large model say nothing any more.
 const RESIDUAL_LEAST: f64 = 1e-12;
@@ -56,12 +66,13 @@ pub struct Look {
     pub objective: f64,
     /// The relative residual.
     pub residual: f64,
-    /// The bound on the root mean square.
+    /// The bound on the root mean square; where `outside` was not worth computing, what it could be
+    /// at best.
     pub root_mean_square: f64,
-    /// What the dual point was divided by; 1 is perfect.
+    /// What the complement was divided by; 1 is perfect.
     pub scale: f64,
     /// The largest singular value outside the directions treated exactly, over its limit.
-    pub outside: f64,
+    pub outside: Option<f64>,
     /// What became of the columns, when the goal was not reached.
     pub rank: Option<RankReport>,
 }
@@ -75,99 +86,240 @@ pub enum Progress<'a> {
     Look(&'a Look),
 }
 
+/// What one run leaves for the next on nearly the same data: whatever is in it, the result is as
+/// good, it only comes sooner.
+#[derive(Debug)]
+pub struct Warm {
+    /// Factors of block matrices.
+    pub kept: KeptFactors,
+    /// Directions near the dual limit.
+    pub watched: Watched,
+    /// The bound on the root mean square over the residual, as last seen.
+    ratio: Option<f64>,
+}
+
+impl Warm {
+    /// Nothing known yet; [`KeptFactors`] may take `kept_bytes_max` bytes.
+    pub fn new(kept_bytes_max: usize) -> Self {
+        Self {
+            kept: KeptFactors::new(kept_bytes_max),
+            watched: Watched::default(),
+            ratio: None,
+        }
+    }
+
+    /// The residual with which the target should be met, as far as experience tells.
+    fn residual_for(&self, target: f64) -> f64 {
+        match self.ratio {
+            Some(ratio) if ratio > 0.0 => TARGET_SHARE * target / ratio,
+            _ => FIRST_RESIDUAL,
+        }
+    }
+}
+
 /// Runs accelerated sweeps, looks at the certificate, lets columns enter and leave, and goes on
 /// until the goal is reached. `None` when `should_stop` turned true first or `observe` said so;
 /// the model is consistent then.
 pub fn converge(
     model: &mut Ials,
     matrix: &InteractionMatrix,
-    kept: &mut KeptFactors,
+    warm: &mut Warm,
     goal: &Goal,
     should_stop: ShouldStop<'_>,
     observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Option<Convergence>, TrainingError> {
-    let options = GapOptions {
-        target: goal.root_mean_square,
-        seed: goal.seed,
-        ..GapOptions::default()
-    };
     let Some(measured) = model.measure_unless(matrix, should_stop) else {
         return Ok(None);
     };
-    let mut tolerance = FIRST_RESIDUAL.max(goal.residual);
-    let mut report = TrainingReport {
+    let first = warm.residual_for(goal.root_mean_square);
+    let report = TrainingReport {
         sweeps: 0,
         objective: measured.objective,
         residual: measured.residual,
-        converged: measured.residual <= tolerance,
+        converged: false,
     };
-    let (mut changed, mut pushed_out) = (false, 0);
-    loop {
-        if report.residual > tolerance {
-            let done = report.sweeps;
-            let left = goal.max_sweeps.saturating_sub(done);
-            let mut stopped = false;
-            let polished =
-                als::polish(model, matrix, kept, tolerance, left, should_stop, &mut |sweep| {
-                    let sweep = SweepReport {
-                        sweep: done + sweep.sweep,
-                        ..*sweep
-                    };
-                    let flow = observe(Progress::Sweep(&sweep));
-                    stopped = flow.is_break();
-                    flow
-                })?;
-            let Some(polished) = polished.filter(|_| !stopped) else {
+    let mut run = Run {
+        model,
+        matrix,
+        warm,
+        goal,
+        should_stop,
+        observe,
+        report,
+        tolerance: first.max(RESIDUAL_LEAST),
+        changed: false,
+        pushed_out: 0,
+        out_of_reach: 0,
+    };
+    run.until_done()
+}
+
+/// One run of [`converge`].
+struct Run<'a> {
+    model: &'a mut Ials,
+    matrix: &'a InteractionMatrix,
+    warm: &'a mut Warm,
+    goal: &'a Goal,
+    should_stop: ShouldStop<'a>,
+    observe: &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+    report: TrainingReport,
+    /// The residual to reach before the next look.
+    tolerance: f64,
+    changed: bool,
+    pushed_out: usize,
+    /// Looks in a row that found the target out of reach.
+    out_of_reach: usize,
+}
+
+impl Run<'_> {
+    fn until_done(&mut self) -> Result<Option<Convergence>, TrainingError> {
+        loop {
+            if self.report.residual > self.tolerance && !self.sweep()? {
+                return Ok(None);
+            }
+            let spent = self.report.sweeps >= self.goal.max_sweeps
+                || self.report.residual <= RESIDUAL_LEAST
+                || self.pushed_out >= CEILING_PATIENCE;
+            let Some(seen) = self.look(spent) else {
                 return Ok(None);
             };
-            report = TrainingReport {
-                sweeps: done + polished.sweeps,
-                ..polished
+            let certified = match &seen {
+                Seen::Bound(gap) => gap.root_mean_square <= self.goal.root_mean_square,
+                Seen::OutOfReach(_) => false,
             };
-            changed = true;
+            match seen {
+                Seen::Bound(gap)
+                    if spent || (certified && self.report.residual <= self.goal.residual) =>
+                {
+                    return Ok(self.finish(gap));
+                }
+                seen => {
+                    if !self.go_on(&seen, certified) {
+                        return Ok(None);
+                    }
+                }
+            }
         }
-        let Some(gap) = duality_gap_unless(model, matrix, &options, should_stop) else {
-            return Ok(None);
+    }
+
+    /// Sweeps to the tolerance; false when it was stopped.
+    fn sweep(&mut self) -> Result<bool, TrainingError> {
+        let done = self.report.sweeps;
+        let left = self.goal.max_sweeps.saturating_sub(done);
+        let mut stopped = false;
+        let observe = &mut *self.observe;
+        let polished = als::polish(
+            self.model,
+            self.matrix,
+            &mut self.warm.kept,
+            self.tolerance,
+            left,
+            self.should_stop,
+            &mut |sweep| {
+                let sweep = SweepReport {
+                    sweep: done + sweep.sweep,
+                    ..*sweep
+                };
+                let flow = observe(Progress::Sweep(&sweep));
+                stopped = flow.is_break();
+                flow
+            },
+        )?;
+        let Some(polished) = polished.filter(|_| !stopped) else {
+            return Ok(false);
         };
-        let mut look = Look {
-            sweeps: report.sweeps,
-            objective: report.objective,
-            residual: report.residual,
-            root_mean_square: gap.root_mean_square,
-            scale: gap.scale,
-            outside: gap.complement,
-            rank: None,
+        self.report = TrainingReport {
+            sweeps: done + polished.sweeps,
+            ..polished
         };
-        let certified = gap.root_mean_square <= goal.root_mean_square;
-        let spent = report.sweeps >= goal.max_sweeps || report.residual <= RESIDUAL_LEAST;
-        if (certified && report.residual <= goal.residual)
-            || spent
-            || pushed_out >= CEILING_PATIENCE
+        self.changed = true;
+        Ok(true)
+    }
+
+    /// The certificate as far as it is worth computing: whole when this is the last look.
+    fn look(&mut self, last: bool) -> Option<Seen> {
+        let options = GapOptions {
+            target: self.goal.root_mean_square,
+            seed: self.goal.seed,
+            ..GapOptions::default()
+        };
+        let watched = &mut self.warm.watched;
+        let seen = if last {
+            let gap =
+                duality_gap_unless(self.model, self.matrix, &options, watched, self.should_stop)?;
+            Seen::Bound(gap)
+        } else {
+            look_unless(self.model, self.matrix, &options, watched, self.should_stop)?
+        };
+        // The residual itself explains the root mean square only while nothing lies outside.
+        let explained = match &seen {
+            Seen::Bound(gap) if gap.growth.is_empty() => Some(gap.root_mean_square),
+            Seen::Bound(_) => None,
+            Seen::OutOfReach(at_best) => Some(at_best.root_mean_square),
+        };
+        if let Some(root_mean_square) = explained.filter(|value| value.is_finite())
+            && self.report.residual > 0.0
         {
-            report.converged = report.residual <= goal.residual;
-            let stopped = observe(Progress::Look(&look)).is_break();
-            return Ok((!stopped).then_some(Convergence {
-                report,
-                gap,
-                changed,
-                pushed_out,
-            }));
+            self.warm.ratio = Some(root_mean_square / self.report.residual);
         }
-        if should_stop() {
-            return Ok(None);
+        Some(seen)
+    }
+
+    /// Prepares the next round; false when it is to stop.
+    fn go_on(&mut self, seen: &Seen, certified: bool) -> bool {
+        if (self.should_stop)() {
+            return false;
         }
-        if !certified {
-            let settled = settle_rank(model, matrix, &gap.growth);
-            kept.clear();
-            changed = true;
-            pushed_out += usize::from(settled.dropped_share > 0.0);
+        let (mut look, growth): (Look, &[Direction]) = match seen {
+            Seen::Bound(gap) => (self.look_report(gap, Some(gap.complement)), &gap.growth),
+            Seen::OutOfReach(at_best) => (self.look_report(at_best, None), &[]),
+        };
+        self.out_of_reach = match seen {
+            Seen::Bound(_) => 0,
+            Seen::OutOfReach(_) => self.out_of_reach + 1,
+        };
+        let residual = self.report.residual;
+        if !certified && (self.out_of_reach == 0 || self.out_of_reach >= PATIENCE) {
+            let settled = settle_rank(self.model, self.matrix, growth);
+            self.warm.kept.clear();
+            self.changed = true;
+            self.pushed_out += usize::from(settled.dropped_share > 0.0);
+            self.out_of_reach = 0;
             look.rank = Some(settled);
             // What entered is not stationary yet, whatever was measured before.
-            report.residual = f64::INFINITY;
+            self.report.residual = f64::INFINITY;
         }
-        if observe(Progress::Look(&look)).is_break() {
-            return Ok(None);
+        let next = match certified {
+            true => self.goal.residual,
+            false => (self.warm.residual_for(self.goal.root_mean_square))
+                .clamp(NEXT_SHARES.0 * residual, NEXT_SHARES.1 * residual),
+        };
+        self.tolerance = next.max(RESIDUAL_LEAST);
+        (self.observe)(Progress::Look(&look)).is_continue()
+    }
+
+    fn look_report(&self, gap: &DualityGap, outside: Option<f64>) -> Look {
+        Look {
+            sweeps: self.report.sweeps,
+            objective: self.report.objective,
+            residual: self.report.residual,
+            root_mean_square: gap.root_mean_square,
+            scale: gap.scale,
+            outside,
+            rank: None,
         }
-        tolerance = (look.residual.min(tolerance) * RESIDUAL_SHRINKS_BY).max(RESIDUAL_LEAST);
+    }
+
+    fn finish(&mut self, gap: DualityGap) -> Option<Convergence> {
+        let mut report = self.report;
+        report.converged = report.residual <= self.goal.residual;
+        let look = self.look_report(&gap, Some(gap.complement));
+        let stopped = (self.observe)(Progress::Look(&look)).is_break();
+        (!stopped).then_some(Convergence {
+            report,
+            gap,
+            changed: self.changed,
+            pushed_out: self.pushed_out,
+        })
     }
 }

@@ -7,34 +7,34 @@
 //! `α₀‖X − X*‖_F² ≤ F(X) − F(X*) ≤ L(P,Q) − D` for every dual value D (Fenchel duality:
 //! `D = −f*(Y)` for any Y with `σ_max(Λ_u^{-1/2} Y Λ_i^{-1/2}) ≤ 2`).
 //!
-//! The dual point starts from `G = ∇f(X)`. Write `G̃` for its scaled form and take orthonormal U, V
-//! that hold the factors' column spaces and whatever else lies near the top of the spectrum.
-//! Within them, singular values above 2 are cut to 2 exactly (a matrix E of low rank); outside,
-//! the complement's largest singular value c is bounded by Lanczos; the coupling blocks have
-//! measured norms r, r', one pair for all directions at the limit and one for each of the others.
-//! The norm of the whole is at most that of the arrow matrix of these norms, which is
-//! `2 + O(r r')` when c < 2: dividing by it, instead of by `σ_max(G̃)/2`, charges the residual only
-//! in second order.
+//! The dual point starts from `G = ∇f(X)`, scaled: `G̃ = Λ_u^{-1/2} G Λ_i^{-1/2}`. Take orthonormal
+//! U, V that hold the directions of the model and whatever else lies near the top of the spectrum.
+//! At the minimiser `G̃ = −2UVᵀ` along what the model carries, and below 2 elsewhere, with nothing
+//! between the two: the subgradients of the nuclear norm (Watson 1992). So the dual point is
+//! `Ỹ = U Y_B Vᵀ + C`: within the subspace the block `UᵀG̃V` cut to the limit (module `dual_point`),
+//! outside it the complement `C = (I−UUᵀ) G̃ (I−VVᵀ)`, bounded by Lanczos and scaled should it
+//! exceed 2. Its norm is the larger of the two. What is taken out, `F = G − Y`, is all residual,
+//! and enters the gap in second order: `gap = Σ p·∂L/∂p/2 + Σ q·∂L/∂q/2 − ⟨X,F⟩ + Σ F²/(4w)` with
+//! w = c + α₀ on S and α₀ elsewhere. Scaling the whole of G instead would charge `σ_max − 1` to the
+//! whole nuclear norm of X.
 
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::optim::als::ShouldStop;
 use crate::simd::dot_f64;
 use crate::unlearn::complement::Complement;
+use crate::unlearn::dual_point::TakenOut;
 use crate::unlearn::gradient_operator::ScaledGradient;
 use crate::unlearn::lanczos::{Keep, LanczosOptions};
-use crate::unlearn::subspace::{Cut, Subspace, WeightedFactors};
+use crate::unlearn::subspace::{Subspace, WeightedFactors};
+use crate::unlearn::tall::Tall;
 
 /// The dual norm's limit: 2, because the regulariser is twice the nuclear norm.
 pub(super) const DUAL_LIMIT: f64 = 2.0;
 
-/// The complement is wanted below this share of the limit where the target asks for no more or
-/// less; nearer directions join the subspace.
-const COMPLEMENT_SHARE: f64 = 0.99;
-
-/// Shares of the limit that the complement may reach, tried from the largest: with small coupling
-/// more is allowed, and found sooner.
-const COMPLEMENT_ALLOWED: [f64; 4] = [0.9999, 0.999, 0.997, 0.994];
+/// What the complement may exceed the limit by, tried from the largest: it costs little, and is
+/// found sooner.
+const EXCESS_ALLOWED: [f64; 4] = [3e-3, 1e-3, 3e-4, 1e-4];
 
 /// Ritz vectors join the subspace from this share of the limit on.
 const JOIN_SHARE: f64 = 0.97;
@@ -42,15 +42,13 @@ const JOIN_SHARE: f64 = 0.97;
 /// Probability, over all random start vectors of one certificate, with which it may fail.
 pub const FAILURE_PROBABILITY: f64 = 1e-9;
 
-/// Directions of X are treated exactly from these shares of its largest singular value on. A small
-/// share takes in dying columns, which are singular vectors of G̃ only roughly; a large one leaves
-/// live ones to the complement. Each choice gives a valid bound; the one that couples the least is
-/// taken.
-const DIRECTION_SHARES: [f64; 2] = [1e-9, 1e-4];
-
 /// Relative allowance for rounding in the gap itself, against the sum of its terms' sizes: sums in
 /// f64 over chunks of chunks, each of some thousand terms.
 const GAP_ALLOWANCE: f64 = 1e-12;
+
+/// Relative allowance for rounding in the dual point's norm: orthonormality of U and V holds to
+/// about 1e-14, products with G̃ to about 1e-13.
+const SCALING_ALLOWANCE: f64 = 1e-12;
 
 /// How hard to work for the bound.
 #[derive(Debug, Clone)]
@@ -85,7 +83,7 @@ pub struct DualityGap {
     pub frobenius: f64,
     /// The same per pair: divided by `√(users·items)`.
     pub root_mean_square: f64,
-    /// The scale the dual point was divided by; 1 is perfect.
+    /// What the complement was divided by to be dual feasible; 1 is perfect.
     pub scale: f64,
     /// Bound on the largest singular value outside the subspace, over 2. Above 1, the model's
     /// dimension is too small for the data and λ.
@@ -108,92 +106,206 @@ pub struct Direction {
     pub items: Vec<f64>,
 }
 
+/// Directions near the dual limit that one look found, to begin the next one with: near the same
+/// model they are near the limit again, and Lanczos need not find them anew.
+///
+/// Any directions make a valid bound, these make it cheaper. They belong to the rows of one data
+/// set; rows that were added since count as zero.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    directions: Option<Tall>,
+    /// Looks so far: each draws its own random start vectors, independent of what it begins with.
+    looks: u64,
+}
+
+/// What a look came to.
+#[derive(Debug, Clone)]
+pub enum Seen {
+    /// A bound.
+    Bound(DualityGap),
+    /// The model is too far from stationary for the target. This would be the bound if the
+    /// complement were within the limit, which was not looked into: it proves nothing.
+    OutOfReach(DualityGap),
+}
+
 /// Bounds the distance of `model` to the minimiser for `matrix`.
 ///
 /// Cost: `|S|·d` to build the operator, products with `2(d + joined)` vectors, at most
 /// `lanczos_steps` normal products a round, and QR and SVD of size d. The bound holds save with
 /// [`FAILURE_PROBABILITY`], over `options.seed`.
 pub fn duality_gap(model: &Ials, matrix: &InteractionMatrix, options: &GapOptions) -> DualityGap {
-    duality_gap_unless(model, matrix, options, &|| false).expect("nothing asks it to stop")
+    let watched = &mut Watched::default();
+    duality_gap_unless(model, matrix, options, watched, &|| false).expect("nothing asks it to stop")
 }
 
-/// [`duality_gap`], or `None` when `should_stop`, asked between its steps, turned true first.
+/// [`duality_gap`], begun with the directions in `watched`, or `None` when `should_stop`, asked
+/// between its steps, turned true first.
 pub fn duality_gap_unless(
     model: &Ials,
     matrix: &InteractionMatrix,
     options: &GapOptions,
+    watched: &mut Watched,
     should_stop: ShouldStop<'_>,
 ) -> Option<DualityGap> {
-    let operator = ScaledGradient::at(model, matrix);
-    if should_stop() {
-        return None;
+    let started = Started::at(model, matrix, watched, should_stop)?;
+    started.finish(options, watched, should_stop)
+}
+
+/// [`duality_gap_unless`], which saves itself the complement where the rest already says that the
+/// target is out of reach.
+pub fn look_unless(
+    model: &Ials,
+    matrix: &InteractionMatrix,
+    options: &GapOptions,
+    watched: &mut Watched,
+    should_stop: ShouldStop<'_>,
+) -> Option<Seen> {
+    let started = Started::at(model, matrix, watched, should_stop)?;
+    let at_best = started.bound(DUAL_LIMIT);
+    if at_best.root_mean_square > options.target {
+        return Some(Seen::OutOfReach(at_best));
     }
-    let sums = Sums::of(model, &operator);
-    let weighted = WeightedFactors::of(model, &operator);
-    let pairs = matrix.active_users() as f64 * matrix.active_items() as f64;
-    let enough = options.target * options.target * pairs * model.hyper.alpha0;
-    let (mut subspace, mut cut) = Subspace::of_factors(&weighted, &operator, &DIRECTION_SHARES)
-        .into_iter()
-        .map(|subspace| {
-            let cut = subspace.cut(&operator, &weighted);
-            (subspace, cut)
-        })
-        .min_by(|(_, a), (_, b)| {
-            let scale = |cut: &Cut| cut.scale(COMPLEMENT_SHARE * DUAL_LIMIT);
-            scale(a).total_cmp(&scale(b))
-        })?;
-    let mut complement = f64::INFINITY;
-    for round in 0..=options.rounds_max as u64 {
+    started
+        .finish(options, watched, should_stop)
+        .map(Seen::Bound)
+}
+
+/// A look before anything is known about the complement.
+struct Started<'a> {
+    operator: ScaledGradient<'a>,
+    weighted: WeightedFactors,
+    sums: Sums,
+    subspace: Subspace,
+    taken_out: Option<TakenOut>,
+}
+
+impl<'a> Started<'a> {
+    fn at(
+        model: &Ials,
+        matrix: &'a InteractionMatrix,
+        watched: &Watched,
+        should_stop: ShouldStop<'_>,
+    ) -> Option<Self> {
+        let operator = ScaledGradient::at(model, matrix);
         if should_stop() {
             return None;
         }
-        let allowed = sums.complement_allowed(&cut, enough);
-        let lanczos = LanczosOptions {
-            steps_max: options.lanczos_steps,
-            seed: (options.seed).wrapping_add(round.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
-            keep: Keep {
-                limit: DUAL_LIMIT,
-                from_share: JOIN_SHARE,
-            },
-            enough: allowed,
-            failure_probability: FAILURE_PROBABILITY / (options.rounds_max as f64 + 1.0),
+        let pairs = matrix.active_users() as f64 * matrix.active_items() as f64;
+        let sums = Sums::of(model, &operator, pairs);
+        let weighted = WeightedFactors::of(model, &operator);
+        let candidates = match &watched.directions {
+            Some(directions) => directions.with_rows(operator.items()),
+            None => Tall::from_rows(operator.items(), 0, |_, _| {}),
         };
-        let outside = Complement::of(&operator, &subspace.left, &subspace.right);
-        let found = outside.largest_singular_value(&lanczos, should_stop);
-        drop(outside);
-        complement = found.upper;
-        let last = round == options.rounds_max as u64;
-        if complement <= allowed || found.vectors.columns() == 0 || last {
-            break;
+        let price = operator.typical_weight() / (4.0 * operator.alpha0);
+        let subspace = Subspace::of_model(&weighted, &operator, price, &candidates)
+            .unwrap_or_else(|| Subspace::empty(&operator));
+        if should_stop() {
+            return None;
         }
-        if should_stop() || !subspace.join(&operator, &found.vectors) {
-            break;
+        let mut started = Self {
+            operator,
+            weighted,
+            sums,
+            subspace,
+            taken_out: None,
+        };
+        started.take_out();
+        Some(started)
+    }
+
+    fn take_out(&mut self) {
+        self.taken_out = TakenOut::of(
+            &self.subspace,
+            &self.weighted,
+            &self.operator,
+            self.sums.along - self.sums.regularisation,
+            self.sums.gradient_norm,
+        );
+    }
+
+    /// Bounds the complement, letting directions join while it is too large.
+    fn finish(
+        mut self,
+        options: &GapOptions,
+        watched: &mut Watched,
+        should_stop: ShouldStop<'_>,
+    ) -> Option<DualityGap> {
+        let mut complement = f64::INFINITY;
+        for round in 0..=options.rounds_max as u64 {
+            if should_stop() {
+                return None;
+            }
+            let allowed = self.complement_allowed(options.target);
+            watched.looks += 1;
+            let lanczos = LanczosOptions {
+                steps_max: options.lanczos_steps,
+                seed: (options.seed).wrapping_add(watched.looks.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+                keep: Keep {
+                    limit: DUAL_LIMIT,
+                    from_share: JOIN_SHARE,
+                },
+                enough: allowed,
+                failure_probability: FAILURE_PROBABILITY / (options.rounds_max as f64 + 1.0),
+            };
+            let outside =
+                Complement::of(&self.operator, &self.subspace.left, &self.subspace.right);
+            let found = outside.largest_singular_value(&lanczos, should_stop);
+            drop(outside);
+            complement = found.upper;
+            let last = round == options.rounds_max as u64;
+            if complement <= allowed || found.vectors.columns() == 0 || last || should_stop() {
+                break;
+            }
+            if !self.subspace.join(&self.operator, &found.vectors) {
+                break;
+            }
+            self.take_out();
         }
-        cut = subspace.cut(&operator, &weighted);
+        if should_stop() {
+            return None;
+        }
+        watched.directions = Some(self.subspace.joined());
+        let mut gap = self.bound(complement);
+        gap.growth = self.taken_out.map(|taken| taken.growth).unwrap_or_default();
+        Some(gap)
     }
-    if should_stop() {
-        return None;
+
+    /// How large the complement's singular value may be for the target to be met; the limit where
+    /// nothing above it would do.
+    fn complement_allowed(&self, target: f64) -> f64 {
+        let share = EXCESS_ALLOWED.into_iter().find(|excess| {
+            self.bound(DUAL_LIMIT * (1.0 + excess)).root_mean_square <= target
+        });
+        DUAL_LIMIT * (1.0 + share.unwrap_or(0.0))
     }
-    let scale = cut.scale(complement);
-    let gap = sums.gap(&cut, scale);
-    let frobenius = (gap / model.hyper.alpha0).sqrt();
-    Some(DualityGap {
-        gap,
-        frobenius,
-        root_mean_square: match pairs > 0.0 {
-            true => frobenius / pairs.sqrt(),
-            false => 0.0,
-        },
-        scale,
-        complement: complement / DUAL_LIMIT,
-        failure_probability: FAILURE_PROBABILITY,
-        growth: cut.growth,
-    })
+
+    /// The bound, given one on the complement's largest singular value.
+    fn bound(&self, complement: f64) -> DualityGap {
+        let scale = (complement / DUAL_LIMIT).max(1.0);
+        let gap = match &self.taken_out {
+            Some(taken) if scale.is_finite() => self.sums.gap(taken, scale),
+            _ => f64::INFINITY,
+        };
+        let frobenius = (gap / self.sums.alpha0).sqrt();
+        DualityGap {
+            gap,
+            frobenius,
+            root_mean_square: match self.sums.pairs > 0.0 {
+                true => frobenius / self.sums.pairs.sqrt(),
+                false => 0.0,
+            },
+            scale,
+            complement: complement / DUAL_LIMIT,
+            failure_probability: FAILURE_PROBABILITY,
+            growth: Vec::new(),
+        }
+    }
 }
 
 /// Sums over the model that the gap is made of.
 struct Sums {
-    /// `½Σ p·∂L/∂p + ½Σ q·∂L/∂q`, from residuals.
+    /// `½Σ p·∂L/∂p + ½Σ q·∂L/∂q`, from residuals; `⟨X,G⟩` and the regularisation together.
     along: f64,
     /// `Σ λ_u‖p_u‖² + Σ λ_i‖q_i‖²`.
     regularisation: f64,
@@ -202,46 +314,42 @@ struct Sums {
     /// The sizes of everything summed up, for the allowance.
     magnitude: f64,
     alpha0: f64,
+    /// Active users times active items.
+    pairs: f64,
 }
 
 impl Sums {
-    fn of(model: &Ials, operator: &ScaledGradient<'_>) -> Self {
+    fn of(model: &Ials, operator: &ScaledGradient<'_>, pairs: f64) -> Self {
         let regularisation = weighted_squares(&operator.lambda_users, |u| model.users.row(u))
             + weighted_squares(&operator.lambda_items, |i| model.items.row(i));
-        let (pairs, alpha0) = (operator.sums, operator.alpha0);
+        let (over_pairs, alpha0) = (operator.sums, operator.alpha0);
         // Each side's blocks add `Σ_S c(x−1)x + α₀‖X‖²` and their own regularisation.
-        let dense = alpha0 * pairs.norm_squared;
-        let gradient_squared = 4.0 * alpha0 * dense + pairs.gradient_correction;
+        let dense = alpha0 * over_pairs.norm_squared;
+        let gradient_squared = 4.0 * alpha0 * dense + over_pairs.gradient_correction;
         let gradient_norm = gradient_squared.max(0.0).sqrt();
         Self {
-            along: 2.0 * (pairs.residual_along + dense) + regularisation,
+            along: 2.0 * (over_pairs.residual_along + dense) + regularisation,
             regularisation,
             gradient_norm,
-            magnitude: 2.0 * (pairs.residual_along_absolute + dense.abs())
+            magnitude: 2.0 * (over_pairs.residual_along_absolute + dense.abs())
                 + regularisation
                 + gradient_norm,
             alpha0,
+            pairs,
         }
     }
 
-    /// How large the complement's singular value may be for the gap to be `enough`; the usual
-    /// share of the limit where none is small enough, or none is asked for.
-    fn complement_allowed(&self, cut: &Cut, enough: f64) -> f64 {
-        let share = COMPLEMENT_ALLOWED
-            .into_iter()
-            .find(|share| self.gap(cut, cut.scale(share * DUAL_LIMIT)) <= enough);
-        share.unwrap_or(COMPLEMENT_SHARE) * DUAL_LIMIT
-    }
-
-    /// The gap at `Y = (G − E)/s`. With `F = G − Y`:
+    /// The gap at the dual point with the complement divided by `scale`. With `F = G − Y`:
     /// `gap = along − ⟨X,F⟩ + Σ F²/(4w)`, `w = c + α₀` on S and α₀ elsewhere; `Σ F²/(4w)` is at
-    /// most `‖F‖_F²/(4α₀)`; `⟨X,G⟩ = along − regularisation`.
-    fn gap(&self, cut: &Cut, scale: f64) -> f64 {
+    /// most `‖F‖_F²/(4α₀)`.
+    fn gap(&self, taken: &TakenOut, scale: f64) -> f64 {
         let shrink = 1.0 - 1.0 / scale;
-        let along_f = shrink * (self.along - self.regularisation) + cut.inner_with_x / scale;
-        let norm_f = shrink * self.gradient_norm + cut.norm / scale;
+        let along_f = taken.inner_with_x + shrink * taken.complement_inner_with_x;
+        // Rounding may leave the dual point that much above the limit; it is shrunk for that.
+        let rounding = SCALING_ALLOWANCE * (self.gradient_norm + taken.norm);
+        let norm_f = taken.norm + shrink * taken.complement_norm + rounding;
         let curvature = norm_f * norm_f / (4.0 * self.alpha0);
-        let allowance = GAP_ALLOWANCE * self.magnitude;
+        let allowance = (GAP_ALLOWANCE + 2.0 * SCALING_ALLOWANCE) * self.magnitude;
         (self.along - along_f + curvature).max(0.0) + allowance
     }
 }

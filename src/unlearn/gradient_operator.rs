@@ -32,6 +32,9 @@ pub(super) struct ScaledGradient<'a> {
     /// Λ_u and Λ_i, zero where there is no interaction.
     pub(super) lambda_users: Vec<f64>,
     pub(super) lambda_items: Vec<f64>,
+    /// Λ_u^{1/2} and Λ_i^{1/2}.
+    pub(super) root_lambda_users: Vec<f64>,
+    pub(super) root_lambda_items: Vec<f64>,
     /// Sums over the pairs, from the same residuals.
     pub(super) sums: PairSums,
 }
@@ -96,10 +99,21 @@ impl<'a> ScaledGradient<'a> {
             scaled_users: scaled(&model.users, &root_users),
             scaled_items: scaled(&model.items, &root_items),
             alpha0: hyper.alpha0,
+            root_lambda_users: lambda_users.iter().map(|l| l.sqrt()).collect(),
+            root_lambda_items: lambda_items.iter().map(|l| l.sqrt()).collect(),
             lambda_users,
             lambda_items,
             sums,
         }
+    }
+
+    /// The mean of λ_u times the mean of λ_i: what a typical entry is scaled down by, squared.
+    pub(super) fn typical_weight(&self) -> f64 {
+        let mean = |lambda: &[f64]| {
+            let active = lambda.iter().filter(|l| **l > 0.0).count();
+            lambda.iter().sum::<f64>() / active.max(1) as f64
+        };
+        mean(&self.lambda_users) * mean(&self.lambda_items)
     }
 
     /// Columns of the operator.

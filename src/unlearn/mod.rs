@@ -4,6 +4,7 @@
 pub mod cold;
 mod complement;
 pub mod converge;
+mod dual_point;
 pub mod duality_gap;
 mod gradient_operator;
 pub mod lanczos;

@@ -3,7 +3,7 @@
 //! the number of threads.
 
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par, Side};
+use faer::{Accum, Mat, MatRef, Par};
 use pulp::Arch;
 use rayon::prelude::*;
 
@@ -69,6 +69,44 @@ impl Tall {
         Self::from_rows(self.rows, columns, |row, into| {
             into.copy_from_slice(&self.row(row)[..columns]);
         })
+    }
+
+    /// The columns with these numbers, in this order.
+    pub(super) fn columns_at(&self, columns: &[usize]) -> Self {
+        Self::from_rows(self.rows, columns.len(), |row, into| {
+            for (value, column) in into.iter_mut().zip(columns) {
+                *value = self.row(row)[*column];
+            }
+        })
+    }
+
+    /// Each row times its scale.
+    pub(super) fn rows_scaled(&self, scales: &[f64]) -> Self {
+        Self::from_rows(self.rows, self.columns, |row, into| {
+            for (value, from) in into.iter_mut().zip(self.row(row)) {
+                *value = scales[row] * from;
+            }
+        })
+    }
+
+    /// The same columns with `rows` rows: cut, or continued with zeros.
+    pub(super) fn with_rows(&self, rows: usize) -> Self {
+        Self::from_rows(rows, self.columns, |row, into| {
+            if row < self.rows {
+                into.copy_from_slice(self.row(row));
+            }
+        })
+    }
+
+    /// The squared norm of each column.
+    pub(super) fn column_squares(&self) -> Vec<f64> {
+        let mut squares = vec![0.0; self.columns];
+        for row in 0..self.rows {
+            for (sum, value) in squares.iter_mut().zip(self.row(row)) {
+                *sum += value * value;
+            }
+        }
+        squares
     }
 
     /// These columns and then those of `other`.
@@ -207,6 +245,9 @@ impl Tall {
 
     /// An orthonormal basis Q of the columns, and R with `self = Q R` (Householder).
     pub(super) fn orthonormalised(&self) -> (Self, Mat<f64>) {
+        if self.columns == 0 {
+            return (self.clone(), Mat::zeros(0, 0));
+        }
         let factorised = self.view().to_owned().qr();
         let q = factorised.compute_thin_Q();
         let columns = q.ncols();
@@ -216,19 +257,6 @@ impl Tall {
             }
         });
         (orthonormal, factorised.thin_R().to_owned())
-    }
-
-    /// The largest singular value of the columns `from..to`, through their Gram matrix `gram`
-    /// (`selfᵀself`); infinite when it cannot be computed.
-    pub(super) fn spectral_norm(gram: MatRef<'_, f64>, from: usize, to: usize) -> f64 {
-        let block = gram.get(from..to, from..to);
-        if to - from == 1 {
-            return block[(0, 0)].max(0.0).sqrt();
-        }
-        match block.self_adjoint_eigenvalues(Side::Lower) {
-            Ok(values) => values.last().copied().unwrap_or(0.0).max(0.0).sqrt(),
-            Err(_) => f64::INFINITY,
-        }
     }
 }
 
