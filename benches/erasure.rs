@@ -125,7 +125,7 @@ fn stage_one(
             items: vec![item],
         };
         let started = Instant::now();
-        let report = update(&mut model, matrix, &touched, &update_options(tolerance));
+        let report = update(&mut model, matrix, &kept, &touched, &update_options(tolerance));
         times.push(started.elapsed());
         blocks.push(report.blocks_solved as f64);
         if erasure < COMPARED {

@@ -68,6 +68,29 @@ impl Gramian {
         self.updates += 1;
     }
 
+    /// Follows the change of rows from `old` to `new`, one after another in each, d values a row.
+    /// Cost: `2d²` multiply-adds a row, as one product of matrices.
+    pub fn replace_rows(&mut self, old: &[f64], new: &[f64]) {
+        debug_assert_eq!(old.len(), new.len());
+        let dim = self.matrix.nrows();
+        if dim == 0 || new.is_empty() {
+            return;
+        }
+        let rows = new.len() / dim;
+        for (values, sign) in [(new, 1.0), (old, -1.0)] {
+            let rows = MatRef::from_row_major_slice(values, rows, dim);
+            matmul(
+                self.matrix.as_mut(),
+                Accum::Add,
+                rows.transpose(),
+                rows,
+                sign,
+                Par::Seq,
+            );
+        }
+        self.updates += rows;
+    }
+
     /// Row updates since the matrix was last built from all rows.
     pub fn updates(&self) -> usize {
         self.updates

@@ -61,6 +61,16 @@ impl KeptFactors {
         self.users.is_empty() || self.items.is_empty()
     }
 
+    /// The factor of a block with `entries` interactions, where one is kept that serves.
+    pub fn factor(&self, side: Side, block: u32, entries: usize) -> Option<&PackedFactor> {
+        let factors = match side {
+            Side::Users => &self.users,
+            Side::Items => &self.items,
+        };
+        let factor = factors.get(block as usize)?;
+        factor.serves(entries).then_some(factor)
+    }
+
     /// Makes place for the blocks of `matrix` and decides which of them are worth keeping.
     fn prepare(&mut self, matrix: &InteractionMatrix, dim: usize) {
         self.users

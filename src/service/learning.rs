@@ -26,7 +26,13 @@ pub fn update(
         tolerance,
         seed: trainer.seed,
     };
-    update::update(&mut trainer.model, &trainer.matrix, touched, &options)
+    update::update(
+        &mut trainer.model,
+        &trainer.matrix,
+        &trainer.warm.kept,
+        touched,
+        &options,
+    )
 }
 
 /// What polishing works to.

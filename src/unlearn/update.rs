@@ -2,10 +2,10 @@
 //!
 //! AltEraser (Liu et al., "Forgetting Fast in Recommender Systems", 2022, arXiv 2208.06875) splits
 //! the unlearning problem into small second-order ones over user and item blocks in turn. For this
-//! model a block's Newton step is exact, so what is left to choose is the order: the blocks whose
-//! data changed come first, then, step by step, those that the steps before disturbed the most.
+//! model a block's Newton step is exact, so what is left to choose is which blocks, and in which
+//! order: first those whose data changed; then their neighbours and they again, side by side in
+//! turn, by what a step on each would bring.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
@@ -13,11 +13,18 @@ use rayon::prelude::*;
 use crate::model::factors::{Side, initial_row};
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
+use crate::optim::als::KeptFactors;
 use crate::optim::block::{BlockSolver, SharedHessian, Step};
+use crate::simd::dot_f64;
+use crate::unlearn::neighbourhood::Neighbourhood;
 
 /// Blocks solved between two looks at the clock and at the queue: enough for a few threads, few
 /// enough that the order follows what happens.
-const BLOCKS_AT_ONCE: usize = 32;
+const BLOCKS_AT_ONCE: usize = 64;
+
+/// With more touched blocks than this their matrices are taken from earlier where they serve:
+/// each of a few is worth forming, thousands would be a sweep.
+const FORMED_MAX: usize = 64;
 
 /// Rows whose interactions changed, each once or more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,7 +51,7 @@ pub struct UpdateOptions {
     /// Ends the update, once the touched blocks are solved, whatever is left to do.
     pub budget: Duration,
     /// A block is left alone while its gradient is at most this, relative to the linear terms of
-    /// the blocks solved so far.
+    /// the touched blocks.
     pub tolerance: f64,
     /// Seed of the initial factors of new items.
     pub seed: u64,
@@ -64,85 +71,56 @@ pub struct UpdateReport {
 /// Updates `model` to a change of `matrix` in the `touched` rows, warm from the present factors.
 ///
 /// Every touched block is solved at least once; rows without interactions become exactly zero,
-/// and the counts in λ_u and λ_i are those of `matrix`. Then blocks are taken in batches of one
-/// side, by how large their gradient can have become: a solved block adds to each neighbour the
-/// norm of the change it causes there, `‖c (e′x′ − e x)‖` with `e = x·y − 1`, so nothing is
-/// recomputed to find out. What the Gram matrices pass on to all other blocks is not followed
-/// here: that is left to the sweeps of stage 2.
+/// and the counts in λ_u and λ_i are those of `matrix`. Each change adds to the gradients of the
+/// block's neighbours, which were zero as far as the model was converged: exactly for the pair
+/// itself, so that no gradient is computed anew. Then the neighbours and the touched blocks are
+/// solved by turns, the ones with the largest squared Newton decrements first, bounded by
+/// `‖g‖²/h` for half the gradient g and a typical curvature h; with the block matrices in `kept`
+/// where there are any. What the Gram matrices pass on to all other blocks, and what neighbours
+/// pass on to theirs, is left to the sweeps of stage 2.
 ///
 /// The model is consistent afterwards in any case. Where the budget ends an update, the result
-/// depends on the speed of the machine. Cost: that of the blocks solved (see
-/// [`BlockSolver::solve`]), `2d²` for each changed row, and `4d` for each neighbour of one;
-/// whatever the number of users and items.
+/// depends on the speed of the machine. Cost: that of the touched blocks (see
+/// [`BlockSolver::solve`]), `d²` for each step with a kept matrix, `4d` for each pair of a changed
+/// block within the neighbourhood; whatever the number of users and items.
 pub fn update(
     model: &mut Ials,
     matrix: &InteractionMatrix,
+    kept: &KeptFactors,
     touched: &Touched,
     options: &UpdateOptions,
 ) -> UpdateReport {
-    let mut update = Update::new(model, matrix);
+    model.grow(matrix);
+    let deadline = Instant::now() + options.budget;
+    let mut update = Update {
+        users: Neighbourhood::new(model.hyper.dim),
+        items: Neighbourhood::new(model.hyper.dim),
+        model,
+        matrix,
+        kept,
+        solved: 0,
+        linear_squared: 0.0,
+    };
     update.give_new_items_factors(&touched.items, options.seed);
-    update.solve_all(Side::Users, &touched.users);
-    update.solve_all(Side::Items, &touched.items);
-    update.spread(options.tolerance, Instant::now() + options.budget);
+    update.solve_touched(Side::Users, &touched.users);
+    update.solve_touched(Side::Items, &touched.items);
+    update.spread(options.tolerance, deadline);
     update.finish()
-}
-
-/// What is known about the blocks of one side while an update runs.
-#[derive(Debug, Default)]
-struct Blocks {
-    /// Bounds on the norm of the half gradient that solved blocks left behind, by block.
-    disturbance: HashMap<u32, f64>,
-    changed: Vec<u32>,
-    solved: usize,
-    /// Sum of `‖b‖²` over the solved blocks.
-    linear_squared: f64,
-}
-
-impl Blocks {
-    /// The disturbance under which a block counts as solved.
-    fn threshold(&self, tolerance: f64) -> f64 {
-        tolerance * (self.linear_squared / self.solved.max(1) as f64).sqrt()
-    }
-
-    /// The blocks disturbed the most, beyond the threshold; ties in block order.
-    fn worst(&self, tolerance: f64) -> Vec<(u32, f64)> {
-        let threshold = self.threshold(tolerance);
-        let mut worst: Vec<(u32, f64)> = self
-            .disturbance
-            .iter()
-            .map(|(block, disturbance)| (*block, *disturbance))
-            .filter(|(_, disturbance)| *disturbance > threshold)
-            .collect();
-        let order = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        if worst.len() > BLOCKS_AT_ONCE {
-            worst.select_nth_unstable_by(BLOCKS_AT_ONCE, order);
-            worst.truncate(BLOCKS_AT_ONCE);
-        }
-        worst.sort_unstable_by(order);
-        worst
-    }
 }
 
 struct Update<'a> {
     model: &'a mut Ials,
     matrix: &'a InteractionMatrix,
-    users: Blocks,
-    items: Blocks,
+    kept: &'a KeptFactors,
+    users: Neighbourhood,
+    items: Neighbourhood,
+    solved: usize,
+    /// Sum of `‖b‖²` over the solved touched blocks.
+    linear_squared: f64,
 }
 
-impl<'a> Update<'a> {
-    fn new(model: &'a mut Ials, matrix: &'a InteractionMatrix) -> Self {
-        model.grow(matrix);
-        Self {
-            model,
-            matrix,
-            users: Blocks::default(),
-            items: Blocks::default(),
-        }
-    }
-
-    fn blocks(&mut self, side: Side) -> &mut Blocks {
+impl Update<'_> {
+    fn side(&mut self, side: Side) -> &mut Neighbourhood {
         match side {
             Side::Users => &mut self.users,
             Side::Items => &mut self.items,
@@ -152,6 +130,7 @@ impl<'a> Update<'a> {
     /// A new item between new users would stay at the saddle where both are zero.
     fn give_new_items_factors(&mut self, items: &[u32], seed: u64) {
         let dim = self.model.hyper.dim;
+        let mut given = Vec::new();
         for item in items {
             let row = self.model.items.row(*item as usize);
             if row.iter().any(|value| *value != 0.0) || self.matrix.item(*item).is_empty() {
@@ -159,106 +138,190 @@ impl<'a> Update<'a> {
             }
             let mut initial = vec![0.0; dim];
             initial_row(&mut initial, *item, seed, Side::Items);
-            self.replace(Side::Items, *item, &initial);
+            given.push((*item, initial));
         }
+        self.replace(Side::Items, given);
+        self.refresh_gramian(Side::Items);
     }
 
-    /// Solves every one of these blocks, once.
-    fn solve_all(&mut self, side: Side, blocks: &[u32]) {
+    /// Solves every one of these blocks, once, and begins to follow their neighbours.
+    fn solve_touched(&mut self, side: Side, blocks: &[u32]) {
         let mut blocks = blocks.to_vec();
         blocks.sort_unstable();
         blocks.dedup();
-        blocks
-            .chunks(BLOCKS_AT_ONCE)
-            .for_each(|blocks| self.solve(side, blocks));
-    }
-
-    /// Follows the disturbance from block to block until it is small or time is up.
-    fn spread(&mut self, tolerance: f64, deadline: Instant) {
-        while Instant::now() < deadline {
-            let users = self.users.worst(tolerance);
-            let items = self.items.worst(tolerance);
-            let total = |worst: &[(u32, f64)]| worst.iter().map(|(_, d)| d * d).sum::<f64>();
-            let (side, worst) = if total(&users) > total(&items) {
-                (Side::Users, users)
-            } else {
-                (Side::Items, items)
-            };
-            if worst.is_empty() {
-                return;
-            }
-            let blocks: Vec<u32> = worst.into_iter().map(|(block, _)| block).collect();
-            self.solve(side, &blocks);
+        let form = blocks.len() <= FORMED_MAX;
+        for chunk in blocks.chunks(BLOCKS_AT_ONCE) {
+            let solved = self.solve(side, chunk, form);
+            self.linear_squared += solved.iter().map(|(_, s)| s.linear_squared).sum::<f64>();
+            self.solved += chunk.len();
+            let rows = chunk.iter().copied().zip(solved.into_iter().map(|(row, _)| row));
+            self.replace(side, rows.collect());
         }
+        for block in blocks {
+            let dirty = self.side(side).track(block);
+            self.side(side).settle(dirty);
+        }
+        self.refresh_gramian(side);
     }
 
-    /// Solves blocks of one side; they do not depend on each other.
-    fn solve(&mut self, side: Side, blocks: &[u32]) {
+    /// Solutions of blocks of one side, which do not depend on each other, from their gradients
+    /// as they are now.
+    fn solve(&self, side: Side, blocks: &[u32], form: bool) -> Vec<(Vec<f64>, Step)> {
         let view = self.model.side(side, self.matrix);
         let dim = self.model.hyper.dim;
         let shared = SharedHessian::new(view.gramian, view.hyper.alpha0, dim);
-        let solved: Vec<(Vec<f64>, Step)> = blocks
+        blocks
             .par_iter()
             .map_init(
                 || BlockSolver::new(dim),
                 |solver, block| {
                     let mut row = view.own.row(*block as usize).to_vec();
-                    let step = solver.solve(&view, &shared, *block, &mut row);
+                    let factor = self
+                        .kept
+                        .factor(side, *block, view.entries(*block).len())
+                        .filter(|_| !form);
+                    let step = match factor {
+                        Some(factor) => solver.step_with(&view, factor, *block, &mut row),
+                        None => solver.solve(&view, &shared, *block, &mut row),
+                    };
                     (row, step)
                 },
             )
+            .collect()
+    }
+
+    /// Follows the disturbance through the neighbourhood until it is small or time is up.
+    fn spread(&mut self, tolerance: f64, deadline: Instant) {
+        let typical = self.linear_squared / self.solved.max(1) as f64;
+        let threshold = tolerance * tolerance * typical;
+        loop {
+            let (users, items) = (self.users.disturbance(), self.items.disturbance());
+            let side = match users > items {
+                true => Side::Users,
+                false => Side::Items,
+            };
+            let queue = self.side(side).queue(threshold);
+            if queue.is_empty() {
+                return;
+            }
+            for slots in queue.chunks(BLOCKS_AT_ONCE) {
+                if Instant::now() >= deadline {
+                    return;
+                }
+                self.step(side, slots);
+            }
+        }
+    }
+
+    /// One step on each of these blocks of the neighbourhood.
+    fn step(&mut self, side: Side, slots: &[usize]) {
+        let view = self.model.side(side, self.matrix);
+        let dim = self.model.hyper.dim;
+        let shared = SharedHessian::new(view.gramian, view.hyper.alpha0, dim);
+        let neighbourhood = match side {
+            Side::Users => &self.users,
+            Side::Items => &self.items,
+        };
+        let rows: Vec<(u32, Vec<f64>)> = slots
+            .par_iter()
+            .map_init(
+                || BlockSolver::new(dim),
+                |solver, slot| {
+                    let block = neighbourhood.block(*slot);
+                    let mut row = view.own.row(block as usize).to_vec();
+                    match self.kept.factor(side, block, view.entries(block).len()) {
+                        Some(factor) => {
+                            solver.step_along(factor, neighbourhood.gradient(*slot), &mut row);
+                        }
+                        None => {
+                            solver.solve(&view, &shared, block, &mut row);
+                        }
+                    }
+                    (block, row)
+                },
+            )
             .collect();
-        for (block, (row, step)) in blocks.iter().zip(solved) {
-            let state = self.blocks(side);
-            state.disturbance.remove(block);
-            state.solved += 1;
-            state.linear_squared += step.linear_squared;
-            self.replace(side, *block, &row);
+        slots.iter().for_each(|slot| self.side(side).settle(*slot));
+        self.solved += slots.len();
+        self.replace_within(side, rows);
+    }
+
+    /// Changes rows, and begins to follow every neighbour of theirs.
+    fn replace(&mut self, side: Side, rows: Vec<(u32, Vec<f64>)>) {
+        self.change(side, rows, true);
+    }
+
+    /// Changes rows; neighbours that are not followed yet stay out of it.
+    fn replace_within(&mut self, side: Side, rows: Vec<(u32, Vec<f64>)>) {
+        self.change(side, rows, false);
+    }
+
+    fn change(&mut self, side: Side, rows: Vec<(u32, Vec<f64>)>, follow: bool) {
+        let alpha0 = self.model.hyper.alpha0;
+        let (own, opposite, neighbourhood, neighbours) = match side {
+            Side::Users => (
+                &mut self.model.users,
+                &self.model.items,
+                &mut self.users,
+                &mut self.items,
+            ),
+            Side::Items => (
+                &mut self.model.items,
+                &self.model.users,
+                &mut self.items,
+                &mut self.users,
+            ),
+        };
+        for (block, row) in rows {
+            let old = own.row(block as usize);
+            if old == row.as_slice() {
+                continue;
+            }
+            let entries = match side {
+                Side::Users => self.matrix.user(block),
+                Side::Items => self.matrix.item(block),
+            };
+            for entry in entries {
+                let slot = match follow {
+                    true => Some(neighbours.track(entry.index)),
+                    false => neighbours.slot(entry.index),
+                };
+                let Some(slot) = slot else { continue };
+                let other = opposite.row(entry.index as usize);
+                let weight = f64::from(entry.weight);
+                let pull = |row: &[f64]| (weight + alpha0) * dot_f64(other, row) - weight;
+                neighbours.add_to_gradient(slot, pull(&row), &row, -pull(old), old);
+            }
+            neighbourhood.changed(block, old);
+            own.row_mut(block as usize).copy_from_slice(&row);
         }
     }
 
-    /// Changes one row, and with it the Gram matrix and what is known about the neighbours.
-    fn replace(&mut self, side: Side, block: u32, row: &[f64]) {
-        let (own, gramian) = match side {
-            Side::Users => (&mut self.model.users, &mut self.model.user_gramian),
-            Side::Items => (&mut self.model.items, &mut self.model.item_gramian),
+    /// Brings the side's Gram matrix up to what its rows are now.
+    fn refresh_gramian(&mut self, side: Side) {
+        let (own, gramian, neighbourhood) = match side {
+            Side::Users => (
+                &self.model.users,
+                &mut self.model.user_gramian,
+                &mut self.users,
+            ),
+            Side::Items => (
+                &self.model.items,
+                &mut self.model.item_gramian,
+                &mut self.items,
+            ),
         };
-        let old = own.row(block as usize).to_vec();
-        if old == row {
-            return;
-        }
-        own.row_mut(block as usize).copy_from_slice(row);
-        gramian.replace_row(&old, row);
-        self.blocks(side).changed.push(block);
-        let (entries, opposite, neighbours) = match side {
-            Side::Users => (self.matrix.user(block), &self.model.items, &mut self.items),
-            Side::Items => (self.matrix.item(block), &self.model.users, &mut self.users),
-        };
-        let norms = (dot(&old, &old), dot(&old, row), dot(row, row));
-        for entry in entries {
-            let other = opposite.row(entry.index as usize);
-            let (before, after) = (dot(&old, other) - 1.0, dot(row, other) - 1.0);
-            let squared = before * before * norms.0 - 2.0 * before * after * norms.1
-                + after * after * norms.2;
-            let change = f64::from(entry.weight) * squared.max(0.0).sqrt();
-            *neighbours.disturbance.entry(entry.index).or_insert(0.0) += change;
-        }
+        let (old, new) = neighbourhood.take_changes(own);
+        gramian.replace_rows(&old, &new);
     }
 
-    fn finish(self) -> UpdateReport {
-        let sorted = |mut rows: Vec<u32>| {
-            rows.sort_unstable();
-            rows.dedup();
-            rows
-        };
+    fn finish(mut self) -> UpdateReport {
+        self.refresh_gramian(Side::Users);
+        self.refresh_gramian(Side::Items);
         UpdateReport {
-            blocks_solved: self.users.solved + self.items.solved,
-            changed_users: sorted(self.users.changed),
-            changed_items: sorted(self.items.changed),
+            changed_users: self.users.all_changed(),
+            changed_items: self.items.all_changed(),
+            blocks_solved: self.solved,
         }
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

@@ -1,0 +1,116 @@
+//! What an update knows about the blocks of one side: gradients that it caused, rows it changed.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::model::factors::Factors;
+use crate::simd::add_scaled_f64;
+
+/// The blocks of one side that an update follows, each at a slot of its own.
+///
+/// A block is followed from the first change of a neighbour on. Its half gradient is the sum of
+/// what those changes did to it, and zero after it was solved.
+#[derive(Debug)]
+pub(super) struct Neighbourhood {
+    dim: usize,
+    slots: HashMap<u32, usize>,
+    blocks: Vec<u32>,
+    /// Half gradients, slot after slot.
+    gradients: Vec<f64>,
+    /// Rows as they were when the Gram matrix was last brought up to date.
+    before: HashMap<u32, Vec<f64>>,
+    /// Every row that ever changed.
+    changed: BTreeSet<u32>,
+}
+
+impl Neighbourhood {
+    pub(super) fn new(dim: usize) -> Self {
+        Self {
+            dim,
+            slots: HashMap::new(),
+            blocks: Vec::new(),
+            gradients: Vec::new(),
+            before: HashMap::new(),
+            changed: BTreeSet::new(),
+        }
+    }
+
+    /// The slot of a block that is followed.
+    pub(super) fn slot(&self, block: u32) -> Option<usize> {
+        self.slots.get(&block).copied()
+    }
+
+    /// The slot of a block, which is followed from now on.
+    pub(super) fn track(&mut self, block: u32) -> usize {
+        let next = self.blocks.len();
+        let slot = *self.slots.entry(block).or_insert(next);
+        if slot == next {
+            self.blocks.push(block);
+            self.gradients.resize((next + 1) * self.dim, 0.0);
+        }
+        slot
+    }
+
+    pub(super) fn block(&self, slot: usize) -> u32 {
+        self.blocks[slot]
+    }
+
+    pub(super) fn gradient(&self, slot: usize) -> &[f64] {
+        &self.gradients[slot * self.dim..(slot + 1) * self.dim]
+    }
+
+    /// Adds `a·x + b·y` to the half gradient at `slot`.
+    pub(super) fn add_to_gradient(&mut self, slot: usize, a: f64, x: &[f64], b: f64, y: &[f64]) {
+        let gradient = &mut self.gradients[slot * self.dim..(slot + 1) * self.dim];
+        add_scaled_f64(gradient, a, x);
+        add_scaled_f64(gradient, b, y);
+    }
+
+    /// The block at `slot` was solved.
+    pub(super) fn settle(&mut self, slot: usize) {
+        self.gradients[slot * self.dim..(slot + 1) * self.dim].fill(0.0);
+    }
+
+    /// `Σ ‖g‖²` over all slots.
+    pub(super) fn disturbance(&self) -> f64 {
+        self.gradients.iter().map(|value| value * value).sum()
+    }
+
+    /// Slots whose squared gradient is above `threshold`, the largest first; ties in block order.
+    pub(super) fn queue(&self, threshold: f64) -> Vec<usize> {
+        let mut queue: Vec<(f64, usize)> = (0..self.blocks.len())
+            .map(|slot| {
+                let squared = self.gradient(slot).iter().map(|value| value * value);
+                (squared.sum::<f64>(), slot)
+            })
+            .filter(|(squared, _)| *squared > threshold)
+            .collect();
+        queue.sort_unstable_by(|a, b| {
+            (b.0.total_cmp(&a.0)).then(self.blocks[a.1].cmp(&self.blocks[b.1]))
+        });
+        queue.into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    /// A row is about to change from `old`.
+    pub(super) fn changed(&mut self, block: u32, old: &[f64]) {
+        self.changed.insert(block);
+        self.before.entry(block).or_insert_with(|| old.to_vec());
+    }
+
+    /// The rows that changed since the last call, as they were then and as they are now, one after
+    /// another, by row.
+    pub(super) fn take_changes(&mut self, own: &Factors) -> (Vec<f64>, Vec<f64>) {
+        let mut before: Vec<(u32, Vec<f64>)> = self.before.drain().collect();
+        before.sort_unstable_by_key(|(block, _)| *block);
+        let new = before
+            .iter()
+            .flat_map(|(block, _)| own.row(*block as usize).iter().copied())
+            .collect();
+        let old = before.into_iter().flat_map(|(_, row)| row).collect();
+        (old, new)
+    }
+
+    /// Every row that changed, ascending.
+    pub(super) fn all_changed(&self) -> Vec<u32> {
+        self.changed.iter().copied().collect()
+    }
+}
