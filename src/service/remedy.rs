@@ -11,7 +11,9 @@
 //!   hence a surcharge here too.
 //!
 //! Both are estimates and are called so: what they lead to is certified, or not, by its own
-//! training.
+//! training. On ML-100k (α₀ = 0.3, unit weights) the λ named at d = 4, 8, 16, 24 for λ = 0.02 and
+//! 0.03 closed the certificate every time, with at most one column to spare; the minimiser's
+//! rank at λ = 0.02 is 33, and the dimensions named from d = 4 to 24 were 40 to 56.
 
 use std::fmt;
 
@@ -23,7 +25,7 @@ use crate::unlearn::converge::Convergence;
 const LAMBDA_SURCHARGE: f64 = 1.5;
 
 /// Surcharge on the number of columns asked for.
-const DIM_SURCHARGE: f64 = 1.25;
+const DIM_SURCHARGE: f64 = 1.5;
 
 /// Dimensions are recommended in multiples of this: the kernels work on whole vectors.
 const DIM_STEP: usize = 8;
