@@ -1,6 +1,6 @@
 //! Which of the finished settings to use.
 
-use super::search::{Stage, Trial};
+use super::trial::{Stage, Trial};
 
 /// Accuracies within this share of the best are a tie.
 pub const TIE_SHARE: f64 = 0.01;
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
     use crate::eval::accuracy::Accuracy;
     use crate::model::hyper::IalsHyperparameters;
-    use crate::service::tuning::search::Certifiable;
+    use crate::service::tuning::trial::Certifiable;
 
     fn trial(stage: Stage, ndcg: f64, closes: bool) -> Trial {
         Trial {

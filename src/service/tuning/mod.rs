@@ -8,12 +8,13 @@
 mod choice;
 mod grid;
 mod search;
+mod trial;
 
 use std::time::Duration;
 
 pub use choice::{Choice, TIE_SHARE, choose};
 pub use grid::{Grid, InvalidGrid};
-pub use search::{Certifiable, Stage, Trial};
+pub use trial::{Certifiable, Stage, Trial};
 
 use crate::eval::holdout::hold_out;
 use crate::model::hyper::IalsHyperparameters;

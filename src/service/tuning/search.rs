@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::choice::{TIE_SHARE, choose};
+use super::trial::{Certifiable, Stage, Trial};
 use super::{LIST_LENGTH, TuningOptions, TuningProgress};
-use crate::eval::accuracy::{Accuracy, accuracy};
+use crate::eval::accuracy::accuracy;
 use crate::eval::holdout::Holdout;
 use crate::eval::numerical_rank::numerical_rank;
 use crate::model::hyper::IalsHyperparameters;
@@ -49,67 +50,6 @@ const EDGE_STEPS_MAX: usize = 4;
 
 /// Share of the time budget that scouting may use.
 const SCOUTING_SHARE: f64 = 0.5;
-
-/// How a trial was trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// A few sweeps.
-    Scouted,
-    /// To the certificate, or until that proved out of reach.
-    Finished,
-}
-
-/// Whether a finished setting's certificate closes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Certifiable {
-    /// Whether it met the target, with a column to spare.
-    pub holds: bool,
-    /// The certified root mean square.
-    pub root_mean_square: f64,
-    /// Where the ceiling of d columns binds: about which λ would close it.
-    pub lambda: Option<f64>,
-}
-
-/// One setting and how it did.
-#[derive(Debug, Clone, Copy)]
-pub struct Trial {
-    /// The setting.
-    pub hyperparameters: IalsHyperparameters,
-    /// How far it was trained.
-    pub stage: Stage,
-    /// What it finds of the held-out interactions.
-    pub accuracy: Accuracy,
-    /// Sweeps of its training.
-    pub sweeps: usize,
-    /// Columns that carry something, of a finished setting.
-    pub rank: Option<usize>,
-    /// Of a finished setting.
-    pub certifiable: Option<Certifiable>,
-    /// Time it took.
-    pub seconds: f64,
-}
-
-impl Trial {
-    /// Whether it is finished and its certificate closes.
-    pub fn is_certifiable(&self) -> bool {
-        self.certifiable
-            .is_some_and(|certifiable| certifiable.holds)
-    }
-
-    /// Its settings, with a third more dimensions than its rank where the certificate closes: the
-    /// whole of the data has more to say than the part it was trained on.
-    pub(super) fn recommended(&self) -> IalsHyperparameters {
-        let ceiling = self.hyperparameters.dim;
-        let needed = match self.rank {
-            Some(rank) if self.is_certifiable() => rank + (rank / 3).max(8),
-            _ => ceiling,
-        };
-        IalsHyperparameters {
-            dim: needed.next_multiple_of(8).min(ceiling),
-            ..self.hyperparameters
-        }
-    }
-}
 
 /// One search: what it works on and what it found so far.
 pub(super) struct Search<'a> {
@@ -237,32 +177,35 @@ impl<'a> Search<'a> {
         finalists
     }
 
-    /// While no finished setting that ties with the best is certifiable: the best of those that
-    /// tie, with the λ that would about close its certificate.
+    /// While no finished setting that ties with the best is certifiable: the one of those that tie
+    /// that is nearest to it, with the λ that would about close its certificate.
     fn approach_the_edge(&mut self) {
         for _ in 0..EDGE_STEPS_MAX {
             let Some(choice) = choose(&self.trials) else {
                 return;
             };
-            let least = (1.0 - TIE_SHARE) * self.trials[choice.most_accurate].accuracy.ndcg;
-            let edge = self
-                .trials
-                .iter()
-                .filter(|trial| trial.accuracy.ndcg >= least)
-                .filter_map(|trial| Some((trial, trial.certifiable?.lambda?)))
-                .max_by(|a, b| a.1.total_cmp(&b.1));
-            let Some((trial, lambda)) = edge else { return };
             if self.trials[choice.trial].is_certifiable() || !self.may_finish() {
                 return;
             }
-            let setting = IalsHyperparameters {
-                lambda,
-                ..trial.hyperparameters
-            };
-            if !self.finish(setting) {
+            let least = (1.0 - TIE_SHARE) * self.trials[choice.most_accurate].accuracy.ndcg;
+            let tied = self.trials.iter().filter(|t| t.accuracy.ndcg >= least);
+            let nearest = tied
+                .filter_map(|trial| {
+                    let setting = trial.with_closing_lambda()?;
+                    Some((setting.lambda / trial.hyperparameters.lambda, setting))
+                })
+                .filter(|(_, setting)| !self.is_finished(setting))
+                .min_by(|a, b| a.0.total_cmp(&b.0));
+            let Some((_, setting)) = nearest else {
                 return;
-            }
+            };
+            self.finish(setting);
         }
+    }
+
+    fn is_finished(&self, setting: &IalsHyperparameters) -> bool {
+        let mut finished = self.trials.iter().filter(|t| t.stage == Stage::Finished);
+        finished.any(|trial| trial.hyperparameters == *setting)
     }
 
     fn best_scout(&self) -> Option<usize> {
@@ -341,12 +284,10 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Finishes a setting; false when its training diverged or it was finished before.
-    fn finish(&mut self, setting: IalsHyperparameters) -> bool {
-        let known =
-            |trial: &Trial| trial.stage == Stage::Finished && trial.hyperparameters == setting;
-        if self.trials.iter().any(known) || setting.checked().is_err() {
-            return false;
+    /// Finishes a setting, unless it is out of range or was finished before.
+    fn finish(&mut self, setting: IalsHyperparameters) {
+        if self.is_finished(&setting) || setting.checked().is_err() {
+            return;
         }
         let started = Instant::now();
         let (train, training) = (&self.holdout.train, &self.options.training);
@@ -370,13 +311,10 @@ impl<'a> Search<'a> {
                     Some((rank, certifiable)),
                     started,
                 );
-                true
             }
-            Ok(None) => false,
-            Err(TrainingError::Diverged { .. }) => {
-                self.diverged += 1;
-                false
-            }
+            // Nothing asks it to stop.
+            Ok(None) => {}
+            Err(TrainingError::Diverged { .. }) => self.diverged += 1,
         }
     }
 
