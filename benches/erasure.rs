@@ -18,7 +18,7 @@ use recant::ids::{ItemId, UserId};
 use recant::model::hyper::IalsHyperparameters;
 use recant::model::ials::Ials;
 use recant::model::interactions::InteractionMatrix;
-use recant::optim::als::{self, TrainingOptions};
+use recant::optim::als::{self, KeptFactors, TrainingOptions};
 use recant::service::Service;
 use recant::service::load::{load, whole_model};
 use recant::service::start::ServiceOptions;
@@ -135,6 +135,7 @@ fn stage_one(
             als::polish(
                 &mut converged,
                 matrix,
+                &mut KeptFactors::new(als::KEPT_BYTES_MAX),
                 CONVERGED * tolerance,
                 500,
                 &|| false,

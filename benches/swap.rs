@@ -58,6 +58,7 @@ fn trainer(users: usize) -> Trainer {
         users: RowTable::from_rows((0..users as u32).map(|row| (row, user(row)))),
         items: RowTable::from_rows((0..ITEMS as u32).map(|row| (row, item(row)))),
         titles: (0..ITEMS).map(title).collect(),
+        kept: recant::optim::als::KeptFactors::new(0),
     }
 }
 

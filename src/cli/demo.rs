@@ -117,6 +117,7 @@ fn train(settings: &Settings) -> Result<(), CliError> {
         seed: settings.model.seed,
         tolerance: settings.training.tolerance,
         max_sweeps: settings.training.max_sweeps as usize,
+        ..TrainingOptions::default()
     };
     let began = Instant::now();
     let trained = thread_pool(settings)?

@@ -153,6 +153,7 @@ fn open_and_train(settings: &Settings, stopping: &AtomicBool) -> Result<Option<S
         seed: settings.model.seed,
         tolerance: settings.training.tolerance,
         max_sweeps: settings.training.max_sweeps as usize,
+        ..TrainingOptions::default()
     };
     let target = settings.certificate.target;
     let observe = &mut |progress: Progress<'_>| {

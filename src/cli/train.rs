@@ -116,6 +116,7 @@ pub fn run(args: &TrainArgs) -> Result<(), CliError> {
         max_sweeps: args
             .max_sweeps
             .unwrap_or(settings.training.max_sweeps as usize),
+        ..TrainingOptions::default()
     };
     let store = open_store(&settings)?;
     let pool = thread_pool(&settings)?;

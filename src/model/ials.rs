@@ -180,7 +180,8 @@ impl Ials {
     }
 }
 
-fn inner(a: &Gramian, b: &Gramian) -> f64 {
+/// `⟨A, B⟩`, the sum over all entries of their products.
+pub(crate) fn inner(a: &Gramian, b: &Gramian) -> f64 {
     let (a, b) = (a.matrix(), b.matrix());
     (0..a.ncols())
         .map(|k| a.col(k).transpose() * b.col(k))

@@ -14,6 +14,9 @@ use crate::simd::{add_scaled_f64, dot_f64, vectorised};
 /// Rows of the other side gathered at a time: 16 KiB at d = 128, half of a first-level cache.
 const GATHERED_ROWS: usize = 32;
 
+/// A kept factor serves until the block's history has grown or shrunk by one part in so many.
+const SERVES_CHANGE_MAX: usize = 8;
+
 /// What one block step did.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Step {
@@ -26,6 +29,21 @@ pub struct Step {
     pub linear_squared: f64,
     /// `Σ c (x·q − 1)²` before the step.
     pub data: f64,
+    /// `λ‖x‖²` before the step.
+    pub regularisation: f64,
+}
+
+impl Step {
+    /// The sums of two steps on different blocks.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            decrement: self.decrement + other.decrement,
+            residual_squared: self.residual_squared + other.residual_squared,
+            linear_squared: self.linear_squared + other.linear_squared,
+            data: self.data + other.data,
+            regularisation: self.regularisation + other.regularisation,
+        }
+    }
 }
 
 /// `α₀ FᵀF` in f32, padded, ready to be copied into every block's matrix of one side.
@@ -55,6 +73,40 @@ impl SharedHessian {
     /// The padded matrix itself, row-major, `kernel::padded(dim)` values a row.
     pub fn into_values(self) -> Vec<f32> {
         self.values
+    }
+}
+
+/// The Cholesky factor of one block's matrix, kept for later steps; empty until it is filled.
+#[derive(Debug, Clone, Default)]
+pub struct PackedFactor {
+    values: Box<[f32]>,
+    /// Interactions of the block when the factor was made.
+    entries: usize,
+}
+
+impl PackedFactor {
+    /// Bytes of a factor of order `dim`.
+    pub fn bytes(dim: usize) -> usize {
+        kernel::packed_len(kernel::padded(dim)) * size_of::<f32>()
+    }
+
+    /// Whether there is a factor, of a history about as long as one of `entries` interactions.
+    pub fn serves(&self, entries: usize) -> bool {
+        let change = self.entries.abs_diff(entries);
+        !self.values.is_empty() && entries > 0 && change * SERVES_CHANGE_MAX <= self.entries
+    }
+
+    /// Gives the memory back.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn fill(&mut self, factor: &[f32], stride: usize, entries: usize) {
+        if self.values.is_empty() {
+            self.values = vec![0.0; kernel::packed_len(stride)].into_boxed_slice();
+        }
+        kernel::pack(factor, stride, &mut self.values);
+        self.entries = entries;
     }
 }
 
@@ -101,22 +153,83 @@ impl BlockSolver {
         block: u32,
         x: &mut [f64],
     ) -> Step {
+        self.solve_and_keep(view, shared, block, x, None)
+    }
+
+    /// [`BlockSolver::solve`], which also leaves the Cholesky factor of the block's matrix in
+    /// `keep`, packed; an empty one where there is none, or no f32 one.
+    pub fn solve_and_keep(
+        &mut self,
+        view: &SideView<'_>,
+        shared: &SharedHessian,
+        block: u32,
+        x: &mut [f64],
+        keep: Option<&mut PackedFactor>,
+    ) -> Step {
         let entries = view.entries(block);
         if entries.is_empty() {
             x.fill(0.0);
+            if let Some(keep) = keep {
+                keep.clear();
+            }
             return Step::default();
         }
-        let mut step = self.form(view, shared, block, x);
+        let step = self.form(view, shared, block, x);
+        self.begin_step();
+        let factorised = kernel::factorise(self.arch, &mut self.hessian, self.stride).is_ok();
+        if factorised {
+            kernel::solve(self.arch, &self.hessian, self.stride, &mut self.step);
+        } else {
+            self.solve_in_f64(view, block);
+        }
+        if let Some(keep) = keep {
+            match factorised {
+                true => keep.fill(&self.hessian, self.stride, entries.len()),
+                false => keep.clear(),
+            }
+        }
+        self.finish_step(step, x)
+    }
+
+    /// Moves `x` by one Newton step with an earlier factor of the block's matrix: towards the same
+    /// minimiser, and the closer to it the less that matrix has changed since.
+    /// Cost: `3|S_u|·d + d²` multiply-adds in f64 and `d²` in f32.
+    pub fn step_with(
+        &mut self,
+        view: &SideView<'_>,
+        factor: &PackedFactor,
+        block: u32,
+        x: &mut [f64],
+    ) -> Step {
+        debug_assert!(factor.serves(view.entries(block).len()));
+        let lambda = view.regularisation(block);
+        let (gradient, linear) = (&mut self.gradient, &mut self.linear);
+        linear.fill(0.0);
+        gradient.fill(0.0);
+        let data = vectorised(
+            self.arch,
+            #[inline(always)]
+            || {
+                add_scaled_f64(gradient, lambda, x);
+                view.gramian.add_product(gradient, x, view.hyper.alpha0);
+                accumulate_residuals(view.entries(block), view.opposite, x, gradient, linear)
+            },
+        );
+        let step = self.measured(data, lambda, x);
+        self.begin_step();
+        kernel::solve_packed(self.arch, &factor.values, self.stride, &mut self.step);
+        self.finish_step(step, x)
+    }
+
+    /// The right-hand side of the step, in f32.
+    fn begin_step(&mut self) {
         for (value, gradient) in self.step.iter_mut().zip(&self.gradient) {
             *value = *gradient as f32;
         }
         self.step[self.dim..].fill(0.0);
-        let factorised = kernel::factorise(self.arch, &mut self.hessian, self.stride);
-        if factorised.is_err() {
-            self.solve_in_f64(view, block);
-        } else {
-            kernel::solve(self.arch, &self.hessian, self.stride, &mut self.step);
-        }
+    }
+
+    fn finish_step(&self, mut step: Step, x: &mut [f64]) -> Step {
         for (x, step) in x.iter_mut().zip(&self.step) {
             *x -= f64::from(*step);
         }
@@ -127,6 +240,18 @@ impl BlockSolver {
             .map(|(s, g)| f64::from(*s) * g)
             .sum::<f64>();
         step
+    }
+
+    /// What the gradient and the linear term at `x` say, before the step.
+    fn measured(&self, data: f64, lambda: f64, x: &[f64]) -> Step {
+        let square = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>();
+        Step {
+            decrement: 0.0,
+            residual_squared: square(&self.gradient),
+            linear_squared: square(&self.linear),
+            data,
+            regularisation: lambda * square(x),
+        }
     }
 
     /// Forms the block's Hessian in f32 and half its gradient at `x` in f64, reading each row of
@@ -164,13 +289,7 @@ impl BlockSolver {
             let count = entries.len();
             kernel::add_outer_products(self.arch, &mut self.hessian, gathered, count, stride);
         }
-        let square = |values: &[f64]| values.iter().map(|value| value * value).sum();
-        Step {
-            decrement: 0.0,
-            residual_squared: square(&self.gradient),
-            linear_squared: square(&self.linear),
-            data,
-        }
+        self.measured(data, lambda, x)
     }
 
     /// The same step where f32 is not enough: a λ many orders below the curvature. Rare, so it may

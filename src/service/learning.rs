@@ -65,6 +65,7 @@ pub fn polish(
     let convergence = converge::converge(
         &mut model,
         &trainer.matrix,
+        &mut trainer.kept,
         &Goal {
             root_mean_square: goal.target,
             residual: goal.tolerance,

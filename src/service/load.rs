@@ -61,6 +61,7 @@ pub fn load(
         items,
         titles,
         item_counts,
+        kept: als::KeptFactors::new(als::KEPT_BYTES_MAX),
     };
     Ok(Loaded { trainer, header })
 }

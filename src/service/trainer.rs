@@ -8,6 +8,7 @@ use crate::ids::{ErasureId, ItemId, UserId};
 use crate::model::hyper::IalsHyperparameters;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
+use crate::optim::als::KeptFactors;
 use crate::service::rows::RowTable;
 use crate::store::batch::WriteBatch;
 use crate::store::records::{HeldInteraction, ItemRecord};
@@ -34,6 +35,8 @@ pub struct Trainer {
     pub titles: imbl::Vector<Option<Arc<str>>>,
     /// Number of interactions by item row.
     pub item_counts: imbl::Vector<u32>,
+    /// Factors of block matrices, kept from one polishing to the next.
+    pub kept: KeptFactors,
 }
 
 /// What applying some events did.
@@ -62,6 +65,7 @@ impl Trainer {
             items: RowTable::default(),
             titles: imbl::Vector::new(),
             item_counts: imbl::Vector::new(),
+            kept: KeptFactors::new(0),
         }
     }
 

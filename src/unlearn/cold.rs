@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use crate::model::hyper::IalsHyperparameters;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
-use crate::optim::als::{self, SweepReport, TrainingError, TrainingOptions};
+use crate::optim::als::{self, KeptFactors, SweepReport, TrainingError, TrainingOptions};
 use crate::unlearn::converge::{Convergence, Goal, Look, Progress, converge};
 
 /// The residual that sweeps reach before the certificate is looked at.
@@ -30,11 +30,13 @@ pub fn train(
         ..options.clone()
     };
     let mut interrupted = false;
-    let (mut model, report) = als::train(matrix, hyperparameters, &cold, &mut |sweep| {
-        let flow = observe(Progress::Sweep(sweep));
-        interrupted = flow.is_break();
-        flow
-    })?;
+    let mut kept = KeptFactors::new(options.kept_bytes_max);
+    let (mut model, report) =
+        als::train_keeping(matrix, hyperparameters, &cold, &mut kept, &mut |sweep| {
+            let flow = observe(Progress::Sweep(sweep));
+            interrupted = flow.is_break();
+            flow
+        })?;
     if interrupted {
         return Ok(None);
     }
@@ -46,7 +48,7 @@ pub fn train(
     };
     let done = report.sweeps;
     let never = || false;
-    let convergence = converge(&mut model, matrix, &goal, &never, &mut |now| match now {
+    let observe = &mut |now: Progress<'_>| match now {
         Progress::Sweep(sweep) => observe(Progress::Sweep(&SweepReport {
             sweep: done + sweep.sweep,
             ..*sweep
@@ -55,7 +57,8 @@ pub fn train(
             sweeps: done + look.sweeps,
             ..*look
         })),
-    })?;
+    };
+    let convergence = converge(&mut model, matrix, &mut kept, &goal, &never, observe)?;
     Ok(convergence.map(|mut convergence| {
         convergence.report.sweeps += done;
         (model, convergence)

@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
-use crate::optim::als::{self, ShouldStop, SweepReport, TrainingError, TrainingReport};
+use crate::optim::als::{
+    self, KeptFactors, ShouldStop, SweepReport, TrainingError, TrainingReport,
+};
 use crate::unlearn::duality_gap::{DualityGap, GapOptions, duality_gap_unless};
 use crate::unlearn::rank::{RankReport, settle_rank};
 
@@ -79,6 +81,7 @@ pub enum Progress<'a> {
 pub fn converge(
     model: &mut Ials,
     matrix: &InteractionMatrix,
+    kept: &mut KeptFactors,
     goal: &Goal,
     should_stop: ShouldStop<'_>,
     observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
@@ -105,7 +108,7 @@ pub fn converge(
             let left = goal.max_sweeps.saturating_sub(done);
             let mut stopped = false;
             let polished =
-                als::polish(model, matrix, tolerance, left, should_stop, &mut |sweep| {
+                als::polish(model, matrix, kept, tolerance, left, should_stop, &mut |sweep| {
                     let sweep = SweepReport {
                         sweep: done + sweep.sweep,
                         ..*sweep
@@ -155,6 +158,7 @@ pub fn converge(
         }
         if !certified {
             let settled = settle_rank(model, matrix, &gap.growth);
+            kept.clear();
             changed = true;
             pushed_out += usize::from(settled.dropped_share > 0.0);
             look.rank = Some(settled);

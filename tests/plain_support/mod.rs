@@ -306,6 +306,7 @@ pub fn train_from_scratch(path: &Path) {
         seed: 7,
         tolerance: TOLERANCE,
         max_sweeps: 5_000,
+        ..TrainingOptions::default()
     };
     let trained = train(&store, hyperparameters(), &options, TARGET, &mut |_| {
         ControlFlow::Continue(())

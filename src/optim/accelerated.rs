@@ -1,0 +1,234 @@
+//! Alternating least squares as a fixed-point map, accelerated.
+
+use std::ops::ControlFlow;
+
+use crate::model::factors::{Factors, Side};
+use crate::model::gramian::Gramian;
+use crate::model::ials::{Ials, Measurement, inner};
+use crate::model::interactions::InteractionMatrix;
+use crate::optim::als::{ShouldStop, SweepReport, TrainingError, TrainingReport};
+use crate::optim::anderson::Anderson;
+use crate::optim::half_sweep::{KeptFactors, Matrices, half_sweep_with};
+use crate::simd::dot_f64;
+
+/// Steps that acceleration looks back over. More cost memory (items × d each) and bring little.
+const HISTORY: usize = 10;
+
+/// The matrices are formed anew once the items' Gram matrix has moved by this share since.
+const MOVED_SHARE: f64 = 0.02;
+
+/// What a run works to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Goal {
+    pub(super) tolerance: f64,
+    pub(super) max_sweeps: usize,
+}
+
+/// Alternating least squares seen as a fixed-point map of the item factors, Anderson-accelerated.
+///
+/// `T(Q) = argmin_Q L(P(Q), Q)` with `P(Q) = argmin_P L(P, Q)`. The map alone is plain ALS, which
+/// converges linearly and slowly; extrapolating from a few steps converges in a small fraction of
+/// the sweeps. Where factors of the block matrices are kept, both minimisations are single Newton
+/// steps with those: another map with the same fixed point, at a fraction of the cost. Safeguard:
+/// the objective after the users' step comes for free with it, and must not rise; an extrapolated
+/// Q that raised it is thrown away for the plain image, and the matrices are formed anew.
+pub(super) struct AcceleratedSweeps<'a> {
+    kept: &'a mut KeptFactors,
+    anderson: Anderson,
+    /// Sweeps to begin with that are neither extrapolated nor done with kept factors.
+    plain: usize,
+    /// The objective at the last accepted item factors.
+    accepted: f64,
+    /// The plain image to return to, while the item factors are extrapolated ones.
+    image: Option<Factors>,
+    /// The items' Gram matrix when all matrices were last formed, once they were.
+    formed_at: Option<Gramian>,
+}
+
+impl<'a> AcceleratedSweeps<'a> {
+    pub(super) fn new(plain: usize, kept: &'a mut KeptFactors) -> Self {
+        Self {
+            kept,
+            anderson: Anderson::new(HISTORY),
+            plain,
+            accepted: f64::INFINITY,
+            image: None,
+            formed_at: None,
+        }
+    }
+
+    /// `None` when `should_stop` turned true before the goal was reached.
+    pub(super) fn run(
+        &mut self,
+        model: &mut Ials,
+        matrix: &InteractionMatrix,
+        goal: Goal,
+        should_stop: ShouldStop<'_>,
+        observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
+    ) -> Result<Option<TrainingReport>, TrainingError> {
+        if !self.kept.is_empty() {
+            self.formed_at = Some(model.item_gramian.clone());
+        }
+        let mut sweep = 0;
+        while sweep < goal.max_sweeps {
+            sweep += 1;
+            let report = self.sweep(model, matrix, sweep, should_stop);
+            if should_stop() {
+                return Ok(None);
+            }
+            if !report.objective.is_finite() {
+                return Err(TrainingError::Diverged { sweep });
+            }
+            if observe(&report).is_break() {
+                break;
+            }
+            // The residual came before this sweep, so it can only be pessimistic about the model.
+            if report.residual <= goal.tolerance {
+                let Some(measured) = self.settle(model, matrix, should_stop) else {
+                    return Ok(None);
+                };
+                if measured.residual <= goal.tolerance {
+                    return Ok(Some(finish(sweep, measured, goal)));
+                }
+            }
+        }
+        let measured = self.settle(model, matrix, should_stop);
+        Ok(measured.map(|measured| finish(sweep, measured, goal)))
+    }
+
+    /// One step: the users' half at the present items, then either back to the plain image, or the
+    /// items' half and an extrapolation.
+    fn sweep(
+        &mut self,
+        model: &mut Ials,
+        matrix: &InteractionMatrix,
+        sweep: usize,
+        should_stop: ShouldStop<'_>,
+    ) -> SweepReport {
+        let matrices = self.matrices(model, sweep);
+        let report = self.users(model, matrix, sweep, matrices, should_stop);
+        if should_stop() {
+            return report;
+        }
+        // Rounding makes the last digits of the objective rise and fall; they say nothing.
+        let objective = report.objective;
+        let rose = objective > self.accepted + 1e-12 * objective.abs();
+        if let Some(image) = self.image.take().filter(|_| rose) {
+            set_items(model, image);
+            self.anderson.reset();
+            self.formed_at = None;
+            return report;
+        }
+        self.accepted = objective;
+        let before = model.items.clone();
+        half_sweep_with(
+            model,
+            matrix,
+            Side::Items,
+            self.kept,
+            matrices,
+            should_stop,
+        );
+        if sweep > self.plain && !should_stop() {
+            let next = self
+                .anderson
+                .next(before.as_slice(), model.items.as_slice());
+            let mut extrapolated = before;
+            extrapolated.as_mut_slice().copy_from_slice(&next);
+            self.image = Some(std::mem::replace(&mut model.items, extrapolated));
+            model.item_gramian = Gramian::of(&model.items);
+        }
+        report
+    }
+
+    /// Whether this sweep forms the matrices of all blocks.
+    fn matrices(&mut self, model: &Ials, sweep: usize) -> Matrices {
+        let moved = |formed: &Gramian| {
+            let difference = model.item_gramian.matrix() - formed.matrix();
+            difference.norm_l2() > MOVED_SHARE * formed.matrix().norm_l2()
+        };
+        let form = sweep <= self.plain || self.formed_at.as_ref().is_none_or(moved);
+        if form {
+            self.formed_at = Some(model.item_gramian.clone());
+            Matrices::Formed
+        } else {
+            Matrices::Kept
+        }
+    }
+
+    /// The users' half, with the objective after it.
+    fn users(
+        &mut self,
+        model: &mut Ials,
+        matrix: &InteractionMatrix,
+        sweep: usize,
+        matrices: Matrices,
+        should_stop: ShouldStop<'_>,
+    ) -> SweepReport {
+        let dense = model.hyper.alpha0 * inner(&model.user_gramian, &model.item_gramian);
+        let step = half_sweep_with(
+            model,
+            matrix,
+            Side::Users,
+            self.kept,
+            matrices,
+            should_stop,
+        );
+        // The drop is the squared Newton decrement: exactly, or with a kept matrix nearly.
+        let objective = step.data + dense + step.regularisation - step.decrement
+            + items_regularisation(model, matrix);
+        SweepReport {
+            sweep,
+            objective,
+            residual: (step.residual_squared / step.linear_squared.max(f64::MIN_POSITIVE)).sqrt(),
+        }
+    }
+
+    /// Ends on a plain image with the users solved for it, and measures that.
+    fn settle(
+        &mut self,
+        model: &mut Ials,
+        matrix: &InteractionMatrix,
+        should_stop: ShouldStop<'_>,
+    ) -> Option<Measurement> {
+        if let Some(image) = self.image.take() {
+            set_items(model, image);
+            self.anderson.reset();
+        }
+        half_sweep_with(
+            model,
+            matrix,
+            Side::Users,
+            self.kept,
+            Matrices::Kept,
+            should_stop,
+        );
+        model.measure_unless(matrix, should_stop)
+    }
+}
+
+fn set_items(model: &mut Ials, items: Factors) {
+    model.items = items;
+    model.item_gramian = Gramian::of(&model.items);
+}
+
+/// `Σ λ_i‖q_i‖²`. Cost: items × d.
+fn items_regularisation(model: &Ials, matrix: &InteractionMatrix) -> f64 {
+    let view = model.side(Side::Items, matrix);
+    (0..matrix.item_rows())
+        .filter(|item| !matrix.item(*item as u32).is_empty())
+        .map(|item| {
+            let row = model.items.row(item);
+            view.regularisation(item as u32) * dot_f64(row, row)
+        })
+        .sum()
+}
+
+fn finish(sweeps: usize, measured: Measurement, goal: Goal) -> TrainingReport {
+    TrainingReport {
+        sweeps,
+        objective: measured.objective,
+        residual: measured.residual,
+        converged: measured.residual <= goal.tolerance,
+    }
+}
