@@ -87,6 +87,7 @@ pub fn run(args: &TuneArgs) -> Result<(), CliError> {
             seed: args.seed.unwrap_or(settings.model.seed),
             tolerance: settings.training.tolerance,
             max_sweeps: settings.training.max_sweeps as usize,
+            ..TrainingOptions::default()
         },
         target: settings.certificate.target,
     };

@@ -176,6 +176,7 @@ pub fn audit(
         seed,
         tolerance: options.tolerance,
         max_sweeps: options.max_sweeps,
+        ..TrainingOptions::default()
     };
     let target = options.target * TRAINING_SHARE;
     let (retrained, convergence) = cold::train(
