@@ -13,7 +13,7 @@
 //! Both are estimates and are called so: what they lead to is certified, or not, by its own
 //! training. On ML-100k (α₀ = 0.3, unit weights) the λ named at d = 4, 8, 16, 24 for λ = 0.02 and
 //! 0.03 closed the certificate every time, with at most one column to spare; the minimiser's
-//! rank at λ = 0.02 is 33, and the dimensions named from d = 4 to 24 were 40 to 56.
+//! rank at λ = 0.02 is 33, and the dimensions named from d = 4 to 24 were 40 to 64.
 
 use std::fmt;
 
