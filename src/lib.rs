@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod erasure;
+pub mod eval;
 pub mod event;
 pub mod http;
 pub mod ids;

@@ -1,12 +1,15 @@
 //! The commands of the `recant` binary, one file each: flags in, one call, an answer out.
 
+pub mod audit;
 pub mod demo;
 pub mod health;
 pub mod import;
 mod output;
+mod progress;
 pub mod serve;
 mod settings;
 pub mod train;
+pub mod tune;
 
 use std::process::ExitCode;
 
@@ -44,8 +47,12 @@ pub enum Command {
     Import(import::ImportArgs),
     /// Train the model to its tolerance and store it
     Train(train::TrainArgs),
+    /// Choose hyper-parameters by what a model finds of held-out interactions
+    Tune(tune::TuneArgs),
     /// Serve recommendations over HTTP, learn and forget
     Serve(serve::ServeArgs),
+    /// Retrain from scratch and compare with the stored live model
+    Audit(audit::AuditArgs),
     /// Ask a running server whether it is well
     Health(health::HealthArgs),
 }
@@ -101,7 +108,9 @@ pub fn run(command: Command) -> Result<(), CliError> {
         Command::Demo(args) => demo::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Tune(args) => tune::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Health(args) => health::run(&args),
     }
 }

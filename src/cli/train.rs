@@ -5,16 +5,15 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use super::progress::TrainingBar;
 use super::settings::{StoreArgs, open_store, thread_pool};
 use super::{CliError, print};
 use crate::model::certificate::Certificate;
 use crate::model::hyper::IalsHyperparameters;
 use crate::optim::als::TrainingOptions;
 use crate::service::training::{self, Trained};
-use crate::unlearn::converge::Progress;
 
 /// The kinds of model the command line knows by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -123,10 +122,11 @@ pub fn run(args: &TrainArgs) -> Result<(), CliError> {
     let pool = thread_pool(&settings)?;
     let began = Instant::now();
     let target = settings.certificate.target;
-    let progress = ProgressLine::new(&options);
+    let progress = TrainingBar::new("training", options.tolerance);
     let trained = pool.install(|| {
         training::train(&store, hyperparameters, &options, target, &mut |now| {
-            progress.show(now)
+            progress.show(now);
+            ControlFlow::Continue(())
         })
     });
     progress.end();
@@ -142,51 +142,6 @@ pub fn run(args: &TrainArgs) -> Result<(), CliError> {
     match args.json {
         true => print(&(serde_json::to_string(&summary).map_err(CliError::failed)? + "\n")),
         false => print(&summary.to_string()),
-    }
-}
-
-/// The bar that shows how training goes: it fills as the logarithm of the residual falls.
-struct ProgressLine {
-    bar: ProgressBar,
-    tolerance: f64,
-}
-
-/// Steps of the bar.
-const PROGRESS_STEPS: u64 = 1_000;
-
-impl ProgressLine {
-    fn new(options: &TrainingOptions) -> Self {
-        let target = ProgressDrawTarget::stderr();
-        let style = ProgressStyle::with_template("training [{bar:30}] {msg}, {eta} left");
-        let bar = ProgressBar::with_draw_target(Some(PROGRESS_STEPS), target)
-            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self {
-            bar,
-            tolerance: options.tolerance,
-        }
-    }
-
-    fn show(&self, progress: Progress<'_>) -> ControlFlow<()> {
-        match progress {
-            Progress::Sweep(report) => {
-                let share = (report.residual.ln() / self.tolerance.ln()).clamp(0.0, 1.0);
-                let position = (share * PROGRESS_STEPS as f64) as u64;
-                self.bar.set_position(position);
-                self.bar.set_message(format!(
-                    "sweep {}, objective {:.6e}, residual {:.1e}",
-                    report.sweep, report.objective, report.residual
-                ));
-            }
-            Progress::Look(look) => self.bar.set_message(format!(
-                "sweep {}, certified root mean square {:.1e}",
-                look.sweeps, look.root_mean_square
-            )),
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn end(&self) {
-        self.bar.finish_and_clear();
     }
 }
 
@@ -208,7 +163,16 @@ struct Summary {
     residual: f64,
     converged: bool,
     certificate: Option<Certificate>,
+    /// What would close a certificate that the ceiling of dimensions keeps open.
+    remedy: Option<RemedySummary>,
     seconds: f64,
+}
+
+/// Two ways to close the certificate, each an estimate.
+#[derive(Debug, Serialize)]
+struct RemedySummary {
+    lambda: f64,
+    dim: Option<usize>,
 }
 
 impl Summary {
@@ -230,6 +194,10 @@ impl Summary {
             residual: trained.report.residual,
             converged: trained.report.converged,
             certificate: trained.header.certificate.clone(),
+            remedy: trained.remedy.map(|remedy| RemedySummary {
+                lambda: remedy.lambda,
+                dim: remedy.dim,
+            }),
             seconds: elapsed.as_secs_f64(),
         }
     }

@@ -10,6 +10,7 @@ mod docs;
 mod erase_interactions;
 mod erasure_answer;
 mod erasures;
+mod explanation;
 mod export;
 mod health;
 mod index;

@@ -8,6 +8,7 @@ use axum::extract::{RawQuery, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::explanation::ExplanationAnswer;
 use super::json_body::JsonBody;
 use super::parameters::{Parameters, invalid};
 use super::problem::{INVALID_BODY, Problem, ProblemBody};
@@ -37,6 +38,9 @@ pub(super) struct RecommendAnswer {
     source: &'static str,
     /// Best first.
     items: Vec<ItemAnswer>,
+    /// What is proven about the list; only when `explain` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<ExplanationAnswer>,
 }
 
 /// One item of an answer.
@@ -69,7 +73,7 @@ impl From<ScoredItem> for ItemAnswer {
 #[derive(Deserialize, ToSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "an object with user or history, and k, exclude_seen, exclude"
+    expecting = "an object with user or history, and k, exclude_seen, exclude, explain"
 )]
 #[schema(as = RecommendRequest, example = json!({"history": ["dune", "solaris"], "k": 10}))]
 pub(super) struct RecommendBody {
@@ -87,6 +91,9 @@ pub(super) struct RecommendBody {
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     exclude: Vec<ItemId>,
+    /// Say what is proven about the list too.
+    #[serde(default)]
+    explain: bool,
 }
 
 /// Recommends items to a user. A user it does not know gets what is popular.
@@ -99,6 +106,7 @@ pub(super) struct RecommendBody {
         ("k" = Option<usize>, Query, description = "How many, 1 to 1000; 10 unless given"),
         ("exclude_seen" = Option<bool>, Query, description = "Leave out what the user has; true unless given"),
         ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them"),
+        ("explain" = Option<bool>, Query, description = "Say what is proven about the list too"),
     ),
     responses(
         (status = 200, description = "The best items, best first", body = RecommendAnswer),
@@ -139,7 +147,7 @@ pub(super) async fn by_body(
 }
 
 fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
-    let known = ["user", "k", "exclude_seen", "exclude"];
+    let known = ["user", "k", "exclude_seen", "exclude", "explain"];
     let mut parameters = Parameters::parse(query, &known)?;
     let user = parameters
         .user()?
@@ -149,6 +157,7 @@ fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
         k: parameters.number("k", 1..=K_MAX, K_DEFAULT)?,
         exclude_seen: parameters.truth("exclude_seen", true)?,
         exclude: parameters.items("exclude", QUERY_ITEMS_MAX)?,
+        explain: parameters.truth("explain", false)?,
     })
 }
 
@@ -176,6 +185,7 @@ fn read_body(body: RecommendBody) -> Result<RecommendQuery, Problem> {
         k,
         exclude_seen: body.exclude_seen.unwrap_or(true),
         exclude: body.exclude,
+        explain: body.explain,
     })
 }
 
@@ -192,6 +202,7 @@ async fn answer(state: &AppState, query: RecommendQuery) -> Result<Json<Recommen
         model_version: found.model_version,
         source: found.source.as_str(),
         items: found.items.into_iter().map(ItemAnswer::from).collect(),
+        explanation: found.explanation.map(ExplanationAnswer::from),
     }))
 }
 
@@ -264,6 +275,7 @@ mod tests {
                 score: 0.25,
                 title: None,
             }],
+            explanation: None,
         };
         assert_eq!(
             serde_json::to_string(&answer).expect("plain data"),

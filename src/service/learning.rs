@@ -4,8 +4,10 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::model::certificate::{Certificate, GapCertificate};
+use crate::model::hyper::IalsHyperparameters;
 use crate::optim::als::{ShouldStop, TrainingReport};
 use crate::service::dirty::DirtyRows;
+use crate::service::remedy::Remedy;
 use crate::service::trainer::Trainer;
 use crate::unlearn::converge::{self, Convergence, Goal, Progress};
 use crate::unlearn::update::{self, Touched, UpdateOptions, UpdateReport};
@@ -86,7 +88,7 @@ pub fn polish(
     );
     match convergence {
         Ok(Some(convergence)) => {
-            let certificate = certificate(&convergence, goal);
+            let certificate = certificate(&convergence, &trainer.model.hyper, goal);
             let mut changed = DirtyRows::default();
             if convergence.changed {
                 trainer.model = model;
@@ -120,7 +122,11 @@ pub fn polish(
 }
 
 /// The certificate that a convergence earned.
-pub fn certificate(convergence: &Convergence, goal: PolishGoal) -> Certificate {
+pub fn certificate(
+    convergence: &Convergence,
+    hyper: &IalsHyperparameters,
+    goal: PolishGoal,
+) -> Certificate {
     let PolishGoal { tolerance, target } = goal;
     let gap = &convergence.gap;
     let numbers = [gap.root_mean_square, gap.frobenius, gap.gap, gap.scale];
@@ -129,9 +135,10 @@ pub fn certificate(convergence: &Convergence, goal: PolishGoal) -> Certificate {
         return Certificate::residual(convergence.report.residual, tolerance);
     }
     let holds = gap.root_mean_square <= target;
-    let reason = || match convergence.pushed_out {
-        0 => String::from("more sweeps would lower it"),
-        _ => String::from("the model wants more columns: raise dim, or lambda"),
+    let reason = || match (convergence.pushed_out, Remedy::of(convergence, hyper)) {
+        (0, _) => String::from("more sweeps would lower it"),
+        (_, Some(remedy)) => remedy.to_string(),
+        (_, None) => String::from("the model wants more columns: raise dim, or lambda"),
     };
     Certificate::DualityGap(GapCertificate {
         holds,

@@ -3,19 +3,24 @@
 //! [`Service`] is the handle that routes and commands hold. Behind it one [`worker`] owns the
 //! mutable [`trainer`], and every reader works on an immutable [`snapshot`].
 
+pub mod audit;
 pub mod backlog;
+mod digits;
 pub mod dirty;
 pub mod erasures;
+pub mod explain;
 pub mod learning;
 pub mod load;
 pub mod publish;
 pub mod query;
 pub mod recommend;
+pub mod remedy;
 pub mod rows;
 pub mod snapshot;
 pub mod start;
 pub mod trainer;
 pub mod training;
+pub mod tuning;
 pub mod versions;
 pub mod worker;
 
@@ -68,8 +73,10 @@ impl Service {
     /// stall the async threads.
     pub async fn recommend(&self, query: RecommendQuery) -> Result<Recommendations, ServiceError> {
         let snapshot = self.0.publisher.current();
+        // An explanation adds all scores up once more, in f64.
+        let passes = if query.explain { 3 } else { 1 };
         self.scan(
-            snapshot.item_factors.rows() * snapshot.hyperparameters.dim,
+            passes * snapshot.item_factors.rows() * snapshot.hyperparameters.dim,
             move || snapshot.recommend(&query),
         )
         .await

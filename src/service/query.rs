@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::ids::{ItemId, UserId};
 use crate::model::certificate::Certificate;
 use crate::model::hyper::IalsHyperparameters;
+use crate::service::explain::Explanation;
 
 /// Most recommendations one question may ask for.
 pub const K_MAX: usize = 1_000;
@@ -32,6 +33,8 @@ pub struct RecommendQuery {
     pub exclude_seen: bool,
     /// Leave out these items too; unknown ones are ignored.
     pub exclude: Vec<ItemId>,
+    /// Say what is proven about the list too.
+    pub explain: bool,
 }
 
 /// Where a list of recommendations came from.
@@ -76,6 +79,8 @@ pub struct Recommendations {
     pub source: Source,
     /// Best first; ties in item order.
     pub items: Vec<ScoredItem>,
+    /// What is proven about the list, when it was asked for.
+    pub explanation: Option<Explanation>,
 }
 
 /// Items similar to one item.

@@ -2,6 +2,7 @@
 
 use crate::ids::ItemId;
 use crate::optim::fold_in::fold_in;
+use crate::service::explain::Served;
 use crate::service::query::{
     RecommendQuery, Recommendations, ScoredItem, SimilarItems, Source, Subject,
 };
@@ -26,10 +27,21 @@ impl Snapshot {
             }
             None => self.most_popular(query.k, &seen),
         };
+        let explanation = query.explain.then(|| {
+            let served = Served {
+                source,
+                factors: factors.as_deref(),
+                rows: best.iter().map(|(row, _)| *row).collect(),
+            };
+            self.explain(&served, |row| {
+                self.item_count(row) > 0 && seen.binary_search(&row).is_err()
+            })
+        });
         Recommendations {
             model_version: self.version,
             source,
             items: self.name(best),
+            explanation,
         }
     }
 

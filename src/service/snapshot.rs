@@ -60,6 +60,9 @@ pub struct Quality {
     pub measured_version: Option<u64>,
     /// The certificate given at that version.
     pub certificate: Option<Certificate>,
+    /// Whether this process computed the certificate, for the very factors it serves. One that was
+    /// read from the store is of user factors that have been solved for anew since.
+    pub confirmed: bool,
 }
 
 impl Snapshot {

@@ -140,6 +140,7 @@ fn quality(header: &Option<ModelHeader>) -> Quality {
             residual: header.residual,
             measured_version: header.measured_version,
             certificate: header.certificate.clone(),
+            confirmed: false,
         })
 }
 

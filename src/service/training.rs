@@ -6,13 +6,14 @@ use crate::model::hyper::IalsHyperparameters;
 use crate::optim::als::{TrainingError, TrainingOptions, TrainingReport};
 use crate::service::learning::{PolishGoal, certificate};
 use crate::service::load::{load, whole_model};
+use crate::service::remedy::Remedy;
 use crate::store::records::ModelHeader;
 use crate::store::{Store, StoreError};
 use crate::unlearn::cold;
 use crate::unlearn::converge::Progress;
 
 /// Share of the certificate's target that training works to.
-const TRAINING_SHARE: f64 = 0.5;
+pub(crate) const TRAINING_SHARE: f64 = 0.5;
 
 /// What a training leaves behind, besides the stored model.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Trained {
     pub items: usize,
     /// Pairs trained on.
     pub interactions: usize,
+    /// What would close the certificate, where the ceiling of dimensions keeps it open.
+    pub remedy: Option<Remedy>,
 }
 
 /// Why there is no new model.
@@ -91,7 +94,7 @@ pub fn train(
         residual: Some(convergence.report.residual),
         objective: Some(convergence.report.objective),
         measured_version: Some(version),
-        certificate: Some(certificate(&convergence, goal)),
+        certificate: Some(certificate(&convergence, &hyperparameters, goal)),
     };
     store.commit(whole_model(&trainer, &header)).wait()?;
     let report = convergence.report;
@@ -107,5 +110,6 @@ pub fn train(
         users: trainer.matrix.active_users(),
         items: trainer.matrix.active_items(),
         interactions: trainer.matrix.interactions(),
+        remedy: Remedy::of(&convergence, &hyperparameters),
     })
 }

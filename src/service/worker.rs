@@ -260,6 +260,7 @@ impl Worker {
             residual: Some(report.residual),
             measured_version: Some(version),
             certificate: Some(certificate.clone()),
+            confirmed: true,
         };
         let mut records = std::mem::take(&mut self.uncertified);
         mark(&mut records, |record, now| {

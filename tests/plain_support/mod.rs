@@ -287,6 +287,7 @@ impl Running {
                 k: usize::from(ITEMS),
                 exclude_seen: false,
                 exclude: Vec::new(),
+                explain: false,
             };
             let answer = self.service.recommend(query).await.expect("an answer");
             assert_eq!(answer.source, Source::Model);
