@@ -112,6 +112,7 @@ fn stage_one(
 ) -> Vec<String> {
     let mut random = ChaCha12Rng::seed_from_u64(3);
     let before = trained.measure(matrix).residual;
+    let kept = kept_factors(trained, matrix);
     let (mut times, mut blocks) = (Times::default(), Vec::new());
     let [mut erased, mut updated, mut far, mut near] = [const { Vec::new() }; 4];
     for erasure in 0..erasures {
@@ -125,7 +126,13 @@ fn stage_one(
             items: vec![item],
         };
         let started = Instant::now();
-        let report = update(&mut model, matrix, &kept, &touched, &update_options(tolerance));
+        let report = update(
+            &mut model,
+            matrix,
+            &kept,
+            &touched,
+            &update_options(tolerance),
+        );
         times.push(started.elapsed());
         blocks.push(report.blocks_solved as f64);
         if erasure < COMPARED {
@@ -159,6 +166,23 @@ fn stage_one(
         number(far),
         number(near),
     ]
+}
+
+/// What a service that has polished before steps with.
+fn kept_factors(trained: &Ials, matrix: &InteractionMatrix) -> KeptFactors {
+    let mut kept = KeptFactors::new(als::KEPT_BYTES_MAX);
+    let mut model = trained.clone();
+    als::polish(
+        &mut model,
+        matrix,
+        &mut kept,
+        0.0,
+        1,
+        &|| false,
+        &mut |_| ControlFlow::Continue(()),
+    )
+    .expect("a sweep ends");
+    kept
 }
 
 fn any_pair(matrix: &InteractionMatrix, random: &mut ChaCha12Rng) -> (u32, u32) {

@@ -121,14 +121,7 @@ impl<'a> AcceleratedSweeps<'a> {
         }
         self.accepted = objective;
         let before = model.items.clone();
-        half_sweep_with(
-            model,
-            matrix,
-            Side::Items,
-            self.kept,
-            matrices,
-            should_stop,
-        );
+        half_sweep_with(model, matrix, Side::Items, self.kept, matrices, should_stop);
         if sweep > self.plain && !should_stop() {
             let next = self
                 .anderson
@@ -166,14 +159,7 @@ impl<'a> AcceleratedSweeps<'a> {
         should_stop: ShouldStop<'_>,
     ) -> SweepReport {
         let dense = model.hyper.alpha0 * inner(&model.user_gramian, &model.item_gramian);
-        let step = half_sweep_with(
-            model,
-            matrix,
-            Side::Users,
-            self.kept,
-            matrices,
-            should_stop,
-        );
+        let step = half_sweep_with(model, matrix, Side::Users, self.kept, matrices, should_stop);
         // The drop is the squared Newton decrement: exactly, or with a kept matrix nearly.
         let objective = step.data + dense + step.regularisation - step.decrement
             + items_regularisation(model, matrix);

@@ -200,8 +200,7 @@ impl Blocks<'_> {
                 |solver, (task, (rows, factors))| {
                     let first = (task * BLOCKS_PER_TASK) as u32;
                     let mut sum = Step::default();
-                    for (block, (x, factor)) in
-                        (first..).zip(rows.chunks_exact_mut(d).zip(factors))
+                    for (block, (x, factor)) in (first..).zip(rows.chunks_exact_mut(d).zip(factors))
                     {
                         // One block of a popular item can take a millisecond.
                         if (self.should_stop)() {

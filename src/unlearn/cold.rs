@@ -31,12 +31,17 @@ pub fn train(
     };
     let mut interrupted = false;
     let mut warm = Warm::new(options.kept_bytes_max);
-    let (mut model, report) =
-        als::train_keeping(matrix, hyperparameters, &cold, &mut warm.kept, &mut |sweep| {
+    let (mut model, report) = als::train_keeping(
+        matrix,
+        hyperparameters,
+        &cold,
+        &mut warm.kept,
+        &mut |sweep| {
             let flow = observe(Progress::Sweep(sweep));
             interrupted = flow.is_break();
             flow
-        })?;
+        },
+    )?;
     if interrupted {
         return Ok(None);
     }

@@ -9,9 +9,12 @@ use crate::unlearn::gradient_operator::ScaledGradient;
 use crate::unlearn::subspace::{Subspace, WeightedFactors};
 use crate::unlearn::tall::{Tall, both};
 
-/// X lacks a direction when it carries less along it than this share of what it carries along the
-/// fullest of those over the limit.
-const LACKING_SHARE: f64 = 1e-2;
+/// X lacks a direction when it carries less along it than this share of what it carries along its
+/// fullest.
+const LACKING_SHARE: f64 = 1e-3;
+
+/// A singular value from here on is over the limit by more than rounding and residual.
+const OVER_LIMIT: f64 = DUAL_LIMIT * (1.0 + 1e-6);
 
 /// What was taken out of the gradient, `F = G − Y`, when the complement needs no scaling.
 ///
@@ -81,7 +84,7 @@ impl TakenOut {
             norm,
             complement_inner_with_x: inner_of_x_and_gradient - inner_with_x - within,
             complement_norm: gradient_norm + norm + parts.norm_within(clipped.as_ref()),
-            growth: growth(subspace, &svd, &values, strengths.as_ref()),
+            growth: growth(subspace, &svd, block.as_ref(), strengths.as_ref()),
         })
     }
 }
@@ -181,24 +184,26 @@ fn sum_of_products(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> f64 {
 fn growth(
     subspace: &Subspace,
     svd: &Svd<f64>,
-    values: &[f64],
+    block: MatRef<'_, f64>,
     strengths: MatRef<'_, f64>,
 ) -> Vec<Direction> {
-    let over = values.iter().filter(|value| **value > DUAL_LIMIT).count();
-    let (turn_left, turn_right) = (svd.U().get(.., ..over), svd.V().get(.., ..over));
-    let turned = turn_left.transpose() * strengths * turn_right;
-    let carried = |k: usize| turned[(k, k)].abs();
-    let most = (0..over).map(carried).fold(0.0, f64::max);
-    let lacking: Vec<usize> = (0..over)
-        .filter(|k| carried(*k) <= LACKING_SHARE * most || most == 0.0)
+    let most = strengths.norm_max();
+    let lacking: Vec<(usize, f64)> = (0..block.ncols())
+        .filter_map(|k| {
+            let (left, right) = (svd.U().col(k).transpose(), svd.V().col(k));
+            let (value, carried) = (left * block * right, left * strengths * right);
+            let lacks = value > OVER_LIMIT && carried.abs() <= LACKING_SHARE * most;
+            lacks.then_some((k, value))
+        })
         .collect();
-    let lefts = subspace.left.times(turn_left).columns_at(&lacking);
-    let rights = subspace.right.times(turn_right).columns_at(&lacking);
+    let columns: Vec<usize> = lacking.iter().map(|(k, _)| *k).collect();
+    let lefts = subspace.left.times(svd.U()).columns_at(&columns);
+    let rights = subspace.right.times(svd.V()).columns_at(&columns);
     let mut directions: Vec<Direction> = lacking
         .iter()
         .enumerate()
-        .map(|(column, k)| Direction {
-            sigma: values[*k] / DUAL_LIMIT,
+        .map(|(column, (_, value))| Direction {
+            sigma: value / DUAL_LIMIT,
             users: lefts.column(column),
             items: rights.column(column),
         })

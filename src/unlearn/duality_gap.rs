@@ -240,7 +240,8 @@ impl<'a> Started<'a> {
             watched.looks += 1;
             let lanczos = LanczosOptions {
                 steps_max: options.lanczos_steps,
-                seed: (options.seed).wrapping_add(watched.looks.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+                seed: (options.seed)
+                    .wrapping_add(watched.looks.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
                 keep: Keep {
                     limit: DUAL_LIMIT,
                     from_share: JOIN_SHARE,
@@ -248,8 +249,7 @@ impl<'a> Started<'a> {
                 enough: allowed,
                 failure_probability: FAILURE_PROBABILITY / (options.rounds_max as f64 + 1.0),
             };
-            let outside =
-                Complement::of(&self.operator, &self.subspace.left, &self.subspace.right);
+            let outside = Complement::of(&self.operator, &self.subspace.left, &self.subspace.right);
             let found = outside.largest_singular_value(&lanczos, should_stop);
             drop(outside);
             complement = found.upper;
@@ -274,9 +274,9 @@ impl<'a> Started<'a> {
     /// How large the complement's singular value may be for the target to be met; the limit where
     /// nothing above it would do.
     fn complement_allowed(&self, target: f64) -> f64 {
-        let share = EXCESS_ALLOWED.into_iter().find(|excess| {
-            self.bound(DUAL_LIMIT * (1.0 + excess)).root_mean_square <= target
-        });
+        let share = EXCESS_ALLOWED
+            .into_iter()
+            .find(|excess| self.bound(DUAL_LIMIT * (1.0 + excess)).root_mean_square <= target);
         DUAL_LIMIT * (1.0 + share.unwrap_or(0.0))
     }
 

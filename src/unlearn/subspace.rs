@@ -109,8 +109,8 @@ impl Subspace {
             let along = |range: &dyn Fn(usize) -> f64| -> f64 {
                 (0..values.len()).map(|j| range(j) * range(j)).sum()
             };
-            let coupling = (images[k] - along(&|j| block[(j, k)]))
-                + (backs[k] - along(&|j| block[(k, j)]));
+            let coupling =
+                (images[k] - along(&|j| block[(j, k)])) + (backs[k] - along(&|j| block[(k, j)]));
             let off_the_limit = values[k] * (2.0 + block[(k, k)]).abs();
             coupling_price * coupling.max(0.0) <= off_the_limit.max(LEAST_PRICE)
         };

@@ -154,7 +154,10 @@ impl Update<'_> {
             let solved = self.solve(side, chunk, form);
             self.linear_squared += solved.iter().map(|(_, s)| s.linear_squared).sum::<f64>();
             self.solved += chunk.len();
-            let rows = chunk.iter().copied().zip(solved.into_iter().map(|(row, _)| row));
+            let rows = chunk
+                .iter()
+                .copied()
+                .zip(solved.into_iter().map(|(row, _)| row));
             self.replace(side, rows.collect());
         }
         for block in blocks {
