@@ -96,6 +96,20 @@ impl PackedFactor {
         !self.values.is_empty() && entries > 0 && change * SERVES_CHANGE_MAX <= self.entries
     }
 
+    /// Moves `x` by the Newton step `−H⁻¹g` for half the gradient g, with the block's matrix H as
+    /// it was when the factor was made. Cost: `d²` multiply-adds in f32.
+    pub fn step(&self, gradient: &[f64], x: &mut [f64]) {
+        let stride = kernel::padded(x.len());
+        let mut step = vec![0.0f32; stride];
+        for (value, gradient) in step.iter_mut().zip(gradient) {
+            *value = *gradient as f32;
+        }
+        kernel::solve_packed(Arch::new(), &self.values, stride, &mut step);
+        for (x, step) in x.iter_mut().zip(&step) {
+            *x -= f64::from(*step);
+        }
+    }
+
     /// Gives the memory back.
     pub fn clear(&mut self) {
         *self = Self::default();
@@ -219,17 +233,6 @@ impl BlockSolver {
         self.begin_step();
         kernel::solve_packed(self.arch, &factor.values, self.stride, &mut self.step);
         self.finish_step(step, x)
-    }
-
-    /// Moves `x` by the Newton step for half the gradient `gradient`, known from elsewhere, with an
-    /// earlier factor of the block's matrix. Cost: `d²` multiply-adds in f32.
-    pub fn step_along(&mut self, factor: &PackedFactor, gradient: &[f64], x: &mut [f64]) {
-        self.gradient.copy_from_slice(gradient);
-        self.begin_step();
-        kernel::solve_packed(self.arch, &factor.values, self.stride, &mut self.step);
-        for (x, step) in x.iter_mut().zip(&self.step) {
-            *x -= f64::from(*step);
-        }
     }
 
     /// The right-hand side of the step, in f32.

@@ -7,6 +7,7 @@ use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::optim::als::{self, SweepReport, TrainingError, TrainingOptions};
 use crate::unlearn::converge::{Convergence, Goal, Look, Progress, Warm, converge};
+use crate::unlearn::rank::settle_rank;
 
 /// The residual that sweeps reach before the certificate is looked at.
 const COLD_RESIDUAL: f64 = 1e-4;
@@ -45,6 +46,8 @@ pub fn train(
     if interrupted {
         return Ok(None);
     }
+    settle_rank(&mut model, matrix, &[]);
+    warm.kept.clear();
     let goal = Goal {
         root_mean_square: target,
         residual: options.tolerance,

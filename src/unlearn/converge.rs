@@ -21,9 +21,8 @@ const FIRST_RESIDUAL: f64 = 1e-5;
 const TARGET_SHARE: f64 = 0.7;
 const NEXT_SHARES: (f64, f64) = (0.02, 0.5);
 
-/// After so many looks in a row that found the target out of reach, the weak columns are given
-/// their strengths at once: sweeps move them slowly.
-const PATIENCE: usize = 3;
+/// Sweeps that did not reach their tolerance are interrupted after so many, for the weak columns.
+const SWEEPS_BETWEEN_SETTLEMENTS: usize = 25;
 
 /// The residual below which f64 sums over a large model say nothing any more.
 const RESIDUAL_LEAST: f64 = 1e-12;
@@ -149,7 +148,6 @@ pub fn converge(
         tolerance: first.max(RESIDUAL_LEAST),
         changed: false,
         pushed_out: 0,
-        out_of_reach: 0,
     };
     run.until_done()
 }
@@ -167,14 +165,12 @@ struct Run<'a> {
     tolerance: f64,
     changed: bool,
     pushed_out: usize,
-    /// Looks in a row that found the target out of reach.
-    out_of_reach: usize,
 }
 
 impl Run<'_> {
     fn until_done(&mut self) -> Result<Option<Convergence>, TrainingError> {
         loop {
-            if self.report.residual > self.tolerance && !self.sweep()? {
+            if self.report.residual > self.tolerance && !self.sweep_to_tolerance()? {
                 return Ok(None);
             }
             let spent = self.report.sweeps >= self.goal.max_sweeps
@@ -202,10 +198,30 @@ impl Run<'_> {
         }
     }
 
-    /// Sweeps to the tolerance; false when it was stopped.
+    /// Sweeps to the tolerance; false when it was stopped. Where that takes long, weak columns are
+    /// most of what is left: their strengths are found at once now and then.
+    fn sweep_to_tolerance(&mut self) -> Result<bool, TrainingError> {
+        loop {
+            if !self.sweep()? {
+                return Ok(false);
+            }
+            let reached = self.report.residual <= self.tolerance;
+            if reached || self.report.sweeps >= self.goal.max_sweeps {
+                return Ok(true);
+            }
+            settle_rank(self.model, self.matrix, &[]);
+            self.warm.kept.clear();
+        }
+    }
+
+    /// Some sweeps; false when it was stopped.
     fn sweep(&mut self) -> Result<bool, TrainingError> {
         let done = self.report.sweeps;
-        let left = self.goal.max_sweeps.saturating_sub(done);
+        let left = self
+            .goal
+            .max_sweeps
+            .saturating_sub(done)
+            .min(SWEEPS_BETWEEN_SETTLEMENTS);
         let mut stopped = false;
         let observe = &mut *self.observe;
         let polished = als::polish(
@@ -274,17 +290,12 @@ impl Run<'_> {
             Seen::Bound(gap) => (self.look_report(gap, Some(gap.complement)), &gap.growth),
             Seen::OutOfReach(at_best) => (self.look_report(at_best, None), &[]),
         };
-        self.out_of_reach = match seen {
-            Seen::Bound(_) => 0,
-            Seen::OutOfReach(_) => self.out_of_reach + 1,
-        };
         let residual = self.report.residual;
-        if !certified && (self.out_of_reach == 0 || self.out_of_reach >= PATIENCE) {
+        if !certified && matches!(seen, Seen::Bound(_)) {
             let settled = settle_rank(self.model, self.matrix, growth);
             self.warm.kept.clear();
             self.changed = true;
             self.pushed_out += usize::from(settled.dropped_share > 0.0);
-            self.out_of_reach = 0;
             look.rank = Some(settled);
             // What entered is not stationary yet, whatever was measured before.
             self.report.residual = f64::INFINITY;

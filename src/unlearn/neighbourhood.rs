@@ -12,7 +12,9 @@ use crate::simd::add_scaled_f64;
 #[derive(Debug)]
 pub(super) struct Neighbourhood {
     dim: usize,
-    slots: HashMap<u32, usize>,
+    /// One more than the slot of each row, 0 for rows that are not followed. The system hands out
+    /// zeros page by page, so what is never asked for costs nothing.
+    slots: Vec<u32>,
     blocks: Vec<u32>,
     /// Half gradients, slot after slot.
     gradients: Vec<f64>,
@@ -23,10 +25,11 @@ pub(super) struct Neighbourhood {
 }
 
 impl Neighbourhood {
-    pub(super) fn new(dim: usize) -> Self {
+    /// Nothing is followed yet, of a side of `rows` rows.
+    pub(super) fn new(rows: usize, dim: usize) -> Self {
         Self {
             dim,
-            slots: HashMap::new(),
+            slots: vec![0; rows],
             blocks: Vec::new(),
             gradients: Vec::new(),
             before: HashMap::new(),
@@ -36,18 +39,19 @@ impl Neighbourhood {
 
     /// The slot of a block that is followed.
     pub(super) fn slot(&self, block: u32) -> Option<usize> {
-        self.slots.get(&block).copied()
+        (self.slots[block as usize] as usize).checked_sub(1)
     }
 
     /// The slot of a block, which is followed from now on.
     pub(super) fn track(&mut self, block: u32) -> usize {
-        let next = self.blocks.len();
-        let slot = *self.slots.entry(block).or_insert(next);
-        if slot == next {
-            self.blocks.push(block);
-            self.gradients.resize((next + 1) * self.dim, 0.0);
+        if let Some(slot) = self.slot(block) {
+            return slot;
         }
-        slot
+        self.blocks.push(block);
+        let followed = self.blocks.len();
+        self.slots[block as usize] = followed as u32;
+        self.gradients.resize(followed * self.dim, 0.0);
+        followed - 1
     }
 
     pub(super) fn block(&self, slot: usize) -> u32 {

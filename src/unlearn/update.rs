@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use crate::model::factors::{Side, initial_row};
-use crate::model::ials::Ials;
-use crate::model::interactions::InteractionMatrix;
+use crate::model::ials::{Ials, SideView};
+use crate::model::interactions::{Entry, InteractionMatrix};
 use crate::optim::als::KeptFactors;
 use crate::optim::block::{BlockSolver, SharedHessian, Step};
 use crate::simd::dot_f64;
@@ -25,6 +25,9 @@ const BLOCKS_AT_ONCE: usize = 64;
 /// With more touched blocks than this their matrices are taken from earlier where they serve:
 /// each of a few is worth forming, thousands would be a sweep.
 const FORMED_MAX: usize = 64;
+
+/// Steps of one parallel task: each takes a few microseconds.
+const BLOCKS_PER_TASK: usize = 8;
 
 /// Rows whose interactions changed, each once or more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,8 +96,8 @@ pub fn update(
     model.grow(matrix);
     let deadline = Instant::now() + options.budget;
     let mut update = Update {
-        users: Neighbourhood::new(model.hyper.dim),
-        items: Neighbourhood::new(model.hyper.dim),
+        users: Neighbourhood::new(model.users.rows(), model.hyper.dim),
+        items: Neighbourhood::new(model.items.rows(), model.hyper.dim),
         model,
         matrix,
         kept,
@@ -106,6 +109,46 @@ pub fn update(
     update.solve_touched(Side::Items, &touched.items);
     update.spread(options.tolerance, deadline);
     update.finish()
+}
+
+/// What the change of a block's row from y to y′ adds to half the gradient of a neighbour x:
+/// `now·y′ − before·y`, with `((c + α₀) x·y′ − c)` and the same for y. That is exact for the pair;
+/// what the change of the Gram matrix adds besides is left out.
+struct Pull {
+    slot: usize,
+    now: f64,
+    before: f64,
+}
+
+impl Pull {
+    /// On every neighbour of `block` that is followed. Cost: `2d` multiply-adds each.
+    fn of(
+        view: &SideView<'_>,
+        block: u32,
+        old: &[f64],
+        new: &[f64],
+        neighbours: &Neighbourhood,
+    ) -> Vec<Self> {
+        let alpha0 = view.hyper.alpha0;
+        let pull = |entry: &Entry| {
+            let slot = neighbours.slot(entry.index)?;
+            let other = view.opposite.row(entry.index as usize);
+            let weight = f64::from(entry.weight);
+            Some(Self {
+                slot,
+                now: (weight + alpha0) * dot_f64(other, new) - weight,
+                before: (weight + alpha0) * dot_f64(other, old) - weight,
+            })
+        };
+        view.entries(block).iter().filter_map(pull).collect()
+    }
+}
+
+/// Solves one block for which no matrix is kept.
+fn solve_alone(view: &SideView<'_>, block: u32, row: &mut [f64]) {
+    let dim = view.hyper.dim;
+    let shared = SharedHessian::new(view.gramian, view.hyper.alpha0, dim);
+    BlockSolver::new(dim).solve(view, &shared, block, row);
 }
 
 struct Update<'a> {
@@ -216,87 +259,70 @@ impl Update<'_> {
         }
     }
 
-    /// One step on each of these blocks of the neighbourhood.
+    /// One step on each of these blocks of the neighbourhood, and what that does to the others in
+    /// it.
     fn step(&mut self, side: Side, slots: &[usize]) {
         let view = self.model.side(side, self.matrix);
-        let dim = self.model.hyper.dim;
-        let shared = SharedHessian::new(view.gramian, view.hyper.alpha0, dim);
-        let neighbourhood = match side {
-            Side::Users => &self.users,
-            Side::Items => &self.items,
+        let (own, opposite) = match side {
+            Side::Users => (&self.users, &self.items),
+            Side::Items => (&self.items, &self.users),
         };
-        let rows: Vec<(u32, Vec<f64>)> = slots
+        let steps: Vec<(Vec<f64>, Vec<Pull>)> = slots
             .par_iter()
-            .map_init(
-                || BlockSolver::new(dim),
-                |solver, slot| {
-                    let block = neighbourhood.block(*slot);
-                    let mut row = view.own.row(block as usize).to_vec();
-                    match self.kept.factor(side, block, view.entries(block).len()) {
-                        Some(factor) => {
-                            solver.step_along(factor, neighbourhood.gradient(*slot), &mut row);
-                        }
-                        None => {
-                            solver.solve(&view, &shared, block, &mut row);
-                        }
-                    }
-                    (block, row)
-                },
-            )
+            .with_min_len(BLOCKS_PER_TASK)
+            .map(|slot| {
+                let block = own.block(*slot);
+                let old = view.own.row(block as usize);
+                let mut row = old.to_vec();
+                match self.kept.factor(side, block, view.entries(block).len()) {
+                    Some(factor) => factor.step(own.gradient(*slot), &mut row),
+                    None => solve_alone(&view, block, &mut row),
+                }
+                let pulls = Pull::of(&view, block, old, &row, opposite);
+                (row, pulls)
+            })
             .collect();
-        slots.iter().for_each(|slot| self.side(side).settle(*slot));
         self.solved += slots.len();
-        self.replace_within(side, rows);
+        let (own, opposite, factors) = match side {
+            Side::Users => (&mut self.users, &mut self.items, &mut self.model.users),
+            Side::Items => (&mut self.items, &mut self.users, &mut self.model.items),
+        };
+        for (slot, (row, pulls)) in slots.iter().zip(steps) {
+            let block = own.block(*slot);
+            let old = factors.row_mut(block as usize);
+            own.settle(*slot);
+            own.changed(block, old);
+            pulls.iter().for_each(|pull| {
+                opposite.add_to_gradient(pull.slot, pull.now, &row, -pull.before, old)
+            });
+            old.copy_from_slice(&row);
+        }
     }
 
     /// Changes rows, and begins to follow every neighbour of theirs.
     fn replace(&mut self, side: Side, rows: Vec<(u32, Vec<f64>)>) {
-        self.change(side, rows, true);
-    }
-
-    /// Changes rows; neighbours that are not followed yet stay out of it.
-    fn replace_within(&mut self, side: Side, rows: Vec<(u32, Vec<f64>)>) {
-        self.change(side, rows, false);
-    }
-
-    fn change(&mut self, side: Side, rows: Vec<(u32, Vec<f64>)>, follow: bool) {
-        let alpha0 = self.model.hyper.alpha0;
-        let (own, opposite, neighbourhood, neighbours) = match side {
-            Side::Users => (
-                &mut self.model.users,
-                &self.model.items,
-                &mut self.users,
-                &mut self.items,
-            ),
-            Side::Items => (
-                &mut self.model.items,
-                &self.model.users,
-                &mut self.items,
-                &mut self.users,
-            ),
-        };
         for (block, row) in rows {
-            let old = own.row(block as usize);
-            if old == row.as_slice() {
+            let view = self.model.side(side, self.matrix);
+            let (own, opposite) = match side {
+                Side::Users => (&mut self.users, &mut self.items),
+                Side::Items => (&mut self.items, &mut self.users),
+            };
+            let old = view.own.row(block as usize).to_vec();
+            if old == row {
                 continue;
             }
-            let entries = match side {
-                Side::Users => self.matrix.user(block),
-                Side::Items => self.matrix.item(block),
-            };
-            for entry in entries {
-                let slot = match follow {
-                    true => Some(neighbours.track(entry.index)),
-                    false => neighbours.slot(entry.index),
-                };
-                let Some(slot) = slot else { continue };
-                let other = opposite.row(entry.index as usize);
-                let weight = f64::from(entry.weight);
-                let pull = |row: &[f64]| (weight + alpha0) * dot_f64(other, row) - weight;
-                neighbours.add_to_gradient(slot, pull(&row), &row, -pull(old), old);
+            for entry in view.entries(block) {
+                opposite.track(entry.index);
             }
-            neighbourhood.changed(block, old);
-            own.row_mut(block as usize).copy_from_slice(&row);
+            for pull in Pull::of(&view, block, &old, &row, opposite) {
+                opposite.add_to_gradient(pull.slot, pull.now, &row, -pull.before, &old);
+            }
+            own.changed(block, &old);
+            match side {
+                Side::Users => self.model.users.row_mut(block as usize),
+                Side::Items => self.model.items.row_mut(block as usize),
+            }
+            .copy_from_slice(&row);
         }
     }
 
