@@ -5,12 +5,11 @@ mod store_support;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use recant::event::Event;
 use recant::store::Store;
 use recant::store::batch::{Tensor, WriteBatch};
-use recant::store::log::LogPosition;
+use recant::store::log::{Entry, LogPosition};
 use recant::store::records::HeldInteraction;
-use store_support::{Contents, addition, history, item, open, user};
+use store_support::{Contents, added, addition, history, item, open, user};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -37,7 +36,7 @@ struct Model {
     histories: BTreeMap<u32, Vec<HeldInteraction>>,
     factors: BTreeMap<u32, Vec<f64>>,
     applied: u64,
-    log: BTreeMap<u64, Event>,
+    log: BTreeMap<u64, Entry>,
     newest: u64,
 }
 
@@ -106,7 +105,7 @@ impl Model {
         }
         for event in appended {
             self.newest += 1;
-            self.log.insert(self.newest, event);
+            self.log.insert(self.newest, added(event));
         }
         batch
     }
