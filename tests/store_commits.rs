@@ -3,7 +3,7 @@
 mod store_support;
 
 use recant::erasure::ErasureStatus;
-use recant::event::{ErasureTarget, UnixMillis};
+use recant::event::{ErasureTarget, Event, UnixMillis};
 use recant::store::batch::{Idempotency, Tensor, WriteBatch};
 use recant::store::log::{Entry, LogPosition};
 use recant::store::records::HELD_PER_CHUNK;
@@ -75,7 +75,7 @@ fn a_history_of_several_chunks_shrinks_without_a_rest() {
     across_a_restart(
         |store| {
             commit(store, |batch| {
-                [6, 7, 8].map(|row| batch.put_user(row, &user(row)));
+                (6..9).for_each(|row| batch.put_user(row, &user(row)));
                 batch.put_history(6, &history(1));
                 batch.put_history(7, &long);
                 batch.put_history(8, &[held(1, 0.5, Some(i64::MIN)), held(2, 9.0, None)]);

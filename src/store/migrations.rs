@@ -67,12 +67,18 @@ enum Found {
 ///
 /// Before anything is built on it: a new generation replaces the one it was made from, and with
 /// its own commit it could make up for the one that is missing.
-fn find(files: &Files) -> Result<(Found, u32), StoreError> {
+fn find(files: &Files, known: u32) -> Result<(Found, u32), StoreError> {
     let Some(number) = files.directory.current()? else {
         return Ok((Found::Nothing, 0));
     };
     let database = files.open_database(number)?;
     let version = schema_version(&database)?;
+    if version > known {
+        return Err(StoreError::FromTheFuture {
+            found: version,
+            known,
+        });
+    }
     if version < SEALED_VERSION {
         let acknowledged = legacy_mark::read(files.directory.path())?
             .unwrap_or(0)
@@ -104,10 +110,7 @@ fn find(files: &Files) -> Result<(Found, u32), StoreError> {
 /// first generation when there is none. Refuses a generation that lacks acknowledged commits.
 pub(super) fn bring_up_to_date(files: &Files, migrations: &[Migration]) -> Result<(), StoreError> {
     let known = migrations.len() as u32;
-    let (current, found) = find(files)?;
-    if found > known {
-        return Err(StoreError::FromTheFuture { found, known });
-    }
+    let (current, found) = find(files, known)?;
     if found == known {
         return Ok(());
     }
