@@ -15,8 +15,8 @@ use recant::store::batch::{Idempotency, WriteBatch};
 use recant::store::log::{Entry, ErasureEntry, LogPosition};
 use recant::store::{Store, StoreError};
 use store_support::{
-    Contents, added, addition, commit, copy_directory, database_directory, erasure_id, header, held, item,
-    item_id, open, options, user,
+    Contents, added, addition, commit, copy_directory, database_directory, erasure_id, header,
+    held, item, item_id, open, options, user,
 };
 
 const FIXTURE: &str = include_str!("fixtures/store-v1.txt");
@@ -220,7 +220,10 @@ fn a_store_of_version_1_is_written_on() {
     assert_eq!(next.positions, [LogPosition(6)]);
     drop(store);
     let log = open(folder.path()).read_from(LogPosition(6), 9);
-    assert_eq!(log.expect("readable"), [(LogPosition(6), added(addition(9, 1)))]);
+    assert_eq!(
+        log.expect("readable"),
+        [(LogPosition(6), added(addition(9, 1)))]
+    );
 }
 
 #[test]
@@ -344,7 +347,10 @@ fn a_new_store_has_the_records_that_the_document_lists() {
             b"ms" => assert_eq!(value, &*checked(b"ms", &2_u32.to_le_bytes())),
             // Slot, nonce, eight bytes, tag; the first generation's key is in slot 1.
             b"ma" | b"mc" | b"mn" => {
-                assert_eq!((value.len(), &value[..4]), (4 + 24 + 8 + 16, &[1, 0, 0, 0][..]));
+                assert_eq!(
+                    (value.len(), &value[..4]),
+                    (4 + 24 + 8 + 16, &[1, 0, 0, 0][..])
+                );
             }
             _ => assert_eq!(value[..4], [1, 0, 0, 0]),
         }

@@ -250,8 +250,9 @@ impl From<ServiceError> for Problem {
         let detail = error.to_string();
         match error {
             ServiceError::NoSpace => Self::new(&NO_SPACE, detail),
-            ServiceError::Stalled => Self::new(&STORE_STALLED, detail)
-                .retry_after_seconds(STALLED_RETRY_SECONDS),
+            ServiceError::Stalled => {
+                Self::new(&STORE_STALLED, detail).retry_after_seconds(STALLED_RETRY_SECONDS)
+            }
             ServiceError::Overloaded => Self::overloaded(),
             ServiceError::IdempotencyKeyReused => Self::new(&IDEMPOTENCY_KEY_REUSED, detail),
             ServiceError::ShuttingDown => Self::new(

@@ -104,7 +104,11 @@ mod tests {
         let pair = ErasureTarget::Pairs(vec![(ada.clone(), x.clone())]);
         backlog.enter(ids[0], Some(pair), UnixMillis(5));
         assert!(backlog.hides(&ada, &x) && !backlog.hides(&ada, &y) && !backlog.hides(&bob, &x));
-        backlog.enter(ids[1], Some(ErasureTarget::User(ada.clone())), UnixMillis(3));
+        backlog.enter(
+            ids[1],
+            Some(ErasureTarget::User(ada.clone())),
+            UnixMillis(3),
+        );
         backlog.enter(ids[2], Some(ErasureTarget::Item(y.clone())), UnixMillis(9));
         assert!(backlog.hides(&ada, &y) && backlog.hides(&bob, &y));
         assert_eq!(

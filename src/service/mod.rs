@@ -30,7 +30,8 @@ use crate::ids::{ItemId, UserId};
 use crate::service::backlog::Backlog;
 use crate::service::publish::Publisher;
 use crate::service::query::{
-    Added, ExportedInteraction, ModelSummary, RecommendQuery, Recommendations, ServiceError, SimilarItems,
+    Added, ExportedInteraction, ModelSummary, RecommendQuery, Recommendations, ServiceError,
+    SimilarItems,
 };
 use crate::store::batch::WriteBatch;
 use crate::store::records::Committed;

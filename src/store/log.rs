@@ -67,7 +67,11 @@ impl ErasureEntry {
 }
 
 /// What one user did in an addition, cut so that every record fits into a value.
-pub(super) fn queued_records(user: &UserId, backup: u32, rows: Vec<QueuedRow>) -> Vec<QueuedRecord> {
+pub(super) fn queued_records(
+    user: &UserId,
+    backup: u32,
+    rows: Vec<QueuedRow>,
+) -> Vec<QueuedRecord> {
     let mut records = Vec::new();
     let mut room = 0;
     for row in rows {

@@ -187,11 +187,7 @@ mod tests {
         migrate(&steps(&[fill, keep])).expect("made");
         assert_eq!(item(&files), (2, b"ada".to_vec()));
         migrate(&steps(&[fill, keep, rename, fail])).expect_err("the last step fails");
-        assert_eq!(
-            item(&files),
-            (2, b"ada".to_vec()),
-            "nothing of it is left"
-        );
+        assert_eq!(item(&files), (2, b"ada".to_vec()), "nothing of it is left");
         migrate(&steps(&[fill, keep, rename])).expect("migrated");
         assert_eq!(item(&files), (3, b"ADA".to_vec()));
         migrate(&steps(&[fill, keep, fail])).expect("the third step is behind it already");

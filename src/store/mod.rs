@@ -50,9 +50,7 @@ use index::Person;
 use keyring::Special;
 use log::{Entry, LogPosition};
 use migrations::{MIGRATIONS, bring_up_to_date};
-use records::{
-    HeldInteraction, ItemRecord, ModelHeader, UserRecord, unpack_history, unpack_row,
-};
+use records::{HeldInteraction, ItemRecord, ModelHeader, UserRecord, unpack_history, unpack_row};
 use seal::SecretKey;
 use shared::Shared;
 use writer::WriterHandle;

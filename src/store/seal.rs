@@ -157,7 +157,9 @@ mod tests {
         let key: [u8; 32] = key.try_into().expect("32 bytes");
         let nonce: Vec<u8> = (0x40..=0x57).collect();
         let nonce: [u8; 24] = nonce.try_into().expect("24 bytes");
-        let associated = [0x50, 0x51, 0x52, 0x53, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7];
+        let associated = [
+            0x50, 0x51, 0x52, 0x53, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7,
+        ];
         let mut text = *b"Ladies and Gentlemen of the class of '99: If I could offer you only \
                           one tip for the future, sunscreen would be it.";
         let key = SecretKey::from_bytes(Zeroizing::new(key));

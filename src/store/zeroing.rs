@@ -28,7 +28,8 @@ pub(super) fn remove_file(path: &Path, syncs: &Syncs) -> Result<(), StoreError> 
     let mut at = 0;
     while at < length {
         let count = (length - at).min(BLOCK_BYTES as u64);
-        file.write_all_at(&zeros[..count as usize], at).map_err(io)?;
+        file.write_all_at(&zeros[..count as usize], at)
+            .map_err(io)?;
         at += count;
     }
     if length > 0 {

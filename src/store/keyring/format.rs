@@ -114,7 +114,9 @@ impl RingKey {
         }
         let id = sealed[12..BOUND_BYTES].try_into().ok()?;
         for (number, master) in masters.iter().enumerate() {
-            let opened = master.0.open(&sealed[..BOUND_BYTES], &sealed[BOUND_BYTES..]);
+            let opened = master
+                .0
+                .open(&sealed[..BOUND_BYTES], &sealed[BOUND_BYTES..]);
             if let Ok(key) = opened.map(Zeroizing::new) {
                 let mut bytes = Zeroizing::new([0; KEY_BYTES]);
                 bytes.copy_from_slice(&key);
@@ -202,8 +204,7 @@ mod tests {
     #[test]
     fn a_header_opens_with_its_master_key_alone() {
         let (ring, master) = (RingKey::random(), MasterKey::random());
-        let mut header: [u8; HEADER_BYTES] =
-            ring.encode(&master).try_into().expect("its length");
+        let mut header: [u8; HEADER_BYTES] = ring.encode(&master).try_into().expect("its length");
         let masters = [MasterKey::random(), master];
         let (read, number) = RingKey::decode(&header, &masters)
             .expect("intact")

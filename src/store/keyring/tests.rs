@@ -66,7 +66,8 @@ fn a_slot_in_use_that_was_zeroed_is_noticed() {
     let folder = tempfile::tempdir().expect("a folder");
     let ring = create(folder.path());
     let slot = ring.take().expect("a spare");
-    ring.commit(Mark::default(), &[slot], || ()).expect("committed");
+    ring.commit(Mark::default(), &[slot], || ())
+        .expect("committed");
     let refused = ring.settle(&[slot]);
     assert!(matches!(refused, Err(StoreError::Damaged { .. })));
 }
@@ -76,7 +77,8 @@ fn more_slots_than_spares_can_be_taken() {
     let folder = tempfile::tempdir().expect("a folder");
     let ring = create(folder.path());
     let mut slots: Vec<Slot> = (0..3_000).map(|_| ring.take().expect("a spare")).collect();
-    ring.commit(Mark::default(), &slots[..1_500], || ()).expect("committed");
+    ring.commit(Mark::default(), &slots[..1_500], || ())
+        .expect("committed");
     slots.drain(..1_500);
     slots.extend((0..2_000).map(|_| ring.take().expect("a spare")));
     slots.sort_unstable();
@@ -163,7 +165,9 @@ fn a_rotation_changes_every_byte_and_no_key() {
     let after = fs::read(path.join("keys/ring")).expect("readable");
     let at = slots[0].offset() as usize;
     assert_ne!(before[at..at + 64], after[at..at + 64]);
-    let mut names: Vec<_> = fs::read_dir(path.join("keys")).expect("a directory").collect();
+    let mut names: Vec<_> = fs::read_dir(path.join("keys"))
+        .expect("a directory")
+        .collect();
     assert_eq!(names.len(), 1, "{:?}", names.pop());
 }
 

@@ -39,10 +39,7 @@ impl Stage<'_> {
             };
             self.index.persons.insert(hash, person);
         }
-        self.index
-            .persons
-            .get_mut(&hash)
-            .ok_or_else(damaged_person)
+        self.index.persons.get_mut(&hash).ok_or_else(damaged_person)
     }
 
     pub(super) fn put_personal(
