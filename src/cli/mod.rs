@@ -1,11 +1,16 @@
 //! The commands of the `recant` binary, one file each: flags in, one call, an answer out.
 
 pub mod audit;
+pub mod backup;
+pub mod compact;
+mod control;
 pub mod demo;
 pub mod health;
 pub mod import;
+pub mod keys;
 mod output;
 mod progress;
+pub mod restore;
 pub mod serve;
 mod settings;
 pub mod train;
@@ -55,6 +60,14 @@ pub enum Command {
     Audit(audit::AuditArgs),
     /// Ask a running server whether it is well
     Health(health::HealthArgs),
+    /// Rewrite the live data and overwrite what was erased or replaced
+    Compact(compact::CompactArgs),
+    /// Copy everything into a file, while serving or not
+    Backup(backup::BackupArgs),
+    /// Put a backup in the place of what a store holds
+    Restore(restore::RestoreArgs),
+    /// Look after the keys of a store
+    Keys(keys::KeysArgs),
 }
 
 /// Why a command failed: one line that says what is wrong and how to mend it.
@@ -112,6 +125,10 @@ pub fn run(command: Command) -> Result<(), CliError> {
         Command::Serve(args) => serve::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Health(args) => health::run(&args),
+        Command::Compact(args) => compact::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
+        Command::Keys(args) => keys::run(&args),
     }
 }
 

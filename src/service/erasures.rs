@@ -36,13 +36,13 @@ impl Service {
             Some(key) => batch.append_once(event, idempotency(&key, &target)?),
             None => batch.append(event),
         }
-        self.0.backlog.enter(id, target, accepted_at);
-        let committed = self.0.store.commit(batch).await;
+        self.0.backlog.enter(id, Some(target), accepted_at);
+        let committed = self.commit(batch).await;
         let record = match committed {
             Ok(committed) => committed.records.into_iter().next(),
             Err(error) => {
                 self.0.backlog.leave(id);
-                return Err(error.into());
+                return Err(error);
             }
         };
         let record = record.ok_or(ServiceError::Internal)?;

@@ -10,6 +10,7 @@ use crate::optim::als;
 use crate::service::rows::RowTable;
 use crate::service::trainer::Trainer;
 use crate::store::batch::{Tensor, WriteBatch};
+use crate::store::log::LogPosition;
 use crate::store::records::ModelHeader;
 use crate::store::{Store, StoreError};
 use crate::unlearn::converge::Warm;
@@ -21,6 +22,9 @@ pub struct Loaded {
     pub trainer: Trainer,
     /// The header of the stored model, if there is one.
     pub header: Option<ModelHeader>,
+    /// The newest entry of the log when reading began. What erasures up to it named had left the
+    /// store, but for erasures of items.
+    pub loaded_at: LogPosition,
 }
 
 /// Reads everything the service keeps in memory.
@@ -32,6 +36,7 @@ pub fn load(
     hyperparameters: IalsHyperparameters,
     seed: u64,
 ) -> Result<Loaded, StoreError> {
+    let loaded_at = *store.watch_log().borrow();
     let header = store.model_header()?;
     let (hyperparameters, seed) = header
         .as_ref()
@@ -64,7 +69,11 @@ pub fn load(
         item_counts,
         warm: Warm::new(als::KEPT_BYTES_MAX),
     };
-    Ok(Loaded { trainer, header })
+    Ok(Loaded {
+        trainer,
+        header,
+        loaded_at,
+    })
 }
 
 type Items = (RowTable<crate::ids::ItemId>, imbl::Vector<Option<Arc<str>>>);
