@@ -1,12 +1,15 @@
 //! The commands of the `recant` binary, one file each: flags in, one call, an answer out.
 
 pub mod demo;
+mod hardening;
 pub mod health;
 pub mod import;
 mod output;
+pub mod scan;
 pub mod serve;
 mod settings;
 pub mod train;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -46,6 +49,10 @@ pub enum Command {
     Train(train::TrainArgs),
     /// Serve recommendations over HTTP, learn and forget
     Serve(serve::ServeArgs),
+    /// Check receipts of erasures: signatures, chain, commitment
+    Verify(verify::VerifyArgs),
+    /// Look for traces of ids in every file of a store
+    Scan(scan::ScanArgs),
     /// Ask a running server whether it is well
     Health(health::HealthArgs),
 }
@@ -82,6 +89,7 @@ impl CliError {
 
 /// Parses the command line, carries it out and says how it went: 0 done, 1 failed, 2 misused.
 pub fn main() -> ExitCode {
+    hardening::harden();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -102,6 +110,8 @@ pub fn run(command: Command) -> Result<(), CliError> {
         Command::Import(args) => import::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Scan(args) => scan::run(&args),
         Command::Health(args) => health::run(&args),
     }
 }

@@ -6,6 +6,7 @@
 mod access;
 mod learning;
 mod load;
+mod receipts;
 mod server;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub use learning::{
     CertificateSettings, LearningSettings, ModelKind, ModelSettings, TrainingSettings,
 };
 pub use load::{ConfigError, FlagOverride, Sources};
+pub use receipts::ReceiptSettings;
 pub use server::ServerSettings;
 
 /// Everything that can be set.
@@ -35,6 +37,8 @@ pub struct Settings {
     pub learning: LearningSettings,
     /// The certificate.
     pub certificate: CertificateSettings,
+    /// Receipts of erasures.
+    pub receipts: ReceiptSettings,
     /// Logs.
     pub log: LogSettings,
     /// Who may call what.
@@ -83,6 +87,7 @@ impl Settings {
         self.training.check()?;
         self.learning.check()?;
         self.certificate.check()?;
+        self.receipts.check()?;
         self.log.check()?;
         self.access.check()
     }

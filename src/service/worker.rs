@@ -13,6 +13,7 @@ use crate::service::dirty::DirtyRows;
 use crate::service::learning::{self, PolishGoal, Polished};
 use crate::service::load::put_item_row;
 use crate::service::publish::{Progress, Publisher};
+use crate::service::receipts::ReceiptSigner;
 use crate::service::snapshot::Quality;
 use crate::service::trainer::{Applied, Trainer};
 use crate::store::batch::WriteBatch;
@@ -53,6 +54,7 @@ pub struct Worker {
     pub(super) trainer: Trainer,
     pub(super) publisher: Arc<Publisher>,
     pub(super) backlog: Arc<Backlog>,
+    pub(super) signer: ReceiptSigner,
     pub(super) options: WorkerOptions,
     pub(super) pool: Arc<rayon::ThreadPool>,
     pub(super) stop: watch::Receiver<bool>,
@@ -269,6 +271,8 @@ impl Worker {
         });
         let mut batch = self.dirty_batch(version, self.learnt);
         records.iter().for_each(|record| batch.put_erasure(record));
+        let generation = self.store.generation()?;
+        self.signer.sign(&records, version, generation, &mut batch);
         if self.persist(&batch).await == Next::Stop {
             return Ok(Next::Stop);
         }

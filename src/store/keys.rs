@@ -20,6 +20,8 @@ pub const LOG: u8 = b'l';
 pub const ERASURE: u8 = b'e';
 /// Idempotency records by digest.
 pub const IDEMPOTENCY: u8 = b'k';
+/// Receipts by the id of the erasure.
+pub const RECEIPT: u8 = b'r';
 
 /// The schema version: u32.
 pub const SCHEMA: [u8; 2] = [META, b's'];
@@ -31,6 +33,8 @@ pub const APPLIED: [u8; 2] = [META, b'a'];
 pub const NEXT_POSITION: [u8; 2] = [META, b'n'];
 /// The model's header.
 pub const MODEL: [u8; 2] = [META, b'm'];
+/// The end of the chain of receipts.
+pub const RECEIPT_HEAD: [u8; 2] = [META, b'r'];
 
 fn with_row(kind: u8, row: u32) -> Vec<u8> {
     let mut key = vec![kind];
@@ -90,6 +94,13 @@ pub fn log_chunk(position: LogPosition, chunk: u16) -> Vec<u8> {
 /// An erasure's record.
 pub fn erasure(id: ErasureId) -> Vec<u8> {
     let mut key = vec![ERASURE];
+    key.extend_from_slice(id.as_bytes());
+    key
+}
+
+/// The receipt of an erasure.
+pub fn receipt(id: ErasureId) -> Vec<u8> {
+    let mut key = vec![RECEIPT];
     key.extend_from_slice(id.as_bytes());
     key
 }

@@ -34,7 +34,8 @@ pub(super) fn to_chunks(event: &Event) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn from_chunks(bytes: &[u8]) -> Result<Event, StoreError> {
+/// Reads what [`to_chunks`] cut.
+pub(super) fn from_chunks(bytes: &[u8]) -> Result<Event, StoreError> {
     postcard::from_bytes(bytes).map_err(|_| StoreError::damaged("a log entry is not readable"))
 }
 

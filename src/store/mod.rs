@@ -9,12 +9,14 @@ mod codec;
 mod database;
 mod directory;
 mod error;
+pub(crate) mod fuzzing;
 mod generation;
 mod high_water;
 pub mod import;
 mod keys;
 pub mod log;
 mod migrations;
+mod receipt_keys;
 pub mod records;
 mod shared;
 mod stage;
@@ -28,8 +30,10 @@ use tokio::sync::watch;
 use crate::erasure::{ErasureRecord, ErasureStatus};
 use crate::event::Event;
 use crate::ids::{ErasureId, UserId};
+use crate::receipt::ChainHead;
 
 pub use error::StoreError;
+pub use receipt_keys::{ReceiptKeys, published_receipt_keys};
 pub use shared::StoreOptions;
 pub use writer::Commit;
 
@@ -205,6 +209,32 @@ impl Store {
             }
             Ok(records)
         })
+    }
+
+    /// The receipt of an erasure, in compact form.
+    pub fn receipt(&self, id: ErasureId) -> Result<Option<String>, StoreError> {
+        let compact = self.get(&keys::receipt(id))?.map(String::from_utf8);
+        compact
+            .transpose()
+            .map_err(|_| StoreError::damaged("a receipt is not readable"))
+    }
+
+    /// The end of the chain of receipts.
+    pub fn receipt_head(&self) -> Result<ChainHead, StoreError> {
+        self.get(&keys::RECEIPT_HEAD)?
+            .map_or(Ok(ChainHead::default()), |head| codec::from_json(&head))
+    }
+
+    /// The key that receipts are signed with, made when there is none yet, and the keys that are
+    /// published for them.
+    pub fn receipt_keys(&self) -> Result<ReceiptKeys, StoreError> {
+        ReceiptKeys::open(self.shared.directory.path())
+    }
+
+    /// The number of the generation that is open.
+    pub fn generation(&self) -> Result<u64, StoreError> {
+        let current = self.shared.directory.current()?;
+        current.ok_or_else(|| StoreError::damaged("there is no CURRENT"))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {

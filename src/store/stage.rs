@@ -113,7 +113,8 @@ impl<'a> Stage<'a> {
             target,
         } = &append.event
         {
-            let record = ErasureRecord::accepted(*id, position.0, target, *accepted_at);
+            let mut record = ErasureRecord::accepted(*id, position.0, target, *accepted_at);
+            record.commitment = append.commitment;
             self.put(keys::erasure(*id), &codec::to_json(&record));
             if let Some(Idempotency { key, request }) = append.idempotency {
                 let used = IdempotencyRecord {
