@@ -43,7 +43,7 @@ fn odd_requests(server: &Server) {
         format!("{{\"interactions\":[{{\"user\":\"{long}\",\"item\":\"x\"}}]}}"),
         format!("{{\"history\":\"{NEEDLE}\"}}"),
         format!("{{\"user\":\"{NEEDLE}\",\"k\":\"{NEEDLE}\"}}"),
-        format!("{NEEDLE}"),
+        String::from(NEEDLE),
         format!("[\"{NEEDLE}\"]"),
         format!("{{\"interactions\":[{{\"user\":\"{NEEDLE}"),
     ];

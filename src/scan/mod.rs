@@ -1,7 +1,7 @@
 //! The forensic look: traces of a text in every file below a directory, in each form in which a
 //! program might have written it.
 //!
-//! [`forms`] says what is searched for, [`files`] where. Nothing here knows what the files mean:
+//! [`Needle`] says what is searched for, [`scan`] where. Nothing here knows what the files mean:
 //! that is the point.
 
 mod files;
