@@ -97,6 +97,8 @@ fn certified() -> ErasureRecord {
         id: erasure_id(1),
         position: 2,
         kind: TargetKind::User,
+        pairs: None,
+        commitment: None,
         status: ErasureStatus::Certified,
         accepted_at: THEN,
         erased_at: Some(UnixMillis(THEN.0 + 1)),
