@@ -29,8 +29,11 @@ const fn target(name: &'static str, run: fn(&[u8]) -> bool) -> Target {
 }
 
 /// Every decoder.
-pub const TARGETS: [Target; 12] = [
-    target("log_entry", store::log_entry),
+pub const TARGETS: [Target; 15] = [
+    target("log_erasure", store::log_erasure),
+    target("log_addition", store::log_addition),
+    target("history", store::history),
+    target("key_ring", store::key_ring),
     target("receipt", receipt),
     target("receipt_claims", receipt_claims),
     target("key_set", key_set),
@@ -131,7 +134,10 @@ fn file_of(bytes: &[u8]) -> (File, PathBuf) {
 /// Seeds of the corpus of `name` that cannot be written by hand, by file name.
 pub fn binary_seeds(name: &str) -> Vec<(&'static str, Vec<u8>)> {
     match name {
-        "log_entry" => store::seeds(),
+        "log_erasure" => store::erasure_seeds(),
+        "log_addition" => store::addition_seeds(),
+        "history" => store::history_seeds(),
+        "key_ring" => store::key_ring_seeds(),
         "receipt" => receipt_seeds()
             .into_iter()
             .map(|(name, claims)| (name, jws::sign_bytes(&key(), &claims).into_bytes()))

@@ -56,6 +56,7 @@ pub(super) fn store_options(settings: &Settings) -> StoreOptions {
     StoreOptions {
         cache_bytes: settings.store.cache_bytes,
         free_space_min_bytes: settings.store.free_space_min_bytes,
+        ..StoreOptions::default()
     }
 }
 

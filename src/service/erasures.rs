@@ -46,13 +46,13 @@ impl Service {
         let salt = self.salt(id, key.as_ref());
         let once = key.as_ref().map(|key| idempotency(key, &target));
         batch.append_erasure(event, commit(&salt, &target), once.transpose()?);
-        self.0.backlog.enter(id, target.clone(), accepted_at);
-        let committed = self.0.store.commit(batch).await;
+        self.0.backlog.enter(id, Some(target.clone()), accepted_at);
+        let committed = self.commit(batch).await;
         let record = match committed {
             Ok(committed) => committed.records.into_iter().next(),
             Err(error) => {
                 self.0.backlog.leave(id);
-                return Err(error.into());
+                return Err(error);
             }
         };
         let record = record.ok_or(ServiceError::Internal)?;

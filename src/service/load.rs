@@ -10,6 +10,7 @@ use crate::optim::als;
 use crate::service::rows::RowTable;
 use crate::service::trainer::Trainer;
 use crate::store::batch::{Tensor, WriteBatch};
+use crate::store::log::LogPosition;
 use crate::store::records::ModelHeader;
 use crate::store::{Store, StoreError};
 
@@ -20,6 +21,9 @@ pub struct Loaded {
     pub trainer: Trainer,
     /// The header of the stored model, if there is one.
     pub header: Option<ModelHeader>,
+    /// The newest entry of the log when reading began. What erasures up to it named had left the
+    /// store, but for erasures of items.
+    pub loaded_at: LogPosition,
 }
 
 /// Reads everything the service keeps in memory.
@@ -31,6 +35,7 @@ pub fn load(
     hyperparameters: IalsHyperparameters,
     seed: u64,
 ) -> Result<Loaded, StoreError> {
+    let loaded_at = *store.watch_log().borrow();
     let header = store.model_header()?;
     let (hyperparameters, seed) = header
         .as_ref()
@@ -62,7 +67,11 @@ pub fn load(
         titles,
         item_counts,
     };
-    Ok(Loaded { trainer, header })
+    Ok(Loaded {
+        trainer,
+        header,
+        loaded_at,
+    })
 }
 
 type Items = (RowTable<crate::ids::ItemId>, imbl::Vector<Option<Arc<str>>>);

@@ -12,6 +12,7 @@ pub mod publish;
 pub mod query;
 pub mod receipts;
 pub mod recommend;
+pub mod resolve;
 pub mod rows;
 pub mod snapshot;
 pub mod start;
@@ -30,9 +31,11 @@ use crate::ids::{ItemId, UserId};
 use crate::service::backlog::Backlog;
 use crate::service::publish::Publisher;
 use crate::service::query::{
-    ExportedInteraction, ModelSummary, RecommendQuery, Recommendations, ServiceError, SimilarItems,
+    Added, ExportedInteraction, ModelSummary, RecommendQuery, Recommendations, ServiceError,
+    SimilarItems,
 };
 use crate::store::batch::WriteBatch;
+use crate::store::records::Committed;
 use crate::store::{ReceiptKeys, Store, StoreError};
 use crate::telemetry::metrics as names;
 
@@ -128,16 +131,31 @@ impl Service {
             .map_err(ServiceError::from)
     }
 
-    /// Makes interactions durable; the live model learns them in the background.
-    pub async fn add(&self, interactions: Vec<Interaction>) -> Result<(), ServiceError> {
+    /// Makes interactions durable; the live model learns them in the background. Those that
+    /// happened before an erasure that names them are held back.
+    pub async fn add(&self, interactions: Vec<Interaction>) -> Result<Added, ServiceError> {
         if interactions.is_empty() {
-            return Ok(());
+            return Ok(Added::default());
         }
         self.check_running()?;
+        let given = interactions.len();
         let mut batch = WriteBatch::default();
         batch.append(Event::Add(interactions));
-        self.0.store.commit(batch).await?;
-        Ok(())
+        let held_back = self.commit(batch).await?.held_back;
+        Ok(Added {
+            accepted: given - held_back,
+            held_back,
+        })
+    }
+
+    /// Commits a request. A disk that does not finish a sync is an answer, too: what becomes of the
+    /// request is open then.
+    async fn commit(&self, batch: WriteBatch) -> Result<Committed, ServiceError> {
+        let commit = self.0.store.commit(batch);
+        match tokio::time::timeout(self.0.store.sync_longest(), commit).await {
+            Ok(committed) => committed.map_err(ServiceError::from),
+            Err(_) => Err(ServiceError::Stalled),
+        }
     }
 
     /// Everything held about a user; empty for an unknown one. What an accepted erasure names is
@@ -172,15 +190,14 @@ impl Service {
 
     /// Whether requests can be accepted and will be worked off.
     pub fn is_ready(&self) -> bool {
-        self.0.working.load(Ordering::Acquire)
+        self.check_running().is_ok()
     }
 
     fn check_running(&self) -> Result<(), ServiceError> {
-        if self.is_ready() {
-            Ok(())
-        } else {
-            Err(ServiceError::ShuttingDown)
+        if !self.0.working.load(Ordering::Acquire) {
+            return Err(ServiceError::ShuttingDown);
         }
+        self.0.store.check_syncs().map_err(ServiceError::from)
     }
 
     /// Brings the gauges that are computed on demand up to date, before a scrape.
@@ -190,6 +207,11 @@ impl Service {
         });
         metrics::gauge!(names::ERASURE_QUEUE_DEPTH).set(self.0.backlog.depth() as f64);
         metrics::gauge!(names::ERASURE_OLDEST_PENDING_SECONDS).set(oldest_seconds);
+        if let Ok(state) = self.0.store.compaction_state() {
+            metrics::gauge!(names::COMPACTION_LAST_TIMESTAMP_SECONDS)
+                .set(state.last_at.0 as f64 / 1_000.0);
+            metrics::gauge!(names::COMPACTION_PENDING_ERASURES).set(state.pending_erasures as f64);
+        }
     }
 }
 
@@ -219,6 +241,7 @@ impl From<StoreError> for ServiceError {
         match error {
             StoreError::NoSpace { .. } => Self::NoSpace,
             StoreError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
+            StoreError::Stalled { .. } => Self::Stalled,
             error => {
                 tracing::error!(%error, "the store failed");
                 Self::Store

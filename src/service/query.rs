@@ -100,6 +100,15 @@ pub struct ExportedInteraction {
     pub timestamp: Option<i64>,
 }
 
+/// What became of interactions that were to be added.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Those that are durable now.
+    pub accepted: usize,
+    /// Those that happened before an erasure that names them.
+    pub held_back: usize,
+}
+
 /// What `GET /model` shows.
 #[derive(Debug, Clone)]
 pub struct ModelSummary {
@@ -137,6 +146,9 @@ pub enum ServiceError {
     /// The disk is full; nothing was acknowledged and nothing was lost.
     #[error("there is no room on the disk: free some space, and repeat the request")]
     NoSpace,
+    /// The disk does not finish a sync.
+    #[error("the disk does not answer: ask /readyz, and repeat the request once it is ready")]
+    Stalled,
     /// More waits than the service is ready to hold.
     #[error("too much is waiting: repeat the request later")]
     Overloaded,

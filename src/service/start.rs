@@ -8,17 +8,18 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::erasure::ErasureStatus;
-use crate::event::Event;
 use crate::model::hyper::IalsHyperparameters;
 use crate::service::backlog::Backlog;
 use crate::service::dirty::DirtyRows;
 use crate::service::load::{Loaded, load};
 use crate::service::publish::{Progress, Publisher};
 use crate::service::receipts::ReceiptSigner;
+use crate::service::resolve::Resolver;
 use crate::service::snapshot::Quality;
 use crate::service::worker::{Worker, WorkerError, WorkerOptions};
 use crate::service::{BLOCKING_WORK_MAX, Service, Shared};
-use crate::store::log::LogPosition;
+use crate::store::hash::Named;
+use crate::store::log::{Entry, LogPosition};
 use crate::store::records::ModelHeader;
 use crate::store::{Store, StoreError};
 
@@ -93,7 +94,8 @@ impl Service {
             let read = move || {
                 let loaded =
                     pool.install(|| load(&store, options.hyperparameters, options.seed))?;
-                Ok::<_, StoreError>((loaded, waiting(&store)?, store.receipt_keys()?))
+                let backlog = waiting(&store, &loaded)?;
+                Ok::<_, StoreError>((loaded, backlog, store.receipt_keys()?))
             };
             tokio::task::spawn_blocking(read)
                 .await
@@ -148,9 +150,10 @@ fn quality(header: &Option<ModelHeader>) -> Quality {
 }
 
 /// The erasures that the log holds and the model has not forgotten.
-fn waiting(store: &Store) -> Result<Backlog, StoreError> {
+fn waiting(store: &Store, loaded: &Loaded) -> Result<Backlog, StoreError> {
     let backlog = Backlog::default();
     let applied = store.applied()?;
+    let resolver = Resolver::new(&loaded.trainer, store.hasher());
     let mut from = LogPosition::default();
     loop {
         let page = store.read_from(from, BACKLOG_PAGE)?;
@@ -158,17 +161,12 @@ fn waiting(store: &Store) -> Result<Backlog, StoreError> {
             return Ok(backlog);
         };
         from = last.next();
-        for (position, event) in page {
-            if let Event::Erase {
-                id,
-                accepted_at,
-                target,
-            } = event
-            {
-                backlog.enter(id, target, accepted_at);
-                if position <= applied {
-                    backlog.erased(id);
-                }
+        for (position, entry) in page {
+            if let Entry::Erase(entry) = entry {
+                // What users and pairs were named has left the store already.
+                let item = matches!(entry.named, Named::Item(_)) && position > applied;
+                let target = item.then(|| resolver.target(&entry.named));
+                backlog.enter(entry.id, target, entry.accepted_at);
             }
         }
     }
@@ -226,6 +224,7 @@ impl Supervisor {
             store: self.shared.store.clone(),
             everything_touched: loaded.trainer.has_unlearnt_rows(),
             trainer: loaded.trainer,
+            loaded_at: loaded.loaded_at,
             publisher: Arc::clone(&self.shared.publisher),
             backlog: Arc::clone(&self.shared.backlog),
             signer: ReceiptSigner::new(

@@ -89,6 +89,7 @@ impl Trainer {
             trainer: self,
             histories,
             items: BTreeSet::new(),
+            renewed: BTreeSet::new(),
             applied: Applied::default(),
         };
         for event in events {
@@ -148,6 +149,20 @@ impl Trainer {
             .collect()
     }
 
+    /// Gives back the rows of items of which nothing is left, and says so in `applied`. An erasure
+    /// whose pairs left the store before this trainer was loaded can leave such items.
+    pub fn release_empty_items(&mut self, applied: &mut Applied) {
+        for row in 0..self.items.directory().capacity() as u32 {
+            let untitled = self.titles.get(row as usize).is_none_or(Option::is_none);
+            let known = self.items.directory().id(row).is_some();
+            if known && untitled && self.matrix.item(row).is_empty() {
+                applied.batch.remove_item(row);
+                applied.touched.items.push(row);
+                self.items.release(row);
+            }
+        }
+    }
+
     fn count_item(&mut self, row: u32) {
         while self.item_counts.len() <= row as usize {
             self.item_counts.push_back(0);
@@ -167,6 +182,8 @@ struct Application<'a> {
     histories: BTreeMap<u32, History>,
     /// Items whose interactions changed.
     items: BTreeSet<u32>,
+    /// Users who lost something that the store still holds under their key.
+    renewed: BTreeSet<u32>,
     applied: Applied,
 }
 
@@ -238,6 +255,7 @@ impl Application<'_> {
         self.items.insert(row);
         for entry in removed {
             self.histories.entry(entry.index).or_default().remove(&row);
+            self.renewed.insert(entry.index);
         }
     }
 
@@ -256,12 +274,14 @@ impl Application<'_> {
         let batch = &mut self.applied.batch;
         self.applied.touched.users.push(row);
         if history.is_empty() {
-            batch.remove_history(row);
             batch.remove_user(row);
             self.trainer.users.release(row);
         } else if let Some(id) = self.trainer.users.directory().id(row) {
             batch.put_user(row, id);
             batch.put_history(row, &history.into_values().collect::<Vec<_>>());
+            if self.renewed.contains(&row) {
+                batch.renew_key(row);
+            }
         }
     }
 

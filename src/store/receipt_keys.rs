@@ -1,22 +1,19 @@
-//! The key that receipts are signed with, on the disk, and the public keys beside it.
+//! The key that receipts are signed with, which lies in the key ring, and the public keys.
 //!
-//! `keys/signing` holds the seed, `keys/receipts.json` the public keys: the current one and those
-//! that signed before it, so that old receipts can still be checked.
+//! `keys/receipts.json` has the public keys: the current one and those that signed before it, so
+//! that old receipts can still be checked. It is no secret and is read without the master key.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use zeroize::Zeroizing;
-
-use crate::receipt::keys::SEED_BYTES;
 use crate::receipt::{JwkSet, SigningKey};
 use crate::store::StoreError;
-use crate::store::database::{make_directory, sync_directory};
+use crate::store::files::Files;
+use crate::store::keyring::Special;
+use crate::store::sync::Syncs;
 
 const KEYS: &str = "keys";
-const SIGNING: &str = "signing";
 const PUBLISHED: &str = "receipts.json";
 
 /// The signing key of a store, and the public keys that its receipts are checked with.
@@ -29,18 +26,16 @@ pub struct ReceiptKeys {
 }
 
 impl ReceiptKeys {
-    /// Reads the keys of the store in `directory`, or makes them. They are durable on return.
-    pub(super) fn open(directory: &Path) -> Result<Self, StoreError> {
-        let folder = directory.join(KEYS);
-        make_directory(&folder)?;
-        fs::set_permissions(&folder, Permissions::from_mode(0o700))
-            .map_err(|error| StoreError::io(&folder, &error))?;
-        let signing = SigningKey::from_seed(&*read_or_make_seed(&folder.join(SIGNING))?);
+    /// Reads the key from the ring, and publishes it if it is new.
+    pub(super) fn open(files: &Files) -> Result<Self, StoreError> {
+        let seed = files.ring.special(Special::Signing)?;
+        let signing = SigningKey::from_seed(seed.expose());
+        let directory = files.directory.path();
         let mut published = published_receipt_keys(directory)?;
         if published.keys.first() != Some(&signing.public()) {
             published.put_first(signing.public());
             let text = serde_json::to_vec_pretty(&published).expect("texts");
-            write_whole(&folder.join(PUBLISHED), &text)?;
+            write_whole(&directory.join(KEYS), &text, &files.syncs)?;
         }
         Ok(Self { signing, published })
     }
@@ -58,87 +53,59 @@ pub fn published_receipt_keys(directory: &Path) -> Result<JwkSet, StoreError> {
     }
 }
 
-fn read_or_make_seed(path: &Path) -> Result<Zeroizing<[u8; SEED_BYTES]>, StoreError> {
-    match fs::read(path).map(Zeroizing::new) {
-        Ok(bytes) => {
-            let mut seed = Zeroizing::new([0; SEED_BYTES]);
-            if bytes.len() != SEED_BYTES {
-                return Err(StoreError::damaged("the file keys/signing is unreadable"));
-            }
-            seed.copy_from_slice(&bytes);
-            Ok(seed)
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let seed = SigningKey::generate_seed();
-            write_whole(path, seed.as_slice())?;
-            Ok(seed)
-        }
-        Err(error) => Err(StoreError::io(path, &error)),
-    }
-}
-
-/// Writes a file that only the owner may read, so that it is there whole or not at all.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let new: PathBuf = path.with_extension("new");
-    let write = || -> std::io::Result<()> {
-        let mut file: File = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    };
-    write().map_err(|error| StoreError::io(path, &error))?;
-    sync_directory(path.parent().unwrap_or(path))
+/// Writes the file so that it is there whole or not at all.
+fn write_whole(folder: &Path, text: &[u8], syncs: &Syncs) -> Result<(), StoreError> {
+    let (path, new) = (folder.join(PUBLISHED), folder.join("receipts.new"));
+    let io = |error| StoreError::io(&path, &error);
+    let mut file = File::create(&new).map_err(io)?;
+    file.write_all(text).map_err(io)?;
+    syncs.data(&file, &new)?;
+    fs::rename(&new, &path).map_err(io)?;
+    syncs.directory(folder)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Store, StoreOptions};
+
+    fn keys(directory: &Path) -> Result<ReceiptKeys, StoreError> {
+        Store::open(directory, &StoreOptions::default())?.receipt_keys()
+    }
 
     #[test]
-    fn keys_are_made_once_and_kept_to_the_owner() {
+    fn a_store_keeps_its_key_and_shows_the_public_half() {
         let folder = tempfile::tempdir().expect("a folder");
-        assert_eq!(
-            published_receipt_keys(folder.path()).expect("none").keys,
-            []
-        );
-        let first = ReceiptKeys::open(folder.path()).expect("made");
-        let again = ReceiptKeys::open(folder.path()).expect("read");
+        let none = published_receipt_keys(folder.path()).expect("none yet");
+        assert_eq!(none.keys, []);
+        let first = keys(folder.path()).expect("made");
+        let again = keys(folder.path()).expect("read");
         assert_eq!(first.signing.id(), again.signing.id());
         assert_eq!(again.published.keys, [first.signing.public()]);
         let published = published_receipt_keys(folder.path()).expect("there");
         assert_eq!(published, again.published);
-        let keys = folder.path().join(KEYS);
-        for (path, mode) in [(keys.clone(), 0o700), (keys.join(SIGNING), 0o600)] {
-            let found = fs::metadata(&path).expect("there").permissions().mode();
-            assert_eq!(found & 0o777, mode, "{}", path.display());
-        }
     }
 
     #[test]
-    fn a_key_that_was_replaced_stays_published() {
+    fn a_key_that_signed_before_stays_published() {
         let folder = tempfile::tempdir().expect("a folder");
-        let old = ReceiptKeys::open(folder.path()).expect("made");
-        fs::remove_file(folder.path().join(KEYS).join(SIGNING)).expect("removed");
-        let new = ReceiptKeys::open(folder.path()).expect("made anew");
-        let expected = [new.signing.public(), old.signing.public()];
-        assert_eq!(new.published.keys, expected);
+        let current = keys(folder.path()).expect("made").signing.public();
+        let old = SigningKey::from_seed(&[7; 32]).public();
+        let path = folder.path().join(KEYS).join(PUBLISHED);
+        let before = JwkSet {
+            keys: vec![old.clone()],
+        };
+        let text = serde_json::to_vec(&before).expect("texts");
+        fs::write(&path, text).expect("written");
+        let published = keys(folder.path()).expect("opened").published;
+        assert_eq!(published.keys, [current, old]);
     }
 
     #[test]
-    fn a_damaged_key_is_refused() {
+    fn a_damaged_set_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
-        ReceiptKeys::open(folder.path()).expect("made");
-        for (name, bytes) in [(SIGNING, &b"short"[..]), (PUBLISHED, b"{")] {
-            let path = folder.path().join(KEYS).join(name);
-            let whole = fs::read(&path).expect("there");
-            fs::write(&path, bytes).expect("damaged");
-            assert!(ReceiptKeys::open(folder.path()).is_err(), "{name}");
-            fs::write(&path, whole).expect("put back");
-        }
+        keys(folder.path()).expect("made");
+        fs::write(folder.path().join(KEYS).join(PUBLISHED), "{").expect("damaged");
+        assert!(keys(folder.path()).is_err());
     }
 }

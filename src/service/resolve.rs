@@ -1,0 +1,64 @@
+//! From the hashes in the log back to ids, for erasures that this process did not accept.
+
+use std::collections::HashMap;
+
+use crate::event::ErasureTarget;
+use crate::ids::{ItemId, UserId};
+use crate::service::trainer::Trainer;
+use crate::store::hash::{IdHasher, KeyedHash, Named};
+
+/// Every id that a trainer knows, by its hash. Cost to make: one hash an id; made lazily, for users
+/// and items apart.
+pub struct Resolver<'a> {
+    trainer: &'a Trainer,
+    hasher: &'a IdHasher,
+    users: std::cell::OnceCell<HashMap<KeyedHash, UserId>>,
+    items: std::cell::OnceCell<HashMap<KeyedHash, ItemId>>,
+}
+
+impl<'a> Resolver<'a> {
+    /// Nothing is hashed yet.
+    pub fn new(trainer: &'a Trainer, hasher: &'a IdHasher) -> Self {
+        Self {
+            trainer,
+            hasher,
+            users: Default::default(),
+            items: Default::default(),
+        }
+    }
+
+    /// What is named, as far as the trainer knows it; no pairs when it knows nothing of it.
+    pub fn target(&self, named: &Named) -> ErasureTarget {
+        let nothing = || ErasureTarget::Pairs(Vec::new());
+        match named {
+            Named::User(hash) => self
+                .user(hash)
+                .map_or_else(nothing, |user| ErasureTarget::User(user.clone())),
+            Named::Item(hash) => self
+                .item(hash)
+                .map_or_else(nothing, |item| ErasureTarget::Item(item.clone())),
+            Named::Pairs(pairs) => {
+                let known = pairs.iter().filter_map(|(user, item)| {
+                    Some((self.user(user)?.clone(), self.item(item)?.clone()))
+                });
+                ErasureTarget::Pairs(known.collect())
+            }
+        }
+    }
+
+    fn user(&self, hash: &KeyedHash) -> Option<&UserId> {
+        let users = self.users.get_or_init(|| {
+            let ids = self.trainer.users.directory().ids();
+            ids.map(|id| (self.hasher.user(id), id.clone())).collect()
+        });
+        users.get(hash)
+    }
+
+    fn item(&self, hash: &KeyedHash) -> Option<&ItemId> {
+        let items = self.items.get_or_init(|| {
+            let ids = self.trainer.items.directory().ids();
+            ids.map(|id| (self.hasher.item(id), id.clone())).collect()
+        });
+        items.get(hash)
+    }
+}
