@@ -21,7 +21,6 @@ use recant::store::sync::{SyncObserver, SyncStep};
 use recant::store::{Store, StoreOptions};
 
 const USERS: u8 = 4;
-const ITEMS: u8 = 5;
 
 type Pair = (u8, u8);
 
@@ -206,9 +205,7 @@ async fn carry_out(step: Step, store: &Store, service: &Service, expected: &Mute
             let accepted = erase(service, &target).await;
             change(&|expected| {
                 expected.perhaps.clear();
-                pairs
-                    .iter()
-                    .for_each(|pair| drop(expected.held.remove(pair)));
+                expected.held.retain(|pair| !pairs.contains(pair));
                 expected.erasures.push(accepted.clone());
             });
         }
@@ -245,6 +242,9 @@ fn at_every_sync_the_disk_holds_what_was_acknowledged_and_nothing_that_was_erase
             disk.hear(step, path);
             if step == SyncStep::After {
                 let sync = syncs.fetch_add(1, Ordering::Relaxed);
+                if std::env::var("DBG").is_ok() {
+                    eprintln!("{sync}: {}", path.display());
+                }
                 let expected = expected.lock().expect("sound").clone();
                 // On a thread of its own: this one may belong to a runtime.
                 let check = || check(&disk, &data, &scratch, &expected, sync);

@@ -37,11 +37,29 @@ struct Life {
 pub struct Ledger {
     pub pairs: BTreeMap<(String, String), Held>,
     erasures: BTreeMap<String, Life>,
+    /// What was asked and answered, for whoever reads about a failure.
+    story: Vec<String>,
 }
 
 impl Ledger {
+    /// Adds a line to the story.
+    pub fn tell(&mut self, line: String) {
+        self.story.push(line);
+    }
+
+    /// The last of the story that is about a user or an item of a pair.
+    fn story_of(&self, user: &str, item: &str) -> String {
+        let lines = self.story.iter().rev();
+        let about = lines
+            .filter(|line| line.contains(user) || line.contains(item) || line.contains("start"));
+        let mut lines: Vec<&str> = about.take(30).map(String::as_str).collect();
+        lines.reverse();
+        lines.join("\n")
+    }
+
     /// Sets what is known of a pair.
     pub fn set(&mut self, pair: &(String, String), held: Held) {
+        self.tell(format!("{} {} is {held:?}", pair.0, pair.1));
         self.pairs.insert(pair.clone(), held);
     }
 
@@ -133,17 +151,16 @@ impl Ledger {
         let (mut users, mut pairs) = (0, 0);
         for user in self.users() {
             let found: BTreeSet<String> = exported(caller, &user).into_iter().collect();
-            let known = self
-                .pairs
-                .iter_mut()
-                .filter(|((owner, _), _)| *owner == user);
-            for ((_, item), held) in known {
-                let is_there = found.contains(item);
+            let known = self.pairs.iter().filter(|((owner, _), _)| *owner == user);
+            let known: Vec<_> = known.map(|(pair, held)| (pair.clone(), *held)).collect();
+            for (pair, held) in known {
+                let is_there = found.contains(&pair.1);
+                let story = || self.story_of(&pair.0, &pair.1);
                 match held {
-                    Held::Present => assert!(is_there, "an acknowledged addition is missing"),
-                    Held::Gone => assert!(!is_there, "something erased came back"),
-                    Held::Unknown if is_there => *held = Held::Present,
-                    Held::Unknown => *held = Held::Gone,
+                    Held::Present => assert!(is_there, "{pair:?} is missing:\n{}", story()),
+                    Held::Gone => assert!(!is_there, "{pair:?} came back:\n{}", story()),
+                    Held::Unknown if is_there => self.set(&pair, Held::Present),
+                    Held::Unknown => self.set(&pair, Held::Gone),
                 }
                 pairs += u64::from(is_there);
             }

@@ -91,21 +91,21 @@ impl Client {
         let (user, item) = self.pair();
         let path = format!("/interactions?user={user}&item={item}");
         let named = vec![(user, item)];
-        self.erase(&named, || caller.send("DELETE", &path, None))
+        self.erase("pair", &named, || caller.send("DELETE", &path, None))
     }
 
     fn erase_user(&mut self, caller: &Caller) -> Option<()> {
         let (user, _) = self.pair();
         let named = self.ledger.perhaps_held(|(owner, _)| *owner == user);
         let path = format!("/interactions?user={user}");
-        self.erase(&named, || caller.send("DELETE", &path, None))
+        self.erase("user", &named, || caller.send("DELETE", &path, None))
     }
 
     fn erase_item(&mut self, caller: &Caller) -> Option<()> {
         let (_, item) = self.pair();
         let named = self.ledger.perhaps_held(|(_, named)| *named == item);
         let path = format!("/interactions?item={item}");
-        self.erase(&named, || caller.send("DELETE", &path, None))
+        self.erase("item", &named, || caller.send("DELETE", &path, None))
     }
 
     fn erase_batch(&mut self, caller: &Caller) -> Option<()> {
@@ -114,11 +114,18 @@ impl Client {
             .iter()
             .map(|(user, item)| json!({"user": user, "item": item}));
         let body = json!({"interactions": rows.collect::<Vec<_>>()}).to_string();
-        self.erase(&named, || caller.send("POST", "/erasures", Some(body)))
+        self.erase("batch", &named, || {
+            caller.send("POST", "/erasures", Some(body))
+        })
     }
 
     /// Erases what `send` names: `named` is all of it that may be held.
-    fn erase(&mut self, named: &[Pair], send: impl FnOnce() -> Option<Answer>) -> Option<()> {
+    fn erase(
+        &mut self,
+        kind: &str,
+        named: &[Pair],
+        send: impl FnOnce() -> Option<Answer>,
+    ) -> Option<()> {
         let held: Vec<Pair> = named
             .iter()
             .filter(|pair| {
@@ -129,6 +136,7 @@ impl Client {
             })
             .cloned()
             .collect();
+        self.ledger.tell(format!("erase {kind} {named:?}"));
         held.iter()
             .for_each(|pair| self.ledger.set(pair, Held::Unknown));
         let answer = send()?;

@@ -19,7 +19,7 @@ const GROWTH: u32 = 1_024;
 const READ_SLOTS: usize = 1_024;
 
 /// Which slots of persons are free. Lives as long as the open ring.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pool {
     /// With a fresh key that is on the disk.
     spares: VecDeque<Slot>,
@@ -27,6 +27,16 @@ pub(super) struct Pool {
     empty: Vec<Slot>,
     /// The first slot beyond the file.
     end: u32,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            spares: VecDeque::new(),
+            empty: Vec::new(),
+            end: SPECIAL_SLOTS,
+        }
+    }
 }
 
 impl Pool {
@@ -100,10 +110,7 @@ impl KeyRing {
     /// What an interrupted commit left is put right here: a slot that should have been destroyed,
     /// or one that was readied and never given out.
     pub(in crate::store) fn settle(&self, in_use: &[Slot]) -> Result<(), StoreError> {
-        let mut pool = Pool {
-            end: SPECIAL_SLOTS,
-            ..Pool::default()
-        };
+        let mut pool = Pool::default();
         let mut in_use = in_use.iter().copied().peekable();
         let mut left_over = Vec::new();
         self.visit_slots(|slot, empty| {
