@@ -402,6 +402,7 @@ fn requests_repeated_within_one_group_are_one() {
     let store = open(folder.path());
     // The writer takes what has gathered while it was busy with the batch before.
     let mut large = WriteBatch::default();
+    large.put_user(0, &user(0));
     large.put_history(0, &history(100_000));
     let large = store.commit(large);
     let commits: Vec<Commit> = (1..=50).map(|n| store.commit(once(n, 1, 1))).collect();

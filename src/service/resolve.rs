@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 
-use crate::event::ErasureTarget;
+use crate::event::{ErasureTarget, Interaction};
 use crate::ids::{ItemId, UserId};
 use crate::service::trainer::Trainer;
 use crate::store::hash::{IdHasher, KeyedHash, Named};
 
-/// Every id that a trainer knows, by its hash. Cost to make: one hash an id; made lazily, for users
-/// and items apart.
+/// Every id that a trainer knows, by its hash, and those that additions brought which it has not
+/// applied yet. Cost to make: one hash an id; made lazily, for users and items apart.
 pub struct Resolver<'a> {
     trainer: &'a Trainer,
     hasher: &'a IdHasher,
     users: std::cell::OnceCell<HashMap<KeyedHash, UserId>>,
     items: std::cell::OnceCell<HashMap<KeyedHash, ItemId>>,
+    new_users: HashMap<KeyedHash, UserId>,
+    new_items: HashMap<KeyedHash, ItemId>,
 }
 
 impl<'a> Resolver<'a> {
@@ -24,6 +26,16 @@ impl<'a> Resolver<'a> {
             hasher,
             users: Default::default(),
             items: Default::default(),
+            new_users: HashMap::new(),
+            new_items: HashMap::new(),
+        }
+    }
+
+    /// Takes note of the ids in an addition that comes before what is asked for next.
+    pub fn learn(&mut self, interactions: &[Interaction]) {
+        for Interaction { user, item, .. } in interactions {
+            self.new_users.insert(self.hasher.user(user), user.clone());
+            self.new_items.insert(self.hasher.item(item), item.clone());
         }
     }
 
@@ -51,7 +63,7 @@ impl<'a> Resolver<'a> {
             let ids = self.trainer.users.directory().ids();
             ids.map(|id| (self.hasher.user(id), id.clone())).collect()
         });
-        users.get(hash)
+        users.get(hash).or_else(|| self.new_users.get(hash))
     }
 
     fn item(&self, hash: &KeyedHash) -> Option<&ItemId> {
@@ -59,6 +71,6 @@ impl<'a> Resolver<'a> {
             let ids = self.trainer.items.directory().ids();
             ids.map(|id| (self.hasher.item(id), id.clone())).collect()
         });
-        items.get(hash)
+        items.get(hash).or_else(|| self.new_items.get(hash))
     }
 }

@@ -153,7 +153,7 @@ fn quality(header: &Option<ModelHeader>) -> Quality {
 fn waiting(store: &Store, loaded: &Loaded) -> Result<Backlog, StoreError> {
     let backlog = Backlog::default();
     let applied = store.applied()?;
-    let resolver = Resolver::new(&loaded.trainer, store.hasher());
+    let mut resolver = Resolver::new(&loaded.trainer, store.hasher());
     let mut from = LogPosition::default();
     loop {
         let page = store.read_from(from, BACKLOG_PAGE)?;
@@ -162,11 +162,14 @@ fn waiting(store: &Store, loaded: &Loaded) -> Result<Backlog, StoreError> {
         };
         from = last.next();
         for (position, entry) in page {
-            if let Entry::Erase(entry) = entry {
-                // What users and pairs were named has left the store already.
-                let item = matches!(entry.named, Named::Item(_)) && position > applied;
-                let target = item.then(|| resolver.target(&entry.named));
-                backlog.enter(entry.id, target, entry.accepted_at);
+            match entry {
+                Entry::Add(interactions) => resolver.learn(&interactions),
+                Entry::Erase(entry) => {
+                    // What users and pairs were named has left the store already.
+                    let item = matches!(entry.named, Named::Item(_)) && position > applied;
+                    let target = item.then(|| resolver.target(&entry.named));
+                    backlog.enter(entry.id, target, entry.accepted_at);
+                }
             }
         }
     }

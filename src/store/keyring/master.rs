@@ -290,11 +290,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_comes_from_a_file_or_a_command() {
+    fn a_key_is_written_for_its_owner_only() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("key");
         let key = MasterKey::random();
         write_file(&path, &key, &Syncs::new(None)).expect("written");
+<<<<<<< HEAD
         let mode = fs::metadata(&path).expect("there").mode() & 0o777;
         assert_eq!(mode, 0o600);
         let command = MasterKeySource::Command(format!("cat '{}'", path.display()));
@@ -315,5 +316,10 @@ mod tests {
             )))
             .is_err()
         );
+=======
+        assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, 0o600);
+        let read = read(&MasterKeySource::File(path)).expect("readable");
+        assert_eq!(read.0.expose(), key.0.expose());
+>>>>>>> seal
     }
 }
