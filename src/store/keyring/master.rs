@@ -295,31 +295,8 @@ mod tests {
         let path = folder.path().join("key");
         let key = MasterKey::random();
         write_file(&path, &key, &Syncs::new(None)).expect("written");
-<<<<<<< HEAD
-        let mode = fs::metadata(&path).expect("there").mode() & 0o777;
-        assert_eq!(mode, 0o600);
-        let command = MasterKeySource::Command(format!("cat '{}'", path.display()));
-        for source in [MasterKeySource::File(path), command] {
-            let read = read(&source).expect("readable");
-            assert_eq!(read.0.expose(), key.0.expose());
-        }
-        for bad in ["exit 3", "echo 12", "head -c 5000 /dev/zero"] {
-            let refused = read(&MasterKeySource::Command(String::from(bad)));
-            assert!(
-                matches!(refused, Err(StoreError::MasterKey { .. })),
-                "{bad}"
-            );
-        }
-        assert!(
-            read(&MasterKeySource::Environment(String::from(
-                "RECANT_NO_SUCH"
-            )))
-            .is_err()
-        );
-=======
         assert_eq!(fs::metadata(&path).expect("there").mode() & 0o777, 0o600);
         let read = read(&MasterKeySource::File(path)).expect("readable");
         assert_eq!(read.0.expose(), key.0.expose());
->>>>>>> seal
     }
 }
