@@ -26,11 +26,15 @@ impl UnixMillis {
     /// The time that a source's timestamp means, by its size: below 10^11 seconds since 1970, below
     /// 10^14 milliseconds, below 10^17 microseconds, else nanoseconds.
     pub fn from_timestamp(timestamp: i64) -> Self {
-        Self(match timestamp.unsigned_abs() {
-            ..100_000_000_000 => timestamp.saturating_mul(1_000),
-            ..100_000_000_000_000 => timestamp,
-            ..100_000_000_000_000_000 => timestamp / 1_000,
-            _ => timestamp / 1_000_000,
+        let size = timestamp.unsigned_abs();
+        Self(if size < 100_000_000_000 {
+            timestamp * 1_000
+        } else if size < 100_000_000_000_000 {
+            timestamp
+        } else if size < 100_000_000_000_000_000 {
+            timestamp / 1_000
+        } else {
+            timestamp / 1_000_000
         })
     }
 

@@ -314,3 +314,26 @@ fn a_store_goes_on_after_it_was_refused_and_put_right() {
         assert!(read == contents);
     }
 }
+
+#[test]
+fn after_an_unclean_stop_the_database_is_copied_before_it_is_opened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let contents = fill(&data);
+    assert!(!data.join("OPEN").exists(), "it was closed");
+    let copy = data.join("generations").join("before-recovery");
+    // A process that was killed leaves this.
+    fs::write(data.join("OPEN"), "").expect("written");
+    assert_eq!(outcome(&data).expect("whole"), contents);
+    assert!(!copy.exists() && !data.join("OPEN").exists());
+    let database = database_directory(&data).join("db");
+    let whole = fs::read(&database).expect("readable");
+    fs::write(data.join("OPEN"), "").expect("written");
+    fs::write(&database, &whole[..whole.len() / 3]).expect("cut");
+    let before = fs::read(&database).expect("readable");
+    for _ in 0..2 {
+        outcome(&data).expect_err("most of it is gone");
+        assert!(data.join("OPEN").exists(), "it was never open and whole");
+        assert!(fs::read(copy.join("db")).expect("readable") == before);
+    }
+}

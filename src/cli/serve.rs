@@ -9,7 +9,7 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::settings::{StoreArgs, flag, open_store, thread_pool};
+use super::settings::{StoreArgs, flag, serving_options, thread_pool};
 use super::{CliError, print};
 use crate::config::Settings;
 use crate::http::{AppState, Server, router};
@@ -146,7 +146,8 @@ fn service_options(settings: &Settings) -> ServiceOptions {
 }
 
 fn open_and_train(settings: &Settings, stopping: &AtomicBool) -> Result<Option<Store>, CliError> {
-    let store = open_store(settings)?;
+    let store = Store::open(&settings.store.data_dir, &serving_options(settings))
+        .map_err(CliError::failed)?;
     if store.model_header().map_err(CliError::failed)?.is_some() {
         return Ok(Some(store));
     }

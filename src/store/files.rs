@@ -7,6 +7,7 @@ use crate::store::StoreError;
 use crate::store::codec::Codec;
 use crate::store::database::Database;
 use crate::store::directory::Directory;
+use crate::store::guard::{self, OpenMark};
 use crate::store::hash::IdHasher;
 use crate::store::index::Index;
 use crate::store::keyring::{KeyRing, Special};
@@ -17,6 +18,8 @@ use crate::store::sync::Syncs;
 /// The locked directory and the open key ring. Lives as long as the store.
 #[derive(Debug)]
 pub(super) struct Files {
+    /// Says that the store is open; goes before the lock does.
+    pub(super) open_mark: OpenMark,
     pub(super) directory: Directory,
     pub(super) ring: Arc<KeyRing>,
     pub(super) hasher: IdHasher,
@@ -61,13 +64,29 @@ impl Files {
         }
         let hasher = IdHasher::new(&ring.special(Special::Hash)?);
         directory.remove_leftovers()?;
+        let open_mark = OpenMark::set(path, &syncs)?;
+        if open_mark.was_unclean() {
+            guard::copy_current(&directory, options)?;
+        }
         Ok(Self {
             directory,
             ring: Arc::new(ring),
             hasher,
             syncs,
             options: options.clone(),
+            open_mark,
         })
+    }
+
+    /// The database is open and whole: what was copied to be safe is no longer needed.
+    pub(super) fn opened_well(&self) -> Result<(), StoreError> {
+        guard::remove_copy(&self.directory, &self.syncs)
+    }
+
+    /// An error of opening, with where the copy is; the next opening must not take it for closed.
+    pub(super) fn opened_badly(&self, error: StoreError) -> StoreError {
+        self.open_mark.set_spoilt(true);
+        guard::with_hint(error, &self.directory.copy())
     }
 
     /// The number of the generation that counts.

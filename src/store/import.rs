@@ -71,7 +71,7 @@ impl ImportSession {
     /// Locks the directory, made or brought up to date if need be.
     pub fn begin(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         let files = Files::open(path, options)?;
-        bring_up_to_date(&files, &MIGRATIONS)?;
+        bring_up_to_date(&files, &MIGRATIONS).map_err(|error| files.opened_badly(error))?;
         Ok(Self { files })
     }
 
@@ -79,6 +79,7 @@ impl ImportSession {
     pub fn writer(&self) -> Result<ImportWriter<'_>, StoreError> {
         let current = self.files.open_current()?;
         let index = self.files.read_index(&current)?;
+        self.files.opened_well()?;
         let next = NextGeneration::begin(&self.files)?;
         let mut writer = ImportWriter {
             next,

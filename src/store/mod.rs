@@ -14,6 +14,7 @@ mod error;
 mod files;
 pub(crate) mod fuzzing;
 mod generation;
+mod guard;
 pub mod hash;
 pub mod import;
 mod index;
@@ -73,9 +74,10 @@ impl Store {
     /// lacks commits that were acknowledged, and a master key that does not open the key ring.
     pub fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         let files = Files::open(path, options)?;
-        bring_up_to_date(&files, &MIGRATIONS)?;
+        bring_up_to_date(&files, &MIGRATIONS).map_err(|error| files.opened_badly(error))?;
         let shared = Arc::new(Shared::open(files)?);
         let writer = Arc::new(WriterHandle::start(Arc::clone(&shared))?);
+        shared.files.opened_well()?;
         let compactor = options.compaction.map(|schedule| {
             CompactorHandle::start(Arc::clone(&shared), Arc::clone(&writer), schedule)
         });

@@ -55,7 +55,6 @@ impl Default for StoreOptions {
 /// The open database of one directory.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) files: Files,
     /// The position of the last durable log entry.
     pub(super) log: watch::Sender<LogPosition>,
     /// Behind a lock because a failed database must be closed, by everyone, before it can be
@@ -69,22 +68,27 @@ pub(super) struct Shared {
     mark: Mutex<Mark>,
     /// Held while a generation is being built, so that there is one at a time.
     pub(super) compacting: Mutex<()>,
+    /// Closed after the database is.
+    pub(super) files: Files,
 }
 
 impl Shared {
     /// Opens the current generation.
     pub(super) fn open(files: Files) -> Result<Self, StoreError> {
-        let generation = files.open_current()?;
-        let index = files.read_index(&generation)?;
-        files.destroy_key_before(generation.number)?;
+        let opened = files.open_current().and_then(|generation| {
+            let index = files.read_index(&generation)?;
+            files.destroy_key_before(generation.number)?;
+            Ok((generation, index))
+        });
+        let (generation, index) = opened.map_err(|error| files.opened_badly(error))?;
         Ok(Self {
-            files,
             log: watch::Sender::new(LogPosition::default()),
             generation: RwLock::new(Ok(generation)),
             index: RwLock::new(index),
             changed: Mutex::default(),
             mark: Mutex::default(),
             compacting: Mutex::default(),
+            files,
         })
     }
 

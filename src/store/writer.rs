@@ -246,6 +246,7 @@ impl Writer {
             Err(error) => {
                 tracing::error!(%error, "a commit failed; nothing of it was acknowledged");
                 self.failed = Some(error.clone());
+                self.shared.files.open_mark.set_spoilt(true);
                 answers
                     .into_iter()
                     .for_each(|answer| drop(answer.send(Err(error.clone()))));
@@ -361,6 +362,7 @@ impl Writer {
         })?;
         self.read_counters()?;
         self.failed = None;
+        self.shared.files.open_mark.set_spoilt(false);
         tracing::info!(commit = self.mark.commit, "the store goes on");
         Ok(())
     }
