@@ -13,7 +13,7 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use kill_support::ledger::Ledger;
+use kill_support::ledger::{Held, Ledger};
 use kill_support::load::{Client, work};
 use kill_support::process::{Caller, Process};
 use rand::{Rng, SeedableRng};
@@ -39,6 +39,8 @@ fn environment() -> Vec<(String, String)> {
     [
         ("RECANT__MODEL__DIM", "4"),
         ("RECANT__LEARNING__THREADS", "1"),
+        ("RECANT__STORE__COMPACT_AFTER_ERASURES", "5"),
+        ("RECANT__STORE__COMPACT_AFTER_SECONDS", "1"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .to_vec()
@@ -174,28 +176,19 @@ fn what_was_acknowledged_survives_an_end_in_every_crash_window() {
         }
         let data = folder.path().join(format!("data-{number}"));
         let mut clients = clients(seed + number as u64);
-        if name.starts_with("ring_") || name.starts_with("generation_") {
-            // Passed for the first time while the store is made: there it dies, too.
-            let mut armed = environment();
-            armed.push((String::from("RECANT_CRASH_AT"), (*name).to_owned()));
-            if let Some(mut server) = Process::start(&data, &armed) {
-                server.is_ready();
-            }
-        }
+        let mut died = end_at_first_start(&data, name);
         let mut server = check(&data, &mut clients);
-        work(&mut server, &mut clients, |server, load| {
-            while load.acknowledged.load(Ordering::Relaxed) < 30 {
-                std::thread::yield_now();
-            }
+        if !died {
+            put_load(&mut server, &mut clients);
             server.kill();
-        });
-        let mut armed = environment();
-        let place = format!("{name}:{}", 1 + number % 3);
-        armed.push((String::from("RECANT_CRASH_AT"), place));
-        let died = match Process::start(&data, &armed) {
-            Some(mut server) => !server.is_ready() || end_by_itself(&mut server, &mut clients),
-            None => true,
-        };
+            check(&data, &mut clients).stop();
+            died = end_in_import(&data, name, &mut clients[0]);
+            server = check(&data, &mut clients);
+        }
+        server.stop();
+        if !died {
+            died = end_under_load(&data, &format!("{name}:{}", 1 + number % 3), &mut clients);
+        }
         if !died {
             missed.push(*name);
         }
@@ -205,12 +198,73 @@ fn what_was_acknowledged_survives_an_end_in_every_crash_window() {
     assert!(missed.is_empty(), "never passed: {missed:?}");
 }
 
-/// Works on a server that ends by itself; false when it did not within reason.
-fn end_by_itself(server: &mut Process, clients: &mut [Client]) -> bool {
+fn armed(place: &str) -> Vec<(String, String)> {
+    let mut environment = environment();
+    environment.push((String::from("RECANT_CRASH_AT"), place.to_owned()));
+    environment
+}
+
+/// Starts a server that makes its store, for windows that are passed only then; whether it died.
+fn end_at_first_start(data: &Path, name: &str) -> bool {
+    let of_making = ["ring_", "generation_"];
+    if !of_making.iter().any(|start| name.starts_with(start)) {
+        return false;
+    }
+    match Process::start(data, &armed(name)) {
+        Some(mut server) => !server.is_ready(),
+        None => true,
+    }
+}
+
+/// Lets the clients work for a while.
+fn put_load(server: &mut Process, clients: &mut [Client]) {
+    work(server, clients, |_, load| {
+        while load.acknowledged.load(Ordering::Relaxed) < 30 {
+            std::thread::yield_now();
+        }
+    });
+}
+
+/// Imports new users; whether the import died. All of it is there afterwards, or nothing.
+fn end_in_import(data: &Path, name: &str, client: &mut Client) -> bool {
+    if !["ring_", "generation_"]
+        .iter()
+        .any(|start| name.starts_with(start))
+    {
+        return false;
+    }
+    let mut csv = String::from("user_id,item_id\n");
+    for number in 0..40 {
+        let user = format!("usr-{}-new-{number}", client.number);
+        csv.push_str(&format!("{user},itm-new\n"));
+        let pair = (user, String::from("itm-new"));
+        client.ledger.set(&pair, Held::Unknown);
+    }
+    let file = data.with_extension("csv");
+    std::fs::write(&file, csv).expect("written");
+    let imported = Command::new(env!("CARGO_BIN_EXE_recant"))
+        .arg("import")
+        .arg(&file)
+        .arg("--data-dir")
+        .arg(data)
+        .envs(armed(name))
+        .output()
+        .expect("the binary starts");
+    imported.status.code().is_none()
+}
+
+/// Works on a server until it ends by itself; false when it did not within reason.
+fn end_under_load(data: &Path, place: &str, clients: &mut [Client]) -> bool {
+    let Some(mut server) = Process::start(data, &armed(place)) else {
+        return true;
+    };
+    if !server.is_ready() {
+        return true;
+    }
     let started = Instant::now();
     let mut died = false;
-    work(server, clients, |server, _| {
-        while started.elapsed() < Duration::from_secs(20) && !died {
+    work(&mut server, clients, |server, _| {
+        while started.elapsed() < Duration::from_secs(10) && !died {
             died = server.has_ended();
             std::thread::yield_now();
         }

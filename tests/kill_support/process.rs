@@ -74,7 +74,11 @@ impl Process {
     pub fn start_ready(data: &Path, environment: &[(String, String)]) -> Self {
         let mut process = Self::start(data, environment).expect("it listens");
         let log = process.log.clone();
-        assert!(process.is_ready(), "it died; see {}", log.display());
+        if !process.is_ready() {
+            let log = std::fs::read_to_string(log).expect("a log");
+            let lines: Vec<&str> = log.lines().rev().take(5).collect();
+            panic!("it died; the last lines of its log: {lines:#?}");
+        }
         process
     }
 
