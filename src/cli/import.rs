@@ -27,7 +27,8 @@ Example:
   recant import clicks.jsonl --user-col who --item-col what
 
 Formats: CSV and TSV with a header line, MovieLens u.data and ratings.dat, JSON Lines, Parquet;
-text formats also as .gz and .zst. A pair that occurs again replaces the one before.")]
+text formats also as .gz and .zst. A pair that occurs again replaces the one before.
+Rows that happened before an erasure that names them are held back; so are rows without a time.")]
 pub struct ImportArgs {
     /// Files of interactions
     #[arg(required = true, value_name = "FILE")]
@@ -63,6 +64,10 @@ pub struct ImportArgs {
     /// Let the first bad row end the import, with nothing imported
     #[arg(long)]
     pub strict: bool,
+    /// Take rows without a time as newer than every erasure, instead of holding them back when an
+    /// erasure names them
+    #[arg(long)]
+    pub after_erasures: bool,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
@@ -154,10 +159,14 @@ pub fn run(args: &ImportArgs) -> Result<(), CliError> {
     let session = ImportSession::begin(&settings.store.data_dir, &store_options(&settings))
         .map_err(CliError::failed)?;
     let mut sink = StoreSink(session.writer().map_err(CliError::failed)?);
+    if args.after_erasures {
+        sink.0.after_erasures();
+    }
     let counts = args.read_into(&mut sink).map_err(CliError::failed)?;
     let totals = sink.0.finish().map_err(CliError::failed)?;
     let stored = Stored {
         duplicate: totals.duplicates,
+        held_back: totals.held_back,
         users: totals.users,
         items: totals.items,
         interactions: totals.interactions,

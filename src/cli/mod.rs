@@ -1,10 +1,15 @@
 //! The commands of the `recant` binary, one file each: flags in, one call, an answer out.
 
+pub mod backup;
+pub mod compact;
+mod control;
 pub mod demo;
 mod hardening;
 pub mod health;
 pub mod import;
+pub mod keys;
 mod output;
+pub mod restore;
 pub mod scan;
 pub mod serve;
 mod settings;
@@ -55,6 +60,14 @@ pub enum Command {
     Scan(scan::ScanArgs),
     /// Ask a running server whether it is well
     Health(health::HealthArgs),
+    /// Rewrite the live data and overwrite what was erased or replaced
+    Compact(compact::CompactArgs),
+    /// Copy everything into a file, while serving or not
+    Backup(backup::BackupArgs),
+    /// Put a backup in the place of what a store holds
+    Restore(restore::RestoreArgs),
+    /// Look after the keys of a store
+    Keys(keys::KeysArgs),
 }
 
 /// Why a command failed: one line that says what is wrong and how to mend it.
@@ -113,6 +126,10 @@ pub fn run(command: Command) -> Result<(), CliError> {
         Command::Verify(args) => verify::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Health(args) => health::run(&args),
+        Command::Compact(args) => compact::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
+        Command::Keys(args) => keys::run(&args),
     }
 }
 

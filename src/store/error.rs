@@ -53,6 +53,14 @@ pub enum StoreError {
         /// The latest version known.
         known: u32,
     },
+    /// A backup could not be written, or must not be restored.
+    #[error("the backup {}: {problem}", path.display())]
+    Backup {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and how to mend it.
+        problem: String,
+    },
     /// There is no master key, or it is the wrong one.
     #[error("the master key {problem}")]
     MasterKey {

@@ -59,12 +59,40 @@ impl Files {
             return Err(StoreError::damaged("the key ring is missing"));
         };
         let acknowledged = ring.mark()?.commit.max(legacy.unwrap_or(0));
-        if current.is_none() && acknowledged > 0 {
-            return Err(StoreError::damaged("the file CURRENT is missing"));
+        if current.is_none() {
+            if acknowledged > 0 {
+                return Err(StoreError::damaged("the file CURRENT is missing"));
+            }
+            // Killed before the first generation: no slot is anybody's yet.
+            ring.settle(&[])?;
         }
+        Self::with_ring(directory, ring, syncs, options)
+    }
+
+    /// The same for a directory that something is restored into: it must have a key ring, and may
+    /// have lost everything else. `None` when it has no key ring.
+    pub(super) fn open_to_restore(
+        path: &Path,
+        options: &StoreOptions,
+    ) -> Result<Option<Self>, StoreError> {
+        if !KeyRing::exists(path) {
+            return Ok(None);
+        }
+        let syncs = Syncs::new(options.sync_observer.clone());
+        let directory = Directory::open(path, &syncs)?;
+        let ring = KeyRing::open(path, &options.master_key, &syncs)?;
+        Self::with_ring(directory, ring, syncs, options).map(Some)
+    }
+
+    fn with_ring(
+        directory: Directory,
+        ring: KeyRing,
+        syncs: Syncs,
+        options: &StoreOptions,
+    ) -> Result<Self, StoreError> {
         let hasher = IdHasher::new(&ring.special(Special::Hash)?);
         directory.remove_leftovers()?;
-        let open_mark = OpenMark::set(path, &syncs)?;
+        let open_mark = OpenMark::set(directory.path(), &syncs)?;
         if open_mark.was_unclean() {
             guard::copy_current(&directory, options)?;
         }

@@ -10,8 +10,10 @@ use crate::store::batch::Tensor;
 use crate::store::codec::{self, seal_under};
 use crate::store::files::Files;
 use crate::store::generation::NextGeneration;
-use crate::store::hash::KeyedHash;
+use crate::store::hash::{IdHasher, KeyedHash};
+use crate::store::import_rows::Rows;
 use crate::store::index::{Index, Person};
+use crate::store::keyring::Slot;
 use crate::store::keys::Pseudonym;
 use crate::store::migrations::{MIGRATIONS, bring_up_to_date};
 use crate::store::records::{
@@ -80,72 +82,9 @@ impl ImportSession {
         let current = self.files.open_current()?;
         let index = self.files.read_index(&current)?;
         self.files.opened_well()?;
-        let next = NextGeneration::begin(&self.files)?;
-        let mut writer = ImportWriter {
-            next,
-            users: Rows::default(),
-            persons: Vec::new(),
-            readied: 0,
-            waiting: HashMap::new(),
-            items: Rows::default(),
-            titles: HashMap::new(),
-            changed_items: Vec::new(),
-            held_items: Vec::new(),
-            tombstones: HashMap::new(),
-            after_erasures: false,
-            buffer: Vec::new(),
-            totals: ImportTotals::default(),
-        };
+        let mut writer = ImportWriter::begin(&self.files)?;
         writer.take_over(&current, index)?;
         Ok(writer)
-    }
-}
-
-/// Row numbers by id, with the gaps that are free.
-#[derive(Debug)]
-struct Rows<Id> {
-    rows: HashMap<Id, u32>,
-    free: Vec<u32>,
-    end: u32,
-}
-
-impl<Id> Default for Rows<Id> {
-    fn default() -> Self {
-        Self {
-            rows: HashMap::new(),
-            free: Vec::new(),
-            end: 0,
-        }
-    }
-}
-
-impl<Id: std::hash::Hash + Eq + std::borrow::Borrow<str>> Rows<Id> {
-    /// Enters a row that is held; rows come in ascending order.
-    fn hold(&mut self, row: u32, id: Id) {
-        self.free.extend(self.end..row);
-        self.end = row + 1;
-        self.rows.insert(id, row);
-    }
-
-    /// The row of `id`, and whether it was given out now.
-    fn assign(
-        &mut self,
-        id: &str,
-        new: impl FnOnce(&str) -> Result<Id, InvalidId>,
-    ) -> Result<(u32, bool), ImportSessionError> {
-        if let Some(row) = self.rows.get(id) {
-            return Ok((*row, false));
-        }
-        let row = match self.free.pop() {
-            Some(row) => row,
-            None => {
-                let row = self.end;
-                self.end = row.checked_add(1).ok_or(ImportSessionError::TooManyRows)?;
-                row
-            }
-        };
-        self.rows.insert(new(id)?, row);
-        Ok((row, true))
     }
 }
 
@@ -182,6 +121,25 @@ pub struct ImportWriter<'a> {
 }
 
 impl ImportWriter<'_> {
+    /// Begins a generation without anything in it.
+    pub(super) fn begin(files: &Files) -> Result<ImportWriter<'_>, StoreError> {
+        Ok(ImportWriter {
+            next: NextGeneration::begin(files)?,
+            users: Rows::default(),
+            persons: Vec::new(),
+            readied: 0,
+            waiting: HashMap::new(),
+            items: Rows::default(),
+            titles: HashMap::new(),
+            changed_items: Vec::new(),
+            held_items: Vec::new(),
+            tombstones: HashMap::new(),
+            after_erasures: false,
+            buffer: Vec::new(),
+            totals: ImportTotals::default(),
+        })
+    }
+
     fn take_over(
         &mut self,
         current: &crate::store::files::Generation,
@@ -249,6 +207,17 @@ impl ImportWriter<'_> {
             self.totals.held_back += 1;
             return Ok(());
         }
+        self.take(user, item, weight, timestamp)
+    }
+
+    /// Takes one interaction, whatever was erased.
+    pub(super) fn take(
+        &mut self,
+        user: &str,
+        item: &str,
+        weight: f32,
+        timestamp: Option<i64>,
+    ) -> Result<(), ImportSessionError> {
         let (user_row, new_user) = self.users.assign(user, UserId::new)?;
         if new_user {
             self.give_keys(user_row, &UserId::new(user)?)?;
@@ -266,6 +235,47 @@ impl ImportWriter<'_> {
             self.merge()?;
         }
         Ok(())
+    }
+
+    /// Takes an item, with or without a title; returns its row.
+    pub(super) fn take_item(
+        &mut self,
+        id: &ItemId,
+        title: Option<&str>,
+    ) -> Result<u32, StoreError> {
+        let row = self.item_row(id.expose());
+        let row = row.map_err(|_| StoreError::damaged("there are too many items"))?;
+        self.titles
+            .extend(title.map(|title| (row, Arc::from(title))));
+        Ok(row)
+    }
+
+    /// The person with this hash has a key for backups already, and gets a live one.
+    pub(super) fn expect_person(
+        &mut self,
+        hash: KeyedHash,
+        backup: Slot,
+    ) -> Result<(), StoreError> {
+        if let std::collections::hash_map::Entry::Vacant(entry) = self.waiting.entry(hash) {
+            entry.insert(Person {
+                live: self.next.codec().ring().take()?,
+                backup,
+                pseudonym: Pseudonym::random(),
+                row: None,
+                queued: Default::default(),
+            });
+        }
+        Ok(())
+    }
+
+    /// How ids are hashed.
+    pub(super) fn hasher(&self) -> &IdHasher {
+        self.next.hasher()
+    }
+
+    /// The generation being built.
+    pub(super) fn next_generation(&self) -> &NextGeneration<'_> {
+        &self.next
     }
 
     fn is_held_back(

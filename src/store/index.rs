@@ -11,7 +11,7 @@ use crate::store::database::Database;
 use crate::store::hash::{IdHasher, KeyedHash, Named};
 use crate::store::keyring::Slot;
 use crate::store::keys::{self, Pseudonym};
-use crate::store::log::LogPosition;
+use crate::store::log::{ErasureEntry, LogPosition};
 use crate::store::records::{ItemRecord, QueuedRecord, UserRecord};
 use crate::store::{StoreError, cut_key, row_of};
 
@@ -38,6 +38,7 @@ pub(super) struct Person {
 pub(super) struct Unapplied {
     users: HashMap<KeyedHash, LogPosition>,
     pairs: HashMap<KeyedHash, HashMap<KeyedHash, LogPosition>>,
+    items: HashMap<KeyedHash, LogPosition>,
 }
 
 impl Unapplied {
@@ -51,7 +52,9 @@ impl Unapplied {
                     self.pairs.entry(*user).or_default().insert(*item, position);
                 }
             }
-            Named::Item(_) => {}
+            Named::Item(item) => {
+                self.items.insert(*item, position);
+            }
         }
     }
 
@@ -62,6 +65,13 @@ impl Unapplied {
             items.retain(|_, position| *position > applied);
             !items.is_empty()
         });
+        self.items.retain(|_, position| *position > applied);
+    }
+
+    /// Whether an item was erased after `position`, and the worker has not taken it from the
+    /// histories yet.
+    pub(super) fn item_erased_after(&self, item: KeyedHash, position: LogPosition) -> bool {
+        self.items.get(&item).is_some_and(|at| *at > position)
     }
 
     /// Whether everything that a commit up to `reached` knows of a user was erased after that.
@@ -108,10 +118,16 @@ impl Index {
             let (key, value) = record?;
             index.take_user(codec, hasher, &key, &value)?;
         }
+        let applied = match database.get(&keys::APPLIED)? {
+            Some(value) => codec::read_u64(&codec.open(&keys::APPLIED, &value)?)?,
+            None => 0,
+        };
         for record in database.scan(&[keys::LOG]) {
             let (key, value) = record?;
             if codec.is_personal(&value)? {
                 index.take_queued(codec, hasher, &key, &value)?;
+            } else {
+                index.take_erasure(codec, LogPosition(applied), &key, &value)?;
             }
         }
         for record in database.scan(&[keys::ITEM]) {
@@ -172,6 +188,26 @@ impl Index {
         Ok(())
     }
 
+    /// Notes an erasure of an item that the worker has still to carry out. What other erasures name
+    /// left the store when they were accepted.
+    fn take_erasure(
+        &mut self,
+        codec: &Codec,
+        applied: LogPosition,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        let (position, _) = keys::log_parts(key).ok_or_else(cut_key)?;
+        // Part of a longer entry cannot be read by itself; an item's entry is never so long.
+        if let Ok(entry) = codec::from_postcard::<ErasureEntry>(&codec.open(key, value)?)
+            && position > applied
+            && matches!(entry.named, Named::Item(_))
+        {
+            self.unapplied.insert(&entry.named, position);
+        }
+        Ok(())
+    }
+
     /// Every slot that somebody's records are sealed under, ascending.
     pub(super) fn slots(&self) -> Vec<Slot> {
         let persons = self.persons.values();
@@ -214,6 +250,11 @@ impl Index {
     /// The row of an item.
     pub(super) fn item(&self, hash: KeyedHash) -> Option<u32> {
         self.items.get(&hash).copied()
+    }
+
+    /// The hash of the item at a row.
+    pub(super) fn item_hash(&self, row: u32) -> Option<KeyedHash> {
+        self.item_hashes.get(&row).copied()
     }
 
     /// The item at a row has this hash.

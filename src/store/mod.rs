@@ -4,6 +4,7 @@
 //! [`WriteBatch`] handed to [`Store::commit`], which answers when the change
 //! survives a power cut. docs/store.md draws files and records.
 
+pub mod backup;
 pub mod batch;
 mod codec;
 pub mod compaction;
@@ -17,6 +18,7 @@ mod generation;
 mod guard;
 pub mod hash;
 pub mod import;
+mod import_rows;
 mod index;
 pub mod keyring;
 mod keys;
@@ -47,15 +49,19 @@ pub use receipt_keys::{ReceiptKeys, published_receipt_keys};
 pub use shared::StoreOptions;
 pub use writer::Commit;
 
+use backup::BackupSummary;
 use batch::{Tensor, WriteBatch};
 use compaction::{Compaction, CompactionState, CompactorHandle};
+use directory::Directory;
 use files::{Files, Generation};
 use hash::IdHasher;
 use index::Person;
+use keyring::MasterKeySource;
 use log::{Entry, LogPosition};
 use migrations::{MIGRATIONS, bring_up_to_date};
 use records::{HeldInteraction, ItemRecord, ModelHeader, UserRecord, unpack_history, unpack_row};
 use shared::Shared;
+use sync::Syncs;
 use writer::WriterHandle;
 
 /// An open store; cloning shares it. The last clone closes it.
@@ -92,6 +98,12 @@ impl Store {
     /// zeros. Blocks until then; commits and reads go on meanwhile.
     pub fn compact(&self) -> Result<Compaction, StoreError> {
         compaction::compact(&self.shared, &self.writer)
+    }
+
+    /// Writes a backup to `to`, which must not exist. Blocks until it is durable; commits and reads
+    /// go on meanwhile.
+    pub fn backup(&self, to: &Path) -> Result<BackupSummary, StoreError> {
+        backup::backup(&self.shared, to)
     }
 
     /// When the last compaction was, and what awaits the next.
@@ -330,6 +342,17 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.shared.read(|open| visit_records(open, prefix, visit))
     }
+}
+
+/// Wraps every key of the store in `path` anew under another master key. The store must not be open.
+pub fn rotate_master_key(
+    path: &Path,
+    options: &StoreOptions,
+    to: &MasterKeySource,
+) -> Result<(), StoreError> {
+    let syncs = Syncs::new(options.sync_observer.clone());
+    let _locked = Directory::open(path, &syncs)?;
+    keyring::rotate(path, &options.master_key, to, &syncs)
 }
 
 fn visit_records(

@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::store::StoreError;
+use crate::store::crash_point::crash_point;
 use crate::store::sync::Syncs;
 
 /// Zeros written at once.
@@ -36,6 +37,7 @@ pub(super) fn remove_file(path: &Path, syncs: &Syncs) -> Result<(), StoreError> 
         syncs.data(&file, path)?;
     }
     drop(file);
+    crash_point("generation_old_zeroed");
     fs::remove_file(path).map_err(io)
 }
 

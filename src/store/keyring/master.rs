@@ -91,6 +91,11 @@ impl MasterKey {
         text
     }
 
+    /// Writes the key into a new file for its owner only.
+    pub fn write(&self, path: &Path) -> Result<(), StoreError> {
+        write_file(path, self, &Syncs::new(None))
+    }
+
     /// A small secret, sealed for `purpose`. After a rotation it must be wrapped anew.
     pub fn wrap(&self, purpose: &str, secret: &[u8]) -> Vec<u8> {
         self.0.seal(purpose.as_bytes(), secret)
@@ -222,10 +227,8 @@ fn write_file(path: &Path, key: &MasterKey, syncs: &Syncs) -> Result<(), StoreEr
         .map_err(io)?;
     file.write_all(key.to_text().as_bytes()).map_err(io)?;
     syncs.data(&file, path)?;
-    match path.parent() {
-        Some(parent) => syncs.directory(parent),
-        None => Ok(()),
-    }
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    syncs.directory(parent.unwrap_or(Path::new(".")))
 }
 
 /// Writes the key that a rotation of a key beside the data will end with.

@@ -142,6 +142,18 @@ impl KeyRing {
         Ok(())
     }
 
+    /// Every slot of a person that holds a key, ascending.
+    pub(in crate::store) fn slots_with_keys(&self) -> Result<Vec<Slot>, StoreError> {
+        let mut slots = Vec::new();
+        self.visit_slots(|slot, empty| {
+            if !empty {
+                slots.push(slot);
+            }
+            Ok(())
+        })?;
+        Ok(slots)
+    }
+
     /// Calls `visit` with every slot of a person in the file, and whether it is empty.
     pub(super) fn visit_slots(
         &self,
