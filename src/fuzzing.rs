@@ -155,7 +155,7 @@ fn receipt_seeds() -> Vec<(&'static str, Vec<u8>)> {
         "forgotten_at":"2026-01-31T12:00:00.015Z","certified_at":"2026-01-31T12:00:01.000Z",
         "model_version_before":1,"model_version_after":2,"model_version_certified":3,
         "certificate":{"kind":"residual","residual":1e-5,"tolerance":1e-4,"note":"n"},"generation":1,
-        "scan":{"method":"log_and_records","clean":true},"sequence":1,"previous":null}"#;
+        "scan":{"method":"key_slots_and_records","clean":true},"sequence":1,"previous":null}"#;
     vec![
         ("good-first", claims.into()),
         (

@@ -9,13 +9,12 @@
 mod kill_support;
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use kill_support::ledger::{Held, Ledger};
 use kill_support::load::{Client, work};
-use kill_support::process::{Caller, Process};
+use kill_support::process::{Caller, Process, recant};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use recant::store::crash_point::CRASH_POINTS;
@@ -101,7 +100,7 @@ fn check_receipts(server: &Process, folder: &Path) {
     let (receipts, keys) = (folder.join("receipts"), folder.join("jwks.json"));
     std::fs::write(&receipts, all).expect("written");
     std::fs::write(&keys, caller.must_get("/.well-known/jwks.json").text).expect("written");
-    let verified = Command::new(env!("CARGO_BIN_EXE_recant"))
+    let verified = recant()
         .arg("verify")
         .arg(&receipts)
         .arg("--jwks")
@@ -220,7 +219,7 @@ fn put_load(server: &mut Process, clients: &mut [Client]) {
 fn end_in_command(data: &Path, name: &str) -> bool {
     let backup = data.with_extension("backup");
     let run = |arguments: &[&str], environment: Vec<(String, String)>| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_recant"));
+        let mut command = recant();
         command.args(arguments).arg("--data-dir").arg(data);
         let output = command
             .envs(environment)
@@ -259,7 +258,7 @@ fn end_in_import(data: &Path, name: &str, client: &mut Client) -> bool {
     }
     let file = data.with_extension("csv");
     std::fs::write(&file, csv).expect("written");
-    let imported = Command::new(env!("CARGO_BIN_EXE_recant"))
+    let imported = recant()
         .arg("import")
         .arg(&file)
         .arg("--data-dir")

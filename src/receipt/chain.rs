@@ -112,7 +112,7 @@ pub fn check_chain<'a>(receipts: impl IntoIterator<Item = &'a Receipt>) -> Chain
 pub(super) mod tests {
     use proptest::prelude::*;
 
-    use super::super::claims::{Circumstances, Claims, ScanClaim, ScanMethod};
+    use super::super::claims::{Circumstances, Claims};
     use super::super::commitment::{Salt, commit};
     use super::super::jws::{sign, verify};
     use super::super::keys::{JwkSet, SigningKey};
@@ -139,10 +139,6 @@ pub(super) mod tests {
             signed_at: UnixMillis(1_999),
             model_version_certified: 3,
             generation: 4,
-            scan: ScanClaim {
-                method: ScanMethod::LogAndRecords,
-                clean: true,
-            },
         };
         Claims::new(&record, &circumstances, head).expect("a certified erasure")
     }
@@ -183,10 +179,6 @@ pub(super) mod tests {
             signed_at: UnixMillis(0),
             model_version_certified: 1,
             generation: 1,
-            scan: ScanClaim {
-                method: ScanMethod::LogAndRecords,
-                clean: true,
-            },
         };
         assert_eq!(
             Claims::new(&record, &circumstances, &ChainHead::default()),

@@ -68,10 +68,11 @@ pub struct CommitmentClaim {
     pub value: String,
 }
 
-/// What was looked at on the disk when the receipt was signed.
+/// What was looked at on the disk.
 ///
-/// By then nobody knows any more whom the erasure was about, so no file can be searched for ids:
-/// `recant scan` does that, for who knows the id. What can be said is which kind of look was taken.
+/// When a receipt is signed nobody knows any more whom the erasure was about, so no file can be
+/// searched for ids: `recant scan` does that, for who knows the id. What can be said is which kind
+/// of look was taken, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanClaim {
     /// What was looked at.
@@ -84,9 +85,29 @@ pub struct ScanClaim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScanMethod {
-    /// The request's entry was read for in the log, and is gone: the commit that erased the
-    /// records and the one that trimmed the log are both durable. No bytes of files were searched.
-    LogAndRecords,
+    /// The slots of the keys that sealed what was named were overwritten with zeros, synced, and
+    /// read back as zeros; and the commit that removed the records is durable. No bytes of other
+    /// files were searched.
+    KeySlotsAndRecords,
+    /// The commit that removed the records is durable. The erasure was accepted before records were
+    /// sealed, so there was no key to destroy.
+    Records,
+}
+
+impl ScanClaim {
+    /// What is true of every erasure that was certified: one whose keys did not read back as zeros
+    /// is never accepted.
+    fn of(record: &ErasureRecord) -> Self {
+        let sealed = record.commitment.is_some();
+        Self {
+            method: if sealed {
+                ScanMethod::KeySlotsAndRecords
+            } else {
+                ScanMethod::Records
+            },
+            clean: true,
+        }
+    }
 }
 
 /// What the service adds to the record of an erasure to make it a receipt.
@@ -100,8 +121,6 @@ pub struct Circumstances<'a> {
     pub model_version_certified: u64,
     /// The generation of the store.
     pub generation: u64,
-    /// What the look at the disk found.
-    pub scan: ScanClaim,
 }
 
 impl Claims {
@@ -131,7 +150,7 @@ impl Claims {
             model_version_certified: circumstances.model_version_certified,
             certificate: record.certificate.clone()?,
             generation: circumstances.generation,
-            scan: circumstances.scan.clone(),
+            scan: ScanClaim::of(record),
             sequence: head.sequence + 1,
             previous: head.hash.map(|hash| text::encode(&hash)),
         })

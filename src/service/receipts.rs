@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::erasure::{ErasureRecord, ErasureStatus};
 use crate::event::UnixMillis;
 use crate::ids::ErasureId;
-use crate::receipt::claims::{Circumstances, ScanMethod};
-use crate::receipt::{ChainHead, Claims, JwkSet, ScanClaim, sign};
+use crate::receipt::claims::Circumstances;
+use crate::receipt::{ChainHead, Claims, JwkSet, sign};
 use crate::service::Service;
 use crate::service::query::ServiceError;
 use crate::store::ReceiptKeys;
@@ -76,10 +76,6 @@ impl ReceiptSigner {
             signed_at: UnixMillis::now(),
             model_version_certified: version,
             generation,
-            scan: ScanClaim {
-                method: ScanMethod::LogAndRecords,
-                clean: true,
-            },
         };
         let mut records: Vec<&ErasureRecord> = records.iter().collect();
         records.sort_by_key(|record| record.position);

@@ -352,7 +352,6 @@ impl Worker {
     fn to_events(&self, entries: Vec<(LogPosition, Entry)>) -> (Vec<Event>, bool) {
         let (mut events, mut from_before) = (Vec::with_capacity(entries.len()), false);
         let mut resolver = Resolver::new(&self.trainer, self.store.hasher());
-        let mut learnt = 0;
         for (position, entry) in entries {
             let erasure = match entry {
                 Entry::Add(interactions) => {
@@ -366,15 +365,7 @@ impl Worker {
             let target = match self.backlog.target(erasure.id) {
                 Some(target) => target,
                 None if gone => ErasureTarget::Pairs(Vec::new()),
-                None => {
-                    let additions = events[learnt..].iter().filter_map(|event| match event {
-                        Event::Add(interactions) => Some(interactions),
-                        Event::Erase { .. } => None,
-                    });
-                    additions.for_each(|interactions| resolver.learn(interactions));
-                    learnt = events.len();
-                    resolver.target(&erasure.named)
-                }
+                None => resolver.target_after(&erasure.named, &events),
             };
             events.push(Event::Erase {
                 id: erasure.id,

@@ -10,6 +10,12 @@ use serde_json::Value;
 /// Longest that anything awaited may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The binary under test, or the one that `RECANT_BINARY` names.
+pub fn recant() -> Command {
+    let named = std::env::var_os("RECANT_BINARY");
+    Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_recant").into()))
+}
+
 /// A running server. Dropping it kills it.
 pub struct Process {
     child: Child,
@@ -43,7 +49,7 @@ impl Process {
             .create(true)
             .append(true)
             .open(&log);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_recant"))
+        let mut child = recant()
             .arg("serve")
             .arg("--data-dir")
             .arg(data)

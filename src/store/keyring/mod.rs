@@ -259,6 +259,12 @@ impl KeyRing {
         self.write_mark(mark)?;
         written();
         self.syncs.data(&self.file, &self.path)?;
+        for slot in slots {
+            // Read back: what a receipt says of destroyed keys rests on it.
+            if !self.slot_is_empty(*slot)? {
+                return Err(StoreError::damaged("a destroyed key is still in the key ring"));
+            }
+        }
         pool.add_spares(ready);
         pool.add_empty(slots);
         Ok(())
