@@ -13,11 +13,15 @@ pub mod demo;
 pub mod erasure;
 pub mod eval;
 pub mod event;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod ids;
 pub mod import;
 pub mod model;
 pub mod optim;
+pub mod receipt;
+pub mod scan;
 pub mod service;
 pub mod simd;
 pub mod store;

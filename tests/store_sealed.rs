@@ -283,7 +283,8 @@ fn a_compaction_changes_nothing_but_the_generation() {
         let state = store.compaction_state().expect("readable");
         assert_eq!((state.pending_erasures, state.pending_commits), (0, 0));
     }
-    assert_eq!(store.signing_seed().expect("there").expose().len(), 32);
+    let keys = store.receipt_keys().expect("there");
+    assert_eq!(keys.published.keys, [keys.signing.public()]);
     drop(store);
     let read = Contents::of(&open(folder.path())).expect("readable");
     assert_eq!(read, contents);

@@ -5,16 +5,19 @@ pub mod backup;
 pub mod compact;
 mod control;
 pub mod demo;
+mod hardening;
 pub mod health;
 pub mod import;
 pub mod keys;
 mod output;
 mod progress;
 pub mod restore;
+pub mod scan;
 pub mod serve;
 mod settings;
 pub mod train;
 pub mod tune;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -58,6 +61,10 @@ pub enum Command {
     Serve(serve::ServeArgs),
     /// Retrain from scratch and compare with the stored live model
     Audit(audit::AuditArgs),
+    /// Check receipts of erasures: signatures, chain, commitment
+    Verify(verify::VerifyArgs),
+    /// Look for traces of ids in every file of a store
+    Scan(scan::ScanArgs),
     /// Ask a running server whether it is well
     Health(health::HealthArgs),
     /// Rewrite the live data and overwrite what was erased or replaced
@@ -102,6 +109,7 @@ impl CliError {
 
 /// Parses the command line, carries it out and says how it went: 0 done, 1 failed, 2 misused.
 pub fn main() -> ExitCode {
+    hardening::harden();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -124,6 +132,8 @@ pub fn run(command: Command) -> Result<(), CliError> {
         Command::Tune(args) => tune::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Scan(args) => scan::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Compact(args) => compact::run(&args),
         Command::Backup(args) => backup::run(&args),

@@ -140,6 +140,7 @@ fn service_options(settings: &Settings) -> ServiceOptions {
         hyperparameters: settings.model.hyperparameters(),
         seed: settings.model.seed,
         queue_max: settings.learning.queue_max as usize,
+        receipt_issuer: Arc::from(settings.receipts.issuer.as_str()),
         worker: WorkerOptions {
             update_budget: settings.learning.budget(),
             tolerance: settings.learning.tolerance,

@@ -6,6 +6,7 @@
 mod access;
 mod learning;
 mod load;
+mod receipts;
 mod server;
 mod store;
 
@@ -16,6 +17,7 @@ pub use learning::{
     CertificateSettings, LearningSettings, ModelKind, ModelSettings, TrainingSettings,
 };
 pub use load::{ConfigError, FlagOverride, Sources};
+pub use receipts::ReceiptSettings;
 pub use server::ServerSettings;
 pub use store::{MasterKeySettings, StoreSettings};
 
@@ -37,6 +39,8 @@ pub struct Settings {
     pub learning: LearningSettings,
     /// The certificate.
     pub certificate: CertificateSettings,
+    /// Receipts of erasures.
+    pub receipts: ReceiptSettings,
     /// Logs.
     pub log: LogSettings,
     /// Who may call what.
@@ -86,6 +90,7 @@ impl Settings {
         self.training.check()?;
         self.learning.check()?;
         self.certificate.check()?;
+        self.receipts.check()?;
         self.log.check()?;
         self.access.check()
     }

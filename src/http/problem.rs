@@ -95,6 +95,16 @@ pub(super) static ERASURE_NOT_FOUND: ProblemKind = kind(
     "erasure_not_found",
     "There is no such erasure",
 );
+pub(super) static RECEIPT_NOT_FOUND: ProblemKind = kind(
+    StatusCode::NOT_FOUND,
+    "receipt_not_found",
+    "There is no receipt for this erasure",
+);
+pub(super) static RECEIPT_NOT_READY: ProblemKind = kind(
+    StatusCode::CONFLICT,
+    "receipt_not_ready",
+    "The erasure is not certified yet",
+);
 pub(super) static METHOD_NOT_ALLOWED: ProblemKind = kind(
     StatusCode::METHOD_NOT_ALLOWED,
     "method_not_allowed",

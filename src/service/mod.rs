@@ -13,6 +13,7 @@ pub mod learning;
 pub mod load;
 pub mod publish;
 pub mod query;
+pub mod receipts;
 pub mod recommend;
 pub mod remedy;
 pub mod resolve;
@@ -40,7 +41,7 @@ use crate::service::query::{
 };
 use crate::store::batch::WriteBatch;
 use crate::store::records::Committed;
-use crate::store::{Store, StoreError};
+use crate::store::{ReceiptKeys, Store, StoreError};
 use crate::telemetry::metrics as names;
 
 /// Multiply-adds of a scan that may run on the async threads: below about 50 µs a hop to another
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) backlog: Arc<Backlog>,
+    pub(crate) receipt_keys: Arc<ReceiptKeys>,
     pub(crate) blocking: Semaphore,
     /// Erasures that may wait at once.
     pub(crate) queue_max: usize,

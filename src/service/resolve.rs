@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::event::{ErasureTarget, Interaction};
+use crate::event::{ErasureTarget, Event, Interaction};
 use crate::ids::{ItemId, UserId};
 use crate::service::trainer::Trainer;
 use crate::store::hash::{IdHasher, KeyedHash, Named};
@@ -14,6 +14,8 @@ pub struct Resolver<'a> {
     hasher: &'a IdHasher,
     users: std::cell::OnceCell<HashMap<KeyedHash, UserId>>,
     items: std::cell::OnceCell<HashMap<KeyedHash, ItemId>>,
+    /// How many of a page's events were looked at for new ids.
+    learnt: usize,
     new_users: HashMap<KeyedHash, UserId>,
     new_items: HashMap<KeyedHash, ItemId>,
 }
@@ -26,6 +28,7 @@ impl<'a> Resolver<'a> {
             hasher,
             users: Default::default(),
             items: Default::default(),
+            learnt: 0,
             new_users: HashMap::new(),
             new_items: HashMap::new(),
         }
@@ -37,6 +40,17 @@ impl<'a> Resolver<'a> {
             self.new_users.insert(self.hasher.user(user), user.clone());
             self.new_items.insert(self.hasher.item(item), item.clone());
         }
+    }
+
+    /// What is named by an erasure that comes after `earlier`, the events of a page so far.
+    pub fn target_after(&mut self, named: &Named, earlier: &[Event]) -> ErasureTarget {
+        for event in &earlier[self.learnt..] {
+            if let Event::Add(interactions) = event {
+                self.learn(interactions);
+            }
+        }
+        self.learnt = earlier.len();
+        self.target(named)
     }
 
     /// What is named, as far as the trainer knows it; no pairs when it knows nothing of it.

@@ -13,6 +13,7 @@ use crate::service::backlog::Backlog;
 use crate::service::dirty::DirtyRows;
 use crate::service::load::{Loaded, load};
 use crate::service::publish::{Progress, Publisher};
+use crate::service::receipts::ReceiptSigner;
 use crate::service::resolve::Resolver;
 use crate::service::snapshot::Quality;
 use crate::service::worker::{Worker, WorkerError, WorkerOptions};
@@ -41,6 +42,8 @@ pub struct ServiceOptions {
     pub seed: u64,
     /// Erasures that may wait at once before new ones are refused.
     pub queue_max: usize,
+    /// Whose name receipts carry.
+    pub receipt_issuer: Arc<str>,
     /// How the worker computes.
     pub worker: WorkerOptions,
 }
@@ -86,13 +89,13 @@ impl Service {
                 .num_threads(options.worker.threads)
                 .build()?,
         );
-        let (loaded, backlog) = {
+        let (loaded, backlog, receipt_keys) = {
             let (store, options, pool) = (store.clone(), options.clone(), Arc::clone(&pool));
             let read = move || {
                 let loaded =
                     pool.install(|| load(&store, options.hyperparameters, options.seed))?;
                 let backlog = waiting(&store, &loaded)?;
-                Ok::<_, StoreError>((loaded, backlog))
+                Ok::<_, StoreError>((loaded, backlog, store.receipt_keys()?))
             };
             tokio::task::spawn_blocking(read)
                 .await
@@ -114,6 +117,7 @@ impl Service {
             store,
             publisher: Arc::new(publisher),
             backlog: Arc::new(backlog),
+            receipt_keys: Arc::new(receipt_keys),
             blocking: Semaphore::new(BLOCKING_WORK_MAX),
             queue_max: options.queue_max,
             working: AtomicBool::new(true),
@@ -205,9 +209,9 @@ impl Supervisor {
                 None => pool.install(|| load(&store, options.hyperparameters, options.seed))?,
             };
             let uncertified = store.erasures(Some(ErasureStatus::Forgotten), None, usize::MAX)?;
-            Ok((loaded, uncertified, store.applied()?))
+            Ok((loaded, uncertified, store.applied()?, store.receipt_head()?))
         };
-        let (loaded, uncertified, applied) = tokio::task::spawn_blocking(prepare)
+        let (loaded, uncertified, applied, head) = tokio::task::spawn_blocking(prepare)
             .await
             .map_err(|_| WorkerError::Panicked)??;
         let learnt = loaded
@@ -227,6 +231,11 @@ impl Supervisor {
             loaded_at: loaded.loaded_at,
             publisher: Arc::clone(&self.shared.publisher),
             backlog: Arc::clone(&self.shared.backlog),
+            signer: ReceiptSigner::new(
+                Arc::clone(&self.shared.receipt_keys),
+                Arc::clone(&self.options.receipt_issuer),
+                head,
+            ),
             options: self.options.worker.clone(),
             pool: Arc::clone(&self.pool),
             stop: self.stopped.clone(),

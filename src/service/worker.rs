@@ -13,6 +13,7 @@ use crate::service::dirty::DirtyRows;
 use crate::service::learning::{self, PolishGoal, Polished};
 use crate::service::load::put_item_row;
 use crate::service::publish::{Progress, Publisher};
+use crate::service::receipts::ReceiptSigner;
 use crate::service::resolve::Resolver;
 use crate::service::snapshot::Quality;
 use crate::service::trainer::{Applied, Trainer};
@@ -56,6 +57,7 @@ pub struct Worker {
     pub(super) trainer: Trainer,
     pub(super) publisher: Arc<Publisher>,
     pub(super) backlog: Arc<Backlog>,
+    pub(super) signer: ReceiptSigner,
     pub(super) options: WorkerOptions,
     pub(super) pool: Arc<rayon::ThreadPool>,
     pub(super) stop: watch::Receiver<bool>,
@@ -280,6 +282,8 @@ impl Worker {
         });
         let mut batch = self.dirty_batch(version, self.learnt);
         records.iter().for_each(|record| batch.put_erasure(record));
+        let generation = self.store.generation()?;
+        self.signer.sign(&records, version, generation, &mut batch);
         crash_point("certify_before_commit");
         if self.persist(&batch).await == Next::Stop {
             return Ok(Next::Stop);
@@ -349,7 +353,6 @@ impl Worker {
     fn to_events(&self, entries: Vec<(LogPosition, Entry)>) -> (Vec<Event>, bool) {
         let (mut events, mut from_before) = (Vec::with_capacity(entries.len()), false);
         let mut resolver = Resolver::new(&self.trainer, self.store.hasher());
-        let mut learnt = 0;
         for (position, entry) in entries {
             let erasure = match entry {
                 Entry::Add(interactions) => {
@@ -363,15 +366,7 @@ impl Worker {
             let target = match self.backlog.target(erasure.id) {
                 Some(target) => target,
                 None if gone => ErasureTarget::Pairs(Vec::new()),
-                None => {
-                    let additions = events[learnt..].iter().filter_map(|event| match event {
-                        Event::Add(interactions) => Some(interactions),
-                        Event::Erase { .. } => None,
-                    });
-                    additions.for_each(|interactions| resolver.learn(interactions));
-                    learnt = events.len();
-                    resolver.target(&erasure.named)
-                }
+                None => resolver.target_after(&erasure.named, &events),
             };
             events.push(Event::Erase {
                 id: erasure.id,

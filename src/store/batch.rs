@@ -1,8 +1,9 @@
 //! What is to be written, all of it or nothing.
 
-use crate::erasure::ErasureRecord;
+use crate::erasure::{Commitment, ErasureRecord};
 use crate::event::Event;
-use crate::ids::UserId;
+use crate::ids::{ErasureId, UserId};
+use crate::receipt::ChainHead;
 use crate::store::log::LogPosition;
 use crate::store::records::{HeldInteraction, ItemRecord, ModelHeader, pack_row};
 use crate::store::{codec, keys};
@@ -69,6 +70,8 @@ pub(super) enum Change {
 pub(super) struct Append {
     pub(super) event: Event,
     pub(super) idempotency: Option<Idempotency>,
+    /// The commitment to what an erasure names, for its record.
+    pub(super) commitment: Option<Commitment>,
 }
 
 /// Changes that become durable together. Later ones win over earlier ones.
@@ -163,6 +166,12 @@ impl WriteBatch {
         self.put(keys::erasure(record.id), codec::to_json(record));
     }
 
+    /// Keeps the receipt of an erasure, in compact form. `head` is the chain that ends in it.
+    pub fn put_receipt(&mut self, id: ErasureId, compact: &str, head: &ChainHead) {
+        self.put(keys::receipt(id), compact.as_bytes().to_vec());
+        self.put(keys::RECEIPT_HEAD.to_vec(), codec::to_json(head));
+    }
+
     /// Acknowledges the log up to `position`: its entries are no longer needed.
     pub fn trim_log(&mut self, position: LogPosition) {
         self.changes.push(Change::TrimLog(position));
@@ -173,6 +182,7 @@ impl WriteBatch {
         self.appends.push(Append {
             event,
             idempotency: None,
+            commitment: None,
         });
     }
 
@@ -181,6 +191,22 @@ impl WriteBatch {
         self.appends.push(Append {
             event,
             idempotency: Some(idempotency),
+            commitment: None,
+        });
+    }
+
+    /// Appends an erasure with the commitment to what it names; with `idempotency` unless the same
+    /// key came with the same request before.
+    pub fn append_erasure(
+        &mut self,
+        event: Event,
+        commitment: Commitment,
+        idempotency: Option<Idempotency>,
+    ) {
+        self.appends.push(Append {
+            event,
+            idempotency,
+            commitment: Some(commitment),
         });
     }
 

@@ -45,7 +45,12 @@ impl Files {
         let legacy = legacy_mark::read(path)?;
         let source = &options.master_key;
         let ring = if KeyRing::exists(path) {
-            KeyRing::open(path, source, &syncs)?
+            let ring = KeyRing::open(path, source, &syncs)?;
+            if current.is_none() {
+                // Killed before the first generation: no slot is anybody's yet.
+                ring.settle(&[])?;
+            }
+            ring
         } else if current.is_none() || legacy.is_some() {
             let ring = KeyRing::create(path, source, &syncs)?;
             ring.settle(&[])?;

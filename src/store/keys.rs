@@ -21,6 +21,8 @@ pub const LOG: u8 = b'l';
 pub const ERASURE: u8 = b'e';
 /// Idempotency records by digest.
 pub const IDEMPOTENCY: u8 = b'k';
+/// Receipts by the id of the erasure.
+pub const RECEIPT: u8 = b'r';
 /// Tombstones by keyed hash.
 pub const TOMBSTONE: u8 = b'x';
 
@@ -38,6 +40,8 @@ pub const ERASURES: [u8; 2] = [META, b'e'];
 pub const BEGUN: [u8; 2] = [META, b'g'];
 /// The model's header.
 pub const MODEL: [u8; 2] = [META, b'm'];
+/// The end of the chain of receipts.
+pub const RECEIPT_HEAD: [u8; 2] = [META, b'r'];
 
 /// The random name that a person's records go by. It changes whenever their key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +111,11 @@ pub fn log_part(position: LogPosition, part: u16) -> Vec<u8> {
 /// An erasure's record.
 pub fn erasure(id: ErasureId) -> Vec<u8> {
     with(ERASURE, id.as_bytes())
+}
+
+/// The receipt of an erasure.
+pub fn receipt(id: ErasureId) -> Vec<u8> {
+    with(RECEIPT, id.as_bytes())
 }
 
 /// The record of an idempotency key, by its digest.

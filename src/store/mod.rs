@@ -13,6 +13,7 @@ mod database;
 mod directory;
 mod error;
 mod files;
+pub(crate) mod fuzzing;
 mod generation;
 mod guard;
 pub mod hash;
@@ -24,6 +25,7 @@ mod keys;
 mod legacy_mark;
 pub mod log;
 mod migrations;
+mod receipt_keys;
 pub mod records;
 pub mod seal;
 mod shared;
@@ -40,8 +42,10 @@ use tokio::sync::watch;
 
 use crate::erasure::{ErasureRecord, ErasureStatus};
 use crate::ids::{ErasureId, UserId};
+use crate::receipt::ChainHead;
 
 pub use error::StoreError;
+pub use receipt_keys::{ReceiptKeys, published_receipt_keys};
 pub use shared::StoreOptions;
 pub use writer::Commit;
 
@@ -52,11 +56,10 @@ use directory::Directory;
 use files::{Files, Generation};
 use hash::IdHasher;
 use index::Person;
-use keyring::{MasterKeySource, Special};
+use keyring::MasterKeySource;
 use log::{Entry, LogPosition};
 use migrations::{MIGRATIONS, bring_up_to_date};
 use records::{HeldInteraction, ItemRecord, ModelHeader, UserRecord, unpack_history, unpack_row};
-use seal::SecretKey;
 use shared::Shared;
 use sync::Syncs;
 use writer::WriterHandle;
@@ -121,11 +124,6 @@ impl Store {
     /// Hashes ids as the log names them.
     pub fn hasher(&self) -> &IdHasher {
         &self.shared.files.hasher
-    }
-
-    /// The seed of the key that receipts are signed with. It lies in the key ring.
-    pub fn signing_seed(&self) -> Result<SecretKey, StoreError> {
-        self.shared.files.ring.special(Special::Signing)
     }
 
     /// Commits a batch: whole and durable when the answer is good, or refused.
@@ -289,6 +287,31 @@ impl Store {
             }
             Ok(records)
         })
+    }
+
+    /// The receipt of an erasure, in compact form.
+    pub fn receipt(&self, id: ErasureId) -> Result<Option<String>, StoreError> {
+        let compact = self.get(&keys::receipt(id))?.map(String::from_utf8);
+        compact
+            .transpose()
+            .map_err(|_| StoreError::damaged("a receipt is not readable"))
+    }
+
+    /// The end of the chain of receipts.
+    pub fn receipt_head(&self) -> Result<ChainHead, StoreError> {
+        self.get(&keys::RECEIPT_HEAD)?
+            .map_or(Ok(ChainHead::default()), |head| codec::from_json(&head))
+    }
+
+    /// The key that receipts are signed with, made when there is none yet, and the keys that are
+    /// published for them.
+    pub fn receipt_keys(&self) -> Result<ReceiptKeys, StoreError> {
+        ReceiptKeys::open(&self.shared.files)
+    }
+
+    /// The number of the generation that is open.
+    pub fn generation(&self) -> Result<u64, StoreError> {
+        self.shared.files.current()
     }
 
     /// Reads records of the person at `row`, who stays the same meanwhile; `None` when there is

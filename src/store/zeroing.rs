@@ -38,6 +38,7 @@ pub(super) fn remove_file(path: &Path, syncs: &Syncs) -> Result<(), StoreError> 
         crash_point("generation_old_zeroed");
     }
     drop(file);
+    crash_point("generation_old_zeroed");
     fs::remove_file(path).map_err(io)
 }
 

@@ -5,6 +5,7 @@
 //! that a commit needs one sync for both. docs/store.md draws the file.
 
 mod format;
+mod fuzzing;
 pub mod master;
 mod pool;
 mod rotate;
@@ -21,6 +22,7 @@ use crate::store::sync::Syncs;
 use crate::store::zeroing;
 
 pub use format::{Mark, Slot};
+pub(crate) use fuzzing::{key_ring, key_ring_seeds};
 pub use master::{MasterKey, MasterKeySource};
 pub use rotate::rotate;
 
@@ -257,6 +259,14 @@ impl KeyRing {
         self.write_mark(mark)?;
         written();
         self.syncs.data(&self.file, &self.path)?;
+        for slot in slots {
+            // Read back: what a receipt says of destroyed keys rests on it.
+            if !self.slot_is_empty(*slot)? {
+                return Err(StoreError::damaged(
+                    "a destroyed key is still in the key ring",
+                ));
+            }
+        }
         pool.add_spares(ready);
         pool.add_empty(slots);
         Ok(())

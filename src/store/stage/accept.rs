@@ -52,7 +52,8 @@ impl Stage<'_> {
                 target,
             } => {
                 let position = self.position(committed);
-                let record = ErasureRecord::accepted(id, position.0, &target, accepted_at);
+                let mut record = ErasureRecord::accepted(id, position.0, &target, accepted_at);
+                record.commitment = append.commitment;
                 self.put(keys::erasure(id), &codec::to_json(&record));
                 if let Some(idempotency) = append.idempotency {
                     self.remember(idempotency, id, accepted_at);
