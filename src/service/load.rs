@@ -50,9 +50,9 @@ pub fn load(
     })?;
     let mut model = Ials::from_item_factors(hyperparameters, matrix.user_rows(), factors);
     als::solve_users(&mut model, &matrix);
-    let item_counts = (0..matrix.item_rows() as u32)
-        .map(|row| matrix.item(row).len() as u32)
-        .collect();
+    let counts = (0..matrix.item_rows() as u32).map(|row| matrix.item(row).len() as u32);
+    let item_counts: imbl::Vector<u32> = counts.collect();
+    let popular = (0..).zip(item_counts.iter().copied()).collect();
     let trainer = Trainer {
         matrix,
         model,
@@ -61,6 +61,7 @@ pub fn load(
         items,
         titles,
         item_counts,
+        popular,
     };
     Ok(Loaded { trainer, header })
 }

@@ -8,6 +8,7 @@ pub mod dirty;
 pub mod erasures;
 pub mod learning;
 pub mod load;
+pub mod popularity;
 pub mod publish;
 pub mod query;
 pub mod recommend;

@@ -6,6 +6,7 @@ use crate::service::query::{
     RecommendQuery, Recommendations, ScoredItem, SimilarItems, Source, Subject,
 };
 use crate::service::snapshot::Snapshot;
+use crate::topk::filter::Filter;
 use crate::topk::scan;
 
 impl Snapshot {
@@ -21,8 +22,11 @@ impl Snapshot {
         seen.dedup();
         let best = match &factors {
             Some(factors) => {
-                let eligible = |row| self.item_count(row) > 0;
-                scan::top_k(factors, &self.item_factors, query.k, &seen, eligible)
+                let filter = Filter {
+                    excluded: &seen,
+                    allowed: None,
+                };
+                self.item_index.top_k(factors, query.k, &filter)
             }
             None => self.most_popular(query.k, &seen),
         };
@@ -81,21 +85,9 @@ impl Snapshot {
 
     /// The items with the most interactions; ties in item order.
     fn most_popular(&self, k: usize, excluded: &[u32]) -> Vec<(u32, f32)> {
-        let mut counted: Vec<(u32, u32)> = self
-            .item_counts
-            .iter()
-            .enumerate()
-            .map(|(row, count)| (row as u32, *count))
-            .filter(|(row, count)| *count > 0 && excluded.binary_search(row).is_err())
-            .collect();
-        let order = |a: &(u32, u32), b: &(u32, u32)| b.1.cmp(&a.1).then(a.0.cmp(&b.0));
-        if counted.len() > k {
-            counted.select_nth_unstable_by(k, order);
-            counted.truncate(k);
-        }
-        counted.sort_unstable_by(order);
-        counted
-            .into_iter()
+        let left = self.popular.iter();
+        let left = left.filter(|(row, _)| excluded.binary_search(row).is_err());
+        left.take(k)
             .map(|(row, count)| (row, count as f32))
             .collect()
     }

@@ -15,6 +15,7 @@ use crate::service::dirty::DirtyRows;
 use crate::service::load::{Loaded, load};
 use crate::service::publish::{Progress, Publisher};
 use crate::service::snapshot::Quality;
+use crate::service::versions::VersionError;
 use crate::service::worker::{Worker, WorkerError, WorkerOptions};
 use crate::service::{BLOCKING_WORK_MAX, Service, Shared};
 use crate::store::log::LogPosition;
@@ -50,6 +51,9 @@ pub enum StartError {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The stored model cannot be served.
+    #[error(transparent)]
+    Version(#[from] VersionError),
     /// The threads for arithmetic could not be made.
     #[error("cannot start the threads for arithmetic: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -85,20 +89,21 @@ impl Service {
                 .num_threads(options.worker.threads)
                 .build()?,
         );
-        let (loaded, backlog) = {
+        let (loaded, snapshot, backlog) = {
             let (store, options, pool) = (store.clone(), options.clone(), Arc::clone(&pool));
             let read = move || {
                 let loaded =
                     pool.install(|| load(&store, options.hyperparameters, options.seed))?;
-                Ok::<_, StoreError>((loaded, waiting(&store)?))
+                let (version, quality) = (version(&loaded.header), quality(&loaded.header));
+                let snapshot = pool.install(|| loaded.trainer.snapshot(version, quality))?;
+                Ok::<_, StartError>((loaded, snapshot, waiting(&store)?))
             };
             tokio::task::spawn_blocking(read)
                 .await
                 .map_err(|_| StartError::Panicked)??
         };
-        let header = loaded.header.clone();
-        let snapshot = loaded.trainer.snapshot(version(&header), quality(&header));
-        let learnt = header
+        let learnt = loaded
+            .header
             .as_ref()
             .map_or_else(LogPosition::default, |header| header.learnt);
         let publisher = Publisher::new(

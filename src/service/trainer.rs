@@ -8,6 +8,7 @@ use crate::ids::{ErasureId, ItemId, UserId};
 use crate::model::hyper::IalsHyperparameters;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
+use crate::service::popularity::Popularity;
 use crate::service::rows::RowTable;
 use crate::store::batch::WriteBatch;
 use crate::store::records::{HeldInteraction, ItemRecord};
@@ -34,6 +35,8 @@ pub struct Trainer {
     pub titles: imbl::Vector<Option<Arc<str>>>,
     /// Number of interactions by item row.
     pub item_counts: imbl::Vector<u32>,
+    /// The same counts, most first.
+    pub popular: Popularity,
 }
 
 /// What applying some events did.
@@ -62,6 +65,7 @@ impl Trainer {
             items: RowTable::default(),
             titles: imbl::Vector::new(),
             item_counts: imbl::Vector::new(),
+            popular: Popularity::default(),
         }
     }
 
@@ -152,8 +156,9 @@ impl Trainer {
         while self.item_counts.len() <= row as usize {
             self.item_counts.push_back(0);
         }
-        self.item_counts
-            .set(row as usize, self.matrix.item(row).len() as u32);
+        let count = self.matrix.item(row).len() as u32;
+        let before = self.item_counts.set(row as usize, count);
+        self.popular.change(row, before, count);
     }
 }
 
