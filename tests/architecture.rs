@@ -174,13 +174,19 @@ const UNSAFE_FOLDER: &str = "topk/kernel";
 fn unsafe_code_stays_in_its_folder() {
     let mut inside = 0;
     for (path, text) in all_sources() {
-        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
         let mentions = code.filter(|line| line.contains("unsafe")).count();
         if path.starts_with(UNSAFE_FOLDER) {
             inside += mentions;
             let reasons = text.matches("SAFETY:").count();
             let blocks = text.matches("unsafe {").count();
-            assert!(reasons >= blocks, "{}: a block without SAFETY", path.display());
+            assert!(
+                reasons >= blocks,
+                "{}: a block without SAFETY",
+                path.display()
+            );
         } else if path == Path::new("lib.rs") {
             assert!(text.contains("#![deny(unsafe_code)]"));
         } else {

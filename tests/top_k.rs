@@ -65,7 +65,9 @@ fn fill(shape: Shape, random: &mut ChaCha12Rng, row: usize, values: &mut [f32]) 
         Shape::Sparse => values.fill(if row.is_multiple_of(2) { -0.0 } else { 0.0 }),
         Shape::Extreme => {
             let scale = [1.0, 1.0, 1e-3, 1e3, 3e38, 1e20, 1e-20, 1e-42][row % 8];
-            values.iter_mut().for_each(|value| *value = scale * uniform());
+            values
+                .iter_mut()
+                .for_each(|value| *value = scale * uniform());
         }
         Shape::Denormal => values.iter_mut().for_each(|v| *v = 1e-40 * uniform()),
     }
@@ -73,7 +75,9 @@ fn fill(shape: Shape, random: &mut ChaCha12Rng, row: usize, values: &mut [f32]) 
 
 fn rows(shape: Shape, rows: usize, dim: usize, seed: u64) -> PagedRows {
     let mut random = ChaCha12Rng::seed_from_u64(seed);
-    PagedRows::from_rows(rows, dim, |row, values| fill(shape, &mut random, row, values))
+    PagedRows::from_rows(rows, dim, |row, values| {
+        fill(shape, &mut random, row, values)
+    })
 }
 
 fn query(shape: Shape, dim: usize, seed: u64) -> Vec<f32> {
@@ -86,19 +90,20 @@ fn query(shape: Shape, dim: usize, seed: u64) -> Vec<f32> {
 
 /// Rows and bits of scores.
 fn bits(list: &[(u32, f32)]) -> Vec<(u32, u32)> {
-    list.iter().map(|(row, score)| (*row, score.to_bits())).collect()
+    list.iter()
+        .map(|(row, score)| (*row, score.to_bits()))
+        .collect()
 }
 
-fn scanned(
-    index: &ItemIndex,
-    query: &[f32],
-    k: usize,
-    filter: &Filter,
-) -> Vec<(u32, f32)> {
-    let allowed: Option<BTreeSet<u32>> =
-        filter.allowed.map(|allowed| allowed.rows().iter().copied().collect());
+fn scanned(index: &ItemIndex, query: &[f32], k: usize, filter: &Filter) -> Vec<(u32, f32)> {
+    let allowed: Option<BTreeSet<u32>> = filter
+        .allowed
+        .map(|allowed| allowed.rows().iter().copied().collect());
     let eligible = |row: u32| {
-        index.is_active(row) && allowed.as_ref().is_none_or(|allowed| allowed.contains(&row))
+        index.is_active(row)
+            && allowed
+                .as_ref()
+                .is_none_or(|allowed| allowed.contains(&row))
     };
     scan::top_k(query, index.rows(), k, filter.excluded, eligible)
 }
@@ -112,7 +117,9 @@ fn assert_exact(index: &ItemIndex, query: &[f32], k: usize, filter: &Filter) {
 /// Every row with the chance of `share`.
 fn some_rows(rows: usize, share: f64, seed: u64) -> Vec<u32> {
     let mut random = ChaCha12Rng::seed_from_u64(seed);
-    (0..rows as u32).filter(|_| random.random_bool(share)).collect()
+    (0..rows as u32)
+        .filter(|_| random.random_bool(share))
+        .collect()
 }
 
 fn shape() -> impl Strategy<Value = Shape> {

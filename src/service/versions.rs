@@ -112,3 +112,43 @@ impl Trainer {
 fn narrow(row: &[f64]) -> Vec<f32> {
     row.iter().map(|value| *value as f32).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::hyper::IalsHyperparameters;
+    use crate::service::publish::{Progress, Publisher};
+
+    fn trainer() -> Trainer {
+        let mut trainer = Trainer::empty(IalsHyperparameters::default(), 1);
+        trainer.matrix.insert(0, 0, 1.0);
+        trainer.model.grow(&trainer.matrix);
+        trainer
+    }
+
+    #[test]
+    fn factors_that_are_no_numbers_are_refused_and_the_live_version_stays() {
+        let mut trainer = trainer();
+        let first = trainer.snapshot(1, Quality::default()).expect("finite");
+        let publisher = Publisher::new(first, Progress::default());
+        let mut dirty = DirtyRows::default();
+        dirty.items(&[0]);
+        for bad in [f64::NAN, f64::INFINITY, 1e300] {
+            trainer.model.items.row_mut(0)[3] = bad;
+            let previous = publisher.current();
+            let refused = publisher.publish(Progress::default(), || {
+                trainer.snapshot_after(&previous, &dirty, 2, Quality::default())
+            });
+            assert_eq!(refused, Err(VersionError::NotFinite("an item")));
+            assert_eq!(publisher.current().version, 1);
+            assert!(trainer.snapshot(2, Quality::default()).is_err());
+        }
+        trainer.model.items.row_mut(0)[3] = 0.5;
+        let previous = publisher.current();
+        let published = publisher.publish(Progress::default(), || {
+            trainer.snapshot_after(&previous, &dirty, 2, Quality::default())
+        });
+        assert_eq!(published, Ok(()));
+        assert_eq!(publisher.current().item_factors.row(0)[3], 0.5);
+    }
+}

@@ -52,7 +52,10 @@ impl Best {
     /// The rows with their scores, best first.
     pub fn into_sorted(self) -> Vec<(u32, f32)> {
         let sorted = self.heap.into_sorted_vec();
-        sorted.into_iter().map(|best| (best.row, best.score)).collect()
+        sorted
+            .into_iter()
+            .map(|best| (best.row, best.score))
+            .collect()
     }
 }
 

@@ -112,9 +112,9 @@ impl ItemIndex {
         let transform = Transform::of(&rows, is_ordered);
         let layout = Layout::of(rows.dim(), &transform);
         let page = |items: &[(f64, u32)]| {
-            let items = items.iter().map(|(_, row)| {
-                Coordinates::of(arch, *row, rows.row(*row), &layout, &transform)
-            });
+            let items = items
+                .iter()
+                .map(|(_, row)| Coordinates::of(arch, *row, rows.row(*row), &layout, &transform));
             Arc::new(Page::of(&layout, &items.collect::<Vec<_>>()))
         };
         let sorted: Vec<Arc<Page>> = ordered.par_chunks(SLOTS).map(page).collect();
@@ -149,7 +149,11 @@ impl ItemIndex {
         }
         if !few || !ordered {
             for (row, active) in changed {
-                let place = if *active { Place::Irregular } else { Place::Nowhere };
+                let place = if *active {
+                    Place::Irregular
+                } else {
+                    Place::Nowhere
+                };
                 next.places.set(*row as usize, place);
             }
             let active = |row: u32| next.is_active(row);
@@ -228,8 +232,9 @@ impl ItemIndex {
             Place::Irregular => {
                 self.irregular.remove(&row);
             }
-            Place::Sorted(slot) => Arc::make_mut(&mut self.sorted[slot as usize / SLOTS])
-                .vacate(slot as usize % SLOTS),
+            Place::Sorted(slot) => {
+                Arc::make_mut(&mut self.sorted[slot as usize / SLOTS]).vacate(slot as usize % SLOTS)
+            }
             Place::Fresh(slot) => {
                 Arc::make_mut(&mut self.fresh[slot as usize / SLOTS]).vacate(slot as usize % SLOTS);
             }

@@ -109,12 +109,20 @@ pub(super) struct Coordinates {
 }
 
 impl Coordinates {
-    pub(super) fn of(arch: Arch, row: u32, x: &[f32], layout: &Layout, transform: &Transform) -> Self {
+    pub(super) fn of(
+        arch: Arch,
+        row: u32,
+        x: &[f32],
+        layout: &Layout,
+        transform: &Transform,
+    ) -> Self {
         let mut values = vec![0.0; transform.room()];
         transform.apply(arch, x, &mut values);
         values.truncate(layout.dim);
         let parts = layout.parts().map(|part| up(norm(&values[part])));
-        let largest = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        let largest = values
+            .iter()
+            .fold(0.0_f32, |most, value| most.max(value.abs()));
         let by_part = parts.iter().fold(0.0_f32, |most, part| most.max(*part)) / PART_CODE_MAX;
         Self {
             row,
@@ -128,7 +136,10 @@ impl Coordinates {
 
 /// ‖x‖ in f64.
 pub(super) fn norm(x: &[f32]) -> f64 {
-    x.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt()
+    x.iter()
+        .map(|value| f64::from(*value).powi(2))
+        .sum::<f64>()
+        .sqrt()
 }
 
 /// Up to [`SLOTS`] items: coordinate y is `scale` · (code − [`BIAS`]) and a rest. The bounds hold

@@ -60,9 +60,14 @@ impl Probe {
         transform.apply(arch, query, &mut values);
         let values = &values[..layout.dim];
         let parts = layout.parts().map(|part| up(norm(&values[part])));
-        let largest = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        let largest = values
+            .iter()
+            .fold(0.0_f32, |most, value| most.max(value.abs()));
         let by_part = parts.iter().fold(0.0_f32, |most, part| most.max(*part)) / PART_CODE_MAX;
-        let scale = (largest / CODE_MAX).max(by_part).max(f32::MIN_POSITIVE).next_up();
+        let scale = (largest / CODE_MAX)
+            .max(by_part)
+            .max(f32::MIN_POSITIVE)
+            .next_up();
         let roundings = (layout.dim.div_ceil(LANES) + 8) as f64;
         let relative = transform.error() + 1.1 * roundings * ROUNDOFF;
         let coded = Coded::of(values, scale);
@@ -124,7 +129,8 @@ impl Coded {
         let code = |value: &f32| (value / scale).round_ties_even() as i8;
         let codes: Vec<i8> = values.iter().map(code).collect();
         let rest = values.iter().zip(&codes);
-        let rest = rest.map(|(value, code)| up_away(f64::from(*value) - f64::from(*code) * f64::from(scale)));
+        let rest = rest
+            .map(|(value, code)| up_away(f64::from(*value) - f64::from(*code) * f64::from(scale)));
         Self {
             rest: rest.collect(),
             codes,
@@ -181,4 +187,79 @@ fn word(codes: &[i8]) -> u32 {
 fn bias(codes: &[i8]) -> f64 {
     let sum: i64 = codes.iter().map(|code| i64::from(*code)).sum();
     sum as f64 * f64::from(BIAS)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::topk::kernel::{Kernel, SLOTS, Sums};
+    use crate::topk::page::Coordinates;
+    use crate::topk::rows::PagedRows;
+    use crate::topk::score::score;
+
+    /// Sums of a page after both passes.
+    fn sums(layout: &Layout, page: &Page, probe: &Probe) -> [Sums; 2] {
+        let kernel = Kernel::best();
+        let mut first = [0; SLOTS];
+        kernel.add(
+            &page.codes[layout.first_pass()],
+            probe.first_words(),
+            &mut first,
+            0,
+        );
+        let mut second = first;
+        if !probe.second_words().is_empty() {
+            kernel.add(
+                &page.codes[layout.second_pass()],
+                probe.second_words(),
+                &mut second,
+                0,
+            );
+        }
+        [first, second]
+    }
+
+    proptest! {
+        /// The bounds themselves: an item is never left out by its own score, and stays in question
+        /// for scores that are little above it only.
+        #[test]
+        fn no_item_is_left_out_by_its_own_score(
+            dim in prop_oneof![1_usize..12, 60_usize..130],
+            values in prop::collection::vec(-1.0_f32..1.0, 512),
+            decay in prop_oneof![Just(0.0_f32), Just(1.0), Just(3.0)],
+            scale in prop_oneof![Just(1.0_f32), Just(1e-8), Just(1e8)],
+        ) {
+            let value = |row: usize, column: usize| {
+                let value = values[(row * 131 + column * 17 + row * row) % 512];
+                value / (1.0 + column as f32).powf(decay) * if row < 3 { scale } else { 1.0 }
+            };
+            let fill = |row: usize, into: &mut [f32]| {
+                into.iter_mut().enumerate().for_each(|(column, x)| *x = value(row, column));
+            };
+            let rows = PagedRows::from_rows(SLOTS, dim, fill);
+            let arch = Arch::new();
+            let transform = Transform::of(&rows, |_| true);
+            let layout = Layout::of(dim, &transform);
+            let items: Vec<Coordinates> = (0..SLOTS as u32)
+                .map(|row| Coordinates::of(arch, row, rows.row(row), &layout, &transform))
+                .collect();
+            let page = Page::of(&layout, &items);
+            let query: Vec<f32> = (0..dim).map(|column| value(99, column) * scale).collect();
+            let query_norm = norm(&query);
+            prop_assume!(query_norm > 1e-9);
+            let probe = Probe::of(arch, &query, query_norm, &layout, &transform);
+            let [first, second] = sums(&layout, &page, &probe);
+            for (slot, item) in items.iter().enumerate() {
+                let score = score(arch, &query, rows.row(item.row));
+                prop_assert!(first[slot] >= probe.first_threshold(&page, score));
+                prop_assert!(second[slot] >= probe.second_threshold(&page, score));
+                let norms = probe.norm_bound * f64::from(item.norm);
+                prop_assert!(f64::from(score).abs() <= norms);
+                let above = score + 0.15 * (query_norm * f64::from(page.norm)) as f32;
+                prop_assert!(second[slot] < probe.second_threshold(&page, above));
+            }
+        }
+    }
 }

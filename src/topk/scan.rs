@@ -80,7 +80,10 @@ fn select(
         score_page(rows, scores);
         for (row, &score) in (first..).zip(scores.iter()) {
             // Rows come in order, so one that only equals the worst held would lose the tie.
-            if best.threshold().is_some_and(|worst| score <= worst || score.is_nan()) {
+            if best
+                .threshold()
+                .is_some_and(|worst| score <= worst || score.is_nan())
+            {
                 continue;
             }
             if excluded.binary_search(&row).is_err() && eligible(row) {

@@ -21,7 +21,11 @@ const ROWS_AT_ONCE: usize = 4;
 /// # Panics
 /// When `rows` is not one row of d values for each score.
 pub fn scores(arch: Arch, query: &[f32], rows: &[f32], scores: &mut [f32]) {
-    assert_eq!(rows.len(), query.len() * scores.len(), "a row for each score");
+    assert_eq!(
+        rows.len(),
+        query.len() * scores.len(),
+        "a row for each score"
+    );
     vectorised(
         arch,
         #[inline(always)]

@@ -56,7 +56,12 @@ impl ItemIndex {
     }
 
     /// The same, and what it cost.
-    pub fn top_k_counted(&self, query: &[f32], k: usize, filter: &Filter) -> (Vec<(u32, f32)>, Work) {
+    pub fn top_k_counted(
+        &self,
+        query: &[f32],
+        k: usize,
+        filter: &Filter,
+    ) -> (Vec<(u32, f32)>, Work) {
         let filter = *filter;
         let mut search = Search::new(self, &Question { query, k, filter });
         if !search.is_done {
@@ -101,7 +106,10 @@ impl ItemIndex {
             let open = searches.iter_mut().filter(|search| !search.is_done);
             open.for_each(|search| search.visit(page));
         }
-        searches.into_iter().map(|search| search.finish().0).collect()
+        searches
+            .into_iter()
+            .map(|search| search.finish().0)
+            .collect()
     }
 }
 
@@ -137,7 +145,9 @@ impl<'a> Search<'a> {
             work: Work::default(),
         };
         let direct = DIRECT_ROWS_MIN.max(index.active() / DIRECT_SHARE);
-        let few = filter.allowed.filter(|allowed| allowed.rows().len() <= direct);
+        let few = filter
+            .allowed
+            .filter(|allowed| allowed.rows().len() <= direct);
         let norm = norm(query);
         if search.is_done {
         } else if let Some(few) = few {
@@ -183,7 +193,10 @@ impl<'a> Search<'a> {
     /// Whether no item of this norm or less can be among the best.
     #[inline]
     fn is_beyond(&self, item_norm: f32) -> bool {
-        let bound = self.probe.as_ref().map(|probe| probe.norm_bound * f64::from(item_norm));
+        let bound = self
+            .probe
+            .as_ref()
+            .map(|probe| probe.norm_bound * f64::from(item_norm));
         match (bound, self.best.threshold()) {
             (Some(bound), Some(threshold)) => bound < f64::from(threshold),
             _ => false,

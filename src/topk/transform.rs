@@ -43,8 +43,13 @@ impl Transform {
             }
             Err(_) => identity(),
         };
-        let finite = (0..dim).all(|column| vectors.col(column).iter().all(|value| value.is_finite()));
-        let (vectors, values) = if finite { (vectors, values) } else { identity() };
+        let finite =
+            (0..dim).all(|column| vectors.col(column).iter().all(|value| value.is_finite()));
+        let (vectors, values) = if finite {
+            (vectors, values)
+        } else {
+            identity()
+        };
         Self::from_directions(&vectors, &values)
     }
 
@@ -77,7 +82,11 @@ impl Transform {
 
     /// The share of ‖x‖² in the first `columns` coordinates, over the rows it was chosen by.
     pub(super) fn energy(&self, columns: usize) -> f64 {
-        if columns == 0 { 0.0 } else { self.energy[columns - 1] }
+        if columns == 0 {
+            0.0
+        } else {
+            self.energy[columns - 1]
+        }
     }
 
     /// Writes R x to the first d values of `into`, which has room for [`Transform::room`].
@@ -178,8 +187,12 @@ mod tests {
                 into
             };
             for (a, b) in [(0, 1), (5, 5), (17, 199)] {
-                let (before, after) = (product(rows.row(a), rows.row(b)), product(&turned(a), &turned(b)));
-                let norms = (product(rows.row(a), rows.row(a)) * product(rows.row(b), rows.row(b))).sqrt();
+                let (before, after) = (
+                    product(rows.row(a), rows.row(b)),
+                    product(&turned(a), &turned(b)),
+                );
+                let norms =
+                    (product(rows.row(a), rows.row(a)) * product(rows.row(b), rows.row(b))).sqrt();
                 assert!((before - after).abs() <= transform.error() * norms);
             }
         }
@@ -199,13 +212,19 @@ mod tests {
         let share = shares[0] / (shares[0] + shares[1]);
         assert!((share - transform.energy(4)).abs() < 1e-4, "{share}");
         assert!(share > 0.9, "{share}");
-        assert_eq!((transform.energy(0), transform.energy(40) > 0.999), (0.0, true));
+        assert_eq!(
+            (transform.energy(0), transform.energy(40) > 0.999),
+            (0.0, true)
+        );
     }
 
     #[test]
     fn rows_of_zeros_still_give_an_orthogonal_transform() {
         let zeros = PagedRows::from_rows(10, 5, |_, _| {});
-        for transform in [Transform::of(&zeros, |_| true), Transform::of(&zeros, |_| false)] {
+        for transform in [
+            Transform::of(&zeros, |_| true),
+            Transform::of(&zeros, |_| false),
+        ] {
             assert!(transform.error() < 1e-5);
         }
     }

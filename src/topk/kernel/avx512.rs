@@ -17,7 +17,8 @@ use super::{GROUPS, Line, Sums};
 pub(super) unsafe fn add(codes: &[Line], query: &[u32], sums: &mut Sums, threshold: i32) -> u64 {
     let from = sums.as_ptr().cast::<__m512i>();
     // SAFETY: `sums` is 64 words, four vectors of 16.
-    let mut sum: [__m512i; GROUPS] = std::array::from_fn(|g| unsafe { _mm512_loadu_si512(from.add(g)) });
+    let mut sum: [__m512i; GROUPS] =
+        std::array::from_fn(|g| unsafe { _mm512_loadu_si512(from.add(g)) });
     let lines = codes.as_ptr().cast::<__m512i>();
     for (step, word) in query.iter().enumerate() {
         let word = _mm512_set1_epi32(word.cast_signed());

@@ -2,8 +2,8 @@
 //! for all items and is given back.
 
 use std::arch::aarch64::{
-    vaddq_s32, vdupq_n_s32, vdupq_n_u8, veorq_u8, vget_high_s8, vget_low_s8, vld1q_s32, vld1q_u8,
-    vmull_s8, vpaddlq_s16, vpaddq_s32, vreinterpret_s8_s32, vdup_n_s32, vreinterpretq_s8_u8,
+    vaddq_s32, vdup_n_s32, vdupq_n_s32, vdupq_n_u8, veorq_u8, vget_high_s8, vget_low_s8, vld1q_s32,
+    vld1q_u8, vmull_s8, vpaddlq_s16, vpaddq_s32, vreinterpret_s8_s32, vreinterpretq_s8_u8,
     vst1q_s32,
 };
 
@@ -40,7 +40,12 @@ pub(super) unsafe fn add(codes: &[Line], query: &[u32], sums: &mut Sums, thresho
             let products = vaddq_s32(vpaddq_s32(low, high), taken);
             let into = &mut sums[vector * VECTOR_ITEMS..(vector + 1) * VECTOR_ITEMS];
             // SAFETY: `into` is four words.
-            unsafe { vst1q_s32(into.as_mut_ptr(), vaddq_s32(vld1q_s32(into.as_ptr()), products)) };
+            unsafe {
+                vst1q_s32(
+                    into.as_mut_ptr(),
+                    vaddq_s32(vld1q_s32(into.as_ptr()), products),
+                )
+            };
         }
     }
     const { assert!(GROUPS * LINE_BYTES / VECTOR_BYTES * VECTOR_ITEMS == SLOTS) };
