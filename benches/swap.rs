@@ -60,6 +60,7 @@ fn trainer(users: usize) -> Trainer {
         seed: 1,
         users: RowTable::from_rows((0..users as u32).map(|row| (row, user(row)))),
         items: RowTable::from_rows((0..ITEMS as u32).map(|row| (row, item(row)))),
+        tags: recant::service::tags::Tags::default(),
         titles: (0..ITEMS).map(title).collect(),
     }
 }

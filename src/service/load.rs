@@ -8,6 +8,7 @@ use crate::model::ials::Ials;
 use crate::model::interactions::{Entry, InteractionMatrix};
 use crate::optim::als;
 use crate::service::rows::RowTable;
+use crate::service::tags::Tags;
 use crate::service::trainer::Trainer;
 use crate::store::batch::{Tensor, WriteBatch};
 use crate::store::records::ModelHeader;
@@ -35,7 +36,7 @@ pub fn load(
     let (hyperparameters, seed) = header
         .as_ref()
         .map_or((hyperparameters, seed), |h| (h.hyperparameters, h.seed));
-    let (items, titles) = read_items(store)?;
+    let (items, titles, tags) = read_items(store)?;
     let users = RowTable::from_rows(store.users()?);
     let matrix = read_matrix(
         store,
@@ -60,16 +61,21 @@ pub fn load(
         users,
         items,
         titles,
+        tags,
         item_counts,
         popular,
     };
     Ok(Loaded { trainer, header })
 }
 
-type Items = (RowTable<crate::ids::ItemId>, imbl::Vector<Option<Arc<str>>>);
+type Items = (
+    RowTable<crate::ids::ItemId>,
+    imbl::Vector<Option<Arc<str>>>,
+    Tags,
+);
 
 fn read_items(store: &Store) -> Result<Items, StoreError> {
-    let mut ids = Vec::new();
+    let (mut ids, mut tags) = (Vec::new(), Vec::new());
     let mut titles: imbl::Vector<Option<Arc<str>>> = imbl::Vector::new();
     for (row, record) in store.items()? {
         while titles.len() <= row as usize {
@@ -77,8 +83,9 @@ fn read_items(store: &Store) -> Result<Items, StoreError> {
         }
         titles.set(row as usize, record.title);
         ids.push((row, record.id));
+        tags.push((row, record.tags));
     }
-    Ok((RowTable::from_rows(ids), titles))
+    Ok((RowTable::from_rows(ids), titles, Tags::new(tags)))
 }
 
 fn read_matrix(store: &Store, users: usize, items: usize) -> Result<InteractionMatrix, StoreError> {

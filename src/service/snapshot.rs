@@ -9,6 +9,7 @@ use crate::model::hyper::IalsHyperparameters;
 use crate::model::interactions::Entry;
 use crate::service::popularity::Popularity;
 use crate::service::rows::RowDirectory;
+use crate::service::tags::Tags;
 use crate::topk::index::ItemIndex;
 use crate::topk::rows::PagedRows;
 
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub items: RowDirectory<ItemId>,
     /// Titles by item row.
     pub titles: imbl::Vector<Option<Arc<str>>>,
+    /// Tags of items.
+    pub tags: Tags,
     /// Users' factors, users × d.
     pub user_factors: PagedRows,
     /// Items' factors, items × d; a row without interactions is zero.

@@ -17,7 +17,7 @@ use crate::service::publish::{Progress, Publisher};
 use crate::service::snapshot::Quality;
 use crate::service::versions::VersionError;
 use crate::service::worker::{Worker, WorkerError, WorkerOptions};
-use crate::service::{BLOCKING_WORK_MAX, Service, Shared};
+use crate::service::{BATCHES_MAX, BLOCKING_WORK_MAX, Service, Shared};
 use crate::store::log::LogPosition;
 use crate::store::records::ModelHeader;
 use crate::store::{Store, StoreError};
@@ -118,6 +118,7 @@ impl Service {
             publisher: Arc::new(publisher),
             backlog: Arc::new(backlog),
             blocking: Semaphore::new(BLOCKING_WORK_MAX),
+            batches: Arc::new(Semaphore::new(BATCHES_MAX)),
             queue_max: options.queue_max,
             working: AtomicBool::new(true),
         });

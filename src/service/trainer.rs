@@ -10,6 +10,7 @@ use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::service::popularity::Popularity;
 use crate::service::rows::RowTable;
+use crate::service::tags::Tags;
 use crate::store::batch::WriteBatch;
 use crate::store::records::{HeldInteraction, ItemRecord};
 use crate::store::{Store, StoreError};
@@ -33,6 +34,8 @@ pub struct Trainer {
     pub items: RowTable<ItemId>,
     /// Titles by item row.
     pub titles: imbl::Vector<Option<Arc<str>>>,
+    /// Tags of items.
+    pub tags: Tags,
     /// Number of interactions by item row.
     pub item_counts: imbl::Vector<u32>,
     /// The same counts, most first.
@@ -64,6 +67,7 @@ impl Trainer {
             users: RowTable::default(),
             items: RowTable::default(),
             titles: imbl::Vector::new(),
+            tags: Tags::default(),
             item_counts: imbl::Vector::new(),
             popular: Popularity::default(),
         }
@@ -274,8 +278,9 @@ impl Application<'_> {
         self.trainer.count_item(row);
         self.applied.touched.items.push(row);
         let title = self.trainer.titles.get(row as usize).cloned().flatten();
-        let untitled = title.is_none();
-        if self.trainer.matrix.item(row).is_empty() && untitled {
+        let tags = self.trainer.tags.of(row).to_vec();
+        let undescribed = title.is_none() && tags.is_empty();
+        if self.trainer.matrix.item(row).is_empty() && undescribed {
             self.applied.batch.remove_item(row);
             self.trainer.items.release(row);
         } else if let Some(id) = self.trainer.items.directory().id(row) {
@@ -284,6 +289,7 @@ impl Application<'_> {
                 &ItemRecord {
                     id: id.clone(),
                     title,
+                    tags,
                 },
             );
         }

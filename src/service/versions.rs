@@ -94,6 +94,7 @@ impl Trainer {
             users: self.users.directory().clone(),
             items: self.items.directory().clone(),
             titles: self.titles.clone(),
+            tags: self.tags.clone(),
             user_factors,
             item_factors: item_index.rows().clone(),
             item_index,

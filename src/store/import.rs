@@ -77,6 +77,7 @@ impl ImportSession {
             users: Rows::default(),
             items: Rows::default(),
             titles: HashMap::new(),
+            tags: HashMap::new(),
             changed_items: Vec::new(),
             held_items: Vec::new(),
             buffer: Vec::new(),
@@ -142,13 +143,14 @@ struct Gathered {
     held: HeldInteraction,
 }
 
-/// Takes interactions and titles one by one.
+/// Takes interactions, titles and tags one by one.
 #[derive(Debug)]
 pub struct ImportWriter<'a> {
     next: NextGeneration<'a>,
     users: Rows<UserId>,
     items: Rows<ItemId>,
     titles: HashMap<u32, Arc<str>>,
+    tags: HashMap<u32, Vec<Arc<str>>>,
     /// Rows of items that are new or have a new title.
     changed_items: Vec<u32>,
     /// By row, whether an item has interactions.
@@ -166,6 +168,7 @@ impl ImportWriter<'_> {
         let mut held = Vec::new();
         let (users, items) = (&mut self.users, &mut self.items);
         let (titles, totals) = (&mut self.titles, &mut self.totals);
+        let tags = &mut self.tags;
         let held_items = &mut self.held_items;
         self.next.copy(&current, |key, payload| {
             match key.first() {
@@ -176,6 +179,7 @@ impl ImportWriter<'_> {
                         codec::from_json::<ItemRecord>(payload)?,
                     );
                     titles.extend(item.title.map(|title| (row, title)));
+                    tags.insert(row, item.tags);
                     items.hold(row, item.id);
                 }
                 Some(&keys::HISTORY) => {
@@ -221,6 +225,21 @@ impl ImportWriter<'_> {
     pub fn set_title(&mut self, item: &str, title: &str) -> Result<(), ImportSessionError> {
         let row = self.item_row(item)?;
         self.titles.insert(row, Arc::from(title));
+        self.changed_items.push(row);
+        Ok(())
+    }
+
+    /// Sets the tags of an item, held or not, instead of those it had.
+    pub fn set_tags(
+        &mut self,
+        item: &str,
+        tags: &mut dyn Iterator<Item = &str>,
+    ) -> Result<(), ImportSessionError> {
+        let row = self.item_row(item)?;
+        let mut tags: Vec<Arc<str>> = tags.map(Arc::from).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        self.tags.insert(row, tags);
         self.changed_items.push(row);
         Ok(())
     }
@@ -301,6 +320,7 @@ impl ImportWriter<'_> {
                 let record = ItemRecord {
                     id: (*id).clone(),
                     title: self.titles.get(row).cloned(),
+                    tags: self.tags.get(row).cloned().unwrap_or_default(),
                 };
                 self.next.put(keys::item(*row), &codec::to_json(&record))?;
             }

@@ -287,6 +287,8 @@ impl Running {
                 k: usize::from(ITEMS),
                 exclude_seen: false,
                 exclude: Vec::new(),
+                allow: None,
+                tags: Vec::new(),
             };
             let answer = self.service.recommend(query).await.expect("an answer");
             assert_eq!(answer.source, Source::Model);
