@@ -4,7 +4,7 @@
 //! serves, and forgets on request: the data leaves the store and the live model is updated, in
 //! milliseconds, to what it would be without them. ARCHITECTURE.md shows the way through the
 //! modules.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod cli;

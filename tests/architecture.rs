@@ -187,6 +187,38 @@ fn only_the_store_knows_the_database_and_only_the_edge_knows_http() {
     }
 }
 
+/// The one folder whose files may hold `unsafe`: the kernels of instructions that the compiler does
+/// not choose by itself.
+const UNSAFE_FOLDER: &str = "topk/kernel";
+
+#[test]
+fn unsafe_code_stays_in_its_folder() {
+    let mut inside = 0;
+    for (path, text) in all_sources() {
+        let code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        let mentions = code
+            .filter(|line| line.contains("unsafe ") || line.contains("allow(unsafe_code)"))
+            .count();
+        if path.starts_with(UNSAFE_FOLDER) {
+            inside += mentions;
+            let reasons = text.matches("SAFETY:").count();
+            let blocks = text.matches("unsafe {").count();
+            assert!(
+                reasons >= blocks,
+                "{}: a block without SAFETY",
+                path.display()
+            );
+        } else if path == Path::new("lib.rs") {
+            assert!(text.contains("#![deny(unsafe_code)]"));
+        } else {
+            assert_eq!(mentions, 0, "{} mentions unsafe", path.display());
+        }
+    }
+    assert!(inside > 0, "the folder has moved");
+}
+
 #[test]
 fn files_stay_readable() {
     for (path, text) in all_sources() {

@@ -36,7 +36,7 @@ pub struct ImportArgs {
     /// Where the store is
     #[command(flatten)]
     pub store: StoreArgs,
-    /// File of item_id,title; may be given more than once
+    /// File of item_id,title and perhaps tags (with | between them); may be given more than once
     #[arg(long, value_name = "FILE")]
     pub items: Vec<PathBuf>,
     /// Column of the user [default: user_id, userId or user]
@@ -147,6 +147,14 @@ impl RowSink for StoreSink<'_> {
 
     fn set_title(&mut self, item: &str, title: &str) -> Result<(), SinkError> {
         self.0.set_title(item, title).map_err(SinkError::from)
+    }
+
+    fn set_tags(
+        &mut self,
+        item: &str,
+        tags: &mut dyn Iterator<Item = &str>,
+    ) -> Result<(), SinkError> {
+        self.0.set_tags(item, tags).map_err(SinkError::from)
     }
 }
 

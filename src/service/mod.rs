@@ -11,6 +11,7 @@ pub mod erasures;
 pub mod explain;
 pub mod learning;
 pub mod load;
+pub mod popularity;
 pub mod publish;
 pub mod query;
 pub mod receipts;
@@ -20,6 +21,7 @@ pub mod resolve;
 pub mod rows;
 pub mod snapshot;
 pub mod start;
+pub mod tags;
 pub mod trainer;
 pub mod training;
 pub mod tuning;
@@ -29,6 +31,7 @@ pub mod worker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::Semaphore;
 
 use crate::event::{Event, Interaction, UnixMillis};
@@ -36,8 +39,8 @@ use crate::ids::{ItemId, UserId};
 use crate::service::backlog::Backlog;
 use crate::service::publish::Publisher;
 use crate::service::query::{
-    Added, ExportedInteraction, ModelSummary, RecommendQuery, Recommendations, ServiceError,
-    SimilarItems,
+    Added, BatchQuery, ExportedInteraction, ModelSummary, RecommendQuery, Recommendations,
+    ServiceError, SimilarItems, Subject,
 };
 use crate::store::batch::WriteBatch;
 use crate::store::records::Committed;
@@ -47,6 +50,19 @@ use crate::telemetry::metrics as names;
 /// Multiply-adds of a scan that may run on the async threads: below about 50 µs a hop to another
 /// thread costs more than it saves.
 const INLINE_MULTIPLY_ADDS_MAX: usize = 1 << 20;
+
+/// Codes in an index whose queries may run there: at worst, where nothing can be left out, the
+/// first-level codes of so many items are read in 50 µs; of a trained model a hundredth of it.
+const INLINE_CODES_MAX: usize = 1 << 22;
+
+/// Users of a batch that share one walk through the items, and one stay on a blocking thread.
+const BATCH_BLOCK: usize = 64;
+
+/// Blocks of one batch that are computed ahead of the connection that takes them.
+const BATCH_BLOCKS_AHEAD: usize = 2;
+
+/// Batches answered at once; more are turned away.
+const BATCHES_MAX: usize = 8;
 
 /// Scans and store reads under way at once on the blocking pool. A timed-out request does not
 /// cancel its work, so without a bound abandoned work could pile up.
@@ -63,6 +79,7 @@ pub(crate) struct Shared {
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) receipt_keys: Arc<ReceiptKeys>,
     pub(crate) blocking: Semaphore,
+    pub(crate) batches: Arc<Semaphore>,
     /// Erasures that may wait at once.
     pub(crate) queue_max: usize,
     /// Whether the worker runs: without it nothing accepted would ever be forgotten.
@@ -78,13 +95,54 @@ impl Service {
     /// stall the async threads.
     pub async fn recommend(&self, query: RecommendQuery) -> Result<Recommendations, ServiceError> {
         let snapshot = self.0.publisher.current();
+        let dim = snapshot.hyperparameters.dim;
+        let folded = match &query.subject {
+            Subject::User(_) => 0,
+            Subject::History(items) => (items.len() + dim) * dim * dim,
+        };
+        let codes = snapshot.item_index.active() * dim;
         // An explanation adds all scores up once more, in f64.
-        let passes = if query.explain { 3 } else { 1 };
-        self.scan(
-            passes * snapshot.item_factors.rows() * snapshot.hyperparameters.dim,
-            move || snapshot.recommend(&query),
-        )
-        .await
+        let inline = codes <= INLINE_CODES_MAX && folded <= INLINE_MULTIPLY_ADDS_MAX;
+        if inline && !query.explain {
+            return Ok(snapshot.recommend(&query));
+        }
+        self.blocking(move || snapshot.recommend(&query)).await
+    }
+
+    /// The lists of many users, all from the live model of now, block after block in the order of
+    /// the question. What each list becomes is for `make` to say, on the thread that found it.
+    ///
+    /// Blocks are computed as the stream is read, a few ahead. Refused when too many batches are
+    /// under way.
+    pub fn recommend_batch<T: Send + 'static>(
+        &self,
+        query: BatchQuery,
+        make: impl Fn(&UserId, Recommendations) -> T + Send + Sync + 'static,
+    ) -> Result<impl Stream<Item = Result<Vec<T>, ServiceError>> + Send + 'static, ServiceError>
+    {
+        let permit = Arc::clone(&self.0.batches).try_acquire_owned();
+        let permit = permit.map_err(|_| ServiceError::Overloaded)?;
+        let work = Arc::new((self.0.publisher.current(), query, make, permit));
+        let service = self.clone();
+        let starts = (0..work.1.users.len()).step_by(BATCH_BLOCK);
+        let blocks = stream::iter(starts).map(move |start| {
+            let (service, work) = (service.clone(), Arc::clone(&work));
+            async move {
+                let block = move || {
+                    let (snapshot, query, make, _) = &*work;
+                    let end = query.users.len().min(start + BATCH_BLOCK);
+                    let users = &query.users[start..end];
+                    let lists = snapshot.recommend_each(users, query);
+                    users
+                        .iter()
+                        .zip(lists)
+                        .map(|(user, list)| make(user, list))
+                        .collect()
+                };
+                service.blocking(block).await
+            }
+        });
+        Ok(blocks.buffered(BATCH_BLOCKS_AHEAD))
     }
 
     /// Items whose factors point the same way; `None` when the item is unknown.

@@ -13,6 +13,12 @@ pub const K_MAX: usize = 1_000;
 /// Most items an exclusion list or a session history may name.
 pub const QUERY_ITEMS_MAX: usize = 10_000;
 
+/// Most users a batch may name.
+pub const BATCH_USERS_MAX: usize = 10_000;
+
+/// Most tags a question may name.
+pub const QUERY_TAGS_MAX: usize = 64;
+
 /// For whom recommendations are wanted.
 #[derive(Debug, Clone)]
 pub enum Subject {
@@ -33,8 +39,29 @@ pub struct RecommendQuery {
     pub exclude_seen: bool,
     /// Leave out these items too; unknown ones are ignored.
     pub exclude: Vec<ItemId>,
+    /// Only these items may be in the list; all may without it.
+    pub allow: Option<Vec<ItemId>>,
+    /// Only items with at least one of these tags may be in the list; all may when it is empty.
+    pub tags: Vec<String>,
     /// Say what is proven about the list too.
     pub explain: bool,
+}
+
+/// A question for the lists of many users, all from one version; checked against the limits.
+#[derive(Debug, Clone)]
+pub struct BatchQuery {
+    /// For whom, in the order of the answer.
+    pub users: Vec<UserId>,
+    /// As in [`RecommendQuery`], for each of them.
+    pub k: usize,
+    /// As in [`RecommendQuery`].
+    pub exclude_seen: bool,
+    /// As in [`RecommendQuery`].
+    pub exclude: Vec<ItemId>,
+    /// As in [`RecommendQuery`].
+    pub allow: Option<Vec<ItemId>>,
+    /// As in [`RecommendQuery`].
+    pub tags: Vec<String>,
 }
 
 /// Where a list of recommendations came from.

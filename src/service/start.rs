@@ -16,8 +16,9 @@ use crate::service::publish::{Progress, Publisher};
 use crate::service::receipts::ReceiptSigner;
 use crate::service::resolve::Resolver;
 use crate::service::snapshot::Quality;
+use crate::service::versions::VersionError;
 use crate::service::worker::{Worker, WorkerError, WorkerOptions};
-use crate::service::{BLOCKING_WORK_MAX, Service, Shared};
+use crate::service::{BATCHES_MAX, BLOCKING_WORK_MAX, Service, Shared};
 use crate::store::hash::Named;
 use crate::store::log::{Entry, LogPosition};
 use crate::store::records::ModelHeader;
@@ -54,6 +55,9 @@ pub enum StartError {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The stored model cannot be served.
+    #[error(transparent)]
+    Version(#[from] VersionError),
     /// The threads for arithmetic could not be made.
     #[error("cannot start the threads for arithmetic: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -89,21 +93,22 @@ impl Service {
                 .num_threads(options.worker.threads)
                 .build()?,
         );
-        let (loaded, backlog, receipt_keys) = {
+        let (loaded, snapshot, backlog, receipt_keys) = {
             let (store, options, pool) = (store.clone(), options.clone(), Arc::clone(&pool));
             let read = move || {
                 let loaded =
                     pool.install(|| load(&store, options.hyperparameters, options.seed))?;
+                let (version, quality) = (version(&loaded.header), quality(&loaded.header));
+                let snapshot = pool.install(|| loaded.trainer.snapshot(version, quality))?;
                 let backlog = waiting(&store, &loaded)?;
-                Ok::<_, StoreError>((loaded, backlog, store.receipt_keys()?))
+                Ok::<_, StartError>((loaded, snapshot, backlog, store.receipt_keys()?))
             };
             tokio::task::spawn_blocking(read)
                 .await
                 .map_err(|_| StartError::Panicked)??
         };
-        let header = loaded.header.clone();
-        let snapshot = loaded.trainer.snapshot(version(&header), quality(&header));
-        let learnt = header
+        let learnt = loaded
+            .header
             .as_ref()
             .map_or_else(LogPosition::default, |header| header.learnt);
         let publisher = Publisher::new(
@@ -119,6 +124,7 @@ impl Service {
             backlog: Arc::new(backlog),
             receipt_keys: Arc::new(receipt_keys),
             blocking: Semaphore::new(BLOCKING_WORK_MAX),
+            batches: Arc::new(Semaphore::new(BATCHES_MAX)),
             queue_max: options.queue_max,
             working: AtomicBool::new(true),
         });

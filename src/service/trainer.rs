@@ -8,7 +8,9 @@ use crate::ids::{ErasureId, ItemId, UserId};
 use crate::model::hyper::IalsHyperparameters;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
+use crate::service::popularity::Popularity;
 use crate::service::rows::RowTable;
+use crate::service::tags::Tags;
 use crate::store::batch::WriteBatch;
 use crate::store::records::{HeldInteraction, ItemRecord};
 use crate::store::{Store, StoreError};
@@ -33,10 +35,14 @@ pub struct Trainer {
     pub items: RowTable<ItemId>,
     /// Titles by item row.
     pub titles: imbl::Vector<Option<Arc<str>>>,
+    /// Tags of items.
+    pub tags: Tags,
     /// Number of interactions by item row.
     pub item_counts: imbl::Vector<u32>,
     /// What one polishing leaves for the next.
     pub warm: Warm,
+    /// The same counts, most first.
+    pub popular: Popularity,
 }
 
 /// What applying some events did.
@@ -64,8 +70,10 @@ impl Trainer {
             users: RowTable::default(),
             items: RowTable::default(),
             titles: imbl::Vector::new(),
+            tags: Tags::default(),
             item_counts: imbl::Vector::new(),
             warm: Warm::new(0),
+            popular: Popularity::default(),
         }
     }
 
@@ -171,8 +179,9 @@ impl Trainer {
         while self.item_counts.len() <= row as usize {
             self.item_counts.push_back(0);
         }
-        self.item_counts
-            .set(row as usize, self.matrix.item(row).len() as u32);
+        let count = self.matrix.item(row).len() as u32;
+        let before = self.item_counts.set(row as usize, count);
+        self.popular.change(row, before, count);
     }
 }
 
@@ -293,8 +302,9 @@ impl Application<'_> {
         self.trainer.count_item(row);
         self.applied.touched.items.push(row);
         let title = self.trainer.titles.get(row as usize).cloned().flatten();
-        let untitled = title.is_none();
-        if self.trainer.matrix.item(row).is_empty() && untitled {
+        let tags = self.trainer.tags.of(row).to_vec();
+        let undescribed = title.is_none() && tags.is_empty();
+        if self.trainer.matrix.item(row).is_empty() && undescribed {
             self.applied.batch.remove_item(row);
             self.trainer.items.release(row);
         } else if let Some(id) = self.trainer.items.directory().id(row) {
@@ -303,6 +313,7 @@ impl Application<'_> {
                 &ItemRecord {
                     id: id.clone(),
                     title,
+                    tags,
                 },
             );
         }

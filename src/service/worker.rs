@@ -17,6 +17,7 @@ use crate::service::receipts::ReceiptSigner;
 use crate::service::resolve::Resolver;
 use crate::service::snapshot::Quality;
 use crate::service::trainer::{Applied, Trainer};
+use crate::service::versions::VersionError;
 use crate::store::batch::WriteBatch;
 use crate::store::crash_point::crash_point;
 use crate::store::hash::Named;
@@ -85,6 +86,9 @@ pub enum WorkerError {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The arithmetic gave something that must not be served; neither stored nor shown.
+    #[error(transparent)]
+    Version(#[from] VersionError),
     /// The arithmetic panicked; the model in memory is lost, the store is not.
     #[error("an update panicked")]
     Panicked,
@@ -197,6 +201,7 @@ impl Worker {
             .users(report.changed_users.iter().chain(&applied.touched.users));
         self.dirty
             .items(report.changed_items.iter().chain(&applied.touched.items));
+        self.trainer.check_finite(&self.dirty)?;
         let version = self.version + 1;
         mark(&mut records, |record, now| {
             record.status = ErasureStatus::Forgotten;
@@ -217,7 +222,7 @@ impl Worker {
         // Before the swap: with nothing uncertified it would announce that all is certified, and
         // these would be shown as such from the next commit on, before the swap that follows it.
         self.uncertified.extend(records.iter().cloned());
-        self.swap();
+        self.swap().await?;
         crash_point("publish_after_swap");
         tracing::debug!(?committed_at, swapped_at = ?started.elapsed(), "swapped");
         self.everything_touched = false;
@@ -262,6 +267,7 @@ impl Worker {
             certificate,
         } = polished;
         self.dirty.merge(&changed);
+        self.trainer.check_finite(&self.dirty)?;
         let version = if self.dirty.is_empty() {
             self.version
         } else {
@@ -290,7 +296,7 @@ impl Worker {
         }
         crash_point("certify_after_commit");
         self.version = version;
-        self.swap();
+        self.swap().await?;
         self.unpolished = false;
         tracing::info!(version, sweeps = report.sweeps, %certificate, "polished");
         for record in records {
@@ -419,7 +425,7 @@ impl Worker {
     }
 
     /// Swaps the trainer's state in as the live version.
-    fn swap(&mut self) {
+    async fn swap(&mut self) -> Result<(), WorkerError> {
         let dirty = std::mem::take(&mut self.dirty);
         let certified = if self.uncertified.is_empty() {
             self.learnt
@@ -430,11 +436,15 @@ impl Worker {
             learnt: self.learnt,
             certified,
         };
-        let previous = self.publisher.current();
-        self.publisher.publish(progress, || {
-            self.trainer
-                .snapshot_after(&previous, &dirty, self.version, self.quality.clone())
-        });
+        let (publisher, version) = (Arc::clone(&self.publisher), self.version);
+        let quality = self.quality.clone();
+        let publish = move |trainer: &mut Trainer| {
+            let previous = publisher.current();
+            publisher.publish(progress, || {
+                trainer.snapshot_after(&previous, &dirty, version, quality)
+            })
+        };
+        Ok(self.lend(publish).await??)
     }
 
     /// Commits `batch`, again and again while the store refuses: what is in memory is ahead of the

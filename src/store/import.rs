@@ -95,7 +95,7 @@ struct Gathered {
     held: HeldInteraction,
 }
 
-/// Takes interactions and titles one by one.
+/// Takes interactions, titles and tags one by one.
 #[derive(Debug)]
 pub struct ImportWriter<'a> {
     next: NextGeneration<'a>,
@@ -108,6 +108,7 @@ pub struct ImportWriter<'a> {
     waiting: HashMap<KeyedHash, Person>,
     items: Rows<ItemId>,
     titles: HashMap<u32, Arc<str>>,
+    tags: HashMap<u32, Vec<Arc<str>>>,
     /// Rows of items that are new or have a new title.
     changed_items: Vec<u32>,
     /// By row, whether an item has interactions.
@@ -131,6 +132,7 @@ impl ImportWriter<'_> {
             waiting: HashMap::new(),
             items: Rows::default(),
             titles: HashMap::new(),
+            tags: HashMap::new(),
             changed_items: Vec::new(),
             held_items: Vec::new(),
             tombstones: HashMap::new(),
@@ -148,6 +150,7 @@ impl ImportWriter<'_> {
         let mut held = Vec::new();
         let (users, items) = (&mut self.users, &mut self.items);
         let (titles, totals) = (&mut self.titles, &mut self.totals);
+        let tags = &mut self.tags;
         let (held_items, tombstones) = (&mut self.held_items, &mut self.tombstones);
         let mut rows = Vec::new();
         self.next.copy(current, |key, _, payload| {
@@ -159,6 +162,7 @@ impl ImportWriter<'_> {
                 Some(&keys::ITEM) => {
                     let (row, item) = (row_of(key)?, codec::from_json::<ItemRecord>(payload)?);
                     titles.extend(item.title.map(|title| (row, title)));
+                    tags.insert(row, item.tags);
                     items.hold(row, item.id);
                 }
                 Some(&keys::HISTORY) => {
@@ -359,6 +363,21 @@ impl ImportWriter<'_> {
         Ok(())
     }
 
+    /// Sets the tags of an item, held or not, instead of those it had.
+    pub fn set_tags(
+        &mut self,
+        item: &str,
+        tags: &mut dyn Iterator<Item = &str>,
+    ) -> Result<(), ImportSessionError> {
+        let row = self.item_row(item)?;
+        let mut tags: Vec<Arc<str>> = tags.map(Arc::from).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        self.tags.insert(row, tags);
+        self.changed_items.push(row);
+        Ok(())
+    }
+
     fn item_row(&mut self, item: &str) -> Result<u32, ImportSessionError> {
         let (row, new) = self.items.assign(item, ItemId::new)?;
         if new {
@@ -435,6 +454,7 @@ impl ImportWriter<'_> {
                 let record = ItemRecord {
                     id: (*id).clone(),
                     title: self.titles.get(row).cloned(),
+                    tags: self.tags.get(row).cloned().unwrap_or_default(),
                 };
                 self.next.put(keys::item(*row), &codec::to_json(&record))?;
             }

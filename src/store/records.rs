@@ -21,6 +21,9 @@ pub struct ItemRecord {
     /// Its title, when one is known.
     #[serde(default)]
     pub title: Option<Arc<str>>,
+    /// Its tags, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Arc<str>>,
 }
 
 /// One interaction of a user, as stored.

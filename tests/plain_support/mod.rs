@@ -289,6 +289,8 @@ impl Running {
                 k: usize::from(ITEMS),
                 exclude_seen: false,
                 exclude: Vec::new(),
+                allow: None,
+                tags: Vec::new(),
                 explain: false,
             };
             let answer = self.service.recommend(query).await.expect("an answer");

@@ -45,6 +45,7 @@ pub fn item_id(number: u32) -> ItemId {
 
 pub fn item(number: u32, title: Option<&str>) -> ItemRecord {
     ItemRecord {
+        tags: Vec::new(),
         id: item_id(number),
         title: title.map(Into::into),
     }
