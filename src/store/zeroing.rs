@@ -35,6 +35,7 @@ pub(super) fn remove_file(path: &Path, syncs: &Syncs) -> Result<(), StoreError> 
     }
     if length > 0 {
         syncs.data(&file, path)?;
+        crash_point("generation_old_zeroed");
     }
     drop(file);
     crash_point("generation_old_zeroed");
