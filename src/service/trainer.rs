@@ -275,7 +275,11 @@ impl Application<'_> {
         self.applied.touched.users.push(row);
         if history.is_empty() {
             batch.remove_user(row);
-            self.trainer.users.release(row);
+            // The store is ahead: when the whole user was erased since these events were read, the
+            // matrix still holds what that erasure will find by this row.
+            if self.trainer.matrix.user(row).is_empty() {
+                self.trainer.users.release(row);
+            }
         } else if let Some(id) = self.trainer.users.directory().id(row) {
             batch.put_user(row, id);
             batch.put_history(row, &history.into_values().collect::<Vec<_>>());
