@@ -4,9 +4,11 @@
 mod plain_support;
 mod store_support;
 
-use plain_support::hyperparameters;
+use plain_support::{Plain, Row, Running, block_on, hyperparameters, train_from_scratch, user_id};
 use recant::event::{ErasureTarget, Event};
 use recant::service::load::load;
+use recant::store::batch::WriteBatch;
+use recant::store::{Store, StoreOptions};
 use store_support::{addition, commit, erasure, erasure_id, item_id, open, user};
 
 #[test]
@@ -41,5 +43,37 @@ fn a_user_erased_ahead_of_the_trainer_leaves_the_matrix_when_the_trainer_gets_th
             2
         };
         assert_eq!(left, of_the_other, "{before:?}");
+    }
+}
+
+/// An item that has a title stays known without interactions; what the model learnt of it must not.
+#[test]
+fn an_erasure_from_before_the_trainer_was_loaded_takes_the_factors_of_a_titled_item() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut plain = Plain::default();
+    // Item 0 has a title, and one user.
+    plain.add(&[row(1, 0), row(2, 4)]);
+    plain.import(folder.path());
+    train_from_scratch(folder.path());
+    let store = Store::open(folder.path(), &StoreOptions::default()).expect("a store");
+    let mut batch = WriteBatch::default();
+    batch.append(erasure(erasure_id(1), ErasureTarget::User(user_id(1))));
+    store.commit(batch).wait().expect("accepted");
+    drop(store);
+    plain.0.retain(|(user, _), _| *user != 1);
+    block_on(async {
+        let running = Running::start(folder.path()).await;
+        running.until_forgotten().await;
+        running.assert_holds(&plain).await;
+        running.guard.stop().await;
+    });
+}
+
+fn row(user: u8, item: u8) -> Row {
+    Row {
+        user,
+        item,
+        quarters: 4,
+        timestamp: None,
     }
 }

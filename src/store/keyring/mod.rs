@@ -262,7 +262,9 @@ impl KeyRing {
         for slot in slots {
             // Read back: what a receipt says of destroyed keys rests on it.
             if !self.slot_is_empty(*slot)? {
-                return Err(StoreError::damaged("a destroyed key is still in the key ring"));
+                return Err(StoreError::damaged(
+                    "a destroyed key is still in the key ring",
+                ));
             }
         }
         pool.add_spares(ready);
