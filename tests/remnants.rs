@@ -64,6 +64,17 @@ fn assert_clean(directory: &Path, needles: &Path) {
     assert!(report["files"].as_u64() > Some(0), "{report}");
 }
 
+/// Whoever copies or searches the directory of a running server meets nothing that cannot be read.
+fn assert_nothing_but_files(directory: &Path) {
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => assert_nothing_but_files(&path),
+            false => drop(fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))),
+        }
+    }
+}
+
 /// Files below a directory.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -151,6 +162,7 @@ fn after_erasure_and_compaction_no_form_of_anything_is_left() {
     command("compact", &data, &[]);
     fs::write(said.join("log"), server.logged()).expect("written");
     assert_clean(&data, &needles);
+    assert_nothing_but_files(&data);
     assert_eq!(server.stop(), Some(0));
     assert_clean(&data, &needles);
     assert_clean(&said, &needles);

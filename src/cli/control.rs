@@ -1,16 +1,23 @@
-//! How commands reach a server that has the store open: a Unix socket beside the keys.
+//! How commands reach a server that has the store open: a Unix socket without a file.
 //!
-//! The directory of the keys can be entered by its owner alone, so whoever can connect may do with
-//! the store what they like anyway. A request and its answer are a line of JSON each.
+//! It is abstract (unix(7)), so that the data directory holds nothing but files, which whoever
+//! copies or searches it can read. Its name follows from the directory's device and inode. Such a
+//! socket has no permissions, so each side asks the kernel who the other one is and speaks only to
+//! its own user or to root, who may do with the store what they like anyway. A request and its
+//! answer are a line of JSON each.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -33,13 +40,25 @@ pub(super) enum Request {
     Backup { to: PathBuf },
 }
 
-fn socket(data_dir: &Path) -> PathBuf {
-    data_dir.join("keys").join("control")
+/// The address of the server that has the store in `data_dir` open.
+fn address(data_dir: &Path) -> io::Result<SocketAddr> {
+    let directory = std::fs::metadata(data_dir)?;
+    let name = format!("recant-control-{:x}-{:x}", directory.dev(), directory.ino());
+    SocketAddr::from_abstract_name(name)
+}
+
+/// Refuses a process of another user.
+fn check_peer(stream: &UnixStream) -> io::Result<()> {
+    let (peer, own) = (socket_peercred(stream)?.uid, geteuid());
+    match peer == own || peer.is_root() {
+        true => Ok(()),
+        false => Err(io::Error::other("the other side is another user's process")),
+    }
 }
 
 /// Listens until it is dropped, which waits for a request under way.
 pub(super) struct ControlServer {
-    path: PathBuf,
+    address: SocketAddr,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -48,11 +67,12 @@ impl ControlServer {
     /// Starts to listen for the store in `data_dir`. Without a socket the server does well, too: it
     /// only cannot be asked.
     pub(super) fn start(data_dir: &Path, store: Store) -> Option<Self> {
-        let path = socket(data_dir);
-        // The store is locked by us, so whoever left this is gone.
-        let _ = std::fs::remove_file(&path);
-        let listener = match UnixListener::bind(&path) {
-            Ok(listener) => listener,
+        let bound = address(data_dir).and_then(|address| {
+            let listener = UnixListener::bind_addr(&address)?;
+            Ok((address, listener))
+        });
+        let (address, listener) = match bound {
+            Ok(bound) => bound,
             Err(error) => {
                 tracing::warn!(%error, "no control socket: backup and compact need a stopped server");
                 return None;
@@ -74,7 +94,7 @@ impl ControlServer {
             });
         let thread = thread.ok();
         thread.is_some().then_some(Self {
-            path,
+            address,
             stopping,
             thread,
         })
@@ -85,8 +105,7 @@ impl Drop for ControlServer {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::Release);
         // Wakes the thread, which waits for a caller.
-        let woken = UnixStream::connect(&self.path).is_ok();
-        let _ = std::fs::remove_file(&self.path);
+        let woken = UnixStream::connect_addr(&self.address).is_ok();
         if let Some(thread) = self.thread.take().filter(|_| woken)
             && thread.join().is_err()
         {
@@ -96,10 +115,9 @@ impl Drop for ControlServer {
 }
 
 fn serve(store: &Store, mut stream: UnixStream) {
-    let answer = match read_request(&stream) {
-        Ok(request) => carry_out(store, request),
-        Err(error) => Err(error),
-    };
+    let request = check_peer(&stream).map_err(CliError::failed);
+    let request = request.and_then(|()| read_request(&stream));
+    let answer = request.and_then(|request| carry_out(store, request));
     let answer = match answer {
         Ok(answer) => serde_json::json!({ "ok": answer }),
         Err(error) => serde_json::json!({ "error": error.to_string() }),
@@ -137,8 +155,11 @@ pub(super) fn ask<T: for<'de> Deserialize<'de>>(
     data_dir: &Path,
     request: &Request,
 ) -> Result<T, CliError> {
-    let path = socket(data_dir);
-    let mut stream = UnixStream::connect(&path).map_err(|error| {
+    let stream = address(data_dir).and_then(|address| {
+        let stream = UnixStream::connect_addr(&address)?;
+        check_peer(&stream).map(|()| stream)
+    });
+    let mut stream = stream.map_err(|error| {
         CliError::Failed(format!(
             "{} is in use by a process that cannot be asked ({error}): stop it first",
             data_dir.display()

@@ -161,15 +161,19 @@ impl Trainer {
             .collect()
     }
 
-    /// Gives back the rows of items of which nothing is left, and says so in `applied`. An erasure
-    /// whose pairs left the store before this trainer was loaded can leave such items.
+    /// Gives back the rows of items of which nothing is left, but for their titles, and says so in
+    /// `applied`; the factors of all such items are to be removed. An erasure whose pairs left the
+    /// store before this trainer was loaded can leave such items.
     pub fn release_empty_items(&mut self, applied: &mut Applied) {
         for row in 0..self.items.directory().capacity() as u32 {
             let untitled = self.titles.get(row as usize).is_none_or(Option::is_none);
             let known = self.items.directory().id(row).is_some();
-            if known && untitled && self.matrix.item(row).is_empty() {
+            if !known || !self.matrix.item(row).is_empty() {
+                continue;
+            }
+            applied.touched.items.push(row);
+            if untitled {
                 applied.batch.remove_item(row);
-                applied.touched.items.push(row);
                 self.items.release(row);
             }
         }
@@ -288,7 +292,11 @@ impl Application<'_> {
         self.applied.touched.users.push(row);
         if history.is_empty() {
             batch.remove_user(row);
-            self.trainer.users.release(row);
+            // The store is ahead: when the whole user was erased since these events were read, the
+            // matrix still holds what that erasure will find by this row.
+            if self.trainer.matrix.user(row).is_empty() {
+                self.trainer.users.release(row);
+            }
         } else if let Some(id) = self.trainer.users.directory().id(row) {
             batch.put_user(row, id);
             batch.put_history(row, &history.into_values().collect::<Vec<_>>());

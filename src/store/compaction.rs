@@ -13,7 +13,7 @@ use crate::event::UnixMillis;
 use crate::store::codec;
 use crate::store::crash_point::crash_point;
 use crate::store::database::wait_until_let_go;
-use crate::store::generation::{NextGeneration, remove_before};
+use crate::store::generation::{NextGeneration, Switched, remove_before};
 use crate::store::records::Begun;
 use crate::store::shared::Shared;
 use crate::store::writer::WriterHandle;
@@ -119,11 +119,17 @@ fn copy_and_switch(
     let paused = writer.pause()?;
     let paused_at = Instant::now();
     take_over_changed(shared, &next)?;
-    let (generation, mark) = next.switch()?;
+    let Switched {
+        generation,
+        mark,
+        durable,
+    } = next.switch()?;
     let number = generation.number;
     let old = shared.replace(generation)?;
     paused.resume_from(mark);
     let pause = paused_at.elapsed();
+    // Before that is so, the old one must not be touched.
+    durable?;
     let file = shared.files.directory.generation(old.number).join("db");
     drop(old);
     wait_until_let_go(&file)?;

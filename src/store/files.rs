@@ -45,12 +45,7 @@ impl Files {
         let legacy = legacy_mark::read(path)?;
         let source = &options.master_key;
         let ring = if KeyRing::exists(path) {
-            let ring = KeyRing::open(path, source, &syncs)?;
-            if current.is_none() {
-                // Killed before the first generation: no slot is anybody's yet.
-                ring.settle(&[])?;
-            }
-            ring
+            KeyRing::open(path, source, &syncs)?
         } else if current.is_none() || legacy.is_some() {
             let ring = KeyRing::create(path, source, &syncs)?;
             ring.settle(&[])?;

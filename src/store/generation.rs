@@ -154,7 +154,10 @@ impl<'a> NextGeneration<'a> {
 
     /// Makes it durable and the current one; it stays open. The one before is closed and removed
     /// with [`remove_before`].
-    pub(super) fn switch(self) -> Result<(Generation, Mark), StoreError> {
+    ///
+    /// After an error the one before counts, as it did. Once this one counts, there is no way back:
+    /// what fails then is in the answer.
+    pub(super) fn switch(self) -> Result<Switched, StoreError> {
         let mark = Mark {
             commit: self.counter(&keys::COMMIT)? + 1,
             erasures: self.counter(&keys::ERASURES)?,
@@ -167,20 +170,43 @@ impl<'a> NextGeneration<'a> {
         };
         self.put(keys::BEGUN.to_vec(), &codec::to_postcard(&begun))?;
         self.database().sync()?;
-        self.files.directory.switch_to(self.generation.number)?;
-        self.files.ring.commit(mark, &[], || ())?;
-        Ok((self.generation, mark))
+        let (directory, ring) = (&self.files.directory, &self.files.ring);
+        let number = self.generation.number;
+        let durable = directory.switch_to(number);
+        if durable.is_err() && directory.current()? != Some(number) {
+            return durable.and(Err(StoreError::Closed));
+        }
+        let durable = durable.and_then(|()| ring.commit(mark, &[], || ()));
+        Ok(Switched {
+            generation: self.generation,
+            mark,
+            durable,
+        })
     }
 
     /// Makes it durable and the current one, closes it, and removes the one before, which must be
     /// closed.
     pub(super) fn finish(self) -> Result<(), StoreError> {
         let files = self.files;
-        let (generation, _) = self.switch()?;
+        let Switched {
+            generation,
+            durable,
+            ..
+        } = self.switch()?;
         let number = generation.number;
         drop(generation);
+        durable?;
         remove_before(files, number)
     }
+}
+
+/// A generation that counts now.
+pub(super) struct Switched {
+    pub(super) generation: Generation,
+    /// Its first commit.
+    pub(super) mark: Mark,
+    /// Whether a power cut could still bring the one before back.
+    pub(super) durable: Result<(), StoreError>,
 }
 
 /// Removes what came before generation `number`: its files, overwritten with zeros, and its key.

@@ -15,6 +15,9 @@ use crate::store::sync::Syncs;
 /// Zeros written at once.
 const BLOCK_BYTES: usize = 1 << 20;
 
+/// Bytes written between two syncs, so that commits do not wait for a large file.
+const SYNC_BYTES: u64 = 8 << 20;
+
 /// Overwrites a file with zeros, syncs it and unlinks it. A missing file is done with already. The
 /// removal itself is durable once the directory is synced.
 pub(super) fn remove_file(path: &Path, syncs: &Syncs) -> Result<(), StoreError> {
@@ -32,6 +35,9 @@ pub(super) fn remove_file(path: &Path, syncs: &Syncs) -> Result<(), StoreError> 
         file.write_all_at(&zeros[..count as usize], at)
             .map_err(io)?;
         at += count;
+        if at.is_multiple_of(SYNC_BYTES) && at < length {
+            syncs.data(&file, path)?;
+        }
     }
     if length > 0 {
         syncs.data(&file, path)?;
