@@ -147,9 +147,15 @@ pub fn converge(
         report,
         tolerance: first.max(RESIDUAL_LEAST),
         changed: false,
+        turned: false,
         pushed_out: 0,
     };
-    run.until_done()
+    let done = run.until_done();
+    if run.turned && !matches!(done, Ok(Some(_))) {
+        // Who gives a stopped run's model up must not go on with matrices of its coordinates.
+        run.warm.kept.clear();
+    }
+    done
 }
 
 /// One run of [`converge`].
@@ -164,6 +170,8 @@ struct Run<'a> {
     /// The residual to reach before the next look.
     tolerance: f64,
     changed: bool,
+    /// Whether the columns of the factors were turned.
+    turned: bool,
     pushed_out: usize,
 }
 
@@ -209,9 +217,15 @@ impl Run<'_> {
             if reached || self.report.sweeps >= self.goal.max_sweeps {
                 return Ok(true);
             }
-            settle_rank(self.model, self.matrix, &[]);
-            self.warm.kept.clear();
+            self.settle(&[]);
         }
+    }
+
+    /// Gives the columns their strengths and new columns their place.
+    fn settle(&mut self, growth: &[Direction]) -> RankReport {
+        self.warm.kept.clear();
+        (self.changed, self.turned) = (true, true);
+        settle_rank(self.model, self.matrix, growth)
     }
 
     /// Some sweeps; false when it was stopped.
@@ -292,9 +306,7 @@ impl Run<'_> {
         };
         let residual = self.report.residual;
         if !certified && matches!(seen, Seen::Bound(_)) {
-            let settled = settle_rank(self.model, self.matrix, growth);
-            self.warm.kept.clear();
-            self.changed = true;
+            let settled = self.settle(growth);
             self.pushed_out += usize::from(settled.dropped_share > 0.0);
             look.rank = Some(settled);
             // What entered is not stationary yet, whatever was measured before.

@@ -26,6 +26,9 @@ const BLOCKS_AT_ONCE: usize = 64;
 /// each of a few is worth forming, thousands would be a sweep.
 const FORMED_MAX: usize = 64;
 
+/// Share of a side's disturbance, `Σ‖g‖²`, that may be left when it is its turn again.
+const SHRINKS_TO: f64 = 0.5;
+
 /// Steps of one parallel task: each takes a few microseconds.
 const BLOCKS_PER_TASK: usize = 8;
 
@@ -236,20 +239,25 @@ impl Update<'_> {
             .collect()
     }
 
-    /// Follows the disturbance through the neighbourhood until it is small or time is up.
+    /// Follows the disturbance through the neighbourhood until it is small or time is up, or until a
+    /// pass over a side no longer halves it: then the kept matrices are too far from what they
+    /// should be, and a step with them could as well lead away.
     fn spread(&mut self, tolerance: f64, deadline: Instant) {
         let typical = self.linear_squared / self.solved.max(1) as f64;
         let threshold = tolerance * tolerance * typical;
+        let (mut before_users, mut before_items) = (f64::INFINITY, f64::INFINITY);
         loop {
             let (users, items) = (self.users.disturbance(), self.items.disturbance());
-            let side = match users > items {
-                true => Side::Users,
-                false => Side::Items,
+            let (side, now, before) = match users > items {
+                true => (Side::Users, users, &mut before_users),
+                false => (Side::Items, items, &mut before_items),
             };
             let queue = self.side(side).queue(threshold);
-            if queue.is_empty() {
+            let shrinks = now <= SHRINKS_TO * *before;
+            if queue.is_empty() || !shrinks {
                 return;
             }
+            *before = now;
             for slots in queue.chunks(BLOCKS_AT_ONCE) {
                 if Instant::now() >= deadline {
                     return;
