@@ -181,12 +181,14 @@ impl Run<'_> {
             if self.report.residual > self.tolerance && !self.sweep_to_tolerance()? {
                 return Ok(None);
             }
-            let spent = self.report.sweeps >= self.goal.max_sweeps
-                || self.report.residual <= RESIDUAL_LEAST
-                || self.pushed_out >= CEILING_PATIENCE;
-            let Some(seen) = self.look(spent) else {
+            let mut spent =
+                self.report.sweeps >= self.goal.max_sweeps || self.pushed_out >= CEILING_PATIENCE;
+            let stationary = self.report.residual <= RESIDUAL_LEAST;
+            let Some(seen) = self.look(spent || stationary) else {
                 return Ok(None);
             };
+            // Stationary with nothing to grow into: no sweep will change anything.
+            spent |= stationary && seen.growth().is_empty();
             let certified = match &seen {
                 Seen::Bound(gap) => gap.root_mean_square <= self.goal.root_mean_square,
                 Seen::OutOfReach(_) => false,
@@ -300,13 +302,13 @@ impl Run<'_> {
         if (self.should_stop)() {
             return false;
         }
-        let (mut look, growth): (Look, &[Direction]) = match seen {
-            Seen::Bound(gap) => (self.look_report(gap, Some(gap.complement)), &gap.growth),
-            Seen::OutOfReach(at_best) => (self.look_report(at_best, None), &[]),
+        let mut look = match seen {
+            Seen::Bound(gap) => self.look_report(gap, Some(gap.complement)),
+            Seen::OutOfReach(at_best) => self.look_report(at_best, None),
         };
         let residual = self.report.residual;
         if !certified && matches!(seen, Seen::Bound(_)) {
-            let settled = self.settle(growth);
+            let settled = self.settle(seen.growth());
             self.pushed_out += usize::from(settled.dropped_share > 0.0);
             look.rank = Some(settled);
             // What entered is not stationary yet, whatever was measured before.
