@@ -76,7 +76,7 @@ fn lists_are_confined_by_tags_and_by_items() {
         let whole = get("");
         assert_eq!(whole.len(), ITEMS);
         assert_eq!(get("&tag=three"), all_but(&whole, |item| item % 3 == 0));
-        let either = |item: usize| item % 3 == 0 || item % 5 == 0;
+        let either = |item: usize| item.is_multiple_of(3) || item.is_multiple_of(5);
         assert_eq!(get("&tag=three,five,unknown"), all_but(&whole, either));
         assert_eq!(get("&tag=unknown"), [0; 0]);
         assert_eq!(
