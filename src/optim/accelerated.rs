@@ -14,6 +14,10 @@ use crate::simd::dot_f64;
 /// Steps that acceleration looks back over. More cost memory (items × d each) and bring little.
 const HISTORY: usize = 10;
 
+/// Sweeps that form their matrices after the first sweep with kept ones that raised the objective;
+/// twice as many after the next.
+const PENALTY_FIRST: usize = 3;
+
 /// What a run works to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Goal {
@@ -41,6 +45,10 @@ pub(super) struct AcceleratedSweeps<'a> {
     image: Option<Factors>,
     /// The item factors before a sweep with kept matrices: even its plain image may be worse.
     safe: Option<Factors>,
+    /// Sweeps that form their matrices after a sweep with kept ones went wrong, and how many of
+    /// them are still to come.
+    penalty: usize,
+    forming: usize,
 }
 
 impl<'a> AcceleratedSweeps<'a> {
@@ -52,6 +60,8 @@ impl<'a> AcceleratedSweeps<'a> {
             accepted: f64::INFINITY,
             image: None,
             safe: None,
+            penalty: PENALTY_FIRST,
+            forming: 0,
         }
     }
 
@@ -109,12 +119,16 @@ impl<'a> AcceleratedSweeps<'a> {
         let objective = report.objective;
         let rose = objective > self.accepted + 1e-12 * objective.abs();
         let (image, safe) = (self.image.take(), self.safe.take());
+        if rose && safe.is_some() {
+            // The objective was foretold with a kept matrix, perhaps too low; and such matrices are
+            // not to be trusted for a while.
+            self.accepted = f64::INFINITY;
+            self.forming = self.penalty;
+            self.penalty *= 2;
+        }
         if let Some(items) = safe.or(image).filter(|_| rose) {
             set_items(model, items);
             self.anderson.reset();
-            self.kept.expire();
-            // With a kept matrix the objective was foretold, perhaps too low.
-            self.accepted = f64::INFINITY;
             return report;
         }
         self.accepted = objective;
@@ -137,7 +151,8 @@ impl<'a> AcceleratedSweeps<'a> {
 
     /// Whether this sweep forms the matrices of all blocks.
     fn matrices(&mut self, model: &Ials, sweep: usize) -> Matrices {
-        if sweep > self.plain && self.kept.serve(&model.item_gramian) {
+        self.forming = self.forming.saturating_sub(1);
+        if sweep > self.plain && self.forming == 0 && self.kept.serve(&model.item_gramian) {
             return Matrices::Kept;
         }
         self.kept.form_at(&model.item_gramian);

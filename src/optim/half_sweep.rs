@@ -77,11 +77,6 @@ impl KeptFactors {
         self.formed_at = Some(item_gramian.clone());
     }
 
-    /// Forgets when the matrices were formed: the next sweep forms them anew.
-    pub(super) fn expire(&mut self) {
-        self.formed_at = None;
-    }
-
     /// The place of a block's factor, to form a new one in; `None` where there is none.
     pub fn place(&mut self, side: Side, block: u32) -> Option<&mut PackedFactor> {
         let factors = match side {

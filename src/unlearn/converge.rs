@@ -21,8 +21,9 @@ const FIRST_RESIDUAL: f64 = 1e-5;
 const TARGET_SHARE: f64 = 0.7;
 const NEXT_SHARES: (f64, f64) = (0.02, 0.5);
 
-/// Sweeps that did not reach their tolerance are interrupted after so many, for the weak columns.
-const SWEEPS_BETWEEN_SETTLEMENTS: usize = 25;
+/// Sweeps that did not reach their tolerance are interrupted after so many, for the weak columns,
+/// and then after twice as many each time: an interruption costs the acceleration its memory.
+const SWEEPS_TO_SETTLEMENT: usize = 25;
 
 /// The residual below which f64 sums over a large model say nothing any more.
 const RESIDUAL_LEAST: f64 = 1e-12;
@@ -211,8 +212,9 @@ impl Run<'_> {
     /// Sweeps to the tolerance; false when it was stopped. Where that takes long, weak columns are
     /// most of what is left: their strengths are found at once now and then.
     fn sweep_to_tolerance(&mut self) -> Result<bool, TrainingError> {
+        let mut sweeps = SWEEPS_TO_SETTLEMENT;
         loop {
-            if !self.sweep()? {
+            if !self.sweep(sweeps)? {
                 return Ok(false);
             }
             let reached = self.report.residual <= self.tolerance;
@@ -220,6 +222,7 @@ impl Run<'_> {
                 return Ok(true);
             }
             self.settle(&[]);
+            sweeps *= 2;
         }
     }
 
@@ -230,14 +233,10 @@ impl Run<'_> {
         settle_rank(self.model, self.matrix, growth)
     }
 
-    /// Some sweeps; false when it was stopped.
-    fn sweep(&mut self) -> Result<bool, TrainingError> {
+    /// At most `most` sweeps; false when it was stopped.
+    fn sweep(&mut self, most: usize) -> Result<bool, TrainingError> {
         let done = self.report.sweeps;
-        let left = self
-            .goal
-            .max_sweeps
-            .saturating_sub(done)
-            .min(SWEEPS_BETWEEN_SETTLEMENTS);
+        let left = self.goal.max_sweeps.saturating_sub(done).min(most);
         let mut stopped = false;
         let observe = &mut *self.observe;
         let polished = als::polish(
