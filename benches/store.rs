@@ -142,6 +142,19 @@ fn erasures_per_second(store: &Store) -> f64 {
     count.into_inner() as f64 / started.elapsed().as_secs_f64()
 }
 
+/// A compaction, with the time for which nothing could be committed.
+fn compact(store: &Store, what: &str, table: &mut Table) {
+    let compaction = store.compact().expect("compacted");
+    table.row(vec![
+        format!("{what} ({} records), writes paused", compaction.records),
+        format!(
+            "{:.2} s, {}",
+            compaction.took.as_secs_f64(),
+            milliseconds(compaction.paused)
+        ),
+    ]);
+}
+
 fn main() {
     let folder = folder();
     let path: PathBuf = folder.path().join("data");
@@ -163,6 +176,7 @@ fn main() {
         String::from("opening it"),
         format!("{:.2} s", started.elapsed().as_secs_f64()),
     ]);
+    compact(&store, "compaction of all of it", &mut table);
     for (what, target) in [
         ("pair", (|n| pair(n, 0)) as fn(u32) -> ErasureTarget),
         ("user", |n| ErasureTarget::User(user(1_000 + n))),
@@ -185,15 +199,7 @@ fn main() {
         format!("erasures accepted of {CLIENTS} clients"),
         format!("{rate:.0}/s"),
     ]);
-    let compaction = store.compact().expect("compacted");
-    table.row(vec![
-        String::from("compaction, and the pause of writes in it"),
-        format!(
-            "{:.2} s, {}",
-            compaction.took.as_secs_f64(),
-            milliseconds(compaction.paused)
-        ),
-    ]);
+    compact(&store, "compaction after those erasures", &mut table);
     let started = Instant::now();
     let backup = store
         .backup(&folder.path().join("backup"))

@@ -2,11 +2,14 @@
 
 mod store_support;
 
+use std::sync::{Arc, Mutex, OnceLock};
+
 use recant::erasure::ErasureStatus;
 use recant::event::{ErasureTarget, Event, UnixMillis};
 use recant::store::batch::{Idempotency, Tensor, WriteBatch};
 use recant::store::log::{Entry, LogPosition};
 use recant::store::records::HELD_PER_CHUNK;
+use recant::store::sync::SyncObserver;
 use recant::store::{Commit, Store, StoreError, StoreOptions};
 use store_support::{
     Contents, added, addition, commit, erasure, erasure_id, header, held, history, item, item_id,
@@ -463,4 +466,42 @@ fn a_key_is_free_again_after_a_day() {
     store.commit(batch).wait().expect("durable");
     let new = store.commit(once(2, 1, 2)).wait().expect("the key is free");
     assert_eq!(new.positions, [LogPosition(2)]);
+}
+
+/// A commit that fails may leave its entry readable in the database for a moment. Whoever followed
+/// such an entry would take the next one, given the same position, for known.
+#[test]
+fn an_entry_is_read_only_once_it_is_durable() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store: Arc<OnceLock<Store>> = Arc::default();
+    let seen: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let (watched, noted) = (Arc::clone(&store), Arc::clone(&seen));
+    let observer = SyncObserver::new(move |_, path| {
+        if let Some(store) = watched.get().filter(|_| path.ends_with("db")) {
+            let entries = store.read_from(LogPosition(1), 10).expect("readable").len();
+            noted.lock().expect("sound").push(entries);
+        }
+        Ok(())
+    });
+    let options = StoreOptions {
+        sync_observer: Some(observer),
+        ..options()
+    };
+    let opened = Store::open(folder.path(), &options).expect("the store opens");
+    store.set(opened.clone()).expect("once");
+    commit(&opened, |batch| {
+        batch.append(addition(1, 1));
+    });
+    assert_eq!(
+        *seen.lock().expect("sound"),
+        [0, 0],
+        "read before it was durable"
+    );
+    assert_eq!(
+        opened
+            .read_from(LogPosition(1), 10)
+            .expect("readable")
+            .len(),
+        1
+    );
 }

@@ -32,6 +32,14 @@ const CHANGED_KEYS_FEW: usize = 256;
 /// Rounds of catching up before the writer is paused whatever is left.
 const ROUNDS_MAX: usize = 10;
 
+/// How long the copying works at a stretch, and for how many times as long it then gives way: with
+/// every core busy, who asks for recommendations should not notice.
+const STRETCH: Duration = Duration::from_millis(1);
+const GIVE_WAY: u32 = 2;
+
+/// Records between two looks at the clock.
+const RECORDS_PER_LOOK: u64 = 16;
+
 /// When compactions begin by themselves. Without a change since the last one, none does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompactionSchedule {
@@ -145,9 +153,15 @@ fn copy_and_switch(
 /// Copies every record there is; each is opened, so that no damage is carried on.
 fn copy(shared: &Shared, next: &NextGeneration<'_>) -> Result<u64, StoreError> {
     shared.read(|current| {
-        let mut records = 0;
+        let (mut records, mut seen) = (0, 0_u64);
+        let mut began = Instant::now();
         for record in current.database.scan_all() {
             let (key, value) = record?;
+            seen += 1;
+            if seen.is_multiple_of(RECORDS_PER_LOOK) && began.elapsed() > STRETCH {
+                std::thread::sleep(began.elapsed() * GIVE_WAY);
+                began = Instant::now();
+            }
             if key != keys::SCHEMA
                 && current.codec.is_personal(&value)?
                 && current.codec.open_if_kept(&key, &value)?.is_none()

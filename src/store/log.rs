@@ -8,6 +8,8 @@
 //! An addition lies in parts, one or more a user, each under that user's key; so an erasure takes
 //! what it names out of the log, too. An erasure names by keyed hashes alone.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Interaction, UnixMillis};
@@ -129,20 +131,23 @@ impl Parts {
     }
 }
 
-/// Up to `limit` entries from `from` on, in order. A position whose entry lost everything to
+/// Up to `limit` entries at positions in `range`, in order. A position whose entry lost everything to
 /// erasures is passed over.
 pub(super) fn read_from(
     database: &Database,
     codec: &Codec,
-    from: LogPosition,
+    range: RangeInclusive<LogPosition>,
     limit: usize,
 ) -> Result<Vec<(LogPosition, Entry)>, StoreError> {
     let mut entries = Vec::new();
     let mut reading: Option<(LogPosition, Parts)> = None;
-    for record in database.scan_from(keys::log(from), keys::LOG) {
+    for record in database.scan_from(keys::log(*range.start()), keys::LOG) {
         let (key, value) = record?;
         let (position, _) =
             keys::log_parts(&key).ok_or_else(|| StoreError::damaged("a log key is cut off"))?;
+        if position > *range.end() {
+            break;
+        }
         if let Some((finished, parts)) = reading.take_if(|(current, _)| *current != position) {
             entries.push((finished, parts.finish()?));
         }

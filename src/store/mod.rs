@@ -131,14 +131,17 @@ impl Store {
         self.writer.commit(batch)
     }
 
-    /// Up to `limit` log entries from `from` on, in order.
+    /// Up to `limit` durable log entries from `from` on, in order.
     pub fn read_from(
         &self,
         from: LogPosition,
         limit: usize,
     ) -> Result<Vec<(LogPosition, Entry)>, StoreError> {
+        // The database shows entries of a commit that is under way, and may fail yet: its position
+        // would be given to another one.
+        let durable = *self.shared.log.borrow();
         self.shared
-            .read(|open| log::read_from(&open.database, &open.codec, from, limit))
+            .read(|open| log::read_from(&open.database, &open.codec, from..=durable, limit))
     }
 
     /// Follows the position of the last durable log entry.
