@@ -252,6 +252,7 @@ async fn end_to_end(path: &Path, mut pairs: Vec<(UserId, ItemId)>, tolerance: f6
         hyperparameters: IalsHyperparameters::default(),
         seed: 1,
         queue_max: 1_000,
+        receipt_issuer: "recant".into(),
         worker: WorkerOptions {
             update_budget: update_options(tolerance).budget,
             tolerance,
@@ -297,7 +298,8 @@ async fn end_to_end(path: &Path, mut pairs: Vec<(UserId, ItemId)>, tolerance: f6
 async fn erase(service: &Service, user: UserId, item: ItemId, rest: bool) -> (Duration, Duration) {
     let started = Instant::now();
     let target = ErasureTarget::Pairs(vec![(user, item)]);
-    let record = service.erase(target, None).await.expect("it is accepted");
+    let accepted = service.erase(target, None).await;
+    let record = accepted.expect("it is accepted").record;
     let accepted = started.elapsed();
     let patience = Duration::from_secs(600);
     let waited = service.wait_forgotten(record.id, patience).await;

@@ -49,6 +49,9 @@ fn trainer(users: usize) -> Trainer {
     let item = |row| ItemId::new(&format!("item-{row}")).expect("an id");
     let title = |row| Some(Arc::from(format!("The title of item {row}")));
     Trainer {
+        popular: (0..ITEMS as u32)
+            .map(|row| (row, matrix.item(row).len() as u32))
+            .collect(),
         item_counts: (0..ITEMS as u32)
             .map(|row| matrix.item(row).len() as u32)
             .collect(),
@@ -57,6 +60,7 @@ fn trainer(users: usize) -> Trainer {
         seed: 1,
         users: RowTable::from_rows((0..users as u32).map(|row| (row, user(row)))),
         items: RowTable::from_rows((0..ITEMS as u32).map(|row| (row, item(row)))),
+        tags: recant::service::tags::Tags::default(),
         titles: (0..ITEMS).map(title).collect(),
         warm: recant::unlearn::converge::Warm::new(0),
     }
@@ -82,7 +86,8 @@ fn change(trainer: &mut Trainer, random: &mut ChaCha12Rng) -> DirtyRows {
     dirty.items(&items);
     trainer.matrix.insert(changed[0], items[0], 1.0);
     let count = trainer.matrix.item(items[0]).len() as u32;
-    trainer.item_counts.set(items[0] as usize, count);
+    let before = trainer.item_counts.set(items[0] as usize, count);
+    trainer.popular.change(items[0], before, count);
     dirty
 }
 
@@ -96,22 +101,23 @@ fn main() {
     for users in [10_000, 100_000, 1_000_000] {
         let mut trainer = trainer(users);
         let mut random = ChaCha12Rng::seed_from_u64(2);
-        let publisher =
-            Publisher::new(trainer.snapshot(0, Quality::default()), Progress::default());
+        let first = trainer.snapshot(0, Quality::default()).expect("finite");
+        let publisher = Publisher::new(first, Progress::default());
         let mut times = Times::default();
         for version in 1..=SWAPS as u64 {
             let dirty = change(&mut trainer, &mut random);
             // As in the service, the version before is still held while the next one is made.
             let previous = publisher.current();
             let started = std::time::Instant::now();
-            publisher.publish(Progress::default(), || {
+            let published = publisher.publish(Progress::default(), || {
                 trainer.snapshot_after(&previous, &dirty, version, Quality::default())
             });
+            published.expect("finite");
             drop(previous);
             times.push(started.elapsed());
         }
         let whole = Times::of(3, || {
-            std::hint::black_box(trainer.snapshot(0, Quality::default()));
+            std::hint::black_box(trainer.snapshot(0, Quality::default())).expect("finite");
         });
         table.row(vec![
             users.to_string(),

@@ -3,11 +3,12 @@
 //! Changes: writes the position of the first log entry (1) and the position applied so far (0).
 //! Every other record appears as it is needed; docs/store.md lists them all.
 
+use crate::store::database::Database;
 use crate::store::generation::NextGeneration;
 use crate::store::{StoreError, keys};
 
 /// Brings an empty generation to version 1.
-pub fn migrate(generation: &NextGeneration<'_>) -> Result<(), StoreError> {
-    generation.put(keys::NEXT_POSITION.to_vec(), &1_u64.to_le_bytes())?;
-    generation.put(keys::APPLIED.to_vec(), &0_u64.to_le_bytes())
+pub fn migrate(_: Option<&Database>, next: &NextGeneration<'_>) -> Result<(), StoreError> {
+    next.put(keys::NEXT_POSITION.to_vec(), &1_u64.to_le_bytes())?;
+    next.put(keys::APPLIED.to_vec(), &0_u64.to_le_bytes())
 }

@@ -1,5 +1,6 @@
 //! The life of an erasure, as it is stored and shown.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -80,6 +81,17 @@ pub enum TargetKind {
     Item,
 }
 
+impl TargetKind {
+    /// The name used in JSON and in commitments.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pairs => "pairs",
+            Self::User => "user",
+            Self::Item => "item",
+        }
+    }
+}
+
 impl From<&ErasureTarget> for TargetKind {
     fn from(target: &ErasureTarget) -> Self {
         match target {
@@ -89,6 +101,12 @@ impl From<&ErasureTarget> for TargetKind {
         }
     }
 }
+
+/// A salted commitment to what an erasure names, as [`crate::receipt::commitment`] makes it.
+///
+/// The salt is not kept: without it the commitment tells nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commitment(pub [u8; 32]);
 
 /// Everything that is remembered about an erasure once its request is forgotten: no ids of people
 /// or items.
@@ -100,6 +118,12 @@ pub struct ErasureRecord {
     pub position: u64,
     /// What kind of thing was named.
     pub kind: TargetKind,
+    /// How many different pairs were named, when pairs were.
+    #[serde(default)]
+    pub pairs: Option<u32>,
+    /// The commitment to what was named; absent when an earlier version accepted it.
+    #[serde(default)]
+    pub commitment: Option<Commitment>,
     /// How far it has come.
     pub status: ErasureStatus,
     /// When the request was made durable.
@@ -132,6 +156,8 @@ impl ErasureRecord {
             id,
             position,
             kind: TargetKind::from(target),
+            pairs: different_pairs(target),
+            commitment: None,
             status: ErasureStatus::Accepted,
             accepted_at,
             erased_at: None,
@@ -142,6 +168,16 @@ impl ErasureRecord {
             certificate: None,
             failure: None,
         }
+    }
+}
+
+fn different_pairs(target: &ErasureTarget) -> Option<u32> {
+    match target {
+        ErasureTarget::Pairs(pairs) => {
+            let different = pairs.iter().collect::<BTreeSet<_>>().len();
+            Some(u32::try_from(different).unwrap_or(u32::MAX))
+        }
+        ErasureTarget::User(_) | ErasureTarget::Item(_) => None,
     }
 }
 

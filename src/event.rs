@@ -23,6 +23,21 @@ impl UnixMillis {
         Self(jiff::Timestamp::now().as_millisecond())
     }
 
+    /// The time that a source's timestamp means, by its size: below 10^11 seconds since 1970, below
+    /// 10^14 milliseconds, below 10^17 microseconds, else nanoseconds.
+    pub fn from_timestamp(timestamp: i64) -> Self {
+        let size = timestamp.unsigned_abs();
+        Self(if size < 100_000_000_000 {
+            timestamp * 1_000
+        } else if size < 100_000_000_000_000 {
+            timestamp
+        } else if size < 100_000_000_000_000_000 {
+            timestamp / 1_000
+        } else {
+            timestamp / 1_000_000
+        })
+    }
+
     /// RFC 3339 in UTC with milliseconds, as the HTTP interface shows times.
     pub fn to_rfc3339(self) -> String {
         match jiff::Timestamp::from_millisecond(self.0) {
@@ -41,7 +56,8 @@ pub struct Interaction {
     pub item: ItemId,
     /// Confidence c > 0, finite; 1 when the source gives none.
     pub weight: f32,
-    /// When, in the unit of the source; kept for export, not used by the model.
+    /// When, in the unit of the source ([`UnixMillis::from_timestamp`]); kept for export, and to
+    /// tell what happened before an erasure. Not used by the model.
     pub timestamp: Option<i64>,
 }
 
@@ -83,5 +99,17 @@ mod tests {
             "2023-11-14T22:13:20.123Z"
         );
         assert_eq!(UnixMillis(0).to_rfc3339(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_timestamp_is_understood_in_the_usual_units() {
+        let millis = 1_700_000_000_123;
+        for timestamp in [millis, millis * 1_000 + 5, millis * 1_000_000 + 5] {
+            assert_eq!(UnixMillis::from_timestamp(timestamp), UnixMillis(millis));
+        }
+        let seconds = UnixMillis::from_timestamp(1_700_000_000);
+        assert_eq!(seconds, UnixMillis(1_700_000_000_000));
+        assert_eq!(UnixMillis::from_timestamp(-5), UnixMillis(-5_000));
+        assert!(UnixMillis::from_timestamp(i64::MIN) < UnixMillis(0));
     }
 }

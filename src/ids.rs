@@ -8,7 +8,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 /// Longest id accepted, in bytes of UTF-8.
@@ -53,16 +53,16 @@ pub fn check_id(text: &str) -> Result<(), InvalidId> {
 /// assert_eq!(user.expose(), "ada@example.org");
 /// # Ok::<(), recant::ids::InvalidId>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct UserId(Arc<str>);
 
 /// The id of an item: 1 to 256 bytes of UTF-8 without control characters.
 ///
 /// Cloning shares the text. `Debug` never shows it, because in the company of a request it tells
 /// what somebody did.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct ItemId(Arc<str>);
 
 impl UserId {
@@ -102,6 +102,20 @@ impl Borrow<str> for UserId {
 impl Borrow<str> for ItemId {
     fn borrow(&self) -> &str {
         &self.0
+    }
+}
+
+/// Straight from the text: answers name many ids, and none of them is worth a copy.
+impl Serialize for UserId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// Straight from the text, as for [`UserId`].
+impl Serialize for ItemId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

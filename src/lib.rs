@@ -4,7 +4,7 @@
 //! serves, and forgets on request: the data leaves the store and the live model is updated, in
 //! milliseconds, to what it would be without them. ARCHITECTURE.md shows the way through the
 //! modules.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod cli;
@@ -13,11 +13,15 @@ pub mod demo;
 pub mod erasure;
 pub mod eval;
 pub mod event;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod ids;
 pub mod import;
 pub mod model;
 pub mod optim;
+pub mod receipt;
+pub mod scan;
 pub mod service;
 pub mod simd;
 pub mod store;

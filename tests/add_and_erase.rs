@@ -4,6 +4,7 @@
 
 mod plain_support;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use plain_support::{
@@ -11,7 +12,7 @@ use plain_support::{
     train_from_scratch, user_id,
 };
 use proptest::prelude::*;
-use recant::event::{ErasureTarget, Interaction};
+use recant::event::{ErasureTarget, Interaction, UnixMillis};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -48,10 +49,32 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-async fn take(running: Running, step: &Step, plain: &mut Plain) -> Running {
+/// What was erased so far: what happened before and comes again is held back.
+#[derive(Debug, Default)]
+struct Erased {
+    pairs: BTreeSet<(u8, u8)>,
+    users: BTreeSet<u8>,
+    items: BTreeSet<u8>,
+}
+
+impl Erased {
+    fn holds_back(&self, row: &Row) -> bool {
+        let happened_at = row.timestamp.map(UnixMillis::from_timestamp);
+        let before = happened_at.is_some_and(|at| at <= UnixMillis::now());
+        let (user, item) = (row.user, row.item);
+        before
+            && (self.pairs.contains(&(user, item))
+                || self.users.contains(&user)
+                || self.items.contains(&item))
+    }
+}
+
+async fn take(running: Running, step: &Step, plain: &mut Plain, erased: &mut Erased) -> Running {
     match step {
         Step::Add(rows) => {
-            plain.add(rows);
+            let (held_back, taken): (Vec<Row>, Vec<Row>) =
+                rows.iter().partition(|row| erased.holds_back(row));
+            plain.add(&taken);
             let interaction = |row: &Row| Interaction {
                 user: user_id(row.user),
                 item: item_id(row.item),
@@ -62,9 +85,12 @@ async fn take(running: Running, step: &Step, plain: &mut Plain) -> Running {
                 .service
                 .add(rows.iter().map(interaction).collect())
                 .await;
-            added.expect("they are accepted");
+            let added = added.expect("they are accepted");
+            let counts = (added.accepted, added.held_back);
+            assert_eq!(counts, (taken.len(), held_back.len()));
         }
         Step::ErasePairs(pairs) => {
+            erased.pairs.extend(pairs);
             plain.0.retain(|pair, _| !pairs.contains(pair));
             let ids = pairs
                 .iter()
@@ -72,10 +98,12 @@ async fn take(running: Running, step: &Step, plain: &mut Plain) -> Running {
             running.erase(ErasureTarget::Pairs(ids.collect())).await;
         }
         Step::EraseUser(user) => {
+            erased.users.insert(*user);
             plain.0.retain(|(held, _), _| held != user);
             running.erase(ErasureTarget::User(user_id(*user))).await;
         }
         Step::EraseItem(item) => {
+            erased.items.insert(*item);
             plain.0.retain(|(_, held), _| held != item);
             running.erase(ErasureTarget::Item(item_id(*item))).await;
         }
@@ -95,8 +123,9 @@ async fn run(path: &Path, first: Vec<Row>, trained: bool, steps: &[Step]) -> (Ru
         tokio::task::block_in_place(|| train_from_scratch(path));
     }
     let mut running = Running::start(path).await;
+    let mut erased = Erased::default();
     for step in steps {
-        running = take(running, step, &mut plain).await;
+        running = take(running, step, &mut plain, &mut erased).await;
     }
     (running, plain)
 }

@@ -55,9 +55,12 @@ fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
     trainer.item_counts = (0..ITEMS)
         .map(|i| matrix.item(i as u32).len() as u32)
         .collect();
+    trainer.popular = (0..ITEMS as u32)
+        .map(|i| (i, matrix.item(i).len() as u32))
+        .collect();
     trainer.model = model.clone();
     trainer.matrix = matrix;
-    trainer.snapshot(VERSION, quality)
+    trainer.snapshot(VERSION, quality).expect("finite factors")
 }
 
 fn ask(snapshot: &Snapshot, subject: Subject, k: usize) -> (Recommendations, Explanation) {
@@ -66,6 +69,8 @@ fn ask(snapshot: &Snapshot, subject: Subject, k: usize) -> (Recommendations, Exp
         k,
         exclude_seen: true,
         exclude: vec![item(1), ItemId::new("unknown").expect("an id")],
+        allow: None,
+        tags: Vec::new(),
         explain: true,
     });
     let explanation = answer.explanation.take().expect("it was asked for");

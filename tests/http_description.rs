@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use http_support::TestServer;
 
 /// The calls that are promised.
-const CALLS: [(&str, &str); 16] = [
+const CALLS: [(&str, &str); 18] = [
     ("get", "/recommend"),
     ("post", "/recommend"),
     ("get", "/similar"),
@@ -16,11 +16,13 @@ const CALLS: [(&str, &str); 16] = [
     ("post", "/erasures"),
     ("get", "/erasures"),
     ("get", "/erasures/{id}"),
+    ("get", "/erasures/{id}/receipt"),
     ("get", "/export"),
     ("get", "/model"),
     ("get", "/metrics"),
     ("get", "/healthz"),
     ("get", "/readyz"),
+    ("get", "/.well-known/jwks.json"),
     ("get", "/openapi.json"),
     ("get", "/docs"),
     ("get", "/"),

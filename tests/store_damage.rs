@@ -14,6 +14,9 @@ use store_support::{
     open, options, user,
 };
 
+/// Where the marks are in the key ring.
+const MARKS: [usize; 2] = [4_096, 8_192];
+
 /// A store that was closed, and a commit later was put back to what it was before.
 fn a_store_put_back(data: &Path, commits: u8) {
     let aside = data.with_extension("aside");
@@ -80,10 +83,10 @@ fn an_import_does_not_make_a_store_that_went_back_look_whole() {
 }
 
 #[test]
-fn an_import_into_a_store_without_its_mark_is_refused() {
+fn an_import_into_a_store_without_its_key_ring_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     fill(folder.path());
-    fs::remove_file(folder.path().join("high-water")).expect("removed");
+    fs::remove_file(folder.path().join("keys").join("ring")).expect("removed");
     let refused = ImportSession::begin(folder.path(), &options());
     assert!(
         matches!(refused, Err(StoreError::Damaged { .. })),
@@ -120,10 +123,10 @@ fn an_emptied_database_is_refused_and_left_for_inspection() {
 }
 
 #[test]
-fn a_store_without_its_mark_is_refused() {
+fn a_store_without_its_key_ring_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     fill(folder.path());
-    fs::remove_file(folder.path().join("high-water")).expect("removed");
+    fs::remove_file(folder.path().join("keys").join("ring")).expect("removed");
     let refused = Store::open(folder.path(), &options());
     assert!(
         matches!(refused, Err(StoreError::Damaged { .. })),
@@ -135,15 +138,15 @@ fn a_store_without_its_mark_is_refused() {
 fn a_mark_with_one_torn_slot_still_counts() {
     let folder = tempfile::tempdir().expect("a folder");
     let contents = fill(folder.path());
-    let path = folder.path().join("high-water");
+    let path = folder.path().join("keys").join("ring");
     let whole = fs::read(&path).expect("readable");
     let numbers =
-        [4, 4100].map(|at| u64::from_le_bytes(whole[at..at + 8].try_into().expect("eight bytes")));
-    // The slot that the next commit would write is the older one.
-    let older = if numbers[0] < numbers[1] { 0 } else { 4096 };
-    for length in 0..16 {
+        MARKS.map(|at| u64::from_le_bytes(whole[at + 4..at + 12].try_into().expect("eight bytes")));
+    // The place that the next commit would write is the older one.
+    let older = MARKS[usize::from(numbers[0] > numbers[1])];
+    for length in 0..24 {
         let mut torn = whole.clone();
-        torn[older + length..older + 16].fill(0xff);
+        torn[older + length..older + 24].fill(0xff);
         fs::write(&path, &torn).expect("written");
         let read = Contents::of(&open(folder.path())).expect("readable");
         assert_eq!(read, contents);
@@ -154,10 +157,9 @@ fn a_mark_with_one_torn_slot_still_counts() {
 fn a_mark_with_two_damaged_slots_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     fill(folder.path());
-    let path = folder.path().join("high-water");
+    let path = folder.path().join("keys").join("ring");
     let mut bytes = fs::read(&path).expect("readable");
-    bytes[7] ^= 1;
-    bytes[4096 + 7] ^= 1;
+    MARKS.iter().for_each(|at| bytes[at + 7] ^= 1);
     fs::write(&path, &bytes).expect("written");
     let refused = Store::open(folder.path(), &options());
     assert!(
@@ -310,5 +312,28 @@ fn a_store_goes_on_after_it_was_refused_and_put_right() {
     // counts is that the data are whole or refused.
     if let Ok(read) = outcome(&data) {
         assert!(read == contents);
+    }
+}
+
+#[test]
+fn after_an_unclean_stop_the_database_is_copied_before_it_is_opened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let contents = fill(&data);
+    assert!(!data.join("OPEN").exists(), "it was closed");
+    let copy = data.join("generations").join("before-recovery");
+    // A process that was killed leaves this.
+    fs::write(data.join("OPEN"), "").expect("written");
+    assert_eq!(outcome(&data).expect("whole"), contents);
+    assert!(!copy.exists() && !data.join("OPEN").exists());
+    let database = database_directory(&data).join("db");
+    let whole = fs::read(&database).expect("readable");
+    fs::write(data.join("OPEN"), "").expect("written");
+    fs::write(&database, &whole[..whole.len() / 3]).expect("cut");
+    let before = fs::read(&database).expect("readable");
+    for _ in 0..2 {
+        outcome(&data).expect_err("most of it is gone");
+        assert!(data.join("OPEN").exists(), "it was never open and whole");
+        assert!(fs::read(copy.join("db")).expect("readable") == before);
     }
 }

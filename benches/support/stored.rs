@@ -27,6 +27,14 @@ impl RowSink for StoreSink<'_> {
     fn set_title(&mut self, item: &str, title: &str) -> Result<(), SinkError> {
         self.0.set_title(item, title).map_err(SinkError::from)
     }
+
+    fn set_tags(
+        &mut self,
+        item: &str,
+        tags: &mut dyn Iterator<Item = &str>,
+    ) -> Result<(), SinkError> {
+        self.0.set_tags(item, tags).map_err(SinkError::from)
+    }
 }
 
 /// Stores the pairs of `matrix`, with ids made of their rows, in a new store at `path`.

@@ -26,6 +26,11 @@ impl Times {
         self.0.insert(at, time);
     }
 
+    /// Number of repetitions.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The time that half of the repetitions stayed within.
     pub fn median(&self) -> Duration {
         self.percentile(50)

@@ -91,6 +91,9 @@ fn import(catalogue: &Catalogue, settings: &Settings) -> Result<(), CliError> {
         writer
             .set_title(&item.id, &item.title)
             .map_err(CliError::failed)?;
+        writer
+            .set_tags(&item.id, &mut [item.genre].into_iter())
+            .map_err(CliError::failed)?;
     }
     for (user, item) in &catalogue.interactions {
         let (user, item) = (

@@ -27,7 +27,8 @@ Example:
   recant import clicks.jsonl --user-col who --item-col what
 
 Formats: CSV and TSV with a header line, MovieLens u.data and ratings.dat, JSON Lines, Parquet;
-text formats also as .gz and .zst. A pair that occurs again replaces the one before.")]
+text formats also as .gz and .zst. A pair that occurs again replaces the one before.
+Rows that happened before an erasure that names them are held back; so are rows without a time.")]
 pub struct ImportArgs {
     /// Files of interactions
     #[arg(required = true, value_name = "FILE")]
@@ -35,7 +36,7 @@ pub struct ImportArgs {
     /// Where the store is
     #[command(flatten)]
     pub store: StoreArgs,
-    /// File of item_id,title; may be given more than once
+    /// File of item_id,title and perhaps tags (with | between them); may be given more than once
     #[arg(long, value_name = "FILE")]
     pub items: Vec<PathBuf>,
     /// Column of the user [default: user_id, userId or user]
@@ -63,6 +64,10 @@ pub struct ImportArgs {
     /// Let the first bad row end the import, with nothing imported
     #[arg(long)]
     pub strict: bool,
+    /// Take rows without a time as newer than every erasure, instead of holding them back when an
+    /// erasure names them
+    #[arg(long)]
+    pub after_erasures: bool,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
@@ -143,6 +148,14 @@ impl RowSink for StoreSink<'_> {
     fn set_title(&mut self, item: &str, title: &str) -> Result<(), SinkError> {
         self.0.set_title(item, title).map_err(SinkError::from)
     }
+
+    fn set_tags(
+        &mut self,
+        item: &str,
+        tags: &mut dyn Iterator<Item = &str>,
+    ) -> Result<(), SinkError> {
+        self.0.set_tags(item, tags).map_err(SinkError::from)
+    }
 }
 
 /// Imports the files and prints what became of their rows. All of it is stored, or nothing.
@@ -154,10 +167,14 @@ pub fn run(args: &ImportArgs) -> Result<(), CliError> {
     let session = ImportSession::begin(&settings.store.data_dir, &store_options(&settings))
         .map_err(CliError::failed)?;
     let mut sink = StoreSink(session.writer().map_err(CliError::failed)?);
+    if args.after_erasures {
+        sink.0.after_erasures();
+    }
     let counts = args.read_into(&mut sink).map_err(CliError::failed)?;
     let totals = sink.0.finish().map_err(CliError::failed)?;
     let stored = Stored {
         duplicate: totals.duplicates,
+        held_back: totals.held_back,
         users: totals.users,
         items: totals.items,
         interactions: totals.interactions,

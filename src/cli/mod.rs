@@ -1,15 +1,23 @@
 //! The commands of the `recant` binary, one file each: flags in, one call, an answer out.
 
 pub mod audit;
+pub mod backup;
+pub mod compact;
+mod control;
 pub mod demo;
+mod hardening;
 pub mod health;
 pub mod import;
+pub mod keys;
 mod output;
 mod progress;
+pub mod restore;
+pub mod scan;
 pub mod serve;
 mod settings;
 pub mod train;
 pub mod tune;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -53,8 +61,20 @@ pub enum Command {
     Serve(serve::ServeArgs),
     /// Retrain from scratch and compare with the stored live model
     Audit(audit::AuditArgs),
+    /// Check receipts of erasures: signatures, chain, commitment
+    Verify(verify::VerifyArgs),
+    /// Look for traces of ids in every file of a store
+    Scan(scan::ScanArgs),
     /// Ask a running server whether it is well
     Health(health::HealthArgs),
+    /// Rewrite the live data and overwrite what was erased or replaced
+    Compact(compact::CompactArgs),
+    /// Copy everything into a file, while serving or not
+    Backup(backup::BackupArgs),
+    /// Put a backup in the place of what a store holds
+    Restore(restore::RestoreArgs),
+    /// Look after the keys of a store
+    Keys(keys::KeysArgs),
 }
 
 /// Why a command failed: one line that says what is wrong and how to mend it.
@@ -89,6 +109,7 @@ impl CliError {
 
 /// Parses the command line, carries it out and says how it went: 0 done, 1 failed, 2 misused.
 pub fn main() -> ExitCode {
+    hardening::harden();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -111,7 +132,13 @@ pub fn run(command: Command) -> Result<(), CliError> {
         Command::Tune(args) => tune::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Scan(args) => scan::run(&args),
         Command::Health(args) => health::run(&args),
+        Command::Compact(args) => compact::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
+        Command::Keys(args) => keys::run(&args),
     }
 }
 

@@ -9,7 +9,8 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::settings::{StoreArgs, flag, open_store, thread_pool};
+use super::control::ControlServer;
+use super::settings::{StoreArgs, flag, serving_options, thread_pool};
 use super::{CliError, print};
 use crate::config::Settings;
 use crate::http::{AppState, Server, router};
@@ -86,7 +87,8 @@ pub(super) fn serve(
         stopping.store(true, Ordering::Relaxed);
         let guard = starting.await.map_err(CliError::failed)?;
         upkeep.abort();
-        if let Some(guard) = guard? {
+        if let Some((guard, control)) = guard? {
+            drop(control);
             guard.stop().await;
         }
         served.map_err(CliError::failed)
@@ -100,12 +102,12 @@ async fn start(
     state: AppState,
     stopping: Arc<AtomicBool>,
     failed: oneshot::Sender<()>,
-) -> Result<Option<WorkerGuard>, CliError> {
+) -> Result<Option<(WorkerGuard, Option<ControlServer>)>, CliError> {
     match start_service(settings, stopping).await {
-        Ok(Some((service, guard))) => {
+        Ok(Some((service, guard, control))) => {
             state.provide(service);
             tracing::info!("ready");
-            Ok(Some(guard))
+            Ok(Some((guard, control)))
         }
         Ok(None) => Ok(None),
         Err(error) => {
@@ -118,14 +120,17 @@ async fn start(
 async fn start_service(
     settings: Settings,
     stopping: Arc<AtomicBool>,
-) -> Result<Option<(Service, WorkerGuard)>, CliError> {
+) -> Result<Option<(Service, WorkerGuard, Option<ControlServer>)>, CliError> {
     let options = service_options(&settings);
+    let data_dir = settings.store.data_dir.clone();
     let open = tokio::task::spawn_blocking(move || open_and_train(&settings, &stopping));
     match open.await.map_err(CliError::failed)?? {
-        Some(store) => Service::start(store, options)
-            .await
-            .map_err(CliError::failed)
-            .map(Some),
+        Some(store) => {
+            let control = ControlServer::start(&data_dir, store.clone());
+            let started = Service::start(store, options).await;
+            let (service, guard) = started.map_err(CliError::failed)?;
+            Ok(Some((service, guard, control)))
+        }
         None => Ok(None),
     }
 }
@@ -135,6 +140,7 @@ fn service_options(settings: &Settings) -> ServiceOptions {
         hyperparameters: settings.model.hyperparameters(),
         seed: settings.model.seed,
         queue_max: settings.learning.queue_max as usize,
+        receipt_issuer: Arc::from(settings.receipts.issuer.as_str()),
         worker: WorkerOptions {
             update_budget: settings.learning.budget(),
             tolerance: settings.learning.tolerance,
@@ -145,7 +151,8 @@ fn service_options(settings: &Settings) -> ServiceOptions {
 }
 
 fn open_and_train(settings: &Settings, stopping: &AtomicBool) -> Result<Option<Store>, CliError> {
-    let store = open_store(settings)?;
+    let store = Store::open(&settings.store.data_dir, &serving_options(settings))
+        .map_err(CliError::failed)?;
     if store.model_header().map_err(CliError::failed)?.is_some() {
         return Ok(Some(store));
     }

@@ -6,6 +6,8 @@ use clap::Args;
 
 use super::CliError;
 use crate::config::{FlagOverride, Settings, Sources};
+use crate::store::compaction::CompactionSchedule;
+use crate::store::keyring::MasterKeySource;
 use crate::store::{Store, StoreOptions};
 use crate::telemetry::logs;
 
@@ -51,11 +53,41 @@ pub(super) fn flag(flag: &'static str, key: &'static str, value: &str) -> FlagOv
     }
 }
 
-/// How the settings want a store opened.
+/// How the settings want a store opened by a command that is soon done.
 pub(super) fn store_options(settings: &Settings) -> StoreOptions {
     StoreOptions {
         cache_bytes: settings.store.cache_bytes,
         free_space_min_bytes: settings.store.free_space_min_bytes,
+        master_key: master_key(settings),
+        tombstone_days: settings.store.tombstone_days,
+        sync_longest: settings.store.sync_longest(),
+        recovery_copy_max_bytes: settings.store.recovery_copy_max_bytes,
+        ..StoreOptions::default()
+    }
+}
+
+/// How the settings want a store opened that is served from.
+pub(super) fn serving_options(settings: &Settings) -> StoreOptions {
+    StoreOptions {
+        compaction: Some(CompactionSchedule {
+            after: settings.store.compact_after(),
+            after_erasures: settings.store.compact_after_erasures,
+        }),
+        ..store_options(settings)
+    }
+}
+
+/// Where the settings say that the master key is.
+pub(super) fn master_key(settings: &Settings) -> MasterKeySource {
+    let keys = &settings.keys;
+    if !keys.master_file.as_os_str().is_empty() {
+        MasterKeySource::File(keys.master_file.clone())
+    } else if !keys.master_environment.is_empty() {
+        MasterKeySource::Environment(keys.master_environment.clone())
+    } else if !keys.master_command.is_empty() {
+        MasterKeySource::Command(keys.master_command.clone())
+    } else {
+        MasterKeySource::Beside
     }
 }
 

@@ -6,9 +6,9 @@
 mod access;
 mod learning;
 mod load;
+mod receipts;
 mod server;
-
-use std::path::PathBuf;
+mod store;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,9 @@ pub use learning::{
     CertificateSettings, LearningSettings, ModelKind, ModelSettings, TrainingSettings,
 };
 pub use load::{ConfigError, FlagOverride, Sources};
+pub use receipts::ReceiptSettings;
 pub use server::ServerSettings;
+pub use store::{MasterKeySettings, StoreSettings};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -27,6 +29,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// The data on the disk.
     pub store: StoreSettings,
+    /// Where the master key is.
+    pub keys: MasterKeySettings,
     /// The model and its hyper-parameters.
     pub model: ModelSettings,
     /// Training from scratch.
@@ -35,6 +39,8 @@ pub struct Settings {
     pub learning: LearningSettings,
     /// The certificate.
     pub certificate: CertificateSettings,
+    /// Receipts of erasures.
+    pub receipts: ReceiptSettings,
     /// Logs.
     pub log: LogSettings,
     /// Who may call what.
@@ -79,46 +85,14 @@ impl Settings {
     pub fn check(&self) -> Result<(), InvalidSetting> {
         self.server.check()?;
         self.store.check()?;
+        self.keys.check()?;
         self.model.check()?;
         self.training.check()?;
         self.learning.check()?;
         self.certificate.check()?;
+        self.receipts.check()?;
         self.log.check()?;
         self.access.check()
-    }
-}
-
-/// The data on the disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StoreSettings {
-    /// Directory of everything that is kept; created when missing.
-    pub data_dir: PathBuf,
-    /// Memory the store may use for its page cache.
-    pub cache_bytes: u64,
-    /// Writes are refused while the disk has less room than this.
-    pub free_space_min_bytes: u64,
-}
-
-impl Default for StoreSettings {
-    fn default() -> Self {
-        Self {
-            data_dir: PathBuf::from("recant-data"),
-            cache_bytes: 64 * 1024 * 1024,
-            free_space_min_bytes: 64 * 1024 * 1024,
-        }
-    }
-}
-
-impl StoreSettings {
-    fn check(&self) -> Result<(), InvalidSetting> {
-        if self.data_dir.as_os_str().is_empty() {
-            let problem = "is empty: name a directory";
-            return Err(InvalidSetting::new("store.data_dir", problem));
-        }
-        // Less makes the store thrash; more than a tebibyte is a slip of the unit.
-        let cache_range = 1024 * 1024..=1024 * 1024 * 1024 * 1024;
-        check_range("store.cache_bytes", self.cache_bytes, cache_range)
     }
 }
 

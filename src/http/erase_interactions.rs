@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, RawQuery, Request, State};
 use axum::response::Response;
 
-use super::erasure_answer::{self, AcceptedErasure, PairsBody};
+use super::erasure_answer::{self, AcceptedAnswer, PairsBody};
 use super::json_body;
 use super::parameters::{Parameters, invalid};
 use super::problem::{Problem, ProblemBody};
@@ -26,8 +26,8 @@ use crate::event::ErasureTarget;
     ),
     request_body(content = Option<PairsBody>, content_type = "application/json"),
     responses(
-        (status = 202, description = "Accepted and durable", body = AcceptedErasure, headers(("location" = String, description = "Where to follow it"))),
-        (status = 200, description = "Waited for, and forgotten", body = AcceptedErasure, headers(("location" = String, description = "Where to follow it"))),
+        (status = 202, description = "Accepted and durable", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
+        (status = 200, description = "Waited for, and forgotten", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
         (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),

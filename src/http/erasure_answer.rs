@@ -14,6 +14,8 @@ use super::state::AppState;
 use crate::erasure::{ErasureRecord, ErasureStatus};
 use crate::event::{ERASURE_PAIRS_MAX, ErasureTarget};
 use crate::ids::{ItemId, UserId};
+use crate::receipt::Salt;
+use crate::service::erasures::AcceptedErasure;
 use crate::service::query::IdempotencyKey;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -64,20 +66,25 @@ impl PairsBody {
     }
 }
 
-/// The receipt of an erasure request.
+/// The answer to an erasure request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AcceptedErasure, example = json!({
     "id": "019381e4-6c1c-7a51-a38b-8f0e6a4b6f3a",
     "status": "accepted",
     "accepted_at": "2025-01-31T12:00:00.000Z",
+    "receipt_salt": "kZ0yqk3mKQf0vQ7tq1mC0f3n0oZ5o2jH1bq8cJx3A2E",
 }))]
-pub(super) struct AcceptedErasure {
+pub(super) struct AcceptedAnswer {
     /// Where to follow it: `/erasures/{id}`.
     id: String,
     /// How far it has come.
     status: &'static str,
     /// When it was made durable.
     accepted_at: String,
+    /// Opens the commitment in the receipt: with it you can show what the erasure was about, and
+    /// nobody can without it. It is kept nowhere and not shown again; keep it with the receipt.
+    /// Null in the answer to a repeated request when the service has replaced its key since.
+    receipt_salt: Option<String>,
 }
 
 /// Has `target` erased as the headers ask for it, and makes the answer: 202 when it is accepted,
@@ -89,13 +96,13 @@ pub(super) async fn erase(
 ) -> Result<Response, Problem> {
     let key = idempotency_key(headers)?;
     let service = state.service()?;
-    let mut record = service.erase(target, key).await?;
+    let AcceptedErasure { mut record, salt } = service.erase(target, key).await?;
     let wait = prefer::wait(headers);
     if let Some(patience) = wait {
         let waited = service.wait_forgotten(record.id, patience).await?;
         record = waited.unwrap_or(record);
     }
-    let mut response = answer(&record, wait.is_some());
+    let mut response = answer(&record, salt.as_ref(), wait.is_some());
     if let Some(wait) = wait {
         let applied = HeaderValue::try_from(format!("wait={}", wait.as_secs()));
         let applied = applied.expect("letters and digits");
@@ -104,7 +111,7 @@ pub(super) async fn erase(
     Ok(response)
 }
 
-fn answer(record: &ErasureRecord, waited: bool) -> Response {
+fn answer(record: &ErasureRecord, salt: Option<&Salt>, waited: bool) -> Response {
     let forgotten = matches!(
         record.status,
         ErasureStatus::Forgotten | ErasureStatus::Certified
@@ -115,10 +122,11 @@ fn answer(record: &ErasureRecord, waited: bool) -> Response {
         StatusCode::ACCEPTED
     };
     let location = format!("/erasures/{}", record.id);
-    let body = AcceptedErasure {
+    let body = AcceptedAnswer {
         id: record.id.to_string(),
         status: record.status.as_str(),
         accepted_at: record.accepted_at.to_rfc3339(),
+        receipt_salt: salt.map(Salt::expose),
     };
     (status, [(LOCATION, location)], Json(body)).into_response()
 }
@@ -196,14 +204,14 @@ mod tests {
         let target = ErasureTarget::User(UserId::new("ada").expect("an id"));
         let id = ErasureId::generate();
         let mut record = ErasureRecord::accepted(id, 1, &target, UnixMillis(0));
-        assert_eq!(answer(&record, true).status(), StatusCode::ACCEPTED);
+        assert_eq!(answer(&record, None, true).status(), StatusCode::ACCEPTED);
         record.status = ErasureStatus::Forgotten;
-        assert_eq!(answer(&record, false).status(), StatusCode::ACCEPTED);
-        let response = answer(&record, true);
+        assert_eq!(answer(&record, None, false).status(), StatusCode::ACCEPTED);
+        let response = answer(&record, None, true);
         assert_eq!(response.status(), StatusCode::OK);
         let location = response.headers()[LOCATION].to_str().expect("ASCII");
         assert_eq!(location, format!("/erasures/{id}"));
         record.status = ErasureStatus::Failed;
-        assert_eq!(answer(&record, true).status(), StatusCode::ACCEPTED);
+        assert_eq!(answer(&record, None, true).status(), StatusCode::ACCEPTED);
     }
 }

@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::erasure_answer::{self, AcceptedErasure, PairsBody};
+use super::erasure_answer::{self, AcceptedAnswer, PairsBody};
 use super::json_body::JsonBody;
 use super::parameters::{Parameters, invalid};
 use super::problem::{ERASURE_NOT_FOUND, INVALID_ERASURE_ID, Problem, ProblemBody};
@@ -95,8 +95,8 @@ pub(super) struct PageAnswer {
     ),
     request_body(content = PairsBody, content_type = "application/json"),
     responses(
-        (status = 202, description = "Accepted and durable", body = AcceptedErasure, headers(("location" = String, description = "Where to follow it"))),
-        (status = 200, description = "Waited for, and forgotten", body = AcceptedErasure, headers(("location" = String, description = "Where to follow it"))),
+        (status = 202, description = "Accepted and durable", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
+        (status = 200, description = "Waited for, and forgotten", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
         (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -132,17 +132,24 @@ pub(super) async fn one(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<ErasureAnswer>, Problem> {
     Parameters::refuse(query.as_deref())?;
+    let id = erasure_id(id)?;
+    let record = state.service()?.erasure(id).await?;
+    Ok(Json(record.ok_or_else(not_found)?.into()))
+}
+
+/// The id in the path.
+pub(super) fn erasure_id(id: Result<Path<String>, PathRejection>) -> Result<ErasureId, Problem> {
     let id = id.ok().and_then(|Path(text)| ErasureId::parse(&text));
-    let id = id.ok_or_else(|| {
+    id.ok_or_else(|| {
         let detail = "take the id from the answer to the erasure request; it is a UUID";
         Problem::new(&INVALID_ERASURE_ID, detail)
-    })?;
-    let record = state.service()?.erasure(id).await?;
-    let record = record.ok_or_else(|| {
-        let detail = "take the id from the answer to the erasure request, or list /erasures";
-        Problem::new(&ERASURE_NOT_FOUND, detail)
-    })?;
-    Ok(Json(record.into()))
+    })
+}
+
+/// The answer to an id that no erasure has.
+pub(super) fn not_found() -> Problem {
+    let detail = "take the id from the answer to the erasure request, or list /erasures";
+    Problem::new(&ERASURE_NOT_FOUND, detail)
 }
 
 /// Lists erasures, newest first, a page at a time.

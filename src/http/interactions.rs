@@ -11,16 +11,21 @@ use super::json_body::{self, media_type};
 use super::parameters::Parameters;
 use super::problem::{Problem, ProblemBody, UNSUPPORTED_MEDIA_TYPE};
 use super::state::AppState;
+use crate::service::query::Added;
 
 /// What became of the rows.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AdditionResult, example = json!({
     "accepted": 2,
+    "held_back": 0,
     "rejected": [{"index": 1, "reason": "weight must be a number above 0"}],
 }))]
 pub(super) struct AddAnswer {
     /// Rows that are durable now.
     accepted: usize,
+    /// Rows whose timestamp lies before an erasure of their user, their item or the two together:
+    /// they were erased once and are not taken again.
+    held_back: usize,
     /// Rows that are not, and why.
     rejected: Vec<RejectedRow>,
 }
@@ -56,7 +61,8 @@ pub(super) struct InteractionRow {
     item: String,
     /// Confidence, a finite number above 0; 1 unless given.
     weight: Option<f64>,
-    /// When, in a unit of your own; returned by the export.
+    /// When, since 1970 in seconds, milliseconds, microseconds or nanoseconds, told apart by size;
+    /// returned by the export. Without one the interaction happens now.
     timestamp: Option<i64>,
 }
 
@@ -83,12 +89,13 @@ pub(super) async fn add(
     RowsBody(rows): RowsBody,
 ) -> Result<(StatusCode, Json<AddAnswer>), Problem> {
     Parameters::refuse(query.as_deref())?;
-    let accepted = rows.good.len();
-    if accepted > 0 {
-        state.service()?.add(rows.good).await?;
-    }
+    let added = match rows.good.is_empty() {
+        true => Added::default(),
+        false => state.service()?.add(rows.good).await?,
+    };
     let answer = AddAnswer {
-        accepted,
+        accepted: added.accepted,
+        held_back: added.held_back,
         rejected: rows.rejected,
     };
     Ok((StatusCode::ACCEPTED, Json(answer)))

@@ -96,14 +96,20 @@ pub(super) async fn answer_shed(_error: BoxError) -> Response {
     Problem::overloaded().into_response()
 }
 
+/// When the time of a request is up; for answers that go on after their head was sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(pub(super) Instant);
+
 /// Ends a request that takes longer than `limit`; a wait that the caller asked for comes on top.
 /// Work that already runs on a blocking thread goes on to its end there.
 pub(super) async fn limit_time(
     State(limit): State<Duration>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let limit = limit + prefer::wait(request.headers()).unwrap_or_default();
+    let deadline = Deadline(Instant::now() + limit);
+    request.extensions_mut().insert(deadline);
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {

@@ -110,6 +110,32 @@ impl Parameters {
         let items: Result<_, _> = text.split(',').map(ItemId::new).collect();
         items.map_err(|reason| Problem::invalid_id(&INVALID_QUERY, name, reason))
     }
+
+    /// Item ids as with [`Parameters::items`]; `None` when the parameter is absent.
+    pub(super) fn some_items(
+        &mut self,
+        name: &str,
+        count_max: usize,
+    ) -> Result<Option<Vec<ItemId>>, Problem> {
+        let given = self.values.iter().any(|(known, _)| *known == name);
+        let items = given.then(|| self.items(name, count_max));
+        items.transpose()
+    }
+
+    /// Tags with commas between them; none when the parameter is absent.
+    pub(super) fn tags(&mut self, name: &str, count_max: usize) -> Result<Vec<String>, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(Vec::new());
+        };
+        let tags: Vec<String> = text.split(',').map(|tag| tag.trim().to_owned()).collect();
+        if tags.iter().any(String::is_empty) {
+            return Err(invalid(format!("{name} holds an empty tag: leave it out")));
+        }
+        if tags.len() > count_max {
+            return Err(invalid(format!("{name} names more than {count_max} tags")));
+        }
+        Ok(tags)
+    }
 }
 
 /// The answer to a query that the call does not take.
@@ -228,6 +254,11 @@ mod tests {
         assert_eq!(items.len(), 2);
         let mut parameters = parse("exclude=a,,b").expect("well-formed");
         assert!(parameters.items("exclude", 9).is_err(), "an empty id");
+        let mut parameters = parse("exclude=").expect("well-formed");
+        let none = parameters.some_items("exclude", 9).expect("a list");
+        assert_eq!(none.map(|items| items.len()), Some(0));
+        let absent = parameters.some_items("exclude", 9).expect("no list");
+        assert!(absent.is_none());
         let mut parameters = parse("exclude=a,b,c").expect("well-formed");
         assert!(parameters.items("exclude", 2).is_err(), "too many");
     }

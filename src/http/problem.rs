@@ -21,6 +21,9 @@ pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 /// Seconds after which a caller who was turned away may try again.
 const OVERLOADED_RETRY_SECONDS: u64 = 1;
 
+/// Seconds after which to try again when the disk did not answer.
+const STALLED_RETRY_SECONDS: u64 = 10;
+
 /// One kind of problem: what is common to all its occurrences.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ProblemKind {
@@ -92,6 +95,16 @@ pub(super) static ERASURE_NOT_FOUND: ProblemKind = kind(
     "erasure_not_found",
     "There is no such erasure",
 );
+pub(super) static RECEIPT_NOT_FOUND: ProblemKind = kind(
+    StatusCode::NOT_FOUND,
+    "receipt_not_found",
+    "There is no receipt for this erasure",
+);
+pub(super) static RECEIPT_NOT_READY: ProblemKind = kind(
+    StatusCode::CONFLICT,
+    "receipt_not_ready",
+    "The erasure is not certified yet",
+);
 pub(super) static METHOD_NOT_ALLOWED: ProblemKind = kind(
     StatusCode::METHOD_NOT_ALLOWED,
     "method_not_allowed",
@@ -126,6 +139,11 @@ pub(super) static STARTING: ProblemKind = kind(
     StatusCode::SERVICE_UNAVAILABLE,
     "starting",
     "The service is not ready yet",
+);
+pub(super) static STORE_STALLED: ProblemKind = kind(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "store_stalled",
+    "The disk does not finish a write",
 );
 pub(super) static STOPPING: ProblemKind = kind(
     StatusCode::SERVICE_UNAVAILABLE,
@@ -242,6 +260,9 @@ impl From<ServiceError> for Problem {
         let detail = error.to_string();
         match error {
             ServiceError::NoSpace => Self::new(&NO_SPACE, detail),
+            ServiceError::Stalled => {
+                Self::new(&STORE_STALLED, detail).retry_after_seconds(STALLED_RETRY_SECONDS)
+            }
             ServiceError::Overloaded => Self::overloaded(),
             ServiceError::IdempotencyKeyReused => Self::new(&IDEMPOTENCY_KEY_REUSED, detail),
             ServiceError::ShuttingDown => Self::new(

@@ -1,21 +1,28 @@
 //! `GET /recommend` and `POST /recommend`.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Json;
+use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::explanation::ExplanationAnswer;
 use super::json_body::JsonBody;
+use super::layers::Deadline;
 use super::parameters::{Parameters, invalid};
 use super::problem::{INVALID_BODY, Problem, ProblemBody};
 use super::state::AppState;
 use crate::ids::{ItemId, UserId};
 use crate::service::query::{
-    K_MAX, QUERY_ITEMS_MAX, RecommendQuery, Recommendations, ScoredItem, Subject,
+    BATCH_USERS_MAX, BatchQuery, K_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
+    Recommendations, ScoredItem, Subject,
 };
 use crate::telemetry::metrics::RECOMMEND_DURATION_SECONDS;
 
@@ -41,6 +48,18 @@ pub(super) struct RecommendAnswer {
     /// What is proven about the list; only when `explain` asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<ExplanationAnswer>,
+}
+
+impl RecommendAnswer {
+    fn of(user: Option<UserId>, found: Recommendations) -> Self {
+        Self {
+            user,
+            model_version: found.model_version,
+            source: found.source.as_str(),
+            items: found.items.into_iter().map(ItemAnswer::from).collect(),
+            explanation: found.explanation.map(ExplanationAnswer::from),
+        }
+    }
 }
 
 /// One item of an answer.
@@ -69,17 +88,20 @@ impl From<ScoredItem> for ItemAnswer {
     }
 }
 
-/// A question without an id in the URL. Exactly one of `user` and `history` is given.
+/// A question without an id in the URL. Exactly one of `user`, `users` and `history` is given.
 #[derive(Deserialize, ToSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "an object with user or history, and k, exclude_seen, exclude, explain"
+    expecting = "an object with user, users or history, and k, exclude_seen, exclude, allow, tags, explain"
 )]
 #[schema(as = RecommendRequest, example = json!({"history": ["dune", "solaris"], "k": 10}))]
 pub(super) struct RecommendBody {
     /// For whom.
     #[schema(value_type = Option<String>)]
     user: Option<UserId>,
+    /// For each of these, up to 10 000; the answer is NDJSON, a line for each in this order.
+    #[schema(value_type = Option<Vec<String>>)]
+    users: Option<Vec<UserId>>,
     /// The items of a session without a user.
     #[schema(value_type = Option<Vec<String>>)]
     history: Option<Vec<ItemId>>,
@@ -94,6 +116,12 @@ pub(super) struct RecommendBody {
     /// Say what is proven about the list too.
     #[serde(default)]
     explain: bool,
+    /// Take only from these items.
+    #[schema(value_type = Option<Vec<String>>)]
+    allow: Option<Vec<ItemId>>,
+    /// Take only items with at least one of these tags, as the items file has them.
+    #[serde(default)]
+    tags: Vec<String>,
 }
 
 /// Recommends items to a user. A user it does not know gets what is popular.
@@ -107,6 +135,8 @@ pub(super) struct RecommendBody {
         ("exclude_seen" = Option<bool>, Query, description = "Leave out what the user has; true unless given"),
         ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them"),
         ("explain" = Option<bool>, Query, description = "Say what is proven about the list too"),
+        ("allow" = Option<String>, Query, description = "Take only from these items, with commas between them"),
+        ("tag" = Option<String>, Query, description = "Take only items with at least one of these tags, with commas between them"),
     ),
     responses(
         (status = 200, description = "The best items, best first", body = RecommendAnswer),
@@ -123,14 +153,21 @@ pub(super) async fn by_query(
     answer(&state, query).await
 }
 
-/// Recommends items to a user, or to a session known by its history, with no id in the URL.
+/// Recommends items to a user, to many users, or to a session known by its history, with no id in
+/// the URL.
+///
+/// The answer for many users is a line of JSON for each, all of one version of the model; one that
+/// breaks off before its last line was not finished in time.
 #[utoipa::path(
     post,
     path = "/recommend",
     tag = "recommend",
     request_body(content = RecommendBody, content_type = "application/json"),
     responses(
-        (status = 200, description = "The best items, best first", body = RecommendAnswer),
+        (status = 200, description = "The best items, best first; for many users a line for each", content(
+            (RecommendAnswer = "application/json"),
+            (RecommendAnswer = "application/x-ndjson"),
+        )),
         (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
@@ -139,15 +176,33 @@ pub(super) async fn by_query(
 pub(super) async fn by_body(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
+    Extension(deadline): Extension<Deadline>,
     JsonBody(body): JsonBody<RecommendBody>,
-) -> Result<Json<RecommendAnswer>, Problem> {
+) -> Result<Response, Problem> {
     Parameters::refuse(query.as_deref())?;
-    let query = read_body(body)?;
-    answer(&state, query).await
+    match read_body(body)? {
+        Asked::One(query) => Ok(answer(&state, query).await?.into_response()),
+        Asked::Many(query) => answer_batch(&state, query, deadline),
+    }
+}
+
+/// What a body asks for.
+#[derive(Debug)]
+enum Asked {
+    One(RecommendQuery),
+    Many(BatchQuery),
 }
 
 fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
-    let known = ["user", "k", "exclude_seen", "exclude", "explain"];
+    let known = [
+        "user",
+        "k",
+        "exclude_seen",
+        "exclude",
+        "allow",
+        "tag",
+        "explain",
+    ];
     let mut parameters = Parameters::parse(query, &known)?;
     let user = parameters
         .user()?
@@ -158,34 +213,62 @@ fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
         exclude_seen: parameters.truth("exclude_seen", true)?,
         exclude: parameters.items("exclude", QUERY_ITEMS_MAX)?,
         explain: parameters.truth("explain", false)?,
+        allow: parameters.some_items("allow", QUERY_ITEMS_MAX)?,
+        tags: parameters.tags("tag", QUERY_TAGS_MAX)?,
     })
 }
 
-fn read_body(body: RecommendBody) -> Result<RecommendQuery, Problem> {
+fn read_body(body: RecommendBody) -> Result<Asked, Problem> {
     let refuse = |detail: String| Err(Problem::new(&INVALID_BODY, detail));
-    let subject = match (body.user, body.history) {
-        (Some(user), None) => Subject::User(user),
-        (None, Some(history)) => Subject::History(history),
-        _ => return refuse(String::from("give either user or history")),
+    let subject = match (body.user, body.users, body.history) {
+        (Some(user), None, None) => Ok(Subject::User(user)),
+        (None, None, Some(history)) => Ok(Subject::History(history)),
+        (None, Some(users), None) => Err(users),
+        _ => return refuse(String::from("give either user, users or history")),
     };
     let k = body.k.unwrap_or(K_DEFAULT);
     if k == 0 || k > K_MAX {
         return refuse(format!("k must be a whole number from 1 to {K_MAX}"));
     }
     let history_length = match &subject {
-        Subject::User(_) => 0,
-        Subject::History(items) => items.len(),
+        Ok(Subject::History(items)) => items.len(),
+        _ => 0,
     };
-    if history_length.max(body.exclude.len()) > QUERY_ITEMS_MAX {
-        let detail = format!("history and exclude may name up to {QUERY_ITEMS_MAX} items each");
-        return refuse(detail);
+    let allowed = body.allow.as_ref().map_or(0, Vec::len);
+    if history_length.max(body.exclude.len()).max(allowed) > QUERY_ITEMS_MAX {
+        return refuse(format!(
+            "history, exclude and allow may name up to {QUERY_ITEMS_MAX} items each"
+        ));
     }
-    Ok(RecommendQuery {
-        subject,
-        k,
-        exclude_seen: body.exclude_seen.unwrap_or(true),
-        exclude: body.exclude,
-        explain: body.explain,
+    if body.tags.len() > QUERY_TAGS_MAX {
+        return refuse(format!("tags may name up to {QUERY_TAGS_MAX} tags"));
+    }
+    let (exclude, allow, tags) = (body.exclude, body.allow, body.tags);
+    let exclude_seen = body.exclude_seen.unwrap_or(true);
+    Ok(match subject {
+        Ok(subject) => Asked::One(RecommendQuery {
+            subject,
+            k,
+            exclude_seen,
+            exclude,
+            allow,
+            tags,
+            explain: body.explain,
+        }),
+        Err(users) if users.len() > BATCH_USERS_MAX => {
+            return refuse(format!("users may name up to {BATCH_USERS_MAX} users"));
+        }
+        Err(_) if body.explain => {
+            return refuse(String::from("explain is for one user or history at a time"));
+        }
+        Err(users) => Asked::Many(BatchQuery {
+            users,
+            k,
+            exclude_seen,
+            exclude,
+            allow,
+            tags,
+        }),
     })
 }
 
@@ -197,13 +280,49 @@ async fn answer(state: &AppState, query: RecommendQuery) -> Result<Json<Recommen
     let start = Instant::now();
     let found: Recommendations = state.service()?.recommend(query).await?;
     metrics::histogram!(RECOMMEND_DURATION_SECONDS).record(start.elapsed().as_secs_f64());
-    Ok(Json(RecommendAnswer {
-        user,
-        model_version: found.model_version,
-        source: found.source.as_str(),
-        items: found.items.into_iter().map(ItemAnswer::from).collect(),
-        explanation: found.explanation.map(ExplanationAnswer::from),
-    }))
+    Ok(Json(RecommendAnswer::of(user, found)))
+}
+
+/// Streams the lists of many users. The head is sent before they are found, so one that is not
+/// done by the deadline can only break off.
+fn answer_batch(
+    state: &AppState,
+    query: BatchQuery,
+    deadline: Deadline,
+) -> Result<Response, Problem> {
+    let line = |user: &UserId, found| {
+        let answer = RecommendAnswer::of(Some(user.clone()), found);
+        let mut line = serde_json::to_vec(&answer).expect("plain data into memory");
+        line.push(b'\n');
+        line
+    };
+    let blocks = state.service()?.recommend_batch(query, line)?;
+    let late = tokio::time::sleep_until(deadline.0.into());
+    let chunks = blocks.map(|block| match block {
+        Ok(lines) => Ok(Bytes::from(lines.concat())),
+        Err(error) => Err(io::Error::other(error)),
+    });
+    let broken = stream::once(late).map(|()| Err(io::Error::from(io::ErrorKind::TimedOut)));
+    let body = Body::from_stream(until(chunks, broken));
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+/// What `first` yields, to its end, or until `limit` has something to say.
+fn until<T>(
+    first: impl Stream<Item = T> + Send + 'static,
+    limit: impl Stream<Item = T> + Send + 'static,
+) -> impl Stream<Item = T> + Send + 'static {
+    let both = (Box::pin(first), Box::pin(limit), false);
+    stream::unfold(both, |(mut first, mut limit, is_over)| async move {
+        if is_over {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            last = limit.next() => Some((last?, (first, limit, true))),
+            next = first.next() => Some((next?, (first, limit, false))),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -233,7 +352,32 @@ mod tests {
     }
 
     fn from_json(text: &str) -> Result<RecommendQuery, Problem> {
-        json_body::parse(text.as_bytes()).and_then(read_body)
+        match json_body::parse(text.as_bytes()).and_then(read_body)? {
+            Asked::One(query) => Ok(query),
+            Asked::Many(_) => panic!("a batch: {text}"),
+        }
+    }
+
+    #[test]
+    fn a_body_with_users_is_a_batch() {
+        let asked = |text: &str| json_body::parse(text.as_bytes()).and_then(read_body);
+        let batch = asked(r#"{"users":["a","b"],"k":3,"tags":["noir"],"allow":["x"]}"#);
+        let Ok(Asked::Many(batch)) = batch else {
+            panic!("{batch:?}")
+        };
+        assert_eq!(
+            (batch.users.len(), batch.k, batch.exclude_seen),
+            (2, 3, true)
+        );
+        assert_eq!(
+            (batch.tags, batch.allow.map(|allow| allow.len())),
+            (vec![String::from("noir")], Some(1))
+        );
+        assert!(asked(r#"{"users":["a"],"user":"a"}"#).is_err());
+        let users = vec!["\"x\""; BATCH_USERS_MAX + 1].join(",");
+        assert!(asked(&format!("{{\"users\":[{users}]}}")).is_err());
+        let tags = vec!["\"x\""; QUERY_TAGS_MAX + 1].join(",");
+        assert!(asked(&format!("{{\"user\":\"a\",\"tags\":[{tags}]}}")).is_err());
     }
 
     #[test]
@@ -257,7 +401,11 @@ mod tests {
     #[test]
     fn lists_in_a_body_are_bounded() {
         let items = vec!["\"x\""; QUERY_ITEMS_MAX + 1].join(",");
-        for field in ["history", "exclude\":[],\"history\":[],\"exclude"] {
+        for field in [
+            "history",
+            "exclude\":[],\"history\":[],\"exclude",
+            "user\":\"a\",\"allow",
+        ] {
             assert!(from_json(&format!("{{\"{field}\":[{items}]}}")).is_err());
         }
         let text = format!("{{\"user\":\"a\",\"exclude\":[{items}]}}");

@@ -17,8 +17,8 @@ use super::openapi::{ApiDescription, ApiDocument};
 use super::problem::{METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
 use super::state::AppState;
 use super::{
-    docs, erase_interactions, erasures, export, health, index, interactions, layers, metrics,
-    model, openapi, recommend, similar,
+    docs, erase_interactions, erasures, export, health, index, interactions, key_set, layers,
+    metrics, model, openapi, receipt, recommend, similar,
 };
 use crate::config::Settings;
 
@@ -58,6 +58,7 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(routes!(erasures::create))
         .routes(routes!(erasures::page))
         .routes(routes!(erasures::one))
+        .routes(routes!(receipt::receipt))
         .routes(routes!(export::export))
         .routes(routes!(model::model))
 }
@@ -69,6 +70,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(metrics::metrics))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
+        .routes(routes!(key_set::key_set))
         .routes(routes!(openapi::document))
         .routes(routes!(docs::entry))
         .routes(routes!(index::index))

@@ -44,7 +44,7 @@ const ADMIN: Needs = Needs::Role(Role::Admin);
 /// Every call. The documentation is open, because a browser sends no API key and it tells nothing
 /// that the source code does not; the export needs `admin`, because it is the one call that reads
 /// out what a person did.
-pub(super) const ROUTES: [Route; 18] = [
+pub(super) const ROUTES: [Route; 20] = [
     route("GET", "/recommend", READ),
     route("POST", "/recommend", READ),
     route("GET", "/similar", READ),
@@ -53,11 +53,13 @@ pub(super) const ROUTES: [Route; 18] = [
     route("POST", "/erasures", ERASE),
     route("GET", "/erasures", ERASE),
     route("GET", "/erasures/{id}", ERASE),
+    route("GET", "/erasures/{id}/receipt", ERASE),
     route("GET", "/export", ADMIN),
     route("GET", "/model", READ),
     route("GET", "/metrics", READ),
     route("GET", "/healthz", Needs::Nothing),
     route("GET", "/readyz", Needs::Nothing),
+    route("GET", "/.well-known/jwks.json", Needs::Nothing),
     route("GET", "/openapi.json", Needs::Nothing),
     route("GET", "/docs", Needs::Nothing),
     route("GET", "/docs/", Needs::Nothing),

@@ -83,6 +83,7 @@ pub(super) mod interaction {
 pub(super) mod item {
     pub(in super::super) const ITEM: usize = 0;
     pub(in super::super) const TITLE: usize = 1;
+    pub(in super::super) const TAGS: usize = 2;
 }
 
 impl Columns {
@@ -128,6 +129,7 @@ impl Columns {
         vec![
             item,
             Wanted::new("title", "a header name", None, &["title", "name"], true),
+            Wanted::new("tags", "a header name", None, &["tags", "genres"], false),
         ]
     }
 }

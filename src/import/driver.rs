@@ -31,6 +31,12 @@ pub trait RowSink {
 
     /// Takes the title of an item with a valid id.
     fn set_title(&mut self, item: &str, title: &str) -> Result<(), SinkError>;
+    /// Takes the tags of an item with a valid id, instead of those it had.
+    fn set_tags(
+        &mut self,
+        item: &str,
+        tags: &mut dyn Iterator<Item = &str>,
+    ) -> Result<(), SinkError>;
 }
 
 /// How rows are read and which of them are kept.
@@ -197,6 +203,11 @@ impl<S: RowSink> Import<'_, S> {
                     self.sink
                         .set_title(title.item, title.title)
                         .map_err(ImportError::Sink)?;
+                    if let Some(mut tags) = title.tags() {
+                        self.sink
+                            .set_tags(title.item, &mut tags)
+                            .map_err(ImportError::Sink)?;
+                    }
                     self.counts.titles_taken += 1;
                 }
                 Err(reason) => {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::ids::InvalidId;
 
 use super::lines::{LINE_BYTES_MAX, RECORD_LINES_MAX};
-use super::titles::TITLE_BYTES_MAX;
+use super::titles::{TAG_BYTES_MAX, TAGS_MAX, TITLE_BYTES_MAX};
 
 /// Why one row was not taken. The row's values are never part of the message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +42,9 @@ pub enum Rejection {
     /// The title is longer than the limit.
     #[error("title is longer than {TITLE_BYTES_MAX} bytes")]
     TitleTooLong,
+    /// There are too many tags, or one is too long.
+    #[error("has more than {TAGS_MAX} tags, or one longer than {TAG_BYTES_MAX} bytes")]
+    TagsTooLong,
     /// A wanted field is not UTF-8.
     #[error("{0} is not valid UTF-8")]
     NotUtf8(&'static str),

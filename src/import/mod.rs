@@ -32,4 +32,7 @@ pub use error::{ImportError, Rejection};
 pub use format::{Format, UnknownFormat};
 pub use lines::{LINE_BYTES_MAX, RECORD_LINES_MAX};
 pub use row::{NumberedRow, RawRow, RowReader, open};
-pub use titles::{NumberedTitle, RawTitle, TITLE_BYTES_MAX, TitleReader, open_titles};
+pub use titles::{
+    NumberedTitle, RawTitle, TAG_BYTES_MAX, TAG_SEPARATOR, TAGS_MAX, TITLE_BYTES_MAX, TitleReader,
+    open_titles,
+};

@@ -20,6 +20,8 @@ pub(super) struct Layout {
     separator: &'static [u8],
     /// How many fields are wanted at most.
     wanted: usize,
+    /// How many fields are expected at least.
+    expected: usize,
 }
 
 impl Layout {
@@ -31,11 +33,17 @@ impl Layout {
             (Format::MovieLensDat, _) => b"::",
             _ => return None,
         };
-        let wanted = match content {
-            Content::Interactions => 4,
-            Content::Titles => 2,
+        let (wanted, expected) = match (format, content) {
+            (_, Content::Interactions) => (4, 4),
+            // The third field of `movies.dat` are its genres, that of `u.item` is a date.
+            (Format::MovieLensDat, Content::Titles) => (3, 2),
+            (_, Content::Titles) => (2, 2),
         };
-        Some(Self { separator, wanted })
+        Some(Self {
+            separator,
+            wanted,
+            expected,
+        })
     }
 }
 
@@ -85,7 +93,7 @@ impl MovieLensReader {
         }
         match self.width {
             None if found < FIELDS_MIN => Err(Rejection::FieldCount {
-                expected: self.layout.wanted,
+                expected: self.layout.expected,
                 found,
             }),
             Some(expected) if found != expected => Err(Rejection::FieldCount { expected, found }),

@@ -4,6 +4,7 @@
 //! at hand, not of the row group.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use ::parquet::basic::{ConvertedType, LogicalType, Type};
@@ -44,7 +45,7 @@ impl ParquetReader {
             source,
         };
         let bytes_total = file.metadata().map_or(0, |metadata| metadata.len());
-        let file = SerializedFileReader::new(file).map_err(failed)?;
+        let file = guarded(|| SerializedFileReader::new(file)).map_err(failed)?;
         let schema = file.metadata().file_metadata().schema_descr();
         let names: Vec<String> = schema
             .columns()
@@ -84,7 +85,7 @@ impl ParquetReader {
 
     /// Reads the wanted fields of the next row.
     pub(super) fn next(&mut self, record: &mut Record) -> Next {
-        match self.read_row(record) {
+        match guarded(|| self.read_row(record)) {
             Ok(true) => Ok(Some(Ok(()))),
             Ok(false) => Ok(None),
             Err(source) => Err(ImportError::Parquet {
@@ -130,6 +131,15 @@ impl ParquetReader {
         self.next_row_group += 1;
         Ok(())
     }
+}
+
+/// Calls the library, which panics on some damaged files, and makes an error of that. The reader
+/// is not used again after an error.
+fn guarded<T>(read: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let reason = "a page or its place in the file makes no sense: the file is damaged";
+        Err(ParquetError::General(String::from(reason)))
+    })
 }
 
 /// Refuses a column whose values are not plain ids or numbers.

@@ -1,4 +1,4 @@
-//! Items and their titles.
+//! Items, their titles and their tags.
 
 use std::path::Path;
 
@@ -13,6 +13,18 @@ use super::row::{id, text};
 /// and keeps a stray document out of every answer that shows the item.
 pub const TITLE_BYTES_MAX: usize = 1_024;
 
+/// What stands between two tags of an item.
+pub const TAG_SEPARATOR: char = '|';
+
+/// Longest tag, in bytes.
+pub const TAG_BYTES_MAX: usize = 128;
+
+/// Most tags of an item.
+pub const TAGS_MAX: usize = 64;
+
+/// What MovieLens writes for an item without genres.
+const NO_GENRES: &str = "(no genres listed)";
+
 /// One item as a file has it. It borrows the reader's buffer and lives until the next one.
 #[derive(Clone, Copy, PartialEq)]
 pub struct RawTitle<'a> {
@@ -20,6 +32,17 @@ pub struct RawTitle<'a> {
     pub item: &'a str,
     /// Its title, without blanks around it; never empty.
     pub title: &'a str,
+    /// Its tags with bars between them; `None` when the file has none to say.
+    tags: Option<&'a str>,
+}
+
+impl<'a> RawTitle<'a> {
+    /// The tags of the item, without blanks around them, none empty; `None` when the file does not
+    /// tell tags.
+    pub fn tags(&self) -> Option<impl Iterator<Item = &'a str> + Clone> {
+        let tags = self.tags?.split(TAG_SEPARATOR).map(str::trim);
+        Some(tags.filter(|tag| !tag.is_empty() && *tag != NO_GENRES))
+    }
 }
 
 /// An item and where it stands.
@@ -36,7 +59,7 @@ pub struct TitleReader {
     record: Record,
 }
 
-/// Opens a file of items: `item_id,title` in any of the text formats or Parquet, or MovieLens
+/// Opens a file of items: `item_id,title[,tags]` in any of the text formats or Parquet, or MovieLens
 /// `u.item` or `movies.dat`.
 pub fn open_titles(
     path: &Path,
@@ -77,5 +100,16 @@ fn parse(record: &Record) -> Result<RawTitle<'_>, Rejection> {
     if title.len() > TITLE_BYTES_MAX {
         return Err(Rejection::TitleTooLong);
     }
-    Ok(RawTitle { item, title })
+    let tags = text(record, item::TAGS, "tags")?;
+    let found = RawTitle { item, title, tags };
+    let too_long = |mut tags: Box<dyn Iterator<Item = &str> + '_>| {
+        tags.by_ref()
+            .take(TAGS_MAX)
+            .any(|tag| tag.len() > TAG_BYTES_MAX)
+            || tags.next().is_some()
+    };
+    if found.tags().is_some_and(|tags| too_long(Box::new(tags))) {
+        return Err(Rejection::TagsTooLong);
+    }
+    Ok(found)
 }

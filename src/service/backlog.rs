@@ -29,15 +29,21 @@ impl Backlog {
     }
 
     /// Enters an erasure. To be called before the append, so that the worker cannot be done with
-    /// it earlier.
-    pub fn enter(&self, id: ErasureId, target: ErasureTarget, accepted_at: UnixMillis) {
+    /// it earlier. Without a target it hides nothing.
+    pub fn enter(&self, id: ErasureId, target: Option<ErasureTarget>, accepted_at: UnixMillis) {
         self.lock().insert(
             id,
             Waiting {
                 accepted_at,
-                hides: Some(target),
+                hides: target,
             },
         );
+    }
+
+    /// What an erasure names, as long as this process accepted it and the store may hold some of
+    /// it. The log itself names by hashes alone.
+    pub fn target(&self, id: ErasureId) -> Option<ErasureTarget> {
+        self.lock().get(&id)?.hides.clone()
     }
 
     /// The store no longer holds what this erasure names.
@@ -96,10 +102,14 @@ mod tests {
             ErasureId::generate(),
         ];
         let pair = ErasureTarget::Pairs(vec![(ada.clone(), x.clone())]);
-        backlog.enter(ids[0], pair, UnixMillis(5));
+        backlog.enter(ids[0], Some(pair), UnixMillis(5));
         assert!(backlog.hides(&ada, &x) && !backlog.hides(&ada, &y) && !backlog.hides(&bob, &x));
-        backlog.enter(ids[1], ErasureTarget::User(ada.clone()), UnixMillis(3));
-        backlog.enter(ids[2], ErasureTarget::Item(y.clone()), UnixMillis(9));
+        backlog.enter(
+            ids[1],
+            Some(ErasureTarget::User(ada.clone())),
+            UnixMillis(3),
+        );
+        backlog.enter(ids[2], Some(ErasureTarget::Item(y.clone())), UnixMillis(9));
         assert!(backlog.hides(&ada, &y) && backlog.hides(&bob, &y));
         assert_eq!(
             (backlog.depth(), backlog.oldest()),

@@ -7,10 +7,21 @@ use sha2::{Digest, Sha256};
 use crate::erasure::{ErasureRecord, ErasureStatus};
 use crate::event::{ErasureTarget, Event, UnixMillis};
 use crate::ids::ErasureId;
+use crate::receipt::{Salt, commit};
 use crate::service::Service;
 use crate::service::query::{IdempotencyKey, ServiceError};
 use crate::store::batch::{Idempotency, WriteBatch};
 use crate::telemetry::metrics as names;
+
+/// An erasure as its requester is told about it.
+#[derive(Debug, Clone)]
+pub struct AcceptedErasure {
+    /// Its record.
+    pub record: ErasureRecord,
+    /// Opens the commitment of its receipt. For the requester alone: it is kept nowhere. `None`
+    /// when a repeated request comes after the key was replaced that the first salt came from.
+    pub salt: Option<Salt>,
+}
 
 impl Service {
     /// Accepts an erasure: durable on return. A repeated `key` with the same target returns the
@@ -19,7 +30,7 @@ impl Service {
         &self,
         target: ErasureTarget,
         key: Option<IdempotencyKey>,
-    ) -> Result<ErasureRecord, ServiceError> {
+    ) -> Result<AcceptedErasure, ServiceError> {
         self.check_running()?;
         if self.0.backlog.depth() >= self.0.queue_max {
             return Err(ServiceError::Overloaded);
@@ -32,17 +43,16 @@ impl Service {
             accepted_at,
             target: target.clone(),
         };
-        match key {
-            Some(key) => batch.append_once(event, idempotency(&key, &target)?),
-            None => batch.append(event),
-        }
-        self.0.backlog.enter(id, target, accepted_at);
-        let committed = self.0.store.commit(batch).await;
+        let salt = self.salt(id, key.as_ref());
+        let once = key.as_ref().map(|key| idempotency(key, &target));
+        batch.append_erasure(event, commit(&salt, &target), once.transpose()?);
+        self.0.backlog.enter(id, Some(target.clone()), accepted_at);
+        let committed = self.commit(batch).await;
         let record = match committed {
             Ok(committed) => committed.records.into_iter().next(),
             Err(error) => {
                 self.0.backlog.leave(id);
-                return Err(error.into());
+                return Err(error);
             }
         };
         let record = record.ok_or(ServiceError::Internal)?;
@@ -50,10 +60,26 @@ impl Service {
             metrics::counter!(names::ERASURES_TOTAL, "status" => "accepted").increment(1);
             metrics::histogram!(names::ERASURE_ACCEPT_SECONDS).record(started.elapsed());
             tracing::info!(erasure = %id, kind = ?record.kind, "accepted");
-        } else {
-            self.0.backlog.leave(id);
+            return Ok(AcceptedErasure {
+                record,
+                salt: Some(salt),
+            });
         }
-        Ok(record)
+        self.0.backlog.leave(id);
+        // A repeated request: the same key leads to the salt of the first one.
+        let first = self.salt(record.id, key.as_ref());
+        let opens = record.commitment == Some(commit(&first, &target));
+        Ok(AcceptedErasure {
+            record,
+            salt: opens.then_some(first),
+        })
+    }
+
+    /// The salt for the erasure `id`: random, or when there is a key the one that it leads to.
+    fn salt(&self, id: ErasureId, key: Option<&IdempotencyKey>) -> Salt {
+        key.map_or_else(Salt::generate, |key| {
+            self.0.receipt_keys.signing.salt_for(id, &key.0)
+        })
     }
 
     /// Waits until the erasure is at least forgotten, or until `patience` is over; returns its

@@ -8,8 +8,10 @@ use crate::model::ials::Ials;
 use crate::model::interactions::{Entry, InteractionMatrix};
 use crate::optim::als;
 use crate::service::rows::RowTable;
+use crate::service::tags::Tags;
 use crate::service::trainer::Trainer;
 use crate::store::batch::{Tensor, WriteBatch};
+use crate::store::log::LogPosition;
 use crate::store::records::ModelHeader;
 use crate::store::{Store, StoreError};
 use crate::unlearn::converge::Warm;
@@ -21,6 +23,9 @@ pub struct Loaded {
     pub trainer: Trainer,
     /// The header of the stored model, if there is one.
     pub header: Option<ModelHeader>,
+    /// The newest entry of the log when reading began. What erasures up to it named had left the
+    /// store, but for erasures of items.
+    pub loaded_at: LogPosition,
 }
 
 /// Reads everything the service keeps in memory.
@@ -32,11 +37,12 @@ pub fn load(
     hyperparameters: IalsHyperparameters,
     seed: u64,
 ) -> Result<Loaded, StoreError> {
+    let loaded_at = *store.watch_log().borrow();
     let header = store.model_header()?;
     let (hyperparameters, seed) = header
         .as_ref()
         .map_or((hyperparameters, seed), |h| (h.hyperparameters, h.seed));
-    let (items, titles) = read_items(store)?;
+    let (items, titles, tags) = read_items(store)?;
     let users = RowTable::from_rows(store.users()?);
     let matrix = read_matrix(
         store,
@@ -51,9 +57,9 @@ pub fn load(
     })?;
     let mut model = Ials::from_item_factors(hyperparameters, matrix.user_rows(), factors);
     als::solve_users(&mut model, &matrix);
-    let item_counts = (0..matrix.item_rows() as u32)
-        .map(|row| matrix.item(row).len() as u32)
-        .collect();
+    let counts = (0..matrix.item_rows() as u32).map(|row| matrix.item(row).len() as u32);
+    let item_counts: imbl::Vector<u32> = counts.collect();
+    let popular = (0..).zip(item_counts.iter().copied()).collect();
     let trainer = Trainer {
         matrix,
         model,
@@ -61,16 +67,26 @@ pub fn load(
         users,
         items,
         titles,
+        tags,
         item_counts,
         warm: Warm::new(als::KEPT_BYTES_MAX),
+        popular,
     };
-    Ok(Loaded { trainer, header })
+    Ok(Loaded {
+        trainer,
+        header,
+        loaded_at,
+    })
 }
 
-type Items = (RowTable<crate::ids::ItemId>, imbl::Vector<Option<Arc<str>>>);
+type Items = (
+    RowTable<crate::ids::ItemId>,
+    imbl::Vector<Option<Arc<str>>>,
+    Tags,
+);
 
 fn read_items(store: &Store) -> Result<Items, StoreError> {
-    let mut ids = Vec::new();
+    let (mut ids, mut tags) = (Vec::new(), Vec::new());
     let mut titles: imbl::Vector<Option<Arc<str>>> = imbl::Vector::new();
     for (row, record) in store.items()? {
         while titles.len() <= row as usize {
@@ -78,8 +94,9 @@ fn read_items(store: &Store) -> Result<Items, StoreError> {
         }
         titles.set(row as usize, record.title);
         ids.push((row, record.id));
+        tags.push((row, record.tags));
     }
-    Ok((RowTable::from_rows(ids), titles))
+    Ok((RowTable::from_rows(ids), titles, Tags::new(tags)))
 }
 
 fn read_matrix(store: &Store, users: usize, items: usize) -> Result<InteractionMatrix, StoreError> {

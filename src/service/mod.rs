@@ -11,13 +11,17 @@ pub mod erasures;
 pub mod explain;
 pub mod learning;
 pub mod load;
+pub mod popularity;
 pub mod publish;
 pub mod query;
+pub mod receipts;
 pub mod recommend;
 pub mod remedy;
+pub mod resolve;
 pub mod rows;
 pub mod snapshot;
 pub mod start;
+pub mod tags;
 pub mod trainer;
 pub mod training;
 pub mod tuning;
@@ -27,6 +31,7 @@ pub mod worker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::Semaphore;
 
 use crate::event::{Event, Interaction, UnixMillis};
@@ -34,15 +39,30 @@ use crate::ids::{ItemId, UserId};
 use crate::service::backlog::Backlog;
 use crate::service::publish::Publisher;
 use crate::service::query::{
-    ExportedInteraction, ModelSummary, RecommendQuery, Recommendations, ServiceError, SimilarItems,
+    Added, BatchQuery, ExportedInteraction, ModelSummary, RecommendQuery, Recommendations,
+    ServiceError, SimilarItems, Subject,
 };
 use crate::store::batch::WriteBatch;
-use crate::store::{Store, StoreError};
+use crate::store::records::Committed;
+use crate::store::{ReceiptKeys, Store, StoreError};
 use crate::telemetry::metrics as names;
 
 /// Multiply-adds of a scan that may run on the async threads: below about 50 µs a hop to another
 /// thread costs more than it saves.
 const INLINE_MULTIPLY_ADDS_MAX: usize = 1 << 20;
+
+/// Codes in an index whose queries may run there: at worst, where nothing can be left out, the
+/// first-level codes of so many items are read in 50 µs; of a trained model a hundredth of it.
+const INLINE_CODES_MAX: usize = 1 << 22;
+
+/// Users of a batch that share one walk through the items, and one stay on a blocking thread.
+const BATCH_BLOCK: usize = 64;
+
+/// Blocks of one batch that are computed ahead of the connection that takes them.
+const BATCH_BLOCKS_AHEAD: usize = 2;
+
+/// Batches answered at once; more are turned away.
+const BATCHES_MAX: usize = 8;
 
 /// Scans and store reads under way at once on the blocking pool. A timed-out request does not
 /// cancel its work, so without a bound abandoned work could pile up.
@@ -57,7 +77,9 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) backlog: Arc<Backlog>,
+    pub(crate) receipt_keys: Arc<ReceiptKeys>,
     pub(crate) blocking: Semaphore,
+    pub(crate) batches: Arc<Semaphore>,
     /// Erasures that may wait at once.
     pub(crate) queue_max: usize,
     /// Whether the worker runs: without it nothing accepted would ever be forgotten.
@@ -73,13 +95,54 @@ impl Service {
     /// stall the async threads.
     pub async fn recommend(&self, query: RecommendQuery) -> Result<Recommendations, ServiceError> {
         let snapshot = self.0.publisher.current();
+        let dim = snapshot.hyperparameters.dim;
+        let folded = match &query.subject {
+            Subject::User(_) => 0,
+            Subject::History(items) => (items.len() + dim) * dim * dim,
+        };
+        let codes = snapshot.item_index.active() * dim;
         // An explanation adds all scores up once more, in f64.
-        let passes = if query.explain { 3 } else { 1 };
-        self.scan(
-            passes * snapshot.item_factors.rows() * snapshot.hyperparameters.dim,
-            move || snapshot.recommend(&query),
-        )
-        .await
+        let inline = codes <= INLINE_CODES_MAX && folded <= INLINE_MULTIPLY_ADDS_MAX;
+        if inline && !query.explain {
+            return Ok(snapshot.recommend(&query));
+        }
+        self.blocking(move || snapshot.recommend(&query)).await
+    }
+
+    /// The lists of many users, all from the live model of now, block after block in the order of
+    /// the question. What each list becomes is for `make` to say, on the thread that found it.
+    ///
+    /// Blocks are computed as the stream is read, a few ahead. Refused when too many batches are
+    /// under way.
+    pub fn recommend_batch<T: Send + 'static>(
+        &self,
+        query: BatchQuery,
+        make: impl Fn(&UserId, Recommendations) -> T + Send + Sync + 'static,
+    ) -> Result<impl Stream<Item = Result<Vec<T>, ServiceError>> + Send + 'static, ServiceError>
+    {
+        let permit = Arc::clone(&self.0.batches).try_acquire_owned();
+        let permit = permit.map_err(|_| ServiceError::Overloaded)?;
+        let work = Arc::new((self.0.publisher.current(), query, make, permit));
+        let service = self.clone();
+        let starts = (0..work.1.users.len()).step_by(BATCH_BLOCK);
+        let blocks = stream::iter(starts).map(move |start| {
+            let (service, work) = (service.clone(), Arc::clone(&work));
+            async move {
+                let block = move || {
+                    let (snapshot, query, make, _) = &*work;
+                    let end = query.users.len().min(start + BATCH_BLOCK);
+                    let users = &query.users[start..end];
+                    let lists = snapshot.recommend_each(users, query);
+                    users
+                        .iter()
+                        .zip(lists)
+                        .map(|(user, list)| make(user, list))
+                        .collect()
+                };
+                service.blocking(block).await
+            }
+        });
+        Ok(blocks.buffered(BATCH_BLOCKS_AHEAD))
     }
 
     /// Items whose factors point the same way; `None` when the item is unknown.
@@ -133,16 +196,31 @@ impl Service {
             .map_err(ServiceError::from)
     }
 
-    /// Makes interactions durable; the live model learns them in the background.
-    pub async fn add(&self, interactions: Vec<Interaction>) -> Result<(), ServiceError> {
+    /// Makes interactions durable; the live model learns them in the background. Those that
+    /// happened before an erasure that names them are held back.
+    pub async fn add(&self, interactions: Vec<Interaction>) -> Result<Added, ServiceError> {
         if interactions.is_empty() {
-            return Ok(());
+            return Ok(Added::default());
         }
         self.check_running()?;
+        let given = interactions.len();
         let mut batch = WriteBatch::default();
         batch.append(Event::Add(interactions));
-        self.0.store.commit(batch).await?;
-        Ok(())
+        let held_back = self.commit(batch).await?.held_back;
+        Ok(Added {
+            accepted: given - held_back,
+            held_back,
+        })
+    }
+
+    /// Commits a request. A disk that does not finish a sync is an answer, too: what becomes of the
+    /// request is open then.
+    async fn commit(&self, batch: WriteBatch) -> Result<Committed, ServiceError> {
+        let commit = self.0.store.commit(batch);
+        match tokio::time::timeout(self.0.store.sync_longest(), commit).await {
+            Ok(committed) => committed.map_err(ServiceError::from),
+            Err(_) => Err(ServiceError::Stalled),
+        }
     }
 
     /// Everything held about a user; empty for an unknown one. What an accepted erasure names is
@@ -177,15 +255,14 @@ impl Service {
 
     /// Whether requests can be accepted and will be worked off.
     pub fn is_ready(&self) -> bool {
-        self.0.working.load(Ordering::Acquire)
+        self.check_running().is_ok()
     }
 
     fn check_running(&self) -> Result<(), ServiceError> {
-        if self.is_ready() {
-            Ok(())
-        } else {
-            Err(ServiceError::ShuttingDown)
+        if !self.0.working.load(Ordering::Acquire) {
+            return Err(ServiceError::ShuttingDown);
         }
+        self.0.store.check_syncs().map_err(ServiceError::from)
     }
 
     /// Brings the gauges that are computed on demand up to date, before a scrape.
@@ -195,6 +272,11 @@ impl Service {
         });
         metrics::gauge!(names::ERASURE_QUEUE_DEPTH).set(self.0.backlog.depth() as f64);
         metrics::gauge!(names::ERASURE_OLDEST_PENDING_SECONDS).set(oldest_seconds);
+        if let Ok(state) = self.0.store.compaction_state() {
+            metrics::gauge!(names::COMPACTION_LAST_TIMESTAMP_SECONDS)
+                .set(state.last_at.0 as f64 / 1_000.0);
+            metrics::gauge!(names::COMPACTION_PENDING_ERASURES).set(state.pending_erasures as f64);
+        }
     }
 }
 
@@ -224,6 +306,7 @@ impl From<StoreError> for ServiceError {
         match error {
             StoreError::NoSpace { .. } => Self::NoSpace,
             StoreError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
+            StoreError::Stalled { .. } => Self::Stalled,
             error => {
                 tracing::error!(%error, "the store failed");
                 Self::Store

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::model::certificate::Certificate;
 use crate::service::snapshot::Snapshot;
+use crate::service::versions::VersionError;
 use crate::store::log::LogPosition;
 use crate::telemetry::metrics as names;
 
@@ -46,14 +47,20 @@ impl Publisher {
     }
 
     /// Swaps `make_snapshot()` in and tells whoever waits how far the model has come. The time of
-    /// both, making and swapping, is the swap's.
-    pub fn publish(&self, progress: Progress, make_snapshot: impl FnOnce() -> Snapshot) {
+    /// both, making and swapping, is the swap's. When no snapshot can be made the live version
+    /// stays.
+    pub fn publish(
+        &self,
+        progress: Progress,
+        make_snapshot: impl FnOnce() -> Result<Snapshot, VersionError>,
+    ) -> Result<(), VersionError> {
         let started = Instant::now();
-        let snapshot = make_snapshot();
+        let snapshot = make_snapshot()?;
         report(&snapshot);
         self.live.store(Arc::new(snapshot));
         metrics::histogram!(names::SWAP_DURATION_SECONDS).record(started.elapsed().as_secs_f64());
         self.progress.send_replace(progress);
+        Ok(())
     }
 
     /// Follows the progress along the log.

@@ -13,6 +13,12 @@ pub const K_MAX: usize = 1_000;
 /// Most items an exclusion list or a session history may name.
 pub const QUERY_ITEMS_MAX: usize = 10_000;
 
+/// Most users a batch may name.
+pub const BATCH_USERS_MAX: usize = 10_000;
+
+/// Most tags a question may name.
+pub const QUERY_TAGS_MAX: usize = 64;
+
 /// For whom recommendations are wanted.
 #[derive(Debug, Clone)]
 pub enum Subject {
@@ -33,8 +39,29 @@ pub struct RecommendQuery {
     pub exclude_seen: bool,
     /// Leave out these items too; unknown ones are ignored.
     pub exclude: Vec<ItemId>,
+    /// Only these items may be in the list; all may without it.
+    pub allow: Option<Vec<ItemId>>,
+    /// Only items with at least one of these tags may be in the list; all may when it is empty.
+    pub tags: Vec<String>,
     /// Say what is proven about the list too.
     pub explain: bool,
+}
+
+/// A question for the lists of many users, all from one version; checked against the limits.
+#[derive(Debug, Clone)]
+pub struct BatchQuery {
+    /// For whom, in the order of the answer.
+    pub users: Vec<UserId>,
+    /// As in [`RecommendQuery`], for each of them.
+    pub k: usize,
+    /// As in [`RecommendQuery`].
+    pub exclude_seen: bool,
+    /// As in [`RecommendQuery`].
+    pub exclude: Vec<ItemId>,
+    /// As in [`RecommendQuery`].
+    pub allow: Option<Vec<ItemId>>,
+    /// As in [`RecommendQuery`].
+    pub tags: Vec<String>,
 }
 
 /// Where a list of recommendations came from.
@@ -105,6 +132,15 @@ pub struct ExportedInteraction {
     pub timestamp: Option<i64>,
 }
 
+/// What became of interactions that were to be added.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Those that are durable now.
+    pub accepted: usize,
+    /// Those that happened before an erasure that names them.
+    pub held_back: usize,
+}
+
 /// What `GET /model` shows.
 #[derive(Debug, Clone)]
 pub struct ModelSummary {
@@ -142,6 +178,9 @@ pub enum ServiceError {
     /// The disk is full; nothing was acknowledged and nothing was lost.
     #[error("there is no room on the disk: free some space, and repeat the request")]
     NoSpace,
+    /// The disk does not finish a sync.
+    #[error("the disk does not answer: ask /readyz, and repeat the request once it is ready")]
+    Stalled,
     /// More waits than the service is ready to hold.
     #[error("too much is waiting: repeat the request later")]
     Overloaded,

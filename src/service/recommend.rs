@@ -1,84 +1,237 @@
 //! Answers from one snapshot: recommendations, similar items, popularity.
 
-use crate::ids::ItemId;
+use std::borrow::Cow;
+use std::cmp::Reverse;
+
+use crate::ids::{ItemId, UserId};
 use crate::optim::fold_in::fold_in;
 use crate::service::explain::Served;
 use crate::service::query::{
-    RecommendQuery, Recommendations, ScoredItem, SimilarItems, Source, Subject,
+    BatchQuery, RecommendQuery, Recommendations, ScoredItem, SimilarItems, Source, Subject,
 };
 use crate::service::snapshot::Snapshot;
+use crate::topk::filter::{Filter, RowSet};
 use crate::topk::scan;
+use crate::topk::search::Question;
+
+/// With fewer allowed items than one in so many, these are counted instead of all walked through.
+const FEW_ALLOWED_SHARE: usize = 16;
+
+/// What a question says about items, as rows.
+struct Confinement<'a> {
+    /// Sorted.
+    excluded: Vec<u32>,
+    allowed: Option<Cow<'a, RowSet>>,
+}
+
+impl Confinement<'_> {
+    /// The excluded rows and those of `seen`, sorted, each once.
+    fn excluded_with(&self, seen: &[u32]) -> Vec<u32> {
+        let mut rows = [&self.excluded[..], seen].concat();
+        rows.sort_unstable();
+        rows.dedup();
+        rows
+    }
+}
+
+/// A subject as the model sees it.
+struct Person<'a> {
+    source: Source,
+    /// Rows of what the subject has.
+    seen: Vec<u32>,
+    factors: Option<Cow<'a, [f32]>>,
+}
+
+impl<'a> Person<'a> {
+    fn stranger(seen: Vec<u32>) -> Self {
+        Self {
+            source: Source::Popular,
+            seen,
+            factors: None,
+        }
+    }
+
+    fn folded_in(seen: Vec<u32>, factors: Vec<f32>) -> Self {
+        Self {
+            source: Source::FoldIn,
+            seen,
+            factors: Some(Cow::Owned(factors)),
+        }
+    }
+}
 
 impl Snapshot {
-    /// Answers `query` exactly. Cost: items × d multiply-adds, and for a session history of length
-    /// h one system of h·d² + d³/3 more.
+    /// Answers `query` exactly. Cost: what [`ItemIndex::top_k`] looks at, and for a session history
+    /// of length h one system of h·d² + d³/3 more.
+    ///
+    /// [`ItemIndex::top_k`]: crate::topk::index::ItemIndex::top_k
     pub fn recommend(&self, query: &RecommendQuery) -> Recommendations {
-        let (source, mut seen, factors) = self.resolve(&query.subject);
-        if !query.exclude_seen {
-            seen.clear();
-        }
-        seen.extend(query.exclude.iter().filter_map(|item| self.items.row(item)));
-        seen.sort_unstable();
-        seen.dedup();
-        let best = match &factors {
-            Some(factors) => {
-                let eligible = |row| self.item_count(row) > 0;
-                scan::top_k(factors, &self.item_factors, query.k, &seen, eligible)
-            }
-            None => self.most_popular(query.k, &seen),
+        let confinement = self.confine(&query.exclude, query.allow.as_deref(), &query.tags);
+        let person = self.resolve(&query.subject);
+        let seen: &[u32] = if query.exclude_seen {
+            &person.seen
+        } else {
+            &[]
+        };
+        let excluded = confinement.excluded_with(seen);
+        let filter = Filter {
+            excluded: &excluded,
+            allowed: confinement.allowed.as_deref(),
+        };
+        let best = match &person.factors {
+            Some(factors) => self.item_index.top_k(factors, query.k, &filter),
+            None => self.most_popular(query.k, &filter),
         };
         let explanation = query.explain.then(|| {
             let served = Served {
-                source,
-                factors: factors.as_deref(),
+                source: person.source,
+                factors: person.factors.as_deref(),
                 rows: best.iter().map(|(row, _)| *row).collect(),
             };
             self.explain(&served, |row| {
-                self.item_count(row) > 0 && seen.binary_search(&row).is_err()
+                self.item_count(row) > 0 && filter.admits(row)
             })
         });
+        Recommendations {
+            explanation,
+            ..self.answer(person.source, best)
+        }
+    }
+
+    /// Answers `query` for some of its users, each as [`Snapshot::recommend`] would, in one walk
+    /// through the items.
+    pub fn recommend_each(&self, users: &[UserId], query: &BatchQuery) -> Vec<Recommendations> {
+        let confinement = self.confine(&query.exclude, query.allow.as_deref(), &query.tags);
+        let persons: Vec<Person> = users.iter().map(|user| self.resolve_user(user)).collect();
+        let excluded: Vec<Vec<u32>> = persons
+            .iter()
+            .map(|person| match query.exclude_seen {
+                true => confinement.excluded_with(&person.seen),
+                false => confinement.excluded.clone(),
+            })
+            .collect();
+        let allowed = confinement.allowed.as_deref();
+        let known = persons.iter().zip(&excluded);
+        let questions: Vec<Question> = known
+            .filter_map(|(person, excluded)| {
+                Some(Question {
+                    query: person.factors.as_deref()?,
+                    k: query.k,
+                    filter: Filter { excluded, allowed },
+                })
+            })
+            .collect();
+        let mut found = self.item_index.top_k_batch(&questions).into_iter();
+        let answers = persons.iter().zip(&excluded).map(|(person, excluded)| {
+            let best = match person.factors {
+                Some(_) => found.next().unwrap_or_default(),
+                None => self.most_popular(query.k, &Filter { excluded, allowed }),
+            };
+            self.answer(person.source, best)
+        });
+        answers.collect()
+    }
+
+    fn answer(&self, source: Source, best: Vec<(u32, f32)>) -> Recommendations {
         Recommendations {
             model_version: self.version,
             source,
             items: self.name(best),
-            explanation,
+            explanation: None,
         }
     }
 
-    /// Where the scores come from, the item rows already seen, and the user's factors.
-    fn resolve(&self, subject: &Subject) -> (Source, Vec<u32>, Option<Vec<f32>>) {
-        match subject {
-            Subject::User(user) => match self.users.row(user) {
-                Some(row) => {
-                    let seen = self.history(row).iter().map(|entry| entry.index).collect();
-                    (
-                        Source::Model,
-                        seen,
-                        Some(self.user_factors.row(row).to_vec()),
-                    )
-                }
-                None => (Source::Popular, Vec::new(), None),
-            },
-            Subject::History(items) => {
-                let rows: Vec<u32> = self.known_rows(items);
-                let learnt: Vec<(u32, f32)> = rows
-                    .iter()
-                    .filter(|row| self.item_count(**row) > 0)
-                    .map(|r| (*r, 1.0))
-                    .collect();
-                if learnt.is_empty() {
-                    return (Source::Popular, rows, None);
-                }
-                let factors = fold_in(
-                    &self.hyperparameters,
-                    &learnt,
-                    &self.item_factors,
-                    &self.item_gramian,
-                    self.active_items,
-                );
-                (Source::FoldIn, rows, Some(factors))
+    fn confine<'a>(
+        &'a self,
+        exclude: &[ItemId],
+        allow: Option<&[ItemId]>,
+        tags: &[String],
+    ) -> Confinement<'a> {
+        let tagged = self.tagged(tags);
+        let allowed = match (allow, tagged) {
+            (None, tagged) => tagged,
+            (Some(allow), None) => Some(Cow::Owned(RowSet::new(self.known_rows(allow)))),
+            (Some(allow), Some(tagged)) => {
+                let rows = self.known_rows(allow).into_iter();
+                let both = rows.filter(|row| tagged.contains(*row));
+                Some(Cow::Owned(both.collect()))
+            }
+        };
+        Confinement {
+            excluded: self.known_rows(exclude),
+            allowed,
+        }
+    }
+
+    /// The items with at least one of the tags; `None` when no tag is named.
+    fn tagged(&self, tags: &[String]) -> Option<Cow<'_, RowSet>> {
+        let mut sets = tags.iter().filter_map(|tag| self.tags.rows(tag));
+        match (tags.len(), sets.next(), sets.next()) {
+            (0, ..) => None,
+            (_, None, _) => Some(Cow::Owned(RowSet::default())),
+            (_, Some(only), None) => Some(Cow::Borrowed(only)),
+            (_, Some(first), Some(second)) => {
+                let all = [first, second].into_iter().chain(sets);
+                let rows = all.flat_map(|set| set.rows().iter().copied());
+                Some(Cow::Owned(rows.collect()))
             }
         }
+    }
+
+    fn resolve(&self, subject: &Subject) -> Person<'_> {
+        match subject {
+            Subject::User(user) => self.resolve_user(user),
+            Subject::History(items) => {
+                let rows = self.known_rows(items);
+                let history: Vec<(u32, f32)> = rows.iter().map(|row| (*row, 1.0)).collect();
+                match self.fold_in(&history) {
+                    Some(factors) => Person::folded_in(rows, factors),
+                    None => Person::stranger(rows),
+                }
+            }
+        }
+    }
+
+    /// A known user has factors; only while their first interactions are still being learnt these
+    /// are zero, and are solved for here.
+    fn resolve_user(&self, user: &UserId) -> Person<'_> {
+        let Some(row) = self.users.row(user) else {
+            return Person::stranger(Vec::new());
+        };
+        let history = self.history(row);
+        let seen = history.iter().map(|entry| entry.index).collect();
+        let stored = self.user_factors.row(row);
+        if stored.iter().all(|value| *value == 0.0) {
+            let history: Vec<(u32, f32)> = history
+                .iter()
+                .map(|entry| (entry.index, entry.weight))
+                .collect();
+            return match self.fold_in(&history) {
+                Some(factors) => Person::folded_in(seen, factors),
+                None => Person::stranger(seen),
+            };
+        }
+        Person {
+            source: Source::Model,
+            seen,
+            factors: Some(Cow::Borrowed(stored)),
+        }
+    }
+
+    /// Factors for a history of `(item row, weight)`; `None` when the model knows none of it.
+    fn fold_in(&self, history: &[(u32, f32)]) -> Option<Vec<f32>> {
+        let known = history.iter().filter(|(row, _)| self.item_count(*row) > 0);
+        let known: Vec<(u32, f32)> = known.copied().collect();
+        if known.is_empty() {
+            return None;
+        }
+        Some(fold_in(
+            &self.hyperparameters,
+            &known,
+            &self.item_factors,
+            &self.item_gramian,
+            self.active_items,
+        ))
     }
 
     fn known_rows(&self, items: &[ItemId]) -> Vec<u32> {
@@ -91,25 +244,25 @@ impl Snapshot {
         rows
     }
 
-    /// The items with the most interactions; ties in item order.
-    fn most_popular(&self, k: usize, excluded: &[u32]) -> Vec<(u32, f32)> {
-        let mut counted: Vec<(u32, u32)> = self
-            .item_counts
-            .iter()
-            .enumerate()
-            .map(|(row, count)| (row as u32, *count))
-            .filter(|(row, count)| *count > 0 && excluded.binary_search(row).is_err())
-            .collect();
-        let order = |a: &(u32, u32), b: &(u32, u32)| b.1.cmp(&a.1).then(a.0.cmp(&b.0));
-        if counted.len() > k {
-            counted.select_nth_unstable_by(k, order);
-            counted.truncate(k);
+    /// The items with the most interactions, of those that `filter` leaves; ties in item order.
+    fn most_popular(&self, k: usize, filter: &Filter) -> Vec<(u32, f32)> {
+        let left = |row: u32| filter.excluded.binary_search(&row).is_err();
+        let counted = |(row, count): (u32, u32)| (row, count as f32);
+        match filter.allowed {
+            Some(few) if few.rows().len() <= self.active_items / FEW_ALLOWED_SHARE => {
+                let counts = few.rows().iter().map(|row| (*row, self.item_count(*row)));
+                let counts = counts.filter(|(row, count)| *count > 0 && left(*row));
+                let mut counts: Vec<(u32, u32)> = counts.collect();
+                counts.sort_unstable_by_key(|(row, count)| (Reverse(*count), *row));
+                counts.into_iter().take(k).map(counted).collect()
+            }
+            allowed => {
+                let may = |row: u32| allowed.is_none_or(|allowed| allowed.contains(row));
+                let popular = self.popular.iter();
+                let popular = popular.filter(|(row, _)| left(*row) && may(*row));
+                popular.take(k).map(counted).collect()
+            }
         }
-        counted.sort_unstable_by(order);
-        counted
-            .into_iter()
-            .map(|(row, count)| (row, count as f32))
-            .collect()
     }
 
     /// The items most similar to `item` by the cosine of their factors; `None` when it is unknown.

@@ -32,6 +32,11 @@ impl<Id: Clone + Eq + Hash> RowDirectory<Id> {
         self.ids.get(row as usize).and_then(Option::as_ref)
     }
 
+    /// Every id held, by row.
+    pub fn ids(&self) -> impl Iterator<Item = &Id> {
+        self.ids.iter().flatten()
+    }
+
     /// Number of ids held.
     pub fn len(&self) -> usize {
         self.rows.len()

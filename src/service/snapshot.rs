@@ -7,7 +7,10 @@ use crate::model::certificate::Certificate;
 use crate::model::gramian::Gramian;
 use crate::model::hyper::IalsHyperparameters;
 use crate::model::interactions::Entry;
+use crate::service::popularity::Popularity;
 use crate::service::rows::RowDirectory;
+use crate::service::tags::Tags;
+use crate::topk::index::ItemIndex;
 use crate::topk::rows::PagedRows;
 
 /// Everything one answer needs, all of the same version.
@@ -29,16 +32,22 @@ pub struct Snapshot {
     pub items: RowDirectory<ItemId>,
     /// Titles by item row.
     pub titles: imbl::Vector<Option<Arc<str>>>,
+    /// Tags of items.
+    pub tags: Tags,
     /// Users' factors, users × d.
     pub user_factors: PagedRows,
     /// Items' factors, items × d; a row without interactions is zero.
     pub item_factors: PagedRows,
+    /// The same rows, those of items with interactions, in the order that finds the best ones.
+    pub item_index: ItemIndex,
     /// QᵀQ of the same item factors, for folding in a history.
     pub item_gramian: Arc<Gramian>,
     /// Histories by user row, items ascending.
     pub histories: imbl::Vector<Arc<Vec<Entry>>>,
     /// Interactions by item row.
     pub item_counts: imbl::Vector<u32>,
+    /// Items with interactions, the most popular first.
+    pub popular: Popularity,
     /// Users with at least one interaction.
     pub active_users: usize,
     /// Items with at least one interaction.

@@ -8,16 +8,19 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::erasure::ErasureStatus;
-use crate::event::Event;
 use crate::model::hyper::IalsHyperparameters;
 use crate::service::backlog::Backlog;
 use crate::service::dirty::DirtyRows;
 use crate::service::load::{Loaded, load};
 use crate::service::publish::{Progress, Publisher};
+use crate::service::receipts::ReceiptSigner;
+use crate::service::resolve::Resolver;
 use crate::service::snapshot::Quality;
+use crate::service::versions::VersionError;
 use crate::service::worker::{Worker, WorkerError, WorkerOptions};
-use crate::service::{BLOCKING_WORK_MAX, Service, Shared};
-use crate::store::log::LogPosition;
+use crate::service::{BATCHES_MAX, BLOCKING_WORK_MAX, Service, Shared};
+use crate::store::hash::Named;
+use crate::store::log::{Entry, LogPosition};
 use crate::store::records::ModelHeader;
 use crate::store::{Store, StoreError};
 
@@ -40,6 +43,8 @@ pub struct ServiceOptions {
     pub seed: u64,
     /// Erasures that may wait at once before new ones are refused.
     pub queue_max: usize,
+    /// Whose name receipts carry.
+    pub receipt_issuer: Arc<str>,
     /// How the worker computes.
     pub worker: WorkerOptions,
 }
@@ -50,6 +55,9 @@ pub enum StartError {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The stored model cannot be served.
+    #[error(transparent)]
+    Version(#[from] VersionError),
     /// The threads for arithmetic could not be made.
     #[error("cannot start the threads for arithmetic: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -85,20 +93,22 @@ impl Service {
                 .num_threads(options.worker.threads)
                 .build()?,
         );
-        let (loaded, backlog) = {
+        let (loaded, snapshot, backlog, receipt_keys) = {
             let (store, options, pool) = (store.clone(), options.clone(), Arc::clone(&pool));
             let read = move || {
                 let loaded =
                     pool.install(|| load(&store, options.hyperparameters, options.seed))?;
-                Ok::<_, StoreError>((loaded, waiting(&store)?))
+                let (version, quality) = (version(&loaded.header), quality(&loaded.header));
+                let snapshot = pool.install(|| loaded.trainer.snapshot(version, quality))?;
+                let backlog = waiting(&store, &loaded)?;
+                Ok::<_, StartError>((loaded, snapshot, backlog, store.receipt_keys()?))
             };
             tokio::task::spawn_blocking(read)
                 .await
                 .map_err(|_| StartError::Panicked)??
         };
-        let header = loaded.header.clone();
-        let snapshot = loaded.trainer.snapshot(version(&header), quality(&header));
-        let learnt = header
+        let learnt = loaded
+            .header
             .as_ref()
             .map_or_else(LogPosition::default, |header| header.learnt);
         let publisher = Publisher::new(
@@ -112,7 +122,9 @@ impl Service {
             store,
             publisher: Arc::new(publisher),
             backlog: Arc::new(backlog),
+            receipt_keys: Arc::new(receipt_keys),
             blocking: Semaphore::new(BLOCKING_WORK_MAX),
+            batches: Arc::new(Semaphore::new(BATCHES_MAX)),
             queue_max: options.queue_max,
             working: AtomicBool::new(true),
         });
@@ -145,9 +157,10 @@ fn quality(header: &Option<ModelHeader>) -> Quality {
 }
 
 /// The erasures that the log holds and the model has not forgotten.
-fn waiting(store: &Store) -> Result<Backlog, StoreError> {
+fn waiting(store: &Store, loaded: &Loaded) -> Result<Backlog, StoreError> {
     let backlog = Backlog::default();
     let applied = store.applied()?;
+    let mut resolver = Resolver::new(&loaded.trainer, store.hasher());
     let mut from = LogPosition::default();
     loop {
         let page = store.read_from(from, BACKLOG_PAGE)?;
@@ -155,16 +168,14 @@ fn waiting(store: &Store) -> Result<Backlog, StoreError> {
             return Ok(backlog);
         };
         from = last.next();
-        for (position, event) in page {
-            if let Event::Erase {
-                id,
-                accepted_at,
-                target,
-            } = event
-            {
-                backlog.enter(id, target, accepted_at);
-                if position <= applied {
-                    backlog.erased(id);
+        for (position, entry) in page {
+            match entry {
+                Entry::Add(interactions) => resolver.learn(&interactions),
+                Entry::Erase(entry) => {
+                    // What users and pairs were named has left the store already.
+                    let item = matches!(entry.named, Named::Item(_)) && position > applied;
+                    let target = item.then(|| resolver.target(&entry.named));
+                    backlog.enter(entry.id, target, entry.accepted_at);
                 }
             }
         }
@@ -204,9 +215,9 @@ impl Supervisor {
                 None => pool.install(|| load(&store, options.hyperparameters, options.seed))?,
             };
             let uncertified = store.erasures(Some(ErasureStatus::Forgotten), None, usize::MAX)?;
-            Ok((loaded, uncertified, store.applied()?))
+            Ok((loaded, uncertified, store.applied()?, store.receipt_head()?))
         };
-        let (loaded, uncertified, applied) = tokio::task::spawn_blocking(prepare)
+        let (loaded, uncertified, applied, head) = tokio::task::spawn_blocking(prepare)
             .await
             .map_err(|_| WorkerError::Panicked)??;
         let learnt = loaded
@@ -223,8 +234,14 @@ impl Supervisor {
             store: self.shared.store.clone(),
             everything_touched: loaded.trainer.has_unlearnt_rows(),
             trainer: loaded.trainer,
+            loaded_at: loaded.loaded_at,
             publisher: Arc::clone(&self.shared.publisher),
             backlog: Arc::clone(&self.shared.backlog),
+            signer: ReceiptSigner::new(
+                Arc::clone(&self.shared.receipt_keys),
+                Arc::clone(&self.options.receipt_issuer),
+                head,
+            ),
             options: self.options.worker.clone(),
             pool: Arc::clone(&self.pool),
             stop: self.stopped.clone(),

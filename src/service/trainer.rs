@@ -8,7 +8,9 @@ use crate::ids::{ErasureId, ItemId, UserId};
 use crate::model::hyper::IalsHyperparameters;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
+use crate::service::popularity::Popularity;
 use crate::service::rows::RowTable;
+use crate::service::tags::Tags;
 use crate::store::batch::WriteBatch;
 use crate::store::records::{HeldInteraction, ItemRecord};
 use crate::store::{Store, StoreError};
@@ -33,10 +35,14 @@ pub struct Trainer {
     pub items: RowTable<ItemId>,
     /// Titles by item row.
     pub titles: imbl::Vector<Option<Arc<str>>>,
+    /// Tags of items.
+    pub tags: Tags,
     /// Number of interactions by item row.
     pub item_counts: imbl::Vector<u32>,
     /// What one polishing leaves for the next.
     pub warm: Warm,
+    /// The same counts, most first.
+    pub popular: Popularity,
 }
 
 /// What applying some events did.
@@ -64,8 +70,10 @@ impl Trainer {
             users: RowTable::default(),
             items: RowTable::default(),
             titles: imbl::Vector::new(),
+            tags: Tags::default(),
             item_counts: imbl::Vector::new(),
             warm: Warm::new(0),
+            popular: Popularity::default(),
         }
     }
 
@@ -93,6 +101,7 @@ impl Trainer {
             trainer: self,
             histories,
             items: BTreeSet::new(),
+            renewed: BTreeSet::new(),
             applied: Applied::default(),
         };
         for event in events {
@@ -152,12 +161,31 @@ impl Trainer {
             .collect()
     }
 
+    /// Gives back the rows of items of which nothing is left, but for their titles, and says so in
+    /// `applied`; the factors of all such items are to be removed. An erasure whose pairs left the
+    /// store before this trainer was loaded can leave such items.
+    pub fn release_empty_items(&mut self, applied: &mut Applied) {
+        for row in 0..self.items.directory().capacity() as u32 {
+            let untitled = self.titles.get(row as usize).is_none_or(Option::is_none);
+            let known = self.items.directory().id(row).is_some();
+            if !known || !self.matrix.item(row).is_empty() {
+                continue;
+            }
+            applied.touched.items.push(row);
+            if untitled {
+                applied.batch.remove_item(row);
+                self.items.release(row);
+            }
+        }
+    }
+
     fn count_item(&mut self, row: u32) {
         while self.item_counts.len() <= row as usize {
             self.item_counts.push_back(0);
         }
-        self.item_counts
-            .set(row as usize, self.matrix.item(row).len() as u32);
+        let count = self.matrix.item(row).len() as u32;
+        let before = self.item_counts.set(row as usize, count);
+        self.popular.change(row, before, count);
     }
 }
 
@@ -171,6 +199,8 @@ struct Application<'a> {
     histories: BTreeMap<u32, History>,
     /// Items whose interactions changed.
     items: BTreeSet<u32>,
+    /// Users who lost something that the store still holds under their key.
+    renewed: BTreeSet<u32>,
     applied: Applied,
 }
 
@@ -242,6 +272,7 @@ impl Application<'_> {
         self.items.insert(row);
         for entry in removed {
             self.histories.entry(entry.index).or_default().remove(&row);
+            self.renewed.insert(entry.index);
         }
     }
 
@@ -260,12 +291,18 @@ impl Application<'_> {
         let batch = &mut self.applied.batch;
         self.applied.touched.users.push(row);
         if history.is_empty() {
-            batch.remove_history(row);
             batch.remove_user(row);
-            self.trainer.users.release(row);
+            // The store is ahead: when the whole user was erased since these events were read, the
+            // matrix still holds what that erasure will find by this row.
+            if self.trainer.matrix.user(row).is_empty() {
+                self.trainer.users.release(row);
+            }
         } else if let Some(id) = self.trainer.users.directory().id(row) {
             batch.put_user(row, id);
             batch.put_history(row, &history.into_values().collect::<Vec<_>>());
+            if self.renewed.contains(&row) {
+                batch.renew_key(row);
+            }
         }
     }
 
@@ -273,8 +310,9 @@ impl Application<'_> {
         self.trainer.count_item(row);
         self.applied.touched.items.push(row);
         let title = self.trainer.titles.get(row as usize).cloned().flatten();
-        let untitled = title.is_none();
-        if self.trainer.matrix.item(row).is_empty() && untitled {
+        let tags = self.trainer.tags.of(row).to_vec();
+        let undescribed = title.is_none() && tags.is_empty();
+        if self.trainer.matrix.item(row).is_empty() && undescribed {
             self.applied.batch.remove_item(row);
             self.trainer.items.release(row);
         } else if let Some(id) = self.trainer.items.directory().id(row) {
@@ -283,6 +321,7 @@ impl Application<'_> {
                 &ItemRecord {
                     id: id.clone(),
                     title,
+                    tags,
                 },
             );
         }

@@ -2,25 +2,36 @@
 
 use std::sync::Arc;
 
+use crate::model::factors::Factors;
 use crate::service::dirty::DirtyRows;
 use crate::service::snapshot::{Quality, Snapshot};
 use crate::service::trainer::Trainer;
+use crate::topk::index::ItemIndex;
 use crate::topk::rows::PagedRows;
 
+/// Why a state of the trainer must not become a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum VersionError {
+    /// A factor is infinite or not a number, as f32 at the latest.
+    #[error("the factors of {0} are not finite: the live version stays")]
+    NotFinite(&'static str),
+}
+
 impl Trainer {
-    /// The whole state as a snapshot. Cost: every row once.
-    pub fn snapshot(&self, version: u64, quality: Quality) -> Snapshot {
+    /// The whole state as a snapshot. Cost: every row once, and the index of the items.
+    pub fn snapshot(&self, version: u64, quality: Quality) -> Result<Snapshot, VersionError> {
         let dim = self.model.hyper.dim;
-        let factors = |rows: usize, row_of: &dyn Fn(usize) -> Vec<f32>| {
-            PagedRows::from_rows(rows, dim, |row, into| into.copy_from_slice(&row_of(row)))
+        let factors = |factors: &Factors, whose: &'static str| {
+            let rows = PagedRows::from_rows(factors.rows(), dim, |row, into| {
+                into.copy_from_slice(&narrow(factors.row(row)));
+            });
+            let finite = rows.is_finite();
+            finite.then_some(rows).ok_or(VersionError::NotFinite(whose))
         };
-        let user_factors = factors(self.model.users.rows(), &|row| {
-            narrow(self.model.users.row(row))
-        });
-        let item_factors = factors(self.model.items.rows(), &|row| {
-            narrow(self.model.items.row(row))
-        });
-        self.assemble(user_factors, item_factors, version, quality)
+        let user_factors = factors(&self.model.users, "a user")?;
+        let item_factors = factors(&self.model.items, "an item")?;
+        let item_index = ItemIndex::new(item_factors, |row| self.is_active(row));
+        Ok(self.assemble(user_factors, item_index, version, quality))
     }
 
     /// The state as a snapshot that shares with `previous` every page without a dirty row.
@@ -31,7 +42,8 @@ impl Trainer {
         dirty: &DirtyRows,
         version: u64,
         quality: Quality,
-    ) -> Snapshot {
+    ) -> Result<Snapshot, VersionError> {
+        self.check_finite(dirty)?;
         let mut user_factors = previous.user_factors.clone();
         user_factors.grow(self.model.users.rows());
         for row in dirty.user_rows() {
@@ -42,13 +54,36 @@ impl Trainer {
         for row in dirty.item_rows() {
             item_factors.set_row(row, &narrow(self.model.items.row(row as usize)));
         }
-        self.assemble(user_factors, item_factors, version, quality)
+        let changed: Vec<(u32, bool)> = dirty
+            .item_rows()
+            .map(|row| (row, self.is_active(row)))
+            .collect();
+        let item_index = previous.item_index.updated(item_factors, &changed);
+        Ok(self.assemble(user_factors, item_index, version, quality))
+    }
+
+    /// Refuses factors that are no finite numbers, before they are stored or shown.
+    pub fn check_finite(&self, dirty: &DirtyRows) -> Result<(), VersionError> {
+        let finite = |row: &[f64]| row.iter().all(|value| (*value as f32).is_finite());
+        let (users, items) = (&self.model.users, &self.model.items);
+        if !dirty.user_rows().all(|row| finite(users.row(row as usize))) {
+            return Err(VersionError::NotFinite("a user"));
+        }
+        if !dirty.item_rows().all(|row| finite(items.row(row as usize))) {
+            return Err(VersionError::NotFinite("an item"));
+        }
+        Ok(())
+    }
+
+    /// Whether the item has an interaction, and may be recommended.
+    fn is_active(&self, row: u32) -> bool {
+        (row as usize) < self.matrix.item_rows() && !self.matrix.item(row).is_empty()
     }
 
     fn assemble(
         &self,
         user_factors: PagedRows,
-        item_factors: PagedRows,
+        item_index: ItemIndex,
         version: u64,
         quality: Quality,
     ) -> Snapshot {
@@ -59,11 +94,14 @@ impl Trainer {
             users: self.users.directory().clone(),
             items: self.items.directory().clone(),
             titles: self.titles.clone(),
+            tags: self.tags.clone(),
             user_factors,
-            item_factors,
+            item_factors: item_index.rows().clone(),
+            item_index,
             item_gramian: Arc::new(self.model.item_gramian.clone()),
             histories: self.matrix.histories(),
             item_counts: self.item_counts.clone(),
+            popular: self.popular.clone(),
             active_users: self.matrix.active_users(),
             active_items: self.matrix.active_items(),
             interactions: self.matrix.interactions(),
@@ -74,4 +112,44 @@ impl Trainer {
 
 fn narrow(row: &[f64]) -> Vec<f32> {
     row.iter().map(|value| *value as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::hyper::IalsHyperparameters;
+    use crate::service::publish::{Progress, Publisher};
+
+    fn trainer() -> Trainer {
+        let mut trainer = Trainer::empty(IalsHyperparameters::default(), 1);
+        trainer.matrix.insert(0, 0, 1.0);
+        trainer.model.grow(&trainer.matrix);
+        trainer
+    }
+
+    #[test]
+    fn factors_that_are_no_numbers_are_refused_and_the_live_version_stays() {
+        let mut trainer = trainer();
+        let first = trainer.snapshot(1, Quality::default()).expect("finite");
+        let publisher = Publisher::new(first, Progress::default());
+        let mut dirty = DirtyRows::default();
+        dirty.items(&[0]);
+        for bad in [f64::NAN, f64::INFINITY, 1e300] {
+            trainer.model.items.row_mut(0)[3] = bad;
+            let previous = publisher.current();
+            let refused = publisher.publish(Progress::default(), || {
+                trainer.snapshot_after(&previous, &dirty, 2, Quality::default())
+            });
+            assert_eq!(refused, Err(VersionError::NotFinite("an item")));
+            assert_eq!(publisher.current().version, 1);
+            assert!(trainer.snapshot(2, Quality::default()).is_err());
+        }
+        trainer.model.items.row_mut(0)[3] = 0.5;
+        let previous = publisher.current();
+        let published = publisher.publish(Progress::default(), || {
+            trainer.snapshot_after(&previous, &dirty, 2, Quality::default())
+        });
+        assert_eq!(published, Ok(()));
+        assert_eq!(publisher.current().item_factors.row(0)[3], 0.5);
+    }
 }

@@ -7,16 +7,21 @@ use tokio::sync::watch;
 use tracing::Instrument;
 
 use crate::erasure::{ErasureRecord, ErasureStatus};
-use crate::event::{Event, UnixMillis};
+use crate::event::{ErasureTarget, Event, UnixMillis};
 use crate::service::backlog::Backlog;
 use crate::service::dirty::DirtyRows;
 use crate::service::learning::{self, PolishGoal, Polished};
 use crate::service::load::put_item_row;
 use crate::service::publish::{Progress, Publisher};
+use crate::service::receipts::ReceiptSigner;
+use crate::service::resolve::Resolver;
 use crate::service::snapshot::Quality;
 use crate::service::trainer::{Applied, Trainer};
+use crate::service::versions::VersionError;
 use crate::store::batch::WriteBatch;
-use crate::store::log::LogPosition;
+use crate::store::crash_point::crash_point;
+use crate::store::hash::Named;
+use crate::store::log::{Entry, LogPosition};
 use crate::store::records::ModelHeader;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics as names;
@@ -53,6 +58,7 @@ pub struct Worker {
     pub(super) trainer: Trainer,
     pub(super) publisher: Arc<Publisher>,
     pub(super) backlog: Arc<Backlog>,
+    pub(super) signer: ReceiptSigner,
     pub(super) options: WorkerOptions,
     pub(super) pool: Arc<rayon::ThreadPool>,
     pub(super) stop: watch::Receiver<bool>,
@@ -60,6 +66,8 @@ pub struct Worker {
     pub(super) applied: LogPosition,
     /// The stored and live model reflects the log up to here.
     pub(super) learnt: LogPosition,
+    /// The newest entry of the log when the trainer was loaded.
+    pub(super) loaded_at: LogPosition,
     pub(super) version: u64,
     pub(super) quality: Quality,
     /// Erasures that are forgotten and wait for the next certificate.
@@ -78,6 +86,9 @@ pub enum WorkerError {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The arithmetic gave something that must not be served; neither stored nor shown.
+    #[error(transparent)]
+    Version(#[from] VersionError),
     /// The arithmetic panicked; the model in memory is lost, the store is not.
     #[error("an update panicked")]
     Panicked,
@@ -120,14 +131,14 @@ impl Worker {
         }
     }
 
-    async fn read_log(&self) -> Result<Vec<(LogPosition, Event)>, WorkerError> {
+    async fn read_log(&self) -> Result<Vec<(LogPosition, Entry)>, WorkerError> {
         let (store, from) = (self.store.clone(), self.learnt.next());
         let entries = move || store.read_from(from, ENTRIES_PER_UPDATE_MAX);
         blocking(entries).await?.map_err(WorkerError::from)
     }
 
     /// Stage 1: applies, updates the affected blocks, commits, swaps.
-    async fn update(&mut self, entries: Vec<(LogPosition, Event)>) -> Result<Next, WorkerError> {
+    async fn update(&mut self, entries: Vec<(LogPosition, Entry)>) -> Result<Next, WorkerError> {
         let span = tracing::info_span!(
             "update",
             entries = entries.len(),
@@ -142,7 +153,7 @@ impl Worker {
 
     async fn update_in_span(
         &mut self,
-        entries: Vec<(LogPosition, Event)>,
+        entries: Vec<(LogPosition, Entry)>,
         span: &tracing::Span,
     ) -> Result<Next, WorkerError> {
         let reached = entries
@@ -159,6 +170,7 @@ impl Worker {
         });
         let erased = self.erased_batch(&mut applied, &records, reached);
         let applied_at = started.elapsed();
+        crash_point("erase_before_commit");
         let committing = self.store.commit(erased.clone());
         let report = self.update_factors(&applied.touched).await?;
         let solved_at = started.elapsed();
@@ -167,6 +179,7 @@ impl Worker {
             return Ok(Next::Stop);
         }
         tracing::debug!(?applied_at, ?solved_at, erased_at = ?started.elapsed(), "erased");
+        crash_point("erase_after_commit");
         self.applied = reached.max(self.applied);
         for record in &records {
             self.backlog.erased(record.id);
@@ -188,6 +201,7 @@ impl Worker {
             .users(report.changed_users.iter().chain(&applied.touched.users));
         self.dirty
             .items(report.changed_items.iter().chain(&applied.touched.items));
+        self.trainer.check_finite(&self.dirty)?;
         let version = self.version + 1;
         mark(&mut records, |record, now| {
             record.status = ErasureStatus::Forgotten;
@@ -198,15 +212,18 @@ impl Worker {
         records.iter().for_each(|record| batch.put_erasure(record));
         batch.trim_log(reached);
         let started = Instant::now();
+        crash_point("publish_before_commit");
         if self.persist(&batch).await == Next::Stop {
             return Ok(Next::Stop);
         }
+        crash_point("publish_after_commit");
         let committed_at = started.elapsed();
         (self.version, self.learnt) = (version, reached);
         // Before the swap: with nothing uncertified it would announce that all is certified, and
         // these would be shown as such from the next commit on, before the swap that follows it.
         self.uncertified.extend(records.iter().cloned());
-        self.swap();
+        self.swap().await?;
+        crash_point("publish_after_swap");
         tracing::debug!(?committed_at, swapped_at = ?started.elapsed(), "swapped");
         self.everything_touched = false;
         self.unpolished = true;
@@ -250,6 +267,7 @@ impl Worker {
             certificate,
         } = polished;
         self.dirty.merge(&changed);
+        self.trainer.check_finite(&self.dirty)?;
         let version = if self.dirty.is_empty() {
             self.version
         } else {
@@ -270,11 +288,15 @@ impl Worker {
         });
         let mut batch = self.dirty_batch(version, self.learnt);
         records.iter().for_each(|record| batch.put_erasure(record));
+        let generation = self.store.generation()?;
+        self.signer.sign(&records, version, generation, &mut batch);
+        crash_point("certify_before_commit");
         if self.persist(&batch).await == Next::Stop {
             return Ok(Next::Stop);
         }
+        crash_point("certify_after_commit");
         self.version = version;
-        self.swap();
+        self.swap().await?;
         self.unpolished = false;
         tracing::info!(version, sweeps = report.sweeps, %certificate, "polished");
         for record in records {
@@ -287,13 +309,13 @@ impl Worker {
 
     async fn erasure_records(
         &self,
-        entries: &[(LogPosition, Event)],
+        entries: &[(LogPosition, Entry)],
     ) -> Result<Vec<ErasureRecord>, WorkerError> {
         let ids: Vec<_> = entries
             .iter()
-            .filter_map(|(_, event)| match event {
-                Event::Erase { id, .. } => Some(*id),
-                Event::Add(_) => None,
+            .filter_map(|(_, entry)| match entry {
+                Entry::Erase(erasure) => Some(erasure.id),
+                Entry::Add(_) => None,
             })
             .collect();
         let store = self.store.clone();
@@ -311,24 +333,54 @@ impl Worker {
     /// Applies the entries that the store has not seen yet.
     async fn apply(
         &mut self,
-        entries: Vec<(LogPosition, Event)>,
+        entries: Vec<(LogPosition, Entry)>,
         reached: LogPosition,
     ) -> Result<Applied, WorkerError> {
         let already = self.applied;
-        let fresh: Vec<Event> = entries
-            .into_iter()
-            .filter(|(position, _)| *position > already)
-            .map(|(_, event)| event)
-            .collect();
-        if already > self.learnt && already <= reached {
-            // The run before ended between its two commits: which blocks those entries touched
-            // is no longer known, so every block is asked.
-            self.everything_touched = true;
-        }
+        let fresh = entries.into_iter().filter(|(at, _)| *at > already);
+        let (fresh, from_before) = self.to_events(fresh.collect());
+        // Which blocks they touched is not known, when the run before ended between its two commits
+        // or the entry names what had left the store before it was loaded: so every block is asked.
+        self.everything_touched |= from_before || (already > self.learnt && already <= reached);
         let store = self.store.clone();
         Ok(self
-            .lend(move |trainer| trainer.apply(&store, fresh))
+            .lend(move |trainer| {
+                let mut applied = trainer.apply(&store, fresh)?;
+                if from_before {
+                    trainer.release_empty_items(&mut applied);
+                }
+                Ok::<_, StoreError>(applied)
+            })
             .await??)
+    }
+
+    /// The entries with ids in place of hashes, and whether some erasure was accepted before the
+    /// trainer was loaded.
+    fn to_events(&self, entries: Vec<(LogPosition, Entry)>) -> (Vec<Event>, bool) {
+        let (mut events, mut from_before) = (Vec::with_capacity(entries.len()), false);
+        let mut resolver = Resolver::new(&self.trainer, self.store.hasher());
+        for (position, entry) in entries {
+            let erasure = match entry {
+                Entry::Add(interactions) => {
+                    events.push(Event::Add(interactions));
+                    continue;
+                }
+                Entry::Erase(erasure) => erasure,
+            };
+            from_before |= position <= self.loaded_at;
+            let gone = position <= self.loaded_at && !matches!(erasure.named, Named::Item(_));
+            let target = match self.backlog.target(erasure.id) {
+                Some(target) => target,
+                None if gone => ErasureTarget::Pairs(Vec::new()),
+                None => resolver.target_after(&erasure.named, &events),
+            };
+            events.push(Event::Erase {
+                id: erasure.id,
+                accepted_at: erasure.accepted_at,
+                target,
+            });
+        }
+        (events, from_before)
     }
 
     fn erased_batch(
@@ -373,7 +425,7 @@ impl Worker {
     }
 
     /// Swaps the trainer's state in as the live version.
-    fn swap(&mut self) {
+    async fn swap(&mut self) -> Result<(), WorkerError> {
         let dirty = std::mem::take(&mut self.dirty);
         let certified = if self.uncertified.is_empty() {
             self.learnt
@@ -384,11 +436,15 @@ impl Worker {
             learnt: self.learnt,
             certified,
         };
-        let previous = self.publisher.current();
-        self.publisher.publish(progress, || {
-            self.trainer
-                .snapshot_after(&previous, &dirty, self.version, self.quality.clone())
-        });
+        let (publisher, version) = (Arc::clone(&self.publisher), self.version);
+        let quality = self.quality.clone();
+        let publish = move |trainer: &mut Trainer| {
+            let previous = publisher.current();
+            publisher.publish(progress, || {
+                trainer.snapshot_after(&previous, &dirty, version, quality)
+            })
+        };
+        Ok(self.lend(publish).await??)
     }
 
     /// Commits `batch`, again and again while the store refuses: what is in memory is ahead of the

@@ -1,12 +1,11 @@
 //! What is to be written, all of it or nothing.
 
-use crate::erasure::ErasureRecord;
+use crate::erasure::{Commitment, ErasureRecord};
 use crate::event::Event;
-use crate::ids::UserId;
+use crate::ids::{ErasureId, UserId};
+use crate::receipt::ChainHead;
 use crate::store::log::LogPosition;
-use crate::store::records::{
-    HELD_PER_CHUNK, HeldInteraction, ItemRecord, ModelHeader, pack_history, pack_row,
-};
+use crate::store::records::{HeldInteraction, ItemRecord, ModelHeader, pack_row};
 use crate::store::{codec, keys};
 
 /// The matrices of a model whose rows are stored.
@@ -40,6 +39,28 @@ pub(super) enum Change {
     RemoveAll {
         prefix: Vec<u8>,
     },
+    PutUser {
+        row: u32,
+        id: UserId,
+    },
+    RemoveUser {
+        row: u32,
+    },
+    PutHistory {
+        row: u32,
+        held: Vec<HeldInteraction>,
+    },
+    /// Seals everything of a user anew and destroys the key before.
+    RenewKey {
+        row: u32,
+    },
+    PutItem {
+        row: u32,
+        item: ItemRecord,
+    },
+    RemoveItem {
+        row: u32,
+    },
     /// Removes the log entries up to this one.
     TrimLog(LogPosition),
 }
@@ -49,6 +70,8 @@ pub(super) enum Change {
 pub(super) struct Append {
     pub(super) event: Event,
     pub(super) idempotency: Option<Idempotency>,
+    /// The commitment to what an erasure names, for its record.
+    pub(super) commitment: Option<Commitment>,
 }
 
 /// Changes that become durable together. Later ones win over earlier ones.
@@ -56,6 +79,8 @@ pub(super) struct Append {
 pub struct WriteBatch {
     pub(super) changes: Vec<Change>,
     pub(super) appends: Vec<Append>,
+    /// The log position that the changes know of, when they stand for one.
+    pub(super) applied: Option<LogPosition>,
 }
 
 impl WriteBatch {
@@ -67,42 +92,48 @@ impl WriteBatch {
         self.changes.push(Change::Remove { key });
     }
 
-    /// Gives the row to a user.
+    /// Gives the row to a user. Whoever had it before is removed.
     pub fn put_user(&mut self, row: u32, id: &UserId) {
-        self.put(keys::user(row), id.expose().as_bytes().to_vec());
+        let id = id.clone();
+        self.changes.push(Change::PutUser { row, id });
     }
 
-    /// Frees a user's row.
+    /// Removes the user at a row with everything that is held of them. Their key is destroyed,
+    /// unless something of theirs waits in the log.
     pub fn remove_user(&mut self, row: u32) {
-        self.remove(keys::user(row));
+        self.changes.push(Change::RemoveUser { row });
     }
 
     /// Writes an item.
     pub fn put_item(&mut self, row: u32, item: &ItemRecord) {
-        self.put(keys::item(row), codec::to_json(item));
+        let item = item.clone();
+        self.changes.push(Change::PutItem { row, item });
     }
 
     /// Frees an item's row.
     pub fn remove_item(&mut self, row: u32) {
-        self.remove(keys::item(row));
+        self.changes.push(Change::RemoveItem { row });
     }
 
-    /// Replaces a user's history.
+    /// Replaces the history of the user at a row; there must be one.
     pub fn put_history(&mut self, row: u32, held: &[HeldInteraction]) {
-        self.remove_history(row);
-        for (chunk, held) in held.chunks(HELD_PER_CHUNK).enumerate() {
-            self.put(keys::history_chunk(row, chunk as u16), pack_history(held));
-        }
+        let held = held.to_vec();
+        self.changes.push(Change::PutHistory { row, held });
     }
 
-    /// Removes a user's history.
+    /// Removes the history of the user at a row, if there is one.
     pub fn remove_history(&mut self, row: u32) {
-        self.changes.push(Change::RemoveAll {
-            prefix: keys::history(row),
-        });
+        let held = Vec::new();
+        self.changes.push(Change::PutHistory { row, held });
     }
 
-    /// Writes one row of a model's matrix; at most 4 095 values.
+    /// Seals everything of the user at a row under a new key and destroys the one before, so that
+    /// nothing of what was replaced can be read any more.
+    pub fn renew_key(&mut self, row: u32) {
+        self.changes.push(Change::RenewKey { row });
+    }
+
+    /// Writes one row of a model's matrix; at most 4 090 values.
     pub fn put_tensor_row(&mut self, tensor: Tensor, row: u32, values: &[f64]) {
         self.put(keys::tensor_row(tensor, row), pack_row(values));
     }
@@ -126,12 +157,19 @@ impl WriteBatch {
 
     /// The records of this batch stand for the log up to `position`.
     pub fn set_applied(&mut self, position: LogPosition) {
+        self.applied = Some(position);
         self.put(keys::APPLIED.to_vec(), position.0.to_le_bytes().to_vec());
     }
 
     /// Writes how far an erasure has come.
     pub fn put_erasure(&mut self, record: &ErasureRecord) {
         self.put(keys::erasure(record.id), codec::to_json(record));
+    }
+
+    /// Keeps the receipt of an erasure, in compact form. `head` is the chain that ends in it.
+    pub fn put_receipt(&mut self, id: ErasureId, compact: &str, head: &ChainHead) {
+        self.put(keys::receipt(id), compact.as_bytes().to_vec());
+        self.put(keys::RECEIPT_HEAD.to_vec(), codec::to_json(head));
     }
 
     /// Acknowledges the log up to `position`: its entries are no longer needed.
@@ -144,6 +182,7 @@ impl WriteBatch {
         self.appends.push(Append {
             event,
             idempotency: None,
+            commitment: None,
         });
     }
 
@@ -152,11 +191,33 @@ impl WriteBatch {
         self.appends.push(Append {
             event,
             idempotency: Some(idempotency),
+            commitment: None,
+        });
+    }
+
+    /// Appends an erasure with the commitment to what it names; with `idempotency` unless the same
+    /// key came with the same request before.
+    pub fn append_erasure(
+        &mut self,
+        event: Event,
+        commitment: Commitment,
+        idempotency: Option<Idempotency>,
+    ) {
+        self.appends.push(Append {
+            event,
+            idempotency,
+            commitment: Some(commitment),
         });
     }
 
     /// Whether something new is to be accepted, rather than something accepted carried on.
     pub(super) fn appends(&self) -> bool {
         !self.appends.is_empty()
+    }
+
+    /// Whether an erasure is to be accepted.
+    pub(super) fn erases(&self) -> bool {
+        let mut events = self.appends.iter().map(|append| &append.event);
+        events.any(|event| matches!(event, Event::Erase { .. }))
     }
 }

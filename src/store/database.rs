@@ -1,11 +1,12 @@
 //! One generation's database: sled, opened with care, and synced for real.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::store::StoreError;
+use crate::store::sync::Syncs;
 use crate::telemetry::metrics as names;
 
 /// A sync that takes longer than this is reported: the disk is in trouble.
@@ -26,11 +27,12 @@ pub struct Database {
     /// an `fdatasync` of our own follows it.
     file: File,
     path: PathBuf,
+    syncs: Syncs,
 }
 
 impl Database {
     /// Opens the database in `path`, or makes one there.
-    pub fn open(path: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, cache_bytes: u64, syncs: &Syncs) -> Result<Self, StoreError> {
         let fresh = !path.exists();
         wait_until_let_go(&path.join("db"))?;
         let configuration = sled::Config::new()
@@ -50,10 +52,11 @@ impl Database {
             database,
             file,
             path: path.to_owned(),
+            syncs: syncs.clone(),
         };
         if fresh {
             opened.sync()?;
-            sync_directory(path)?;
+            syncs.directory(path)?;
         }
         Ok(opened)
     }
@@ -62,9 +65,7 @@ impl Database {
     pub fn sync(&self) -> Result<(), StoreError> {
         let started = Instant::now();
         self.database.flush().map_err(|error| self.error(&error))?;
-        self.file
-            .sync_data()
-            .map_err(|error| StoreError::io(&self.path, &error))?;
+        self.syncs.data(&self.file, &self.path.join("db"))?;
         let seconds = started.elapsed().as_secs_f64();
         metrics::histogram!(names::STORE_SYNC_SECONDS).record(seconds);
         if seconds > SYNC_SECONDS_LONG {
@@ -146,7 +147,7 @@ impl Database {
 /// The store's own lock keeps other processes out, so whoever holds it is a database of this
 /// process that was closed: after a failed write, sled's threads finish what they had begun and
 /// keep the file until then.
-fn wait_until_let_go(file_path: &Path) -> Result<(), StoreError> {
+pub(super) fn wait_until_let_go(file_path: &Path) -> Result<(), StoreError> {
     let io = |error| StoreError::io(file_path, &error);
     let file = match File::open(file_path) {
         Ok(file) => file,
@@ -168,23 +169,3 @@ fn wait_until_let_go(file_path: &Path) -> Result<(), StoreError> {
 
 /// A key with its value, or why it could not be read.
 pub type Record = Result<(sled::IVec, sled::IVec), StoreError>;
-
-/// Makes new and renamed entries of a directory survive a power cut.
-pub fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(|error| StoreError::io(path, &error))
-}
-
-/// Makes a directory and syncs its parent.
-pub fn make_directory(path: &Path) -> Result<(), StoreError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(path).map_err(|error| StoreError::io(path, &error))?;
-    sync_directory(
-        path.parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(path),
-    )
-}

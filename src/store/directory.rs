@@ -9,26 +9,29 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
-use crate::store::database::{make_directory, sync_directory};
-use crate::store::high_water::HighWater;
+use crate::store::crash_point::crash_point;
+use crate::store::sync::Syncs;
+use crate::store::zeroing;
 
 const LOCK: &str = "LOCK";
 const CURRENT: &str = "CURRENT";
 const CURRENT_NEW: &str = "CURRENT.new";
 const GENERATIONS: &str = "generations";
+const COPY: &str = "before-recovery";
 
 /// A store's directory, locked for as long as this lives.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
+    syncs: Syncs,
     /// Holding the file open holds the lock.
     _lock: File,
 }
 
 impl Directory {
-    /// Makes the directory if need be, locks it and clears what an unfinished change left behind.
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        make_directory(path)?;
+    /// Makes the directory if need be and locks it.
+    pub(super) fn open(path: &Path, syncs: &Syncs) -> Result<Self, StoreError> {
+        make_directory(path, syncs)?;
         let lock_path = path.join(LOCK);
         let io = |error| StoreError::io(&lock_path, &error);
         let lock = OpenOptions::new()
@@ -43,16 +46,12 @@ impl Directory {
             },
             TryLockError::Error(error) => io(error),
         })?;
-        make_directory(&path.join(GENERATIONS))?;
-        let directory = Self {
+        make_directory(&path.join(GENERATIONS), syncs)?;
+        Ok(Self {
             path: path.to_owned(),
+            syncs: syncs.clone(),
             _lock: lock,
-        };
-        if directory.current()?.is_none() && HighWater::open(path, true)?.read()? > 0 {
-            return Err(StoreError::damaged("the file CURRENT is missing"));
-        }
-        directory.remove_leftovers()?;
-        Ok(directory)
+        })
     }
 
     /// Where the directory is.
@@ -79,42 +78,64 @@ impl Directory {
         }
     }
 
-    /// Makes `number` the generation that counts, atomically, and removes the others.
+    /// Makes `number` the generation that counts, atomically. The one before stays beside it.
     pub(super) fn switch_to(&self, number: u64) -> Result<(), StoreError> {
         let (new, current) = (self.path.join(CURRENT_NEW), self.path.join(CURRENT));
-        sync_directory(&self.path.join(GENERATIONS))?;
-        write_durably(&new, current_text(number).as_bytes())?;
+        self.syncs.directory(&self.path.join(GENERATIONS))?;
+        crash_point("generation_before_pointer");
+        self.write_durably(&new, current_text(number).as_bytes())?;
+        crash_point("generation_pointer_written");
         fs::rename(&new, &current).map_err(|error| StoreError::io(&current, &error))?;
-        sync_directory(&self.path)?;
-        self.remove_leftovers()
+        crash_point("generation_after_rename");
+        self.syncs.directory(&self.path)?;
+        crash_point("generation_after_switch");
+        Ok(())
     }
 
-    fn remove_leftovers(&self) -> Result<(), StoreError> {
+    /// Removes every generation but the one that counts: overwritten with zeros, synced, unlinked.
+    pub(super) fn remove_leftovers(&self) -> Result<(), StoreError> {
         let current = self.current()?.map(|number| self.generation(number));
         let generations = self.path.join(GENERATIONS);
         let io = |error| StoreError::io(&generations, &error);
         for entry in fs::read_dir(&generations).map_err(io)? {
             let path = entry.map_err(io)?.path();
-            if Some(&path) != current.as_ref() {
-                fs::remove_dir_all(&path).map_err(|error| StoreError::io(&path, &error))?;
+            let keep = Some(&path) == current.as_ref() || path == self.copy();
+            if !keep {
+                zeroing::remove_directory(&path, &self.syncs)?;
             }
         }
         match fs::remove_file(self.path.join(CURRENT_NEW)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(StoreError::io(&self.path, &error))
             }
-            _ => sync_directory(&generations),
+            _ => self.syncs.directory(&generations),
         }
+    }
+
+    /// Where the current generation is copied to before it is opened after an unclean stop.
+    pub(super) fn copy(&self) -> PathBuf {
+        self.path.join(GENERATIONS).join(COPY)
+    }
+
+    fn write_durably(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let io = |error| StoreError::io(path, &error);
+        let mut file = File::create(path).map_err(io)?;
+        file.write_all(bytes).map_err(io)?;
+        self.syncs.data(&file, path)
     }
 }
 
-fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|error| StoreError::io(path, &error))
+/// Makes a directory and syncs its parent.
+pub(super) fn make_directory(path: &Path, syncs: &Syncs) -> Result<(), StoreError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path).map_err(|error| StoreError::io(path, &error))?;
+    syncs.directory(
+        path.parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(path),
+    )
 }
 
 fn current_text(number: u64) -> String {
@@ -132,15 +153,20 @@ fn parse_current(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
+    fn open(path: &Path) -> Result<Directory, StoreError> {
+        Directory::open(path, &Syncs::new(None))
+    }
+
     #[test]
     fn a_switch_leaves_one_generation() {
         let temporary = tempfile::tempdir().expect("a directory");
-        let directory = Directory::open(temporary.path()).expect("new");
+        let directory = open(temporary.path()).expect("new");
         assert_eq!(directory.current().expect("readable"), None);
         for number in [1, 2] {
             fs::create_dir(directory.generation(number)).expect("made");
         }
         directory.switch_to(2).expect("switched");
+        directory.remove_leftovers().expect("removed");
         assert_eq!(directory.current().expect("readable"), Some(2));
         assert!(!directory.generation(1).exists() && directory.generation(2).exists());
     }
@@ -148,45 +174,29 @@ mod tests {
     #[test]
     fn leftovers_go_and_the_current_generation_stays() {
         let temporary = tempfile::tempdir().expect("a directory");
-        let directory = Directory::open(temporary.path()).expect("new");
+        let directory = open(temporary.path()).expect("new");
         fs::create_dir(directory.generation(7)).expect("made");
         directory.switch_to(7).expect("switched");
         fs::create_dir(directory.generation(8)).expect("made");
         fs::write(temporary.path().join(CURRENT_NEW), "half").expect("written");
         drop(directory);
-        let directory = Directory::open(temporary.path()).expect("again");
+        let directory = open(temporary.path()).expect("again");
+        directory.remove_leftovers().expect("removed");
         assert!(directory.generation(7).exists() && !directory.generation(8).exists());
         assert!(!temporary.path().join(CURRENT_NEW).exists());
     }
 
     #[test]
-    fn a_lost_pointer_costs_no_data() {
-        let temporary = tempfile::tempdir().expect("a directory");
-        let directory = Directory::open(temporary.path()).expect("new");
-        fs::create_dir(directory.generation(1)).expect("made");
-        directory.switch_to(1).expect("switched");
-        HighWater::open(temporary.path(), false)
-            .expect("there")
-            .write(9)
-            .expect("written");
-        fs::remove_file(temporary.path().join(CURRENT)).expect("removed");
-        let kept = directory.generation(1);
-        drop(directory);
-        assert!(Directory::open(temporary.path()).is_err());
-        assert!(kept.exists());
-    }
-
-    #[test]
     fn one_process_at_a_time() {
         let temporary = tempfile::tempdir().expect("a directory");
-        let held = Directory::open(temporary.path()).expect("new");
-        let refused = Directory::open(temporary.path());
+        let held = open(temporary.path()).expect("new");
+        let refused = open(temporary.path());
         assert!(
             matches!(refused, Err(StoreError::Locked { .. })),
             "{refused:?}"
         );
         drop(held);
-        Directory::open(temporary.path()).expect("free again");
+        open(temporary.path()).expect("free again");
     }
 
     #[test]

@@ -53,6 +53,28 @@ pub enum StoreError {
         /// The latest version known.
         known: u32,
     },
+    /// A backup could not be written, or must not be restored.
+    #[error("the backup {}: {problem}", path.display())]
+    Backup {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and how to mend it.
+        problem: String,
+    },
+    /// There is no master key, or it is the wrong one.
+    #[error("the master key {problem}")]
+    MasterKey {
+        /// What is wrong, and how to mend it; never a key.
+        problem: String,
+    },
+    /// A sync does not come back.
+    #[error(
+        "the disk has not finished a sync for {seconds} s: check it; nothing is accepted until it does"
+    )]
+    Stalled {
+        /// How long it has been under way.
+        seconds: u64,
+    },
     /// An idempotency key came back with another request.
     #[error("this idempotency key was used for a different request")]
     IdempotencyKeyReused,

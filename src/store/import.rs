@@ -4,16 +4,26 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::event::UnixMillis;
 use crate::ids::{InvalidId, ItemId, UserId};
 use crate::store::batch::Tensor;
-use crate::store::database::Database;
-use crate::store::directory::Directory;
+use crate::store::codec::{self, seal_under};
+use crate::store::files::Files;
 use crate::store::generation::NextGeneration;
+use crate::store::hash::{IdHasher, KeyedHash};
+use crate::store::import_rows::Rows;
+use crate::store::index::{Index, Person};
+use crate::store::keyring::Slot;
+use crate::store::keys::Pseudonym;
 use crate::store::migrations::{MIGRATIONS, bring_up_to_date};
 use crate::store::records::{
-    HELD_PER_CHUNK, HeldInteraction, ItemRecord, ModelHeader, pack_history, unpack_history,
+    HELD_PER_CHUNK, HeldInteraction, ItemRecord, ModelHeader, Tombstone, UserRecord, pack_history,
+    unpack_history,
 };
-use crate::store::{StoreError, StoreOptions, codec, keys, parse_user};
+use crate::store::{StoreError, StoreOptions, keys, row_of};
+
+/// New users whose keys are readied at a time.
+const KEYS_READIED: usize = 8_192;
 
 /// Interactions held in memory before they are merged into the histories: 128 MiB.
 const BUFFER_ROWS: usize = 4 << 20;
@@ -45,6 +55,8 @@ pub struct ImportTotals {
     pub items: u64,
     /// Pairs held now.
     pub interactions: u64,
+    /// Rows that were held back: an erasure accepted after they happened names them.
+    pub held_back: u64,
 }
 
 /// A directory that is being imported into; nobody else can use it meanwhile.
@@ -54,84 +66,25 @@ pub struct ImportTotals {
 /// as it was.
 #[derive(Debug)]
 pub struct ImportSession {
-    directory: Directory,
-    cache_bytes: u64,
+    files: Files,
 }
 
 impl ImportSession {
     /// Locks the directory, made or brought up to date if need be.
     pub fn begin(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
-        let directory = Directory::open(path)?;
-        bring_up_to_date(&directory, options.cache_bytes, &MIGRATIONS)?;
-        Ok(Self {
-            directory,
-            cache_bytes: options.cache_bytes,
-        })
+        let files = Files::open(path, options)?;
+        bring_up_to_date(&files, &MIGRATIONS).map_err(|error| files.opened_badly(error))?;
+        Ok(Self { files })
     }
 
     /// Takes over what the store holds, to add to it.
     pub fn writer(&self) -> Result<ImportWriter<'_>, StoreError> {
-        let next = NextGeneration::begin(&self.directory, self.cache_bytes)?;
-        let mut writer = ImportWriter {
-            next,
-            users: Rows::default(),
-            items: Rows::default(),
-            titles: HashMap::new(),
-            changed_items: Vec::new(),
-            held_items: Vec::new(),
-            buffer: Vec::new(),
-            totals: ImportTotals::default(),
-        };
-        writer.take_over(&self.directory, self.cache_bytes)?;
+        let current = self.files.open_current()?;
+        let index = self.files.read_index(&current)?;
+        self.files.opened_well()?;
+        let mut writer = ImportWriter::begin(&self.files)?;
+        writer.take_over(&current, index)?;
         Ok(writer)
-    }
-}
-
-/// Row numbers by id, with the gaps that are free.
-#[derive(Debug)]
-struct Rows<Id> {
-    rows: HashMap<Id, u32>,
-    free: Vec<u32>,
-    end: u32,
-}
-
-impl<Id> Default for Rows<Id> {
-    fn default() -> Self {
-        Self {
-            rows: HashMap::new(),
-            free: Vec::new(),
-            end: 0,
-        }
-    }
-}
-
-impl<Id: std::hash::Hash + Eq + std::borrow::Borrow<str>> Rows<Id> {
-    /// Enters a row that is held; rows come in ascending order.
-    fn hold(&mut self, row: u32, id: Id) {
-        self.free.extend(self.end..row);
-        self.end = row + 1;
-        self.rows.insert(id, row);
-    }
-
-    /// The row of `id`, and whether it was given out now.
-    fn assign(
-        &mut self,
-        id: &str,
-        new: impl FnOnce(&str) -> Result<Id, InvalidId>,
-    ) -> Result<(u32, bool), ImportSessionError> {
-        if let Some(row) = self.rows.get(id) {
-            return Ok((*row, false));
-        }
-        let row = match self.free.pop() {
-            Some(row) => row,
-            None => {
-                let row = self.end;
-                self.end = row.checked_add(1).ok_or(ImportSessionError::TooManyRows)?;
-                row
-            }
-        };
-        self.rows.insert(new(id)?, row);
-        Ok((row, true))
     }
 }
 
@@ -142,40 +95,74 @@ struct Gathered {
     held: HeldInteraction,
 }
 
-/// Takes interactions and titles one by one.
+/// Takes interactions, titles and tags one by one.
 #[derive(Debug)]
 pub struct ImportWriter<'a> {
     next: NextGeneration<'a>,
     users: Rows<UserId>,
+    /// By row, whose keys are where.
+    persons: Vec<Option<Person>>,
+    /// How many of the readied slots are left.
+    readied: usize,
+    /// Persons of whom something waits in the log and nothing is held yet.
+    waiting: HashMap<KeyedHash, Person>,
     items: Rows<ItemId>,
     titles: HashMap<u32, Arc<str>>,
+    tags: HashMap<u32, Vec<Arc<str>>>,
     /// Rows of items that are new or have a new title.
     changed_items: Vec<u32>,
     /// By row, whether an item has interactions.
     held_items: Vec<bool>,
+    /// When what has a hash was erased.
+    tombstones: HashMap<KeyedHash, UnixMillis>,
+    /// Whether rows without a time happened after every erasure.
+    after_erasures: bool,
     buffer: Vec<Gathered>,
     totals: ImportTotals,
 }
 
 impl ImportWriter<'_> {
-    fn take_over(&mut self, directory: &Directory, cache_bytes: u64) -> Result<(), StoreError> {
-        let number = directory
-            .current()?
-            .ok_or_else(|| StoreError::damaged("there is no CURRENT"))?;
-        let current = Database::open(&directory.generation(number), cache_bytes)?;
+    /// Begins a generation without anything in it.
+    pub(super) fn begin(files: &Files) -> Result<ImportWriter<'_>, StoreError> {
+        Ok(ImportWriter {
+            next: NextGeneration::begin(files)?,
+            users: Rows::default(),
+            persons: Vec::new(),
+            readied: 0,
+            waiting: HashMap::new(),
+            items: Rows::default(),
+            titles: HashMap::new(),
+            tags: HashMap::new(),
+            changed_items: Vec::new(),
+            held_items: Vec::new(),
+            tombstones: HashMap::new(),
+            after_erasures: false,
+            buffer: Vec::new(),
+            totals: ImportTotals::default(),
+        })
+    }
+
+    fn take_over(
+        &mut self,
+        current: &crate::store::files::Generation,
+        mut index: Index,
+    ) -> Result<(), StoreError> {
         let mut held = Vec::new();
         let (users, items) = (&mut self.users, &mut self.items);
         let (titles, totals) = (&mut self.titles, &mut self.totals);
-        let held_items = &mut self.held_items;
-        self.next.copy(&current, |key, payload| {
+        let tags = &mut self.tags;
+        let (held_items, tombstones) = (&mut self.held_items, &mut self.tombstones);
+        let mut rows = Vec::new();
+        self.next.copy(current, |key, _, payload| {
             match key.first() {
-                Some(&keys::USER) => users.hold(super::row_of(key)?, parse_user(payload)?),
+                Some(&keys::USER) => {
+                    let record: UserRecord = codec::from_postcard(payload)?;
+                    rows.push((record.row, record.id));
+                }
                 Some(&keys::ITEM) => {
-                    let (row, item) = (
-                        super::row_of(key)?,
-                        codec::from_json::<ItemRecord>(payload)?,
-                    );
+                    let (row, item) = (row_of(key)?, codec::from_json::<ItemRecord>(payload)?);
                     titles.extend(item.title.map(|title| (row, title)));
+                    tags.insert(row, item.tags);
                     items.hold(row, item.id);
                 }
                 Some(&keys::HISTORY) => {
@@ -184,14 +171,51 @@ impl ImportWriter<'_> {
                     totals.interactions += held.len() as u64;
                     held.iter().for_each(|held| mark(held_items, held.item));
                 }
+                Some(&keys::TOMBSTONE) => {
+                    let hash = keys::tombstone_hash(key).ok_or_else(crate::store::cut_key)?;
+                    let tombstone: Tombstone = codec::from_postcard(payload)?;
+                    tombstones.insert(hash, tombstone.erased_at);
+                }
                 _ => {}
             }
             Ok(())
-        })
+        })?;
+        rows.sort_unstable_by_key(|(row, _)| *row);
+        for (row, id) in rows {
+            let person = index.at_row(row).map(|(_, person)| person.clone());
+            users.hold(row, id);
+            self.persons.resize(row as usize, None);
+            self.persons.push(person);
+        }
+        let waiting = index.persons.drain();
+        self.waiting = waiting.filter(|(_, p)| p.row.is_none()).collect();
+        Ok(())
     }
 
-    /// Takes one interaction; of equal pairs the later one stays.
+    /// Takes rows without a time as newer than every erasure, instead of holding them back when an
+    /// erasure names them.
+    pub fn after_erasures(&mut self) {
+        self.after_erasures = true;
+    }
+
+    /// Takes one interaction; of equal pairs the later one stays. One that happened before an
+    /// erasure that names it is held back.
     pub fn push(
+        &mut self,
+        user: &str,
+        item: &str,
+        weight: f32,
+        timestamp: Option<i64>,
+    ) -> Result<(), ImportSessionError> {
+        if self.is_held_back(user, item, timestamp)? {
+            self.totals.held_back += 1;
+            return Ok(());
+        }
+        self.take(user, item, weight, timestamp)
+    }
+
+    /// Takes one interaction, whatever was erased.
+    pub(super) fn take(
         &mut self,
         user: &str,
         item: &str,
@@ -200,7 +224,7 @@ impl ImportWriter<'_> {
     ) -> Result<(), ImportSessionError> {
         let (user_row, new_user) = self.users.assign(user, UserId::new)?;
         if new_user {
-            self.next.put(keys::user(user_row), user.as_bytes())?;
+            self.give_keys(user_row, &UserId::new(user)?)?;
         }
         let item = self.item_row(item)?;
         self.buffer.push(Gathered {
@@ -217,10 +241,139 @@ impl ImportWriter<'_> {
         Ok(())
     }
 
+    /// Takes an item, with or without a title; returns its row.
+    pub(super) fn take_item(
+        &mut self,
+        id: &ItemId,
+        title: Option<&str>,
+    ) -> Result<u32, StoreError> {
+        let row = self.item_row(id.expose());
+        let row = row.map_err(|_| StoreError::damaged("there are too many items"))?;
+        self.titles
+            .extend(title.map(|title| (row, Arc::from(title))));
+        Ok(row)
+    }
+
+    /// The person with this hash has a key for backups already, and gets a live one.
+    pub(super) fn expect_person(
+        &mut self,
+        hash: KeyedHash,
+        backup: Slot,
+    ) -> Result<(), StoreError> {
+        if let std::collections::hash_map::Entry::Vacant(entry) = self.waiting.entry(hash) {
+            entry.insert(Person {
+                live: self.next.codec().ring().take()?,
+                backup,
+                pseudonym: Pseudonym::random(),
+                row: None,
+                queued: Default::default(),
+            });
+        }
+        Ok(())
+    }
+
+    /// How ids are hashed.
+    pub(super) fn hasher(&self) -> &IdHasher {
+        self.next.hasher()
+    }
+
+    /// The generation being built.
+    pub(super) fn next_generation(&self) -> &NextGeneration<'_> {
+        &self.next
+    }
+
+    fn is_held_back(
+        &self,
+        user: &str,
+        item: &str,
+        timestamp: Option<i64>,
+    ) -> Result<bool, ImportSessionError> {
+        if self.tombstones.is_empty() || (timestamp.is_none() && self.after_erasures) {
+            return Ok(false);
+        }
+        let hasher = self.next.hasher();
+        let user = hasher.user(&UserId::new(user)?);
+        let item = hasher.item(&ItemId::new(item)?);
+        let happened_at = timestamp.map(UnixMillis::from_timestamp);
+        let hashes = [user, item, hasher.pair(user, item)];
+        let mut erased_at = hashes.iter().filter_map(|hash| self.tombstones.get(hash));
+        // Without a time nothing says that it is not the very row that was erased.
+        Ok(erased_at.any(|erased_at| happened_at.is_none_or(|at| at <= *erased_at)))
+    }
+
+    /// Keys for a new user, and the user's record under them.
+    fn give_keys(&mut self, row: u32, id: &UserId) -> Result<(), StoreError> {
+        let known = match self.waiting.is_empty() {
+            true => None,
+            false => self.waiting.remove(&self.next.hasher().user(id)),
+        };
+        let mut person = match known {
+            Some(person) => person,
+            None => self.new_person()?,
+        };
+        person.row = Some(row);
+        let record = UserRecord {
+            row,
+            backup: person.backup.0,
+            id: id.clone(),
+        };
+        let key = keys::user(person.pseudonym);
+        self.put_personal(&person, key, &codec::to_postcard(&record))?;
+        let row = row as usize;
+        if self.persons.len() <= row {
+            self.persons.resize(row + 1, None);
+        }
+        self.persons[row] = Some(person);
+        Ok(())
+    }
+
+    fn new_person(&mut self) -> Result<Person, StoreError> {
+        let ring = self.next.codec().ring();
+        if self.readied < 2 {
+            ring.ready(2 * KEYS_READIED)?;
+            self.readied = 2 * KEYS_READIED;
+        }
+        self.readied -= 2;
+        Ok(Person {
+            live: ring.take()?,
+            backup: ring.take()?,
+            pseudonym: Pseudonym::random(),
+            row: None,
+            queued: Default::default(),
+        })
+    }
+
+    fn put_personal(
+        &self,
+        person: &Person,
+        key: Vec<u8>,
+        payload: &[u8],
+    ) -> Result<(), StoreError> {
+        let secret = self.next.codec().ring().key(person.live)?;
+        let secret = secret.ok_or_else(crate::store::damaged_person)?;
+        let value = seal_under(person.live, &secret, &key, payload);
+        self.next.database().put(key, value)
+    }
+
     /// Sets the title of an item, held or not.
     pub fn set_title(&mut self, item: &str, title: &str) -> Result<(), ImportSessionError> {
         let row = self.item_row(item)?;
         self.titles.insert(row, Arc::from(title));
+        self.changed_items.push(row);
+        Ok(())
+    }
+
+    /// Sets the tags of an item, held or not, instead of those it had.
+    pub fn set_tags(
+        &mut self,
+        item: &str,
+        tags: &mut dyn Iterator<Item = &str>,
+    ) -> Result<(), ImportSessionError> {
+        let row = self.item_row(item)?;
+        let mut tags: Vec<Arc<str>> = tags.map(Arc::from).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        self.tags.insert(row, tags);
         self.changed_items.push(row);
         Ok(())
     }
@@ -253,8 +406,10 @@ impl ImportWriter<'_> {
         let Some(first) = run.first() else {
             return Ok(());
         };
+        let person = self.persons.get(first.user as usize).cloned().flatten();
+        let person = person.ok_or_else(crate::store::damaged_person)?;
         let mut history = Vec::new();
-        for record in self.next.scan(&keys::history(first.user)) {
+        for record in self.next.scan(&keys::history(person.pseudonym)) {
             unpack_history(&record?.1, &mut history)?;
         }
         let before = history.len();
@@ -272,10 +427,8 @@ impl ImportWriter<'_> {
             .for_each(|row| mark(&mut self.held_items, row.held.item));
         // A history never shrinks here, so every chunk it had is written anew.
         for (chunk, held) in history.chunks(HELD_PER_CHUNK).enumerate() {
-            self.next.put(
-                keys::history_chunk(first.user, chunk as u16),
-                &pack_history(held),
-            )?;
+            let key = keys::history_chunk(person.pseudonym, chunk as u16);
+            self.put_personal(&person, key, &pack_history(held))?;
         }
         Ok(())
     }
@@ -301,6 +454,7 @@ impl ImportWriter<'_> {
                 let record = ItemRecord {
                     id: (*id).clone(),
                     title: self.titles.get(row).cloned(),
+                    tags: self.tags.get(row).cloned().unwrap_or_default(),
                 };
                 self.next.put(keys::item(*row), &codec::to_json(&record))?;
             }

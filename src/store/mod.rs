@@ -4,64 +4,126 @@
 //! [`WriteBatch`] handed to [`Store::commit`], which answers when the change
 //! survives a power cut. docs/store.md draws files and records.
 
+pub mod backup;
 pub mod batch;
 mod codec;
+pub mod compaction;
+pub mod crash_point;
 mod database;
 mod directory;
 mod error;
+mod files;
+pub(crate) mod fuzzing;
 mod generation;
-mod high_water;
+mod guard;
+pub mod hash;
 pub mod import;
+mod import_rows;
+mod index;
+pub mod keyring;
 mod keys;
+mod legacy_mark;
 pub mod log;
 mod migrations;
+mod receipt_keys;
 pub mod records;
+pub mod seal;
 mod shared;
 mod stage;
+pub mod sync;
 mod writer;
+mod zeroing;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::erasure::{ErasureRecord, ErasureStatus};
-use crate::event::Event;
 use crate::ids::{ErasureId, UserId};
+use crate::receipt::ChainHead;
 
 pub use error::StoreError;
+pub use receipt_keys::{ReceiptKeys, published_receipt_keys};
 pub use shared::StoreOptions;
 pub use writer::Commit;
 
+use backup::BackupSummary;
 use batch::{Tensor, WriteBatch};
-use database::Database;
+use compaction::{Compaction, CompactionState, CompactorHandle};
 use directory::Directory;
-use high_water::HighWater;
-use log::LogPosition;
+use files::{Files, Generation};
+use hash::IdHasher;
+use index::Person;
+use keyring::MasterKeySource;
+use log::{Entry, LogPosition};
 use migrations::{MIGRATIONS, bring_up_to_date};
-use records::{HeldInteraction, ItemRecord, ModelHeader, unpack_history, unpack_row};
+use records::{HeldInteraction, ItemRecord, ModelHeader, UserRecord, unpack_history, unpack_row};
 use shared::Shared;
+use sync::Syncs;
 use writer::WriterHandle;
 
 /// An open store; cloning shares it. The last clone closes it.
 #[derive(Debug, Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
+    /// Ends before the writer does.
+    _compactor: Option<Arc<CompactorHandle>>,
     writer: Arc<WriterHandle>,
+    shared: Arc<Shared>,
 }
 
 impl Store {
     /// Opens the store in `path`, made or brought up to date if need be.
     ///
-    /// Refuses a directory that another process uses, a store from the future, and a database
-    /// that lacks commits that were acknowledged.
+    /// Refuses a directory that another process uses, a store from the future, a database that
+    /// lacks commits that were acknowledged, and a master key that does not open the key ring.
     pub fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
-        let directory = Directory::open(path)?;
-        bring_up_to_date(&directory, options.cache_bytes, &MIGRATIONS)?;
-        let high_water = HighWater::open(path, false)?;
-        let shared = Arc::new(Shared::open(directory, options.clone())?);
-        let writer = Arc::new(WriterHandle::start(Arc::clone(&shared), high_water)?);
-        Ok(Self { shared, writer })
+        let files = Files::open(path, options)?;
+        bring_up_to_date(&files, &MIGRATIONS).map_err(|error| files.opened_badly(error))?;
+        let shared = Arc::new(Shared::open(files)?);
+        let writer = Arc::new(WriterHandle::start(Arc::clone(&shared))?);
+        shared.files.opened_well()?;
+        let compactor = options.compaction.map(|schedule| {
+            CompactorHandle::start(Arc::clone(&shared), Arc::clone(&writer), schedule)
+        });
+        Ok(Self {
+            _compactor: compactor.transpose()?.map(Arc::new),
+            writer,
+            shared,
+        })
+    }
+
+    /// Rewrites the live records into a new generation and removes the one before, overwritten with
+    /// zeros. Blocks until then; commits and reads go on meanwhile.
+    pub fn compact(&self) -> Result<Compaction, StoreError> {
+        compaction::compact(&self.shared, &self.writer)
+    }
+
+    /// Writes a backup to `to`, which must not exist. Blocks until it is durable; commits and reads
+    /// go on meanwhile.
+    pub fn backup(&self, to: &Path) -> Result<BackupSummary, StoreError> {
+        backup::backup(&self.shared, to)
+    }
+
+    /// When the last compaction was, and what awaits the next.
+    pub fn compaction_state(&self) -> Result<CompactionState, StoreError> {
+        compaction::state(&self.shared)
+    }
+
+    /// Refuses while the disk does not come back from a sync.
+    pub fn check_syncs(&self) -> Result<(), StoreError> {
+        self.shared.check_syncs()
+    }
+
+    /// How long a commit may take before its caller should give up waiting.
+    pub fn sync_longest(&self) -> std::time::Duration {
+        self.shared.files.options.sync_longest
+    }
+
+    /// Hashes ids as the log names them.
+    pub fn hasher(&self) -> &IdHasher {
+        &self.shared.files.hasher
     }
 
     /// Commits a batch: whole and durable when the answer is good, or refused.
@@ -74,9 +136,9 @@ impl Store {
         &self,
         from: LogPosition,
         limit: usize,
-    ) -> Result<Vec<(LogPosition, Event)>, StoreError> {
+    ) -> Result<Vec<(LogPosition, Entry)>, StoreError> {
         self.shared
-            .read(|database| log::read_from(database, from, limit))
+            .read(|open| log::read_from(&open.database, &open.codec, from, limit))
     }
 
     /// Follows the position of the last durable log entry.
@@ -101,18 +163,26 @@ impl Store {
 
     /// The user at `row`.
     pub fn user(&self, row: u32) -> Result<Option<UserId>, StoreError> {
-        self.get(&keys::user(row))?
-            .map(|payload| parse_user(&payload))
-            .transpose()
+        self.read_person(row, |open, person| {
+            let key = keys::user(person.pseudonym);
+            let value = open.database.get(&key)?.ok_or_else(damaged_person)?;
+            let record: UserRecord = codec::from_postcard(&open.codec.open(&key, &value)?)?;
+            Ok(record.id)
+        })
     }
 
     /// Every user with their row, by row.
     pub fn users(&self) -> Result<Vec<(u32, UserId)>, StoreError> {
         let mut users = Vec::new();
-        self.visit(&[keys::USER], |key, payload| {
-            users.push((row_of(key)?, parse_user(payload)?));
-            Ok(())
+        self.shared.read(|open| {
+            let _index = self.shared.index();
+            visit_records(open, &[keys::USER], |_, payload| {
+                let record: UserRecord = codec::from_postcard(payload)?;
+                users.push((record.row, record.id));
+                Ok(())
+            })
         })?;
+        users.sort_unstable_by_key(|(row, _)| *row);
         Ok(users)
     }
 
@@ -135,32 +205,44 @@ impl Store {
 
     /// The history of the user at `row`, items ascending; empty when nothing is held.
     pub fn history(&self, row: u32) -> Result<Vec<HeldInteraction>, StoreError> {
-        let mut held = Vec::new();
-        self.visit(&keys::history(row), |_, payload| {
-            unpack_history(payload, &mut held)
+        let held = self.read_person(row, |open, person| {
+            let mut held = Vec::new();
+            visit_records(open, &keys::history(person.pseudonym), |_, payload| {
+                unpack_history(payload, &mut held)
+            })?;
+            Ok(held)
         })?;
-        Ok(held)
+        Ok(held.unwrap_or_default())
     }
 
-    /// Calls `visit` with every stored history and its row, by row.
+    /// Calls `visit` with every stored history and its row, in no order. No commit goes on
+    /// meanwhile.
     pub fn visit_histories(
         &self,
         mut visit: impl FnMut(u32, &[HeldInteraction]),
     ) -> Result<(), StoreError> {
-        let mut held: Vec<HeldInteraction> = Vec::new();
-        let mut current = None;
-        self.visit(&[keys::HISTORY], |key, payload| {
-            let (row, _) = keys::history_parts(key).ok_or_else(cut_key)?;
-            if let Some(finished) = current.replace(row).filter(|current| *current != row) {
-                visit(finished, &held);
-                held.clear();
+        self.shared.read(|open| {
+            // Kept meanwhile, so that no history is erased while it is read.
+            let index = self.shared.index();
+            let persons = index.persons.values();
+            let rows: HashMap<_, _> = persons.map(|p| (p.pseudonym, p.row)).collect();
+            let mut held: Vec<HeldInteraction> = Vec::new();
+            let mut current = None;
+            visit_records(open, &[keys::HISTORY], |key, payload| {
+                let pseudonym = keys::pseudonym(key).ok_or_else(cut_key)?;
+                let row = rows.get(&pseudonym).copied().flatten();
+                let row = row.ok_or_else(|| StoreError::damaged("a history without a user"))?;
+                if let Some(finished) = current.replace(row).filter(|current| *current != row) {
+                    visit(finished, &held);
+                    held.clear();
+                }
+                unpack_history(payload, &mut held)
+            })?;
+            if let Some(last) = current {
+                visit(last, &held);
             }
-            unpack_history(payload, &mut held)
-        })?;
-        if let Some(last) = current {
-            visit(last, &held);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Calls `visit` with every stored row of a tensor, by row.
@@ -191,14 +273,14 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<ErasureRecord>, StoreError> {
         let end = before.map_or_else(|| vec![keys::ERASURE + 1], keys::erasure);
-        self.shared.read(|database| {
+        self.shared.read(|open| {
             let mut records = Vec::new();
-            for entry in database.scan_back(end, keys::ERASURE) {
+            for entry in open.database.scan_back(end, keys::ERASURE) {
                 if records.len() == limit {
                     break;
                 }
                 let (key, value) = entry?;
-                let record: ErasureRecord = codec::from_json(codec::unwrap(&key, &value)?)?;
+                let record: ErasureRecord = codec::from_json(&open.codec.open(&key, &value)?)?;
                 if status.is_none_or(|status| record.status == status) {
                     records.push(record);
                 }
@@ -207,12 +289,49 @@ impl Store {
         })
     }
 
+    /// The receipt of an erasure, in compact form.
+    pub fn receipt(&self, id: ErasureId) -> Result<Option<String>, StoreError> {
+        let compact = self.get(&keys::receipt(id))?.map(String::from_utf8);
+        compact
+            .transpose()
+            .map_err(|_| StoreError::damaged("a receipt is not readable"))
+    }
+
+    /// The end of the chain of receipts.
+    pub fn receipt_head(&self) -> Result<ChainHead, StoreError> {
+        self.get(&keys::RECEIPT_HEAD)?
+            .map_or(Ok(ChainHead::default()), |head| codec::from_json(&head))
+    }
+
+    /// The key that receipts are signed with, made when there is none yet, and the keys that are
+    /// published for them.
+    pub fn receipt_keys(&self) -> Result<ReceiptKeys, StoreError> {
+        ReceiptKeys::open(&self.shared.files)
+    }
+
+    /// The number of the generation that is open.
+    pub fn generation(&self) -> Result<u64, StoreError> {
+        self.shared.files.current()
+    }
+
+    /// Reads records of the person at `row`, who stays the same meanwhile; `None` when there is
+    /// nobody.
+    fn read_person<T>(
+        &self,
+        row: u32,
+        read: impl FnOnce(&Generation, &Person) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.shared.read(|open| {
+            let index = self.shared.index();
+            let person = index.at_row(row);
+            person.map(|(_, person)| read(open, person)).transpose()
+        })
+    }
+
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.shared.read(|database| {
-            let value = database.get(key)?;
-            value
-                .map(|value| codec::unwrap(key, &value).map(<[u8]>::to_vec))
-                .transpose()
+        self.shared.read(|open| {
+            let value = open.database.get(key)?;
+            value.map(|value| open.codec.open(key, &value)).transpose()
         })
     }
 
@@ -221,19 +340,29 @@ impl Store {
         prefix: &[u8],
         visit: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        self.shared
-            .read(|database| visit_records(database, prefix, visit))
+        self.shared.read(|open| visit_records(open, prefix, visit))
     }
 }
 
+/// Wraps every key of the store in `path` anew under another master key. The store must not be open.
+pub fn rotate_master_key(
+    path: &Path,
+    options: &StoreOptions,
+    to: &MasterKeySource,
+) -> Result<(), StoreError> {
+    let syncs = Syncs::new(options.sync_observer.clone());
+    let _locked = Directory::open(path, &syncs)?;
+    keyring::rotate(path, &options.master_key, to, &syncs)
+}
+
 fn visit_records(
-    database: &Database,
+    open: &Generation,
     prefix: &[u8],
     mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    for record in database.scan(prefix) {
+    for record in open.database.scan(prefix) {
         let (key, value) = record?;
-        visit(&key, codec::unwrap(&key, &value)?)?;
+        visit(&key, &open.codec.open(&key, &value)?)?;
     }
     Ok(())
 }
@@ -246,9 +375,6 @@ fn cut_key() -> StoreError {
     StoreError::damaged("a key is cut off")
 }
 
-fn parse_user(payload: &[u8]) -> Result<UserId, StoreError> {
-    std::str::from_utf8(payload)
-        .ok()
-        .and_then(|text| UserId::new(text).ok())
-        .ok_or_else(|| StoreError::damaged("a user id is not readable"))
+fn damaged_person() -> StoreError {
+    StoreError::damaged("a record or the key of a person is missing")
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::erasure::ErasureRecord;
 use crate::event::UnixMillis;
-use crate::ids::{ErasureId, ItemId};
+use crate::ids::{ErasureId, ItemId, UserId};
 use crate::model::certificate::Certificate;
 use crate::model::hyper::IalsHyperparameters;
 use crate::store::StoreError;
@@ -21,6 +21,9 @@ pub struct ItemRecord {
     /// Its title, when one is known.
     #[serde(default)]
     pub title: Option<Arc<str>>,
+    /// Its tags, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Arc<str>>,
 }
 
 /// One interaction of a user, as stored.
@@ -59,6 +62,61 @@ pub struct ModelHeader {
     pub certificate: Option<Certificate>,
 }
 
+/// A user who has interactions, as stored under the user's own key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UserRecord {
+    /// The dense row.
+    pub row: u32,
+    /// The slot of the key that backups of this user are sealed under.
+    pub backup: u32,
+    /// The id.
+    pub id: UserId,
+}
+
+/// What one user did in one addition that is not applied yet, under that user's own key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueuedRecord {
+    /// Who.
+    pub user: UserId,
+    /// The slot of the key that backups of this user are sealed under.
+    pub backup: u32,
+    /// With what, in the order of the request.
+    pub rows: Vec<QueuedRow>,
+}
+
+/// One interaction of a [`QueuedRecord`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueuedRow {
+    /// Its place in the request.
+    pub index: u16,
+    /// With what.
+    pub item: ItemId,
+    /// Confidence.
+    pub weight: f32,
+    /// When, in the unit of the source.
+    pub timestamp: Option<i64>,
+}
+
+/// That something was erased, and must not come back with an old batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// When the erasure was accepted.
+    pub erased_at: UnixMillis,
+    /// Its number among all erasures of the store.
+    pub number: u64,
+}
+
+/// Where the store stood when its current generation was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// When.
+    pub at: UnixMillis,
+    /// The commit that made it the current one.
+    pub commit: u64,
+    /// How many erasures had been accepted.
+    pub erasures: u64,
+}
+
 /// An idempotency key that was used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IdempotencyRecord {
@@ -78,6 +136,9 @@ pub struct Committed {
     /// Records of the appended erasures, in the order of the batch; of a repeated request, the
     /// record of the first.
     pub records: Vec<ErasureRecord>,
+    /// Interactions of the appended additions that were held back: an erasure accepted after they
+    /// happened names them.
+    pub held_back: usize,
 }
 
 /// Bytes of one packed interaction: item u32, weight f32, presence u8, timestamp i64.

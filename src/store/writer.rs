@@ -11,12 +11,13 @@ use tokio::sync::{oneshot, watch};
 
 use crate::event::UnixMillis;
 use crate::store::batch::WriteBatch;
-use crate::store::database::Database;
-use crate::store::high_water::HighWater;
+use crate::store::crash_point::crash_point;
+use crate::store::files::Generation;
+use crate::store::keyring::{Mark, Slot};
 use crate::store::log::LogPosition;
 use crate::store::records::{Committed, IdempotencyRecord};
 use crate::store::shared::Shared;
-use crate::store::stage::{Stage, is_expired};
+use crate::store::stage::{Stage, Staged, is_expired};
 use crate::store::{StoreError, codec, keys};
 
 /// Most requests that share one sync. Bounds the memory of one atomic batch.
@@ -45,9 +46,33 @@ impl Future for Commit {
     }
 }
 
-struct Request {
+enum Request {
+    Commit(CommitRequest),
+    Pause(PauseRequest),
+}
+
+struct CommitRequest {
     batch: WriteBatch,
     answer: oneshot::Sender<Result<Committed, StoreError>>,
+}
+
+/// Asks the thread to write nothing until it is told to go on.
+struct PauseRequest {
+    paused: Sender<Result<(), StoreError>>,
+    resume: Receiver<Mark>,
+}
+
+/// The thread while it writes nothing. It goes on when this is dropped.
+pub(super) struct Paused {
+    resume: Sender<Mark>,
+}
+
+impl Paused {
+    /// Lets the thread go on from another last commit.
+    pub(super) fn resume_from(self, mark: Mark) {
+        // When the thread is gone there is nobody to go on.
+        let _ = self.resume.send(mark);
+    }
 }
 
 /// The way to the writing thread; dropping it ends the thread and waits for it.
@@ -59,10 +84,10 @@ pub(super) struct WriterHandle {
 
 impl WriterHandle {
     /// Starts the thread.
-    pub(super) fn start(shared: Arc<Shared>, high_water: HighWater) -> Result<Self, StoreError> {
+    pub(super) fn start(shared: Arc<Shared>) -> Result<Self, StoreError> {
         let (requests, receiver) = channel();
-        let path = shared.directory.path().to_owned();
-        let mut writer = Writer::new(shared, high_water)?;
+        let path = shared.path();
+        let mut writer = Writer::new(shared)?;
         let thread = std::thread::Builder::new()
             .name(String::from("recant-store"))
             .spawn(move || writer.run(&receiver))
@@ -78,9 +103,24 @@ impl WriterHandle {
         let (answer, commit) = oneshot::channel();
         if let Some(requests) = &self.requests {
             // When the thread is gone the answer is dropped with the request: `Closed`.
-            let _ = requests.send(Request { batch, answer });
+            let _ = requests.send(Request::Commit(CommitRequest { batch, answer }));
         }
         Commit(commit)
+    }
+
+    /// Waits until the thread writes nothing, and keeps it so; an error when its last write failed.
+    pub(super) fn pause(&self) -> Result<Paused, StoreError> {
+        let (paused, pause) = channel();
+        let (resume, resumed) = channel();
+        let request = PauseRequest {
+            paused,
+            resume: resumed,
+        };
+        if let Some(requests) = &self.requests {
+            let _ = requests.send(Request::Pause(request));
+        }
+        pause.recv().unwrap_or(Err(StoreError::Closed))?;
+        Ok(Paused { resume })
     }
 }
 
@@ -97,25 +137,23 @@ impl Drop for WriterHandle {
 
 struct Writer {
     shared: Arc<Shared>,
-    high_water: HighWater,
     log: watch::Sender<LogPosition>,
     /// Position of the next log entry.
     next: LogPosition,
-    /// Number of the last commit.
-    commit: u64,
+    /// The last commit, and how many erasures were accepted up to it.
+    mark: Mark,
     /// How the database failed, if it did; it is opened again before the next commit.
     failed: Option<StoreError>,
 }
 
 impl Writer {
-    fn new(shared: Arc<Shared>, high_water: HighWater) -> Result<Self, StoreError> {
+    fn new(shared: Arc<Shared>) -> Result<Self, StoreError> {
         let log = shared.log.clone();
         let mut writer = Self {
             shared,
-            high_water,
             log,
             next: LogPosition::default(),
-            commit: 0,
+            mark: Mark::default(),
             failed: None,
         };
         writer.read_counters()?;
@@ -125,36 +163,65 @@ impl Writer {
 
     /// Reads where the database stands, and refuses one that is behind what was acknowledged.
     fn read_counters(&mut self) -> Result<(), StoreError> {
-        let (commit, next) = self.shared.read(|database| {
-            Ok((
-                read_counter(database, &keys::COMMIT)?,
-                read_counter(database, &keys::NEXT_POSITION)?,
-            ))
+        let (mark, next) = self.shared.read(|generation| {
+            let mark = Mark {
+                commit: read_counter(generation, &keys::COMMIT)?,
+                erasures: read_counter(generation, &keys::ERASURES)?,
+            };
+            Ok((mark, read_counter(generation, &keys::NEXT_POSITION)?))
         })?;
-        self.high_water.check(commit)?;
+        self.shared.files.ring.check(mark.commit)?;
         if next == 0 {
             return Err(StoreError::damaged("there is no log position"));
         }
-        (self.commit, self.next) = (commit, LogPosition(next));
+        (self.mark, self.next) = (mark, LogPosition(next));
+        self.shared.set_mark(mark);
         Ok(())
     }
 
     fn run(&mut self, requests: &Receiver<Request>) {
         while let Ok(first) = requests.recv() {
-            let more = requests.try_iter().take(GROUP_MAX - 1);
-            let group: Vec<Request> = std::iter::once(first).chain(more).collect();
-            self.commit_group(group);
+            let mut group = Vec::new();
+            let mut pause = None;
+            let more = requests.try_iter();
+            for request in std::iter::once(first).chain(more).take(GROUP_MAX) {
+                match request {
+                    Request::Commit(commit) => group.push(commit),
+                    Request::Pause(request) => {
+                        pause = Some(request);
+                        break;
+                    }
+                }
+            }
+            if !group.is_empty() {
+                self.commit_group(group);
+            }
+            if let Some(request) = pause {
+                self.pause(&request);
+            }
         }
     }
 
-    fn commit_group(&mut self, group: Vec<Request>) {
+    fn pause(&mut self, request: &PauseRequest) {
+        let state = self.failed.clone().map_or(Ok(()), Err);
+        let sound = state.is_ok();
+        if request.paused.send(state).is_ok()
+            && sound
+            && let Ok(mark) = request.resume.recv()
+        {
+            self.mark = mark;
+            self.shared.set_mark(mark);
+        }
+    }
+
+    fn commit_group(&mut self, group: Vec<CommitRequest>) {
         if let Err(error) = self.recover() {
             return refuse(group, &error);
         }
         // Below the limit nothing new is taken on; what was accepted may still be carried through.
         let room = self.shared.check_room();
         let (mut batches, mut answers) = (Vec::new(), Vec::new());
-        for Request { batch, answer } in group {
+        for CommitRequest { batch, answer } in group {
             match &room {
                 Err(error) if batch.appends() => drop(answer.send(Err(error.clone()))),
                 _ => {
@@ -179,6 +246,7 @@ impl Writer {
             Err(error) => {
                 tracing::error!(%error, "a commit failed; nothing of it was acknowledged");
                 self.failed = Some(error.clone());
+                self.shared.files.open_mark.set_spoilt(true);
                 answers
                     .into_iter()
                     .for_each(|answer| drop(answer.send(Err(error.clone()))));
@@ -191,16 +259,90 @@ impl Writer {
         &mut self,
         batches: Vec<WriteBatch>,
     ) -> Result<Vec<Result<Committed, StoreError>>, StoreError> {
-        let commit = self.commit + 1;
-        let from = self.next;
-        let (results, next) = self.shared.read(|database| {
-            let attempt = || write_group(database, batches, commit, from);
-            catch_unwind(AssertUnwindSafe(attempt))
-                .unwrap_or_else(|_| Err(StoreError::damaged("the database panicked")))
+        let windows = match batches.iter().any(WriteBatch::erases) {
+            true => &ACCEPT_WINDOWS,
+            false => &COMMIT_WINDOWS,
+        };
+        crash_point(windows[0]);
+        let attempt = || self.apply_and_sync(batches, windows);
+        let written = catch_unwind(AssertUnwindSafe(attempt))
+            .unwrap_or_else(|_| Err(StoreError::damaged("the database panicked")))?;
+        let ring = &self.shared.files.ring;
+        self.shared.files.syncs.watched(|| {
+            ring.commit(written.mark, &written.destroyed, || {
+                crash_point(windows[3]);
+            })
         })?;
-        self.high_water.write(commit)?;
-        (self.commit, self.next) = (commit, next);
-        Ok(results)
+        crash_point(windows[4]);
+        (self.mark, self.next) = (written.mark, written.next);
+        self.shared.set_mark(written.mark);
+        Ok(written.results)
+    }
+
+    /// The part of a commit that the database has.
+    fn apply_and_sync(
+        &self,
+        batches: Vec<WriteBatch>,
+        windows: &[&'static str; 5],
+    ) -> Result<Written, StoreError> {
+        self.shared.read(|generation| {
+            let written = self.apply(generation, batches)?;
+            crash_point(windows[1]);
+            let syncs = &self.shared.files.syncs;
+            syncs.watched(|| generation.database.sync())?;
+            crash_point(windows[2]);
+            Ok(written)
+        })
+    }
+
+    /// Changes index and database; nobody looks up anything in between.
+    fn apply(
+        &self,
+        generation: &Generation,
+        batches: Vec<WriteBatch>,
+    ) -> Result<Written, StoreError> {
+        let mut index = self.shared.index_mut();
+        let mut stage = Stage::new(
+            &generation.database,
+            &generation.codec,
+            &self.shared.files.hasher,
+            &mut index,
+            self.next,
+            self.mark.erasures,
+        );
+        let mut results = Vec::with_capacity(batches.len());
+        for batch in batches {
+            match stage.add(batch) {
+                Err(error @ StoreError::IdempotencyKeyReused) => results.push(Err(error)),
+                other => results.push(Ok(other?)),
+            }
+        }
+        let commit = self.mark.commit + 1;
+        if commit.is_multiple_of(COMMITS_PER_SWEEP) {
+            sweep_idempotency_keys(generation, &mut stage)?;
+        }
+        let (next, erasures) = stage.counters();
+        stage.put(keys::COMMIT.to_vec(), &commit.to_le_bytes());
+        stage.put(keys::NEXT_POSITION.to_vec(), &next.0.to_le_bytes());
+        if erasures != self.mark.erasures {
+            stage.put(keys::ERASURES.to_vec(), &erasures.to_le_bytes());
+        }
+        let Staged {
+            batch,
+            keys,
+            destroyed,
+            ..
+        } = stage.finish();
+        generation.database.apply(batch)?;
+        if let Some(changed) = self.shared.changed().as_mut() {
+            changed.extend(keys);
+        }
+        Ok(Written {
+            results,
+            next,
+            mark: Mark { commit, erasures },
+            destroyed,
+        })
     }
 
     /// After a failure, what the open database shows may be more than what the disk holds: it is
@@ -220,49 +362,53 @@ impl Writer {
         })?;
         self.read_counters()?;
         self.failed = None;
-        tracing::info!(commit = self.commit, "the store goes on");
+        self.shared.files.open_mark.set_spoilt(false);
+        tracing::info!(commit = self.mark.commit, "the store goes on");
         Ok(())
     }
 }
 
-fn refuse(group: Vec<Request>, error: &StoreError) {
+fn refuse(group: Vec<CommitRequest>, error: &StoreError) {
     for request in group {
         drop(request.answer.send(Err(error.clone())));
     }
 }
 
-type GroupResult = (Vec<Result<Committed, StoreError>>, LogPosition);
-
-fn write_group(
-    database: &Database,
-    batches: Vec<WriteBatch>,
-    commit: u64,
-    from: LogPosition,
-) -> Result<GroupResult, StoreError> {
-    let mut stage = Stage::new(database, from);
-    let mut results = Vec::with_capacity(batches.len());
-    for batch in batches {
-        match stage.add(batch) {
-            Err(error @ StoreError::IdempotencyKeyReused) => results.push(Err(error)),
-            other => results.push(Ok(other?)),
-        }
-    }
-    if commit.is_multiple_of(COMMITS_PER_SWEEP) {
-        sweep_idempotency_keys(database, &mut stage)?;
-    }
-    let next = stage.next();
-    stage.put(keys::COMMIT.to_vec(), &commit.to_le_bytes());
-    stage.put(keys::NEXT_POSITION.to_vec(), &next.0.to_le_bytes());
-    database.apply(stage.into_batch())?;
-    database.sync()?;
-    Ok((results, next))
+/// What was written, before it is acknowledged.
+struct Written {
+    results: Vec<Result<Committed, StoreError>>,
+    next: LogPosition,
+    mark: Mark,
+    /// Slots whose keys must be destroyed before anybody is answered.
+    destroyed: Vec<Slot>,
 }
 
-fn sweep_idempotency_keys(database: &Database, stage: &mut Stage<'_>) -> Result<(), StoreError> {
+/// The crash windows of a commit, in order: before and after it is applied, after the database is
+/// synced, after the key ring is written, after that is synced.
+const ACCEPT_WINDOWS: [&str; 5] = [
+    "accept_before_apply",
+    "accept_after_apply",
+    "accept_after_database_sync",
+    "accept_after_ring_write",
+    "accept_after_ring_sync",
+];
+const COMMIT_WINDOWS: [&str; 5] = [
+    "commit_before_apply",
+    "commit_after_apply",
+    "commit_after_database_sync",
+    "commit_after_ring_write",
+    "commit_after_ring_sync",
+];
+
+fn sweep_idempotency_keys(
+    generation: &Generation,
+    stage: &mut Stage<'_>,
+) -> Result<(), StoreError> {
     let now = UnixMillis::now();
-    for record in database.scan(&[keys::IDEMPOTENCY]) {
+    for record in generation.database.scan(&[keys::IDEMPOTENCY]) {
         let (key, value) = record?;
-        let used: IdempotencyRecord = codec::from_json(codec::unwrap(&key, &value)?)?;
+        let payload = generation.codec.open(&key, &value)?;
+        let used: IdempotencyRecord = codec::from_json(&payload)?;
         if is_expired(&used, now) {
             stage.remove(key.to_vec());
         }
@@ -270,8 +416,9 @@ fn sweep_idempotency_keys(database: &Database, stage: &mut Stage<'_>) -> Result<
     Ok(())
 }
 
-fn read_counter(database: &Database, key: &[u8]) -> Result<u64, StoreError> {
-    database
-        .get(key)?
-        .map_or(Ok(0), |value| codec::read_u64(codec::unwrap(key, &value)?))
+fn read_counter(generation: &Generation, key: &[u8]) -> Result<u64, StoreError> {
+    let value = generation.database.get(key)?;
+    value.map_or(Ok(0), |value| {
+        codec::read_u64(&generation.codec.open(key, &value)?)
+    })
 }

@@ -1,8 +1,16 @@
 //! Log lines on standard error, as text for people or JSON for machines.
+//!
+//! Libraries trace what passes through them: the database its records, the server its requests.
+//! That is full of ids. So whatever the filter asks for, of others' events only those of level
+//! `info` and above are logged.
 
 use std::io::{IsTerminal, stderr};
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, LogSettings};
 
@@ -34,11 +42,22 @@ pub fn install(settings: &LogSettings) -> Result<(), LogError> {
         .with_env_filter(filter)
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal());
+    let impersonal = filter_fn(is_impersonal);
     let installed = match settings.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => lines.finish().with(impersonal).try_init(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true);
+            lines.finish().with(impersonal).try_init()
+        }
     };
     installed.map_err(|_| LogError::AlreadyInstalled)
+}
+
+/// Whether an event or span is of this program, or of a library at a level at which no library
+/// repeats what passes through it.
+fn is_impersonal(metadata: &Metadata<'_>) -> bool {
+    let room = metadata.target().split("::").next();
+    room == Some(env!("CARGO_CRATE_NAME")) || *metadata.level() <= Level::INFO
 }
 
 /// The filter of the variable when it is set, else that of the settings.

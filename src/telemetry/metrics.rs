@@ -46,6 +46,13 @@ pub const SWAP_DURATION_SECONDS: &str = "recant_swap_duration_seconds";
 /// Histogram of the time it takes to make writes durable.
 pub const STORE_SYNC_SECONDS: &str = "recant_store_sync_seconds";
 
+/// Gauge of the time of the last compaction, in seconds since 1970.
+pub const COMPACTION_LAST_TIMESTAMP_SECONDS: &str = "recant_compaction_last_timestamp_seconds";
+/// Gauge of erasures accepted since the last compaction.
+pub const COMPACTION_PENDING_ERASURES: &str = "recant_compaction_pending_erasures";
+/// Histogram of the time a compaction takes.
+pub const COMPACTION_DURATION_SECONDS: &str = "recant_compaction_duration_seconds";
+
 /// How often recorded values are folded into the buckets, so that memory does not grow between
 /// two scrapes.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -87,7 +94,7 @@ const fn seconds(
     }
 }
 
-const HISTOGRAMS: [HistogramDescription; 8] = [
+const HISTOGRAMS: [HistogramDescription; 9] = [
     HistogramDescription {
         has_labels: true,
         ..seconds(
@@ -134,9 +141,14 @@ const HISTOGRAMS: [HistogramDescription; 8] = [
         &REQUEST_BUCKETS,
         "Time to make waiting writes durable.",
     ),
+    seconds(
+        COMPACTION_DURATION_SECONDS,
+        &REQUEST_BUCKETS,
+        "Time to rewrite the live records and to remove the generation before.",
+    ),
 ];
 
-const GAUGES: [(&str, Unit, &str); 8] = [
+const GAUGES: [(&str, Unit, &str); 10] = [
     (
         ERASURE_QUEUE_DEPTH,
         Unit::Count,
@@ -168,6 +180,16 @@ const GAUGES: [(&str, Unit, &str); 8] = [
         MODEL_CERTIFICATE_FROBENIUS,
         Unit::Count,
         "Certified Frobenius distance to the retrained model; 0 while the model has no such bound.",
+    ),
+    (
+        COMPACTION_LAST_TIMESTAMP_SECONDS,
+        Unit::Seconds,
+        "Time of the last compaction, in seconds since 1970.",
+    ),
+    (
+        COMPACTION_PENDING_ERASURES,
+        Unit::Count,
+        "Erasures accepted since the last compaction.",
     ),
 ];
 

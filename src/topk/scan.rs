@@ -1,23 +1,19 @@
 //! The k best rows by inner product or by cosine, found by looking at every row.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use pulp::Arch;
 
-use pulp::{Arch, Simd, WithSimd};
-
+use super::best::Best;
 use super::rows::{PAGE_ROWS, PagedRows};
+use super::score;
 use crate::simd::vectorised;
-
-/// Rows whose inner products are computed side by side: enough sums to keep the multipliers busy,
-/// few enough to stay in registers.
-const ROWS_AT_ONCE: usize = 4;
 
 /// The `k` rows with the largest inner product with `query`, best first; of equal scores the lower
 /// row comes first. Rows in `excluded`, which must be sorted, and rows that are not `eligible` are
 /// left out. A score that is not a number counts as the lowest.
 ///
 /// Exact: the list is that of sorting all scores. O(rows · d), and O(log k) for each row that is
-/// among the best so far; `excluded` and `eligible` are asked about those alone.
+/// among the best so far; `excluded` and `eligible` are asked about those alone. The measure of
+/// [`ItemIndex::top_k`](super::index::ItemIndex::top_k), which looks at few rows.
 ///
 /// # Panics
 /// When `query` does not have d values.
@@ -34,13 +30,7 @@ pub fn top_k(
         "query and rows must have the same dimension"
     );
     let arch = Arch::new();
-    let scores = |rows: &[f32], scores: &mut [f32]| {
-        arch.dispatch(InnerProducts {
-            query,
-            rows,
-            scores,
-        })
-    };
+    let scores = |rows: &[f32], scores: &mut [f32]| score::scores(arch, query, rows, scores);
     select(items, k, excluded, eligible, scores)
 }
 
@@ -72,36 +62,6 @@ pub fn top_k_cosine(
     select(items, k, excluded, eligible, scores)
 }
 
-/// A row among the best so far; the greatest is the one to give up first.
-#[derive(Debug, Clone, Copy)]
-struct Candidate {
-    score: f32,
-    row: u32,
-}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other
-            .score
-            .total_cmp(&self.score)
-            .then(self.row.cmp(&other.row))
-    }
-}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Candidate {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Candidate {}
-
 fn select(
     items: &PagedRows,
     k: usize,
@@ -113,92 +73,25 @@ fn select(
     if k == 0 {
         return Vec::new();
     }
-    let mut best = BinaryHeap::with_capacity(k.min(items.rows()) + 1);
+    let mut best = Best::new(k, items.rows());
     let mut scores = [0.0_f32; PAGE_ROWS];
     for (first, rows) in items.pages() {
         let scores = &mut scores[..rows.len() / items.dim()];
         score_page(rows, scores);
         for (row, &score) in (first..).zip(scores.iter()) {
             // Rows come in order, so one that only equals the worst held would lose the tie.
-            let full = best.len() == k;
-            let beats = |worst: &Candidate| score > worst.score;
-            if full && !best.peek().is_some_and(beats) {
+            if best
+                .threshold()
+                .is_some_and(|worst| score <= worst || score.is_nan())
+            {
                 continue;
             }
-            if excluded.binary_search(&row).is_ok() || !eligible(row) {
-                continue;
+            if excluded.binary_search(&row).is_err() && eligible(row) {
+                best.offer(row, score);
             }
-            if full {
-                best.pop();
-            }
-            best.push(Candidate {
-                score: comparable(score),
-                row,
-            });
         }
     }
-    best.into_sorted_vec()
-        .into_iter()
-        .map(|best| (best.row, best.score))
-        .collect()
-}
-
-/// Scores as they are compared: one zero, and no number at all is the lowest.
-fn comparable(score: f32) -> f32 {
-    if score.is_nan() {
-        f32::NEG_INFINITY
-    } else {
-        score + 0.0
-    }
-}
-
-struct InnerProducts<'a> {
-    query: &'a [f32],
-    rows: &'a [f32],
-    scores: &'a mut [f32],
-}
-
-impl WithSimd for InnerProducts<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let dim = self.query.len();
-        let (groups, rest) = self.scores.as_chunks_mut::<ROWS_AT_ONCE>();
-        let (grouped, single) = self.rows.split_at(groups.len() * ROWS_AT_ONCE * dim);
-        for (scores, rows) in groups
-            .iter_mut()
-            .zip(grouped.chunks_exact(ROWS_AT_ONCE * dim))
-        {
-            *scores = inner_products(simd, self.query, rows);
-        }
-        for (score, row) in rest.iter_mut().zip(single.chunks_exact(dim)) {
-            [*score] = inner_products(simd, self.query, row);
-        }
-    }
-}
-
-/// Inner products with R rows of d values, each summed in the same order whatever R is.
-#[inline(always)]
-fn inner_products<S: Simd, const R: usize>(simd: S, query: &[f32], rows: &[f32]) -> [f32; R] {
-    let dim = query.len();
-    let (query, query_tail) = S::as_simd_f32s(query);
-    let rows: [&[f32]; R] = std::array::from_fn(|row| &rows[row * dim..(row + 1) * dim]);
-    let split: [(&[S::f32s], &[f32]); R] = rows.map(S::as_simd_f32s);
-    let heads: [&[S::f32s]; R] = split.map(|(head, _)| &head[..query.len()]);
-    let mut sums = [simd.splat_f32s(0.0); R];
-    for (column, &values) in query.iter().enumerate() {
-        for (sum, head) in sums.iter_mut().zip(heads) {
-            *sum = simd.mul_add_e_f32s(values, head[column], *sum);
-        }
-    }
-    if !query_tail.is_empty() {
-        let values = simd.partial_load_f32s(query_tail);
-        for (sum, (_, tail)) in sums.iter_mut().zip(split) {
-            *sum = simd.mul_add_e_f32s(values, simd.partial_load_f32s(tail), *sum);
-        }
-    }
-    sums.map(|sum| simd.reduce_sum_f32s(sum))
+    best.into_sorted()
 }
 
 #[inline(always)]

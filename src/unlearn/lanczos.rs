@@ -114,6 +114,10 @@ pub(super) fn largest_singular_value(
     normal: &dyn Fn(&[f64]) -> Vec<f64>,
     should_stop: ShouldStop<'_>,
 ) -> LargestSingularValue {
+    if dimension == 0 {
+        // There is nothing left to know of, and the decomposition panics on it.
+        return LargestSingularValue::without_vectors(0, 0.0);
+    }
     if dimension <= options.steps_max {
         return decomposed(dimension, options.keep, project, normal);
     }
@@ -304,6 +308,22 @@ fn orthogonalise(vector: &mut [f64], basis: &[Vec<f64>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_at_all_has_no_singular_value() {
+        let options = LanczosOptions {
+            steps_max: 60,
+            seed: 1,
+            keep: Keep {
+                limit: 1.0,
+                from_share: 0.85,
+            },
+            enough: 0.0,
+            failure_probability: 1e-9,
+        };
+        let found = largest_singular_value(0, &options, &|_| {}, &|_| Vec::new(), &|| false);
+        assert_eq!((found.upper, found.vectors.columns()), (0.0, 0));
+    }
 
     /// A diagonal operator C: the largest singular value is known, and so is what has to be kept.
     #[test]

@@ -199,6 +199,7 @@ impl Running {
             hyperparameters: hyperparameters(),
             seed: 1,
             queue_max: 1_000,
+            receipt_issuer: "recant".into(),
             worker: WorkerOptions {
                 update_budget: Duration::from_millis(10),
                 tolerance: TOLERANCE,
@@ -228,6 +229,7 @@ impl Running {
             .erase(target, None)
             .await
             .expect("it is accepted")
+            .record
             .id
     }
 
@@ -287,6 +289,8 @@ impl Running {
                 k: usize::from(ITEMS),
                 exclude_seen: false,
                 exclude: Vec::new(),
+                allow: None,
+                tags: Vec::new(),
                 explain: false,
             };
             let answer = self.service.recommend(query).await.expect("an answer");

@@ -10,7 +10,7 @@ use recant::ids::{ErasureId, ItemId, UserId};
 use recant::model::certificate::Certificate;
 use recant::model::hyper::IalsHyperparameters;
 use recant::store::batch::{Tensor, WriteBatch};
-use recant::store::log::LogPosition;
+use recant::store::log::{Entry, LogPosition};
 use recant::store::records::{Committed, HeldInteraction, ItemRecord, ModelHeader};
 use recant::store::{Store, StoreError, StoreOptions};
 
@@ -19,6 +19,7 @@ pub fn options() -> StoreOptions {
     StoreOptions {
         cache_bytes: 8 << 20,
         free_space_min_bytes: 0,
+        ..StoreOptions::default()
     }
 }
 
@@ -44,6 +45,7 @@ pub fn item_id(number: u32) -> ItemId {
 
 pub fn item(number: u32, title: Option<&str>) -> ItemRecord {
     ItemRecord {
+        tags: Vec::new(),
         id: item_id(number),
         title: title.map(Into::into),
     }
@@ -93,6 +95,14 @@ pub fn addition(of: u32, length: u32) -> Event {
     Event::Add((0..length).map(interaction).collect())
 }
 
+/// How an addition is read from the log.
+pub fn added(event: Event) -> Entry {
+    match event {
+        Event::Add(interactions) => Entry::Add(interactions),
+        Event::Erase { .. } => panic!("no addition"),
+    }
+}
+
 pub fn erasure_id(number: u8) -> ErasureId {
     // Version 7, variant 1; sorts by `number` as real ids sort by time.
     ErasureId::from_bytes([0, 0, 0, 0, 0, number, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 1])
@@ -137,7 +147,7 @@ pub struct Contents {
     pub header: Option<ModelHeader>,
     pub applied: LogPosition,
     pub erasures: Vec<ErasureRecord>,
-    pub log: Vec<(LogPosition, Event)>,
+    pub log: Vec<(LogPosition, Entry)>,
     pub newest: LogPosition,
 }
 
@@ -146,6 +156,7 @@ impl Contents {
     pub fn of(store: &Store) -> Result<Self, StoreError> {
         let (mut histories, mut factors) = (Vec::new(), Vec::new());
         store.visit_histories(|row, held| histories.push((row, held.to_vec())))?;
+        histories.sort_unstable_by_key(|(row, _)| *row);
         store.visit_tensor(Tensor::ItemFactors, |row, values| {
             factors.push((row, values));
         })?;
@@ -192,7 +203,7 @@ pub fn fill(data: &Path) -> Contents {
     record.status = ErasureStatus::Certified;
     commit(&store, |batch| {
         batch.put_erasure(&record);
-        batch.put_history(5, &history(5_000));
+        batch.put_history(15, &history(5_000));
         batch.put_model_header(&header(3));
         batch.set_applied(LogPosition(12));
         batch.trim_log(LogPosition(12));

@@ -12,6 +12,8 @@ use crate::import::{REJECTED_SHOWN_MAX, RejectedRow, RowCounts};
 pub(super) struct Stored {
     /// Pairs that were given again, or were held already: the later one stays.
     pub(super) duplicate: u64,
+    /// Rows that an erasure names which was accepted after they happened.
+    pub(super) held_back: u64,
     /// Users, items and pairs the store holds now.
     pub(super) users: u64,
     pub(super) items: u64,
@@ -19,12 +21,13 @@ pub(super) struct Stored {
 }
 
 /// The numbers a person wants after an import. `rows_read` is always the sum of `kept`,
-/// `duplicate`, `filtered` and `rejected`.
+/// `duplicate`, `held_back`, `filtered` and `rejected`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Summary {
     rows_read: u64,
     kept: u64,
     duplicate: u64,
+    held_back: u64,
     filtered: u64,
     rejected: u64,
     rejected_first: Vec<Rejected>,
@@ -61,8 +64,11 @@ impl Summary {
         let seconds = elapsed.as_secs_f64();
         Self {
             rows_read: counts.read,
-            kept: counts.taken.saturating_sub(stored.duplicate),
+            kept: counts
+                .taken
+                .saturating_sub(stored.duplicate + stored.held_back),
             duplicate: stored.duplicate,
+            held_back: stored.held_back,
             filtered: counts.filtered,
             rejected: counts.rejected,
             rejected_first: counts.rejected_first.iter().map(Rejected::from).collect(),
@@ -103,6 +109,9 @@ impl fmt::Display for Summary {
         f.write_str(&count("rows read", self.rows_read))?;
         f.write_str(&count("  kept", self.kept))?;
         f.write_str(&count("  duplicate", self.duplicate))?;
+        if self.held_back > 0 {
+            f.write_str(&count("  held back", self.held_back))?;
+        }
         f.write_str(&count("  filtered", self.filtered))?;
         f.write_str(&count("  rejected", self.rejected))?;
         if self.titles + self.titles_rejected > 0 {
@@ -157,7 +166,8 @@ mod tests {
             ..RowCounts::default()
         };
         let stored = Stored {
-            duplicate: 67,
+            duplicate: 60,
+            held_back: 7,
             users: 10,
             items: 20,
             interactions: 1_234_500,
@@ -169,6 +179,7 @@ mod tests {
     fn the_parts_add_up_to_the_rows_read() {
         let summary = summary(12);
         let parts = summary.kept + summary.duplicate + summary.filtered + summary.rejected;
+        let parts = parts + summary.held_back;
         assert_eq!(parts, summary.rows_read);
     }
 
@@ -176,7 +187,10 @@ mod tests {
     fn a_person_sees_the_counts_and_the_first_rejected_rows() {
         let text = summary(12).to_string();
         assert!(text.contains("rows read           1 234 612\n"), "{text}");
-        assert!(text.contains("  duplicate                67\n"), "{text}");
+        assert!(
+            text.contains("  duplicate                60\n  held back                 7\n"),
+            "{text}"
+        );
         assert!(
             text.contains("  clicks.csv:11: weight is not a number\n"),
             "{text}"

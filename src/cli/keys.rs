@@ -1,0 +1,82 @@
+//! `recant keys`: looks after the keys of a store.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::settings::{StoreArgs, store_options};
+use super::{CliError, print};
+use crate::store::keyring::{MasterKey, MasterKeySource};
+use crate::store::rotate_master_key;
+
+/// Flags of `recant keys`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  recant keys rotate --data-dir recant-data --to-file /etc/recant/master")]
+pub struct KeysArgs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: KeysCommand,
+}
+
+/// What can be done with the keys.
+#[derive(Debug, Clone, Subcommand)]
+pub enum KeysCommand {
+    /// Wrap every key anew under another master key
+    Rotate(RotateArgs),
+}
+
+/// Flags of `recant keys rotate`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  recant keys rotate --data-dir recant-data --to-file /etc/recant/master
+
+The server must be stopped. The key in force is the one that the section [keys] of the configuration
+names; set it to the new place afterwards. Without a new place a fresh key beside the data is made.")]
+pub struct RotateArgs {
+    /// Where the store is
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// File of the new master key; made when it is missing
+    #[arg(long, value_name = "FILE", group = "place")]
+    pub to_file: Option<PathBuf>,
+    /// Environment variable that holds the new master key
+    #[arg(long, value_name = "NAME", group = "place")]
+    pub to_environment: Option<String>,
+    /// Shell command that prints the new master key
+    #[arg(long, value_name = "COMMAND", group = "place")]
+    pub to_command: Option<String>,
+}
+
+impl RotateArgs {
+    fn source(&self) -> Result<MasterKeySource, CliError> {
+        if let Some(path) = &self.to_file {
+            if !path.exists() {
+                make_key(path)?;
+            }
+            return Ok(MasterKeySource::File(path.clone()));
+        }
+        let command = self.to_command.clone().map(MasterKeySource::Command);
+        let environment = self.to_environment.clone();
+        let environment = environment.map(MasterKeySource::Environment);
+        Ok(command.or(environment).unwrap_or_default())
+    }
+}
+
+fn make_key(path: &Path) -> Result<(), CliError> {
+    MasterKey::random().write(path).map_err(CliError::failed)
+}
+
+/// Carries out one of the commands.
+pub fn run(args: &KeysArgs) -> Result<(), CliError> {
+    let KeysCommand::Rotate(args) = &args.command;
+    let settings = args.store.settings(Vec::new())?;
+    let to = args.source()?;
+    rotate_master_key(&settings.store.data_dir, &store_options(&settings), &to)
+        .map_err(CliError::failed)?;
+    print(&format!(
+        "every key is wrapped anew; the master key is now in {to}\n"
+    ))
+}

@@ -1,0 +1,169 @@
+//! `recant verify`: checks receipts, without the service that signed them.
+
+mod report;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+
+use super::settings::StoreArgs;
+use super::{CliError, print};
+use crate::event::ErasureTarget;
+use crate::ids::{InvalidId, ItemId, UserId};
+use crate::receipt::{JwkSet, Salt, check_chain, commit, verify};
+use crate::store::published_receipt_keys;
+use report::{Opening, Report};
+
+/// Flags of `recant verify`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  curl -s http://127.0.0.1:8080/.well-known/jwks.json > jwks.json
+  curl -s http://127.0.0.1:8080/erasures/ID/receipt > receipt.jws
+  recant verify receipt.jws --jwks jwks.json --salt SALT --user ada-0001
+
+A file holds one receipt, or one a line. Given several receipts of one service, in any order, the
+chain between them is checked and missing ones are named; --complete takes a missing one for a
+failure. SALT is the receipt_salt of the answer to the request. Without --jwks the keys are those
+of the store in --data-dir. The exit code is 0 only when everything that was asked for holds.")]
+pub struct VerifyArgs {
+    /// Files of receipts; - for standard input
+    #[arg(required = true, value_name = "RECEIPT")]
+    pub receipts: Vec<PathBuf>,
+    /// The public keys, as /.well-known/jwks.json shows them
+    #[arg(long, value_name = "FILE")]
+    pub jwks: Option<PathBuf>,
+    /// Where the store is, whose keys count without --jwks
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Opens the commitment of one of the receipts to what the next flags name
+    #[arg(long, value_name = "S", allow_hyphen_values = true)]
+    pub salt: Option<String>,
+    /// The user that was named
+    #[arg(long, value_name = "ID", requires = "salt", conflicts_with = "pairs")]
+    pub user: Option<String>,
+    /// The item that was named
+    #[arg(long, value_name = "ID", requires = "salt", conflicts_with = "pairs")]
+    pub item: Option<String>,
+    /// The pairs that were named: the JSON body of the request
+    #[arg(long, value_name = "FILE", requires = "salt")]
+    pub pairs: Option<PathBuf>,
+    /// Take a receipt that is missing before the last one for a failure
+    #[arg(long)]
+    pub complete: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Checks everything that was asked for, says how it is, and fails unless all holds.
+pub fn run(args: &VerifyArgs) -> Result<(), CliError> {
+    let (keys, opening) = (args.keys()?, args.opening()?);
+    let mut report = Report::default();
+    for path in &args.receipts {
+        let text = read(path)?;
+        let mut lines = text.split_ascii_whitespace().peekable();
+        if lines.peek().is_none() {
+            return Err(CliError::Usage(format!("{} is empty", path.display())));
+        }
+        for compact in lines {
+            let outcome = verify(compact, &keys);
+            report.add(path, outcome, opening.as_ref());
+        }
+    }
+    report.chain = check_chain(report.receipts());
+    report.opening = opening.map(|_| report.is_opened());
+    report.complete = args.complete;
+    print(&if args.json {
+        report.as_json()
+    } else {
+        report.as_text()
+    })?;
+    report.verdict()
+}
+
+impl VerifyArgs {
+    fn keys(&self) -> Result<JwkSet, CliError> {
+        let keys = match &self.jwks {
+            Some(path) => serde_json::from_str(&read(path)?).map_err(|_| {
+                CliError::Usage(format!("{} is no JSON Web Key Set", path.display()))
+            })?,
+            None => {
+                let settings = self.store.settings(Vec::new())?;
+                published_receipt_keys(&settings.store.data_dir).map_err(CliError::failed)?
+            }
+        };
+        if keys.keys.is_empty() {
+            return Err(CliError::usage(
+                "there are no keys to check with: fetch /.well-known/jwks.json and name it with --jwks",
+            ));
+        }
+        Ok(keys)
+    }
+
+    /// What the commitment is to be opened with; `None` when nobody asked for it.
+    fn opening(&self) -> Result<Option<Opening>, CliError> {
+        let Some(salt) = &self.salt else {
+            return Ok(None);
+        };
+        let salt = Salt::parse(salt).ok_or_else(|| {
+            CliError::usage("--salt is not a salt: take receipt_salt of the answer to the request")
+        })?;
+        let target = self.target()?.ok_or_else(|| {
+            CliError::usage("--salt needs what was named: --user, --item, both, or --pairs")
+        })?;
+        Ok(Some(Opening::new(commit(&salt, &target))))
+    }
+
+    fn target(&self) -> Result<Option<ErasureTarget>, CliError> {
+        let id = |flag: &str, reason: InvalidId| CliError::Usage(format!("{flag}: {reason}"));
+        let user = self.user.as_deref().map(UserId::new).transpose();
+        let user = user.map_err(|reason| id("--user", reason))?;
+        let item = self.item.as_deref().map(ItemId::new).transpose();
+        let item = item.map_err(|reason| id("--item", reason))?;
+        Ok(match (user, item, &self.pairs) {
+            (Some(user), Some(item), _) => Some(ErasureTarget::Pairs(vec![(user, item)])),
+            (Some(user), None, _) => Some(ErasureTarget::User(user)),
+            (None, Some(item), _) => Some(ErasureTarget::Item(item)),
+            (None, None, Some(path)) => Some(read_pairs(path)?),
+            (None, None, None) => None,
+        })
+    }
+}
+
+fn read_pairs(path: &Path) -> Result<ErasureTarget, CliError> {
+    #[derive(Deserialize)]
+    struct Body {
+        interactions: Vec<Pair>,
+    }
+    #[derive(Deserialize)]
+    struct Pair {
+        user: UserId,
+        item: ItemId,
+    }
+    let body: Body = serde_json::from_str(&read(path)?).map_err(|error| {
+        // What the library says may quote an id.
+        CliError::Usage(format!(
+            "{}, line {}: is not the body of a request like {{\"interactions\":[{{\"user\":…,\"item\":…}}]}}",
+            path.display(),
+            error.line()
+        ))
+    })?;
+    let pairs = body.interactions.into_iter();
+    Ok(ErasureTarget::Pairs(
+        pairs.map(|pair| (pair.user, pair.item)).collect(),
+    ))
+}
+
+fn read(path: &Path) -> Result<String, CliError> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    read.map(|_| text)
+        .map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))
+}

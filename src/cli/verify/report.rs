@@ -1,0 +1,169 @@
+//! What became of the receipts, for people and for programs.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::super::CliError;
+use crate::erasure::Commitment;
+use crate::receipt::chain::{ChainFault, Gap};
+use crate::receipt::{ChainReport, CommitmentClaim, Receipt, ReceiptError};
+
+/// What a commitment is to be opened with.
+pub struct Opening(CommitmentClaim);
+
+impl Opening {
+    /// To be compared with this commitment, computed from the salt and the ids.
+    pub fn new(commitment: Commitment) -> Self {
+        Self(CommitmentClaim::new(commitment))
+    }
+}
+
+/// One receipt that was checked.
+struct Checked {
+    path: PathBuf,
+    outcome: Result<Receipt, ReceiptError>,
+    /// Whether its commitment is the one asked for.
+    opened: bool,
+}
+
+/// Everything that was checked.
+#[derive(Default)]
+pub struct Report {
+    checked: Vec<Checked>,
+    /// How those that hold hang together.
+    pub chain: ChainReport,
+    /// Whether one of them is about what was named; `None` when nothing was.
+    pub opening: Option<bool>,
+    /// Whether a missing receipt is a failure.
+    pub complete: bool,
+}
+
+impl Report {
+    /// Adds a receipt that was read from `path`.
+    pub fn add(
+        &mut self,
+        path: &Path,
+        outcome: Result<Receipt, ReceiptError>,
+        opening: Option<&Opening>,
+    ) {
+        let commitment = outcome
+            .as_ref()
+            .ok()
+            .map(|receipt| &receipt.claims.commitment);
+        let opened = opening
+            .zip(commitment.and_then(Option::as_ref))
+            .is_some_and(|(opening, claim)| opening.0 == *claim);
+        self.checked.push(Checked {
+            path: path.to_owned(),
+            outcome,
+            opened,
+        });
+    }
+
+    /// Those whose signature holds.
+    pub fn receipts(&self) -> impl Iterator<Item = &Receipt> {
+        self.checked
+            .iter()
+            .filter_map(|checked| checked.outcome.as_ref().ok())
+    }
+
+    /// Whether the commitment of one of them is the one asked for.
+    pub fn is_opened(&self) -> bool {
+        self.checked.iter().any(|checked| checked.opened)
+    }
+
+    /// Lines for people.
+    pub fn as_text(&self) -> String {
+        let mut lines: Vec<String> = self.checked.iter().map(Checked::line).collect();
+        lines.extend(self.chain.faults.iter().map(|fault| match fault {
+            ChainFault::Fork { sequence } => {
+                format!("chain: two different receipts have the number {sequence}")
+            }
+            ChainFault::Broken { sequence } => {
+                format!("chain: receipt {sequence} does not follow the one before it")
+            }
+        }));
+        lines.extend(self.chain.gaps.iter().map(|Gap { first, last }| {
+            if first == last {
+                format!("chain: receipt {first} is not here")
+            } else {
+                format!("chain: receipts {first} to {last} are not here")
+            }
+        }));
+        lines.push(format!("chain: {} links hold", self.chain.links));
+        lines.extend(self.opening.map(|opened| {
+            let what = if opened { "opens" } else { "does not open" };
+            format!("commitment: the salt {what} it to what was named")
+        }));
+        lines.join("\n") + "\n"
+    }
+
+    /// The same for programs.
+    pub fn as_json(&self) -> String {
+        let receipts: Vec<Value> = self.checked.iter().map(Checked::as_json).collect();
+        let value = json!({
+            "holds": self.verdict().is_ok(),
+            "receipts": receipts,
+            "chain": self.chain,
+            "commitment_opened": self.opening,
+        });
+        format!("{value}\n")
+    }
+
+    /// A failure unless everything that was asked for holds.
+    pub fn verdict(&self) -> Result<(), CliError> {
+        let bad = self
+            .checked
+            .iter()
+            .filter(|checked| checked.outcome.is_err());
+        let failed = |what: &str| Err(CliError::Failed(what.to_owned()));
+        match bad.count() {
+            0 if !self.chain.holds() => failed("the chain of the receipts is broken"),
+            0 if self.complete && !self.chain.is_complete() => {
+                failed("receipts are missing: fetch them, or leave out --complete")
+            }
+            0 if self.opening == Some(false) => failed(
+                "no receipt is about what was named: check the salt, the ids and the kind of request",
+            ),
+            0 => Ok(()),
+            bad => Err(CliError::Failed(format!(
+                "{bad} of {} receipts do not hold",
+                self.checked.len()
+            ))),
+        }
+    }
+}
+
+impl Checked {
+    fn line(&self) -> String {
+        let path = self.path.display();
+        match &self.outcome {
+            Ok(Receipt { claims, .. }) => format!(
+                "{path}: holds: receipt {} of {} for erasure {}, certified {}",
+                claims.sequence,
+                claims.iss,
+                claims.jti,
+                claims.certified_at.to_rfc3339()
+            ),
+            Err(error) => format!("{path}: does not hold: it {error}"),
+        }
+    }
+
+    fn as_json(&self) -> Value {
+        match &self.outcome {
+            Ok(receipt) => json!({
+                "file": self.path,
+                "holds": true,
+                "kid": receipt.key_id,
+                "commitment_opened": self.opened,
+                "claims": receipt.claims,
+            }),
+            Err(error) => json!({
+                "file": self.path,
+                "holds": false,
+                "reason": error.to_string(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Receipts: what the service puts its name to once an erasure is certified.
+//!
+//! A receipt is a compact JWS (RFC 7515) over JSON [`Claims`] (RFC 7519), signed with Ed25519
+//! (RFC 8037). It says when an erasure reached which state and what the certificate was, and it
+//! holds a salted [`commitment`] to what was erased, so that whoever has the salt can show which
+//! erasure a receipt is about and nobody else can guess it. Each receipt holds the hash of the one
+//! before it: the receipts of a service are a [`chain`], and one cannot be taken out or changed
+//! later without breaking it.
+//!
+//! A receipt is an attestation: it proves who said this, not that it is true. docs/receipts.md
+//! draws every byte.
+//!
+//! Functions of bytes and keys: no HTTP, no store, no tasks.
+
+pub mod chain;
+pub mod claims;
+pub mod commitment;
+pub mod jws;
+pub mod keys;
+mod text;
+
+pub use chain::{ChainHead, ChainReport, check_chain};
+pub use claims::{Claims, CommitmentClaim, ScanClaim};
+pub use commitment::{Salt, commit};
+pub use jws::{Receipt, ReceiptError, sign, verify};
+pub use keys::{Jwk, JwkSet, SigningKey};

@@ -1,0 +1,201 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+fn syncs() -> Syncs {
+    Syncs::new(None)
+}
+
+fn create(directory: &Path) -> KeyRing {
+    let ring = KeyRing::create(directory, &MasterKeySource::Beside, &syncs()).expect("made");
+    ring.settle(&[]).expect("settled");
+    ring
+}
+
+fn open(directory: &Path) -> KeyRing {
+    KeyRing::open(directory, &MasterKeySource::Beside, &syncs()).expect("opened")
+}
+
+fn bytes(ring: &KeyRing, slot: Slot) -> Option<[u8; 32]> {
+    ring.key(slot).expect("readable").map(|key| *key.expose())
+}
+
+#[test]
+fn a_taken_slot_keeps_its_key_and_a_destroyed_one_is_zeros() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ring = create(folder.path());
+    let slots: Vec<Slot> = (0..5).map(|_| ring.take().expect("a spare")).collect();
+    let keys: Vec<_> = slots.iter().map(|slot| bytes(&ring, *slot)).collect();
+    assert!(keys.iter().all(Option::is_some));
+    let mark = Mark {
+        commit: 7,
+        erasures: 2,
+    };
+    ring.commit(mark, &slots[..2], || ()).expect("committed");
+    for slot in &slots[..2] {
+        assert!(ring.slot_is_empty(*slot).expect("readable"));
+        assert_eq!(bytes(&ring, *slot), None);
+    }
+    drop(ring);
+    let ring = open(folder.path());
+    assert_eq!(ring.mark().expect("readable"), mark);
+    ring.settle(&slots[2..]).expect("settled");
+    for (slot, key) in slots.iter().zip(&keys).skip(2) {
+        assert_eq!(bytes(&ring, *slot), *key);
+    }
+    let missing = ring.settle(&[Slot(900_000)]);
+    assert!(matches!(missing, Err(StoreError::Damaged { .. })));
+}
+
+#[test]
+fn slots_that_nobody_uses_lose_their_keys_on_opening() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ring = create(folder.path());
+    let (kept, lost) = (ring.take().expect("one"), ring.take().expect("two"));
+    let (kept_key, lost_key) = (bytes(&ring, kept), bytes(&ring, lost));
+    drop(ring);
+    let ring = open(folder.path());
+    ring.settle(&[kept]).expect("settled");
+    assert_eq!(bytes(&ring, kept), kept_key);
+    assert_ne!(bytes(&ring, lost), lost_key);
+}
+
+#[test]
+fn a_slot_in_use_that_was_zeroed_is_noticed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ring = create(folder.path());
+    let slot = ring.take().expect("a spare");
+    ring.commit(Mark::default(), &[slot], || ())
+        .expect("committed");
+    let refused = ring.settle(&[slot]);
+    assert!(matches!(refused, Err(StoreError::Damaged { .. })));
+}
+
+#[test]
+fn more_slots_than_spares_can_be_taken() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ring = create(folder.path());
+    let mut slots: Vec<Slot> = (0..3_000).map(|_| ring.take().expect("a spare")).collect();
+    ring.commit(Mark::default(), &slots[..1_500], || ())
+        .expect("committed");
+    slots.drain(..1_500);
+    slots.extend((0..2_000).map(|_| ring.take().expect("a spare")));
+    slots.sort_unstable();
+    let count = slots.len();
+    slots.dedup();
+    assert_eq!(slots.len(), count, "a slot was given out twice");
+    drop(ring);
+    open(folder.path()).settle(&slots).expect("all are there");
+}
+
+#[test]
+fn the_newest_intact_mark_counts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ring = create(folder.path());
+    let mark = |commit| Mark {
+        commit,
+        erasures: commit / 2,
+    };
+    for commit in 1..=5 {
+        ring.commit(mark(commit), &[], || ()).expect("written");
+        assert_eq!(ring.mark().expect("read"), mark(commit));
+    }
+    let hit = |at: u64| ring.file.write_all_at(&[7], at + 5).expect("hit");
+    hit(MARKS_AT[1]);
+    assert_eq!(ring.mark().expect("one is left"), mark(4));
+    assert!(ring.check(4).is_ok() && ring.check(3).is_err());
+    hit(MARKS_AT[0]);
+    assert!(ring.mark().is_err());
+}
+
+#[test]
+fn a_damaged_header_has_a_copy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ring = create(folder.path());
+    let key = bytes(&ring, Special::Hash.slot());
+    ring.file.write_all_at(&[1], 20).expect("hit");
+    assert_eq!(bytes(&open(folder.path()), Special::Hash.slot()), key);
+    ring.file
+        .write_all_at(&[1], HEADER_COPY_AT + 20)
+        .expect("hit");
+    let refused = KeyRing::open(folder.path(), &MasterKeySource::Beside, &syncs());
+    assert!(matches!(refused, Err(StoreError::Damaged { .. })));
+}
+
+#[test]
+fn another_master_key_does_not_open_the_ring() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(create(folder.path()));
+    let master = folder.path().join("keys").join("master");
+    fs::write(&master, MasterKey::random().to_text().as_bytes()).expect("written");
+    let refused = KeyRing::open(folder.path(), &MasterKeySource::Beside, &syncs());
+    assert!(matches!(refused, Err(StoreError::MasterKey { .. })));
+    fs::remove_file(&master).expect("removed");
+    let refused = KeyRing::open(folder.path(), &MasterKeySource::Beside, &syncs());
+    assert!(matches!(refused, Err(StoreError::MasterKey { .. })));
+}
+
+#[test]
+fn a_rotation_changes_every_byte_and_no_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ring = create(folder.path());
+    let slots: Vec<Slot> = (0..3).map(|_| ring.take().expect("a spare")).collect();
+    let keys: Vec<_> = slots.iter().map(|slot| bytes(&ring, *slot)).collect();
+    let mark = Mark {
+        commit: 9,
+        erasures: 1,
+    };
+    ring.commit(mark, &[], || ()).expect("committed");
+    drop(ring);
+    let (beside, path) = (MasterKeySource::Beside, folder.path());
+    let before = fs::read(path.join("keys/ring")).expect("readable");
+    rotate(path, &beside, &beside, &syncs()).expect("rotated");
+    let elsewhere = folder.path().join("elsewhere");
+    fs::write(&elsewhere, MasterKey::random().to_text().as_bytes()).expect("written");
+    let file = MasterKeySource::File(elsewhere);
+    rotate(path, &beside, &file, &syncs()).expect("rotated");
+    assert!(KeyRing::open(path, &beside, &syncs()).is_err());
+    let ring = KeyRing::open(path, &file, &syncs()).expect("opened");
+    ring.settle(&slots).expect("all are there");
+    assert_eq!(ring.mark().expect("readable"), mark);
+    for (slot, key) in slots.iter().zip(&keys) {
+        assert_eq!(bytes(&ring, *slot), *key);
+    }
+    let after = fs::read(path.join("keys/ring")).expect("readable");
+    let at = slots[0].offset() as usize;
+    assert_ne!(before[at..at + 64], after[at..at + 64]);
+    let mut names: Vec<_> = fs::read_dir(path.join("keys"))
+        .expect("a directory")
+        .collect();
+    assert_eq!(names.len(), 1, "{:?}", names.pop());
+}
+
+#[test]
+fn a_rotation_that_was_interrupted_is_finished_or_undone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (keys, beside) = (folder.path().join("keys"), MasterKeySource::Beside);
+    let ring = create(folder.path());
+    let key = bytes(&ring, Special::Signing.slot());
+    drop(ring);
+    let aside = |name: &str| fs::read(keys.join(name)).expect("readable");
+    let (old_ring, old_master) = (aside("ring"), aside("master"));
+    rotate(folder.path(), &beside, &beside, &syncs()).expect("rotated");
+    let (new_ring, new_master) = (aside("ring"), aside("master"));
+    let put = |name: &str, bytes: &[u8]| fs::write(keys.join(name), bytes).expect("written");
+    // Before the rename: the old ring counts, whatever lies beside it.
+    put("ring", &old_ring);
+    put("master", &old_master);
+    put("ring.new", &new_ring);
+    put("master.new", &new_master);
+    fs::hard_link(keys.join("ring"), keys.join("ring.old")).expect("linked");
+    assert_eq!(bytes(&open(folder.path()), Special::Signing.slot()), key);
+    assert!(!keys.join("ring.old").exists() && !keys.join("master.new").exists());
+    // After it: the new one counts, and the old one is to go.
+    put("ring.old", &old_ring);
+    put("ring", &new_ring);
+    put("master.new", &new_master);
+    assert_eq!(bytes(&open(folder.path()), Special::Signing.slot()), key);
+    assert_eq!(aside("master"), new_master);
+    assert_eq!(fs::read_dir(&keys).expect("a directory").count(), 2);
+}
