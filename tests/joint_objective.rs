@@ -25,7 +25,7 @@ const ITEMS: usize = 90;
 const HYPER: IalsHyperparameters = IalsHyperparameters {
     dim: 7,
     alpha0: 0.3,
-    lambda: 0.05,
+    lambda: 0.3,
     nu: 1.0,
 };
 

@@ -7,7 +7,7 @@ use recant::model::interactions::InteractionMatrix;
 use recant::unlearn::update::Touched;
 
 /// Single pairs and single users that are tried.
-const SINGLE: usize = 5;
+const SINGLE: usize = 3;
 
 /// One part in so many, where a share is deleted.
 const SHARE: usize = 100;

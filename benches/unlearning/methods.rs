@@ -30,7 +30,7 @@ const REFERENCE_RESIDUAL: f64 = 1e-8;
 const SWEEPS_MAX: usize = 500;
 
 /// Learning rates tried for AdamW; the one with the lowest objective is shown.
-const RATES: [f64; 4] = [1e-6, 1e-5, 1e-4, 1e-3];
+const RATES: [f64; 4] = [1e-5, 1e-4, 1e-3, 1e-2];
 
 /// Conjugate gradient steps of one Newton step.
 const PRODUCTS: usize = 12;
@@ -183,7 +183,7 @@ impl Competition {
         }
     }
 
-    /// The outcomes, that of doing nothing first; the slow methods only when `all`.
+    /// The outcomes, that of doing nothing first; besides it the stages alone unless `all`.
     pub fn run(mut self, settings: &Settings, all: bool) -> Vec<Outcome> {
         let has = |name| settings.methods.contains(&name);
         self.outcome("nothing", true, |this| this.trained.clone());
@@ -193,7 +193,7 @@ impl Competition {
         });
         for sweeps in [1, 5] {
             let name = format!("ALS, {sweeps} exact sweeps");
-            self.outcome(&name, has("sweeps"), |this| {
+            self.outcome(&name, all && has("sweeps"), |this| {
                 let mut model = this.cleared.clone();
                 for _ in 0..sweeps {
                     als::sweep(&mut model, &this.deletion.matrix, &|| false);
@@ -208,7 +208,7 @@ impl Competition {
         });
         for steps in [1, 5] {
             let name = format!("joint Newton-CG, {steps} × {PRODUCTS}");
-            self.outcome(&name, has("newton-cg"), |this| {
+            self.outcome(&name, all && has("newton-cg"), |this| {
                 let (model, matrix) = (&this.cleared, &this.deletion.matrix);
                 let preconditioner = Preconditioner::new(model, matrix, &this.warm.kept);
                 this.jointly(|joint, start| {
