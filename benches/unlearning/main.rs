@@ -60,8 +60,14 @@ fn main() {
     let start = Start::train(&matrix, hyper);
     println!("trained to the certificate in {}", shown(start.time));
     for kind in chosen(&DELETIONS) {
+        // Only the stages are repeated.
+        let repetitions = match settings.methods.contains(&"stages") {
+            true => usize::MAX,
+            false => 1,
+        };
         let competitions = Deletion::of(kind, &matrix)
             .into_iter()
+            .take(repetitions)
             .enumerate()
             .map(|(nth, deletion)| {
                 let competition = Competition::new(&start, &matrix, deletion);

@@ -30,7 +30,7 @@ const REFERENCE_RESIDUAL: f64 = 1e-8;
 const SWEEPS_MAX: usize = 500;
 
 /// Learning rates tried for AdamW; the one with the lowest objective is shown.
-const RATES: [f64; 4] = [1e-5, 1e-4, 1e-3, 1e-2];
+const RATES: [f64; 3] = [1e-4, 1e-3, 1e-2];
 
 /// Conjugate gradient steps of one Newton step.
 const PRODUCTS: usize = 12;
