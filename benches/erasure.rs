@@ -112,7 +112,7 @@ fn stage_one(
 ) -> Vec<String> {
     let mut random = ChaCha12Rng::seed_from_u64(3);
     let before = trained.measure(matrix).residual;
-    let kept = kept_factors(trained, matrix);
+    let mut kept = kept_factors(trained, matrix);
     let (mut times, mut blocks) = (Times::default(), Vec::new());
     let [mut erased, mut updated, mut far, mut near] = [const { Vec::new() }; 4];
     for erasure in 0..erasures {
@@ -129,7 +129,7 @@ fn stage_one(
         let report = update(
             &mut model,
             matrix,
-            &kept,
+            &mut kept,
             &touched,
             &update_options(tolerance),
         );

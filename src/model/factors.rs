@@ -13,6 +13,16 @@ pub enum Side {
     Items,
 }
 
+impl Side {
+    /// The other one.
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::Users => Self::Items,
+            Self::Items => Self::Users,
+        }
+    }
+}
+
 /// Standard deviation of initial values, before division by √d. Small enough that the first block
 /// solutions are near the linear regime, large enough to leave the saddle at zero at once.
 const INITIAL_DEVIATION: f64 = 0.1;

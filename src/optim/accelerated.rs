@@ -14,9 +14,6 @@ use crate::simd::dot_f64;
 /// Steps that acceleration looks back over. More cost memory (items × d each) and bring little.
 const HISTORY: usize = 10;
 
-/// The matrices are formed anew once the items' Gram matrix has moved by this share since.
-const MOVED_SHARE: f64 = 0.02;
-
 /// What a run works to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Goal {
@@ -31,7 +28,8 @@ pub(super) struct Goal {
 /// the sweeps. Where factors of the block matrices are kept, both minimisations are single Newton
 /// steps with those: another map with the same fixed point, at a fraction of the cost. Safeguard:
 /// the objective after the users' step comes for free with it, and must not rise; an extrapolated
-/// Q that raised it is thrown away for the plain image, and the matrices are formed anew.
+/// Q that raised it is thrown away for the plain image, or, after a sweep with kept matrices, for
+/// what was before it, and the matrices are formed anew.
 pub(super) struct AcceleratedSweeps<'a> {
     kept: &'a mut KeptFactors,
     anderson: Anderson,
@@ -41,8 +39,8 @@ pub(super) struct AcceleratedSweeps<'a> {
     accepted: f64,
     /// The plain image to return to, while the item factors are extrapolated ones.
     image: Option<Factors>,
-    /// The items' Gram matrix when all matrices were last formed, once they were.
-    formed_at: Option<Gramian>,
+    /// The item factors before a sweep with kept matrices: even its plain image may be worse.
+    safe: Option<Factors>,
 }
 
 impl<'a> AcceleratedSweeps<'a> {
@@ -53,7 +51,7 @@ impl<'a> AcceleratedSweeps<'a> {
             plain,
             accepted: f64::INFINITY,
             image: None,
-            formed_at: None,
+            safe: None,
         }
     }
 
@@ -66,9 +64,6 @@ impl<'a> AcceleratedSweeps<'a> {
         should_stop: ShouldStop<'_>,
         observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
     ) -> Result<Option<TrainingReport>, TrainingError> {
-        if !self.kept.is_empty() {
-            self.formed_at = Some(model.item_gramian.clone());
-        }
         let mut sweep = 0;
         while sweep < goal.max_sweeps {
             sweep += 1;
@@ -113,15 +108,21 @@ impl<'a> AcceleratedSweeps<'a> {
         // Rounding makes the last digits of the objective rise and fall; they say nothing.
         let objective = report.objective;
         let rose = objective > self.accepted + 1e-12 * objective.abs();
-        if let Some(image) = self.image.take().filter(|_| rose) {
-            set_items(model, image);
+        let (image, safe) = (self.image.take(), self.safe.take());
+        if let Some(items) = safe.or(image).filter(|_| rose) {
+            set_items(model, items);
             self.anderson.reset();
-            self.formed_at = None;
+            self.kept.expire();
+            // With a kept matrix the objective was foretold, perhaps too low.
+            self.accepted = f64::INFINITY;
             return report;
         }
         self.accepted = objective;
         let before = model.items.clone();
         half_sweep_with(model, matrix, Side::Items, self.kept, matrices, should_stop);
+        if matrices == Matrices::Kept {
+            self.safe = Some(before.clone());
+        }
         if sweep > self.plain && !should_stop() {
             let next = self
                 .anderson
@@ -136,17 +137,11 @@ impl<'a> AcceleratedSweeps<'a> {
 
     /// Whether this sweep forms the matrices of all blocks.
     fn matrices(&mut self, model: &Ials, sweep: usize) -> Matrices {
-        let moved = |formed: &Gramian| {
-            let difference = model.item_gramian.matrix() - formed.matrix();
-            difference.norm_l2() > MOVED_SHARE * formed.matrix().norm_l2()
-        };
-        let form = sweep <= self.plain || self.formed_at.as_ref().is_none_or(moved);
-        if form {
-            self.formed_at = Some(model.item_gramian.clone());
-            Matrices::Formed
-        } else {
-            Matrices::Kept
+        if sweep > self.plain && self.kept.serve(&model.item_gramian) {
+            return Matrices::Kept;
         }
+        self.kept.form_at(&model.item_gramian);
+        Matrices::Formed
     }
 
     /// The users' half, with the objective after it.

@@ -110,6 +110,11 @@ impl PackedFactor {
         }
     }
 
+    /// Whether there is no factor.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// Gives the memory back.
     pub fn clear(&mut self) {
         *self = Self::default();

@@ -36,7 +36,12 @@ pub struct KeptFactors {
     bytes_max: usize,
     /// Blocks of fewer interactions are not worth their memory.
     entries_min: usize,
+    /// The items' Gram matrix when the matrices of all blocks were last formed.
+    formed_at: Option<Gramian>,
 }
+
+/// Kept matrices are too old once the items' Gram matrix has moved by this share since.
+const MOVED_SHARE: f64 = 0.02;
 
 impl KeptFactors {
     /// Nothing kept yet, and never more than `bytes_max` bytes: the blocks with the most
@@ -47,6 +52,7 @@ impl KeptFactors {
             items: Vec::new(),
             bytes_max,
             entries_min: 0,
+            formed_at: None,
         }
     }
 
@@ -54,11 +60,35 @@ impl KeptFactors {
     pub fn clear(&mut self) {
         self.users.clear();
         self.items.clear();
+        self.formed_at = None;
     }
 
-    /// Whether there is anything to step with.
-    pub fn is_empty(&self) -> bool {
-        self.users.is_empty() || self.items.is_empty()
+    /// Whether the matrices as a whole are still near those of a model with this Gram matrix of
+    /// its items. Cost: d².
+    pub fn serve(&self, item_gramian: &Gramian) -> bool {
+        self.formed_at.as_ref().is_some_and(|formed| {
+            let difference = item_gramian.matrix() - formed.matrix();
+            difference.norm_l2() <= MOVED_SHARE * formed.matrix().norm_l2()
+        })
+    }
+
+    /// All matrices are about to be formed, at this Gram matrix of the items.
+    pub(super) fn form_at(&mut self, item_gramian: &Gramian) {
+        self.formed_at = Some(item_gramian.clone());
+    }
+
+    /// Forgets when the matrices were formed: the next sweep forms them anew.
+    pub(super) fn expire(&mut self) {
+        self.formed_at = None;
+    }
+
+    /// The place of a block's factor, to form a new one in; `None` where there is none.
+    pub fn place(&mut self, side: Side, block: u32) -> Option<&mut PackedFactor> {
+        let factors = match side {
+            Side::Users => &mut self.users,
+            Side::Items => &mut self.items,
+        };
+        factors.get_mut(block as usize)
     }
 
     /// The factor of a block with `entries` interactions, where one is kept that serves.

@@ -31,7 +31,7 @@ pub fn update(
     update::update(
         &mut trainer.model,
         &trainer.matrix,
-        &trainer.warm.kept,
+        &mut trainer.warm.kept,
         touched,
         &options,
     )

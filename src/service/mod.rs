@@ -11,6 +11,7 @@ pub mod erasures;
 pub mod explain;
 pub mod learning;
 pub mod load;
+mod milestones;
 pub mod popularity;
 pub mod publish;
 pub mod query;

@@ -7,11 +7,12 @@ use tokio::sync::watch;
 use tracing::Instrument;
 
 use crate::erasure::{ErasureRecord, ErasureStatus};
-use crate::event::{ErasureTarget, Event, UnixMillis};
+use crate::event::{ErasureTarget, Event};
 use crate::service::backlog::Backlog;
 use crate::service::dirty::DirtyRows;
 use crate::service::learning::{self, PolishGoal, Polished};
 use crate::service::load::put_item_row;
+use crate::service::milestones::{count, mark, observe_age};
 use crate::service::publish::{Progress, Publisher};
 use crate::service::receipts::ReceiptSigner;
 use crate::service::resolve::Resolver;
@@ -489,18 +490,4 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| WorkerError::Panicked)
-}
-
-fn mark(records: &mut [ErasureRecord], change: impl Fn(&mut ErasureRecord, UnixMillis)) {
-    let now = UnixMillis::now();
-    records.iter_mut().for_each(|record| change(record, now));
-}
-
-fn count(status: ErasureStatus) {
-    metrics::counter!(names::ERASURES_TOTAL, "status" => status.as_str()).increment(1);
-}
-
-fn observe_age(name: &'static str, accepted_at: UnixMillis) {
-    let age_ms = (UnixMillis::now().0 - accepted_at.0).max(0);
-    metrics::histogram!(name).record(age_ms as f64 / 1_000.0);
 }

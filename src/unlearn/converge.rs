@@ -147,9 +147,15 @@ pub fn converge(
         report,
         tolerance: first.max(RESIDUAL_LEAST),
         changed: false,
+        turned: false,
         pushed_out: 0,
     };
-    run.until_done()
+    let done = run.until_done();
+    if run.turned && !matches!(done, Ok(Some(_))) {
+        // Who gives a stopped run's model up must not go on with matrices of its coordinates.
+        run.warm.kept.clear();
+    }
+    done
 }
 
 /// One run of [`converge`].
@@ -164,6 +170,8 @@ struct Run<'a> {
     /// The residual to reach before the next look.
     tolerance: f64,
     changed: bool,
+    /// Whether the columns of the factors were turned.
+    turned: bool,
     pushed_out: usize,
 }
 
@@ -173,12 +181,14 @@ impl Run<'_> {
             if self.report.residual > self.tolerance && !self.sweep_to_tolerance()? {
                 return Ok(None);
             }
-            let spent = self.report.sweeps >= self.goal.max_sweeps
-                || self.report.residual <= RESIDUAL_LEAST
-                || self.pushed_out >= CEILING_PATIENCE;
-            let Some(seen) = self.look(spent) else {
+            let mut spent =
+                self.report.sweeps >= self.goal.max_sweeps || self.pushed_out >= CEILING_PATIENCE;
+            let stationary = self.report.residual <= RESIDUAL_LEAST;
+            let Some(seen) = self.look(spent || stationary) else {
                 return Ok(None);
             };
+            // Stationary with nothing to grow into: no sweep will change anything.
+            spent |= stationary && seen.growth().is_empty();
             let certified = match &seen {
                 Seen::Bound(gap) => gap.root_mean_square <= self.goal.root_mean_square,
                 Seen::OutOfReach(_) => false,
@@ -209,9 +219,15 @@ impl Run<'_> {
             if reached || self.report.sweeps >= self.goal.max_sweeps {
                 return Ok(true);
             }
-            settle_rank(self.model, self.matrix, &[]);
-            self.warm.kept.clear();
+            self.settle(&[]);
         }
+    }
+
+    /// Gives the columns their strengths and new columns their place.
+    fn settle(&mut self, growth: &[Direction]) -> RankReport {
+        self.warm.kept.clear();
+        (self.changed, self.turned) = (true, true);
+        settle_rank(self.model, self.matrix, growth)
     }
 
     /// Some sweeps; false when it was stopped.
@@ -286,15 +302,13 @@ impl Run<'_> {
         if (self.should_stop)() {
             return false;
         }
-        let (mut look, growth): (Look, &[Direction]) = match seen {
-            Seen::Bound(gap) => (self.look_report(gap, Some(gap.complement)), &gap.growth),
-            Seen::OutOfReach(at_best) => (self.look_report(at_best, None), &[]),
+        let mut look = match seen {
+            Seen::Bound(gap) => self.look_report(gap, Some(gap.complement)),
+            Seen::OutOfReach(at_best) => self.look_report(at_best, None),
         };
         let residual = self.report.residual;
         if !certified && matches!(seen, Seen::Bound(_)) {
-            let settled = settle_rank(self.model, self.matrix, growth);
-            self.warm.kept.clear();
-            self.changed = true;
+            let settled = self.settle(seen.growth());
             self.pushed_out += usize::from(settled.dropped_share > 0.0);
             look.rank = Some(settled);
             // What entered is not stationary yet, whatever was measured before.

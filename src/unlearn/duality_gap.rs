@@ -39,6 +39,10 @@ const EXCESS_ALLOWED: [f64; 4] = [3e-3, 1e-3, 3e-4, 1e-4];
 /// Ritz vectors join the subspace from this share of the limit on.
 const JOIN_SHARE: f64 = 0.97;
 
+/// A watched direction is let go when its coupling alone costs more than this share of the gap that
+/// the target allows.
+const RELEASED_SHARE: f64 = 1e-3;
+
 /// Probability, over all random start vectors of one certificate, with which it may fail.
 pub const FAILURE_PROBABILITY: f64 = 1e-9;
 
@@ -128,6 +132,16 @@ pub enum Seen {
     OutOfReach(DualityGap),
 }
 
+impl Seen {
+    /// The directions in which the model should grow, where that was looked into.
+    pub fn growth(&self) -> &[Direction] {
+        match self {
+            Self::Bound(gap) => &gap.growth,
+            Self::OutOfReach(_) => &[],
+        }
+    }
+}
+
 /// Bounds the distance of `model` to the minimiser for `matrix`.
 ///
 /// Cost: `|S|·d` to build the operator, products with `2(d + joined)` vectors, at most
@@ -147,7 +161,7 @@ pub fn duality_gap_unless(
     watched: &mut Watched,
     should_stop: ShouldStop<'_>,
 ) -> Option<DualityGap> {
-    let started = Started::at(model, matrix, watched, should_stop)?;
+    let started = Started::at(model, matrix, options, watched, should_stop)?;
     started.finish(options, watched, should_stop)
 }
 
@@ -160,7 +174,7 @@ pub fn look_unless(
     watched: &mut Watched,
     should_stop: ShouldStop<'_>,
 ) -> Option<Seen> {
-    let started = Started::at(model, matrix, watched, should_stop)?;
+    let started = Started::at(model, matrix, options, watched, should_stop)?;
     let at_best = started.bound(DUAL_LIMIT);
     if at_best.root_mean_square > options.target {
         return Some(Seen::OutOfReach(at_best));
@@ -183,6 +197,7 @@ impl<'a> Started<'a> {
     fn at(
         model: &Ials,
         matrix: &'a InteractionMatrix,
+        options: &GapOptions,
         watched: &Watched,
         should_stop: ShouldStop<'_>,
     ) -> Option<Self> {
@@ -211,6 +226,11 @@ impl<'a> Started<'a> {
             taken_out: None,
         };
         started.take_out();
+        let out_of_reach = started.bound(DUAL_LIMIT).root_mean_square > options.target;
+        let cost_max = RELEASED_SHARE * options.target.powi(2) * pairs * started.sums.alpha0;
+        if out_of_reach && started.subspace.release(price, cost_max) {
+            started.take_out();
+        }
         Some(started)
     }
 

@@ -170,6 +170,35 @@ impl Subspace {
         true
     }
 
+    /// Gives the directions that joined back to the complement where their coupling costs more than
+    /// `cost_max` each: they are no longer near enough to singular vectors. False when all stay.
+    pub(super) fn release(&mut self, coupling_price: f64, cost_max: f64) -> bool {
+        let block = self.left.transposed_times(&self.image);
+        let (images, backs) = (self.image.column_squares(), self.back.column_squares());
+        let columns = self.left.columns();
+        let coupling = |k: usize| {
+            let within =
+                |at: &dyn Fn(usize) -> f64| (0..columns).map(|j| at(j) * at(j)).sum::<f64>();
+            let out =
+                images[k] - within(&|j| block[(j, k)]) + backs[k] - within(&|j| block[(k, j)]);
+            out.max(0.0)
+        };
+        let kept: Vec<usize> = (0..columns)
+            .filter(|k| *k < self.own || coupling_price * coupling(*k) <= cost_max)
+            .collect();
+        if kept.len() == columns {
+            return false;
+        }
+        *self = Self {
+            left: self.left.columns_at(&kept),
+            right: self.right.columns_at(&kept),
+            image: self.image.columns_at(&kept),
+            back: self.back.columns_at(&kept),
+            own: self.own,
+        };
+        true
+    }
+
     /// The right vectors that joined, the latest ones first.
     pub(super) fn joined(&self) -> Tall {
         let columns: Vec<usize> = (self.own..self.right.columns()).rev().collect();

@@ -14,7 +14,7 @@ use crate::model::factors::{Side, initial_row};
 use crate::model::ials::{Ials, SideView};
 use crate::model::interactions::{Entry, InteractionMatrix};
 use crate::optim::als::KeptFactors;
-use crate::optim::block::{BlockSolver, SharedHessian, Step};
+use crate::optim::block::{BlockSolver, PackedFactor, SharedHessian, Step};
 use crate::simd::dot_f64;
 use crate::unlearn::neighbourhood::Neighbourhood;
 
@@ -22,9 +22,11 @@ use crate::unlearn::neighbourhood::Neighbourhood;
 /// enough that the order follows what happens.
 const BLOCKS_AT_ONCE: usize = 64;
 
-/// With more touched blocks than this their matrices are taken from earlier where they serve:
-/// each of a few is worth forming, thousands would be a sweep.
-const FORMED_MAX: usize = 64;
+/// Share of a side's disturbance, `Σ‖g‖²`, that may be left when it is its turn again.
+const SHRINKS_TO: f64 = 0.5;
+
+/// A neighbour's row is not moved by more than this share of its norm with a kept matrix.
+const FAR_SHARE: f64 = 0.1;
 
 /// Steps of one parallel task: each takes a few microseconds.
 const BLOCKS_PER_TASK: usize = 8;
@@ -89,7 +91,7 @@ pub struct UpdateReport {
 pub fn update(
     model: &mut Ials,
     matrix: &InteractionMatrix,
-    kept: &KeptFactors,
+    kept: &mut KeptFactors,
     touched: &Touched,
     options: &UpdateOptions,
 ) -> UpdateReport {
@@ -98,6 +100,7 @@ pub fn update(
     let mut update = Update {
         users: Neighbourhood::new(model.users.rows(), model.hyper.dim),
         items: Neighbourhood::new(model.items.rows(), model.hyper.dim),
+        serve: kept.serve(&model.item_gramian),
         model,
         matrix,
         kept,
@@ -144,6 +147,13 @@ impl Pull {
     }
 }
 
+/// Whether a step leads further than a neighbour's change should: the matrix it was made with lacks
+/// curvature that the block has by now. Stage 2 has the right one.
+fn is_far(old: &[f64], new: &[f64]) -> bool {
+    let moved: f64 = old.iter().zip(new).map(|(a, b)| (a - b) * (a - b)).sum();
+    moved > FAR_SHARE * FAR_SHARE * dot_f64(old, old)
+}
+
 /// Solves one block for which no matrix is kept.
 fn solve_alone(view: &SideView<'_>, block: u32, row: &mut [f64]) {
     let dim = view.hyper.dim;
@@ -154,7 +164,9 @@ fn solve_alone(view: &SideView<'_>, block: u32, row: &mut [f64]) {
 struct Update<'a> {
     model: &'a mut Ials,
     matrix: &'a InteractionMatrix,
-    kept: &'a KeptFactors,
+    kept: &'a mut KeptFactors,
+    /// Whether the kept matrices are those of about this model.
+    serve: bool,
     users: Neighbourhood,
     items: Neighbourhood,
     solved: usize,
@@ -192,9 +204,8 @@ impl Update<'_> {
         let mut blocks = blocks.to_vec();
         blocks.sort_unstable();
         blocks.dedup();
-        let form = blocks.len() <= FORMED_MAX;
         for chunk in blocks.chunks(BLOCKS_AT_ONCE) {
-            let solved = self.solve(side, chunk, form);
+            let solved = self.solve(side, chunk);
             self.linear_squared += solved.iter().map(|(_, s)| s.linear_squared).sum::<f64>();
             self.solved += chunk.len();
             let rows = chunk
@@ -210,45 +221,59 @@ impl Update<'_> {
         self.refresh_gramian(side);
     }
 
-    /// Solutions of blocks of one side, which do not depend on each other, from their gradients
-    /// as they are now.
-    fn solve(&self, side: Side, blocks: &[u32], form: bool) -> Vec<(Vec<f64>, Step)> {
+    /// Solutions of blocks of one side, which do not depend on each other, as they are now. Their
+    /// matrices, which their data changed, are formed, and kept for later.
+    fn solve(&mut self, side: Side, blocks: &[u32]) -> Vec<(Vec<f64>, Step)> {
+        let mut places: Vec<Option<PackedFactor>> = blocks
+            .iter()
+            .map(|block| self.kept.place(side, *block).map(std::mem::take))
+            .collect();
         let view = self.model.side(side, self.matrix);
         let dim = self.model.hyper.dim;
         let shared = SharedHessian::new(view.gramian, view.hyper.alpha0, dim);
-        blocks
+        let solved = blocks
             .par_iter()
+            .zip(&mut places)
             .map_init(
                 || BlockSolver::new(dim),
-                |solver, block| {
+                |solver, (block, place)| {
                     let mut row = view.own.row(*block as usize).to_vec();
-                    let factor = self
-                        .kept
-                        .factor(side, *block, view.entries(*block).len())
-                        .filter(|_| !form);
-                    let step = match factor {
-                        Some(factor) => solver.step_with(&view, factor, *block, &mut row),
-                        None => solver.solve(&view, &shared, *block, &mut row),
-                    };
+                    let keep = place.as_mut().filter(|factor| !factor.is_empty());
+                    let step = solver.solve_and_keep(&view, &shared, *block, &mut row, keep);
                     (row, step)
                 },
             )
-            .collect()
+            .collect();
+        for (block, factor) in blocks.iter().zip(places) {
+            if let (Some(place), Some(factor)) = (self.kept.place(side, *block), factor) {
+                *place = factor;
+            }
+        }
+        solved
     }
 
-    /// Follows the disturbance through the neighbourhood until it is small or time is up.
+    /// Follows the disturbance through the neighbourhood until it is small or time is up, or until a
+    /// pass over a side no longer halves it: then the kept matrices are too far from what they
+    /// should be, and a step with them could as well lead away.
     fn spread(&mut self, tolerance: f64, deadline: Instant) {
         let typical = self.linear_squared / self.solved.max(1) as f64;
         let threshold = tolerance * tolerance * typical;
+        let (mut before_users, mut before_items) = (f64::INFINITY, f64::INFINITY);
         loop {
             let (users, items) = (self.users.disturbance(), self.items.disturbance());
-            let side = match users > items {
-                true => Side::Users,
-                false => Side::Items,
+            let (side, now, before) = match users > items {
+                true => (Side::Users, users, &mut before_users),
+                false => (Side::Items, items, &mut before_items),
             };
             let queue = self.side(side).queue(threshold);
-            if queue.is_empty() {
+            let shrinks = now <= SHRINKS_TO * *before;
+            if queue.is_empty() || !shrinks {
                 return;
+            }
+            *before = now;
+            if self.some_form(side, &queue) {
+                // A block that forms its matrix takes the other side's Gram matrix into it.
+                self.refresh_gramian(side.opposite());
             }
             for slots in queue.chunks(BLOCKS_AT_ONCE) {
                 if Instant::now() >= deadline {
@@ -257,6 +282,25 @@ impl Update<'_> {
                 self.step(side, slots);
             }
         }
+    }
+
+    /// Whether some of these blocks have no matrix to step with.
+    fn some_form(&self, side: Side, slots: &[usize]) -> bool {
+        let neighbourhood = match side {
+            Side::Users => &self.users,
+            Side::Items => &self.items,
+        };
+        let forms = |slot: &usize| self.factor(side, neighbourhood.block(*slot)).is_none();
+        slots.iter().any(forms)
+    }
+
+    /// The matrix to step with for a block, where there is one.
+    fn factor(&self, side: Side, block: u32) -> Option<&PackedFactor> {
+        let entries = match side {
+            Side::Users => self.matrix.user(block),
+            Side::Items => self.matrix.item(block),
+        };
+        (self.kept.factor(side, block, entries.len())).filter(|_| self.serve)
     }
 
     /// One step on each of these blocks of the neighbourhood, and what that does to the others in
@@ -274,8 +318,13 @@ impl Update<'_> {
                 let block = own.block(*slot);
                 let old = view.own.row(block as usize);
                 let mut row = old.to_vec();
-                match self.kept.factor(side, block, view.entries(block).len()) {
-                    Some(factor) => factor.step(own.gradient(*slot), &mut row),
+                match self.factor(side, block) {
+                    Some(factor) => {
+                        factor.step(own.gradient(*slot), &mut row);
+                        if is_far(old, &row) {
+                            row.copy_from_slice(old);
+                        }
+                    }
                     None => solve_alone(&view, block, &mut row),
                 }
                 let pulls = Pull::of(&view, block, old, &row, opposite);
