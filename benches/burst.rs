@@ -284,7 +284,7 @@ fn stage_one(hyper: IalsHyperparameters, matrix: &mut InteractionMatrix) -> Vec<
     );
     let mut row = vec![users.to_string(), items.to_string(), pairs.to_string()];
     for budget in [Duration::ZERO, LearningSettings::default().budget()] {
-        let (times, blocks) = erasures(&mut model, matrix, &kept, budget);
+        let (times, blocks) = erasures(&mut model, matrix, &mut kept, budget);
         row.extend([shown(times.median()), shown(times.percentile(95))]);
         if !budget.is_zero() {
             row.push(blocks.to_string());
@@ -297,7 +297,7 @@ fn stage_one(hyper: IalsHyperparameters, matrix: &mut InteractionMatrix) -> Vec<
 fn erasures(
     model: &mut Ials,
     matrix: &mut InteractionMatrix,
-    kept: &KeptFactors,
+    kept: &mut KeptFactors,
     budget: Duration,
 ) -> (Times, usize) {
     let mut random = ChaCha12Rng::seed_from_u64(3);

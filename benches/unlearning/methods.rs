@@ -279,7 +279,7 @@ impl Competition {
         let mut model = self.trained.clone();
         let updated = self.outcome("recant, stage 1", runs, |this| {
             let (matrix, touched) = (&this.deletion.matrix, &this.deletion.touched);
-            update(&mut model, matrix, &this.warm.kept, touched, &options);
+            update(&mut model, matrix, &mut this.warm.kept, touched, &options);
             model
         });
         let first = self.outcomes.last().map(|outcome| outcome.time);
