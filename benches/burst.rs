@@ -39,8 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Between two looks at whether the last erasure is certified.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Sweeps of the models that grow: how far they are trained hardly changes what stage 1 costs.
-const GROWTH_SWEEPS: usize = 8;
+/// Most sweeps of the models that grow. Far from a minimum the kept matrices do not serve, and
+/// stage 1 would form its own.
+const GROWTH_SWEEPS: usize = 30;
 
 /// Erasures of the models that grow.
 const GROWTH_ERASURES: usize = 50;

@@ -90,10 +90,10 @@ fn print(kind: &str, repetitions: Vec<Vec<Outcome>>) {
         "jaccard@10",
         "closed",
     ]);
-    for (line, first) in repetitions[0].iter().enumerate() {
+    for first in &repetitions[0] {
         let runs: Vec<(&Outcome, &Outcome)> = repetitions
             .iter()
-            .filter_map(|run| Some((run.first()?, run.iter().find(|o| o.line == line)?)))
+            .filter_map(|run| Some((run.first()?, run.iter().find(|o| o.line == first.line)?)))
             .collect();
         let over = |value: &dyn Fn(&Closeness) -> f64| {
             median(runs.iter().map(|(_, one)| value(&one.closeness)).collect())
@@ -105,7 +105,10 @@ fn print(kind: &str, repetitions: Vec<Vec<Outcome>>) {
         table.row(vec![
             first.name.clone(),
             runs.len().to_string(),
-            shown(Duration::from_secs_f64(seconds)),
+            match first.line {
+                0 => "–".to_owned(),
+                _ => shown(Duration::from_secs_f64(seconds)),
+            },
             format!("{:.1e}", over(&|found| found.largest)),
             format!("{:.1e}", over(&|found| found.root_mean_square)),
             format!("{:.5}", over(&|found| found.jaccard)),
