@@ -2,8 +2,9 @@
 //!
 //! `cargo bench --bench burst [-- --dim D --alpha0 A --lambda L --clients C --erasures N]`: a burst
 //! of single pairs against a service in this process, each client sending the next one when its
-//! last is forgotten; with `RECANT_BENCH_FILE=pairs.csv.gz` on real data. With `--growth 1`
-//! instead: stage 1 of one erasure from synthetic data of MovieLens-1M's size, and of ten times it.
+//! last is forgotten; with `RECANT_BENCH_FILE=pairs.csv.gz` on real data. With `--growth 1
+//! [--sweeps S]` instead: stage 1 of one erasure from synthetic data of MovieLens-1M's size, and of
+//! ten times it.
 
 mod support;
 
@@ -39,9 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Between two looks at whether the last erasure is certified.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Most sweeps of the models that grow. Far from a minimum the kept matrices do not serve, and
-/// stage 1 would form its own.
-const GROWTH_SWEEPS: usize = 30;
+/// Most sweeps of the models that grow, unless `--sweeps` says otherwise.
+const GROWTH_SWEEPS: f64 = 30.0;
 
 /// Erasures of the models that grow.
 const GROWTH_ERASURES: usize = 50;
@@ -245,6 +245,8 @@ fn growth(hyper: IalsHyperparameters) {
         "users",
         "items",
         "pairs",
+        "residual",
+        "kept matrices",
         "touched blocks alone, median",
         "p95",
         "default budget, median",
@@ -262,11 +264,11 @@ fn growth(hyper: IalsHyperparameters) {
 
 fn stage_one(hyper: IalsHyperparameters, matrix: &mut InteractionMatrix) -> Vec<String> {
     let options = TrainingOptions {
-        max_sweeps: GROWTH_SWEEPS,
+        max_sweeps: argument("--sweeps", GROWTH_SWEEPS) as usize,
         ..TrainingOptions::default()
     };
     let observe = &mut |_: &_| ControlFlow::Continue(());
-    let (mut model, _) = als::train(matrix, hyper, &options, observe).expect("it trains");
+    let (mut model, trained) = als::train(matrix, hyper, &options, observe).expect("it trains");
     let mut kept = KeptFactors::new(KEPT_BYTES_MAX);
     als::polish(
         &mut model,
@@ -284,6 +286,9 @@ fn stage_one(hyper: IalsHyperparameters, matrix: &mut InteractionMatrix) -> Vec<
         matrix.interactions(),
     );
     let mut row = vec![users.to_string(), items.to_string(), pairs.to_string()];
+    row.push(format!("{:.1e}", trained.residual));
+    let serve = kept.serve(&model.item_gramian);
+    row.push(if serve { "serve" } else { "do not" }.to_owned());
     for budget in [Duration::ZERO, LearningSettings::default().budget()] {
         let (times, blocks) = erasures(&mut model, matrix, &mut kept, budget);
         row.extend([shown(times.median()), shown(times.percentile(95))]);
