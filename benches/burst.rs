@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant::config::{CertificateSettings, LearningSettings};
+use recant::config::{CertificateSettings, LearningSettings, TrainingSettings};
 use recant::erasure::{ErasureRecord, ErasureStatus};
 use recant::event::ErasureTarget;
 use recant::ids::{ErasureId, ItemId, UserId};
@@ -122,9 +122,11 @@ async fn send(path: &Path, hyper: IalsHyperparameters, mut pairs: Vec<(UserId, I
         receipt_issuer: "recant".into(),
         worker: WorkerOptions {
             update_budget: learning.budget(),
-            tolerance: learning.tolerance,
+            update_tolerance: learning.tolerance,
+            tolerance: TrainingSettings::default().tolerance,
             certificate_target: CertificateSettings::default().target,
             threads: learning.threads,
+            kept_bytes_max: learning.kept_bytes_max as usize,
         },
     };
     let (service, guard) = Service::start(store, options).await.expect("it starts");

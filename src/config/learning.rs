@@ -78,11 +78,12 @@ fn check_tolerance(key: &str, tolerance: f64) -> Result<(), InvalidSetting> {
     Err(InvalidSetting::new(key, problem))
 }
 
-/// Training from scratch.
+/// Training from scratch, and polishing after a change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingSettings {
-    /// Training ends when the relative gradient residual is at most this.
+    /// Training ends when the relative gradient residual is at most this, and so does the polishing
+    /// that follows a change in the background.
     pub tolerance: f64,
     /// Training ends after so many sweeps in any case.
     pub max_sweeps: u64,
@@ -91,7 +92,7 @@ pub struct TrainingSettings {
 impl Default for TrainingSettings {
     fn default() -> Self {
         Self {
-            tolerance: 1e-5,
+            tolerance: 5e-6,
             max_sweeps: 500,
         }
     }
@@ -135,6 +136,9 @@ pub struct LearningSettings {
     pub tolerance: f64,
     /// Threads for the numeric work; 0 takes one a core.
     pub threads: usize,
+    /// Memory for factors of the blocks' matrices, kept from one update to the next. Blocks without
+    /// one form theirs whenever they are solved.
+    pub kept_bytes_max: u64,
     /// Most requests that may wait to be learnt or forgotten; more are answered 503.
     pub queue_max: u64,
 }
@@ -145,6 +149,7 @@ impl Default for LearningSettings {
             budget_milliseconds: 10,
             tolerance: 1e-5,
             threads: 0,
+            kept_bytes_max: 1 << 30,
             queue_max: 100_000,
         }
     }
@@ -165,6 +170,7 @@ impl LearningSettings {
         )?;
         check_tolerance("learning.tolerance", self.tolerance)?;
         check_range("learning.threads", self.threads as u64, 0..=1024)?;
+        check_range("learning.kept_bytes_max", self.kept_bytes_max, 0..=1 << 40)?;
         check_range("learning.queue_max", self.queue_max, 1..=10_000_000)
     }
 }
