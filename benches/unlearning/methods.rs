@@ -9,7 +9,7 @@ use recant::model::ials::Ials;
 use recant::model::interactions::InteractionMatrix;
 use recant::optim::als::{self, KEPT_BYTES_MAX, TrainingOptions};
 use recant::unlearn::cold;
-use recant::unlearn::converge::{Convergence, Goal, Warm, converge};
+use recant::unlearn::converge::{Convergence, Goal, POLISHED_SHARE, Warm, converge};
 use recant::unlearn::update::{UpdateOptions, update};
 
 use crate::closeness::{Closeness, closeness};
@@ -290,7 +290,7 @@ impl Competition {
         self.outcome("recant, stage 1 + 2", updated.is_some(), |this| {
             let mut model = updated.expect("stage 1 ran");
             let (matrix, warm) = (&this.deletion.matrix, &mut this.warm);
-            certify(&mut model, matrix, warm, &goal(1.0));
+            certify(&mut model, matrix, warm, &goal(POLISHED_SHARE));
             model
         });
         if let (true, Some(first), Some(last)) = (runs, first, self.outcomes.last_mut()) {

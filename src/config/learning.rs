@@ -92,7 +92,7 @@ pub struct TrainingSettings {
 impl Default for TrainingSettings {
     fn default() -> Self {
         Self {
-            tolerance: 5e-6,
+            tolerance: 4e-6,
             max_sweeps: 500,
         }
     }
@@ -146,7 +146,7 @@ pub struct LearningSettings {
 impl Default for LearningSettings {
     fn default() -> Self {
         Self {
-            budget_milliseconds: 10,
+            budget_milliseconds: 6,
             tolerance: 1e-5,
             threads: 0,
             kept_bytes_max: 1 << 30,

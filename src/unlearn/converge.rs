@@ -31,6 +31,10 @@ const RESIDUAL_LEAST: f64 = 1e-12;
 /// Times the ceiling of d columns may push a direction out again before it is believed to bind.
 const CEILING_PATIENCE: usize = 3;
 
+/// Share of a certificate's target that the live model is polished to: the bound says nothing of a
+/// single score, and half a dozen sweeps more are worth what they do for the largest difference.
+pub const POLISHED_SHARE: f64 = 0.7;
+
 /// What to reach.
 #[derive(Debug, Clone, Copy)]
 pub struct Goal {
