@@ -186,7 +186,7 @@ impl Examples {
 }
 
 /// The groups of a user, in the order of their items.
-fn groups_of(graph: &Graph, sampling: Sampling, epoch: u64, user: u32) -> Vec<u32> {
+pub(super) fn groups_of(graph: &Graph, sampling: Sampling, epoch: u64, user: u32) -> Vec<u32> {
     let items = graph.users.neighbours(user);
     let mut groups = Vec::with_capacity(items.len() * (sampling.negatives + 1));
     for item in items {

@@ -364,7 +364,12 @@ fn weigh(stride: usize, items: &[u32], weigh: &Weigh<'_>, batch: &mut Batch) -> 
 }
 
 /// Adds each gradient to its row.
-fn scatter(into: &mut [f32], width: usize, rows: impl Iterator<Item = usize>, gradients: &[f32]) {
+pub(super) fn scatter(
+    into: &mut [f32],
+    width: usize,
+    rows: impl Iterator<Item = usize>,
+    gradients: &[f32],
+) {
     for (row, gradient) in rows.zip(gradients.chunks_exact(width)) {
         let sums = into[row * width..(row + 1) * width].iter_mut();
         sums.zip(gradient).for_each(|(sum, value)| *sum += value);
