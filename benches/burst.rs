@@ -116,7 +116,7 @@ async fn send(path: &Path, hyper: IalsHyperparameters, mut pairs: Vec<(UserId, I
     let learning = LearningSettings::default();
     let store = Store::open(path, &StoreOptions::default()).expect("a store");
     let options = ServiceOptions {
-        hyperparameters: hyper,
+        model: hyper.into(),
         seed: 1,
         queue_max: learning.queue_max as usize,
         receipt_issuer: "recant".into(),

@@ -250,7 +250,7 @@ async fn end_to_end(
 ) {
     let store = Store::open(path, &StoreOptions::default()).expect("a store");
     let options = ServiceOptions {
-        hyperparameters: hyper,
+        model: hyper.into(),
         seed: 1,
         queue_max: 1_000,
         receipt_issuer: "recant".into(),

@@ -8,8 +8,11 @@ use crate::ids::{ErasureId, ItemId, UserId};
 use crate::model::hyper::IalsHyperparameters;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
+use crate::neural::specification::ModelSpecification;
+use crate::service::neural_learner::NeuralLearner;
 use crate::service::popularity::Popularity;
 use crate::service::rows::RowTable;
+use crate::service::snapshot::Quality;
 use crate::service::tags::Tags;
 use crate::store::batch::WriteBatch;
 use crate::store::records::{HeldInteraction, ItemRecord};
@@ -25,8 +28,10 @@ use crate::unlearn::update::Touched;
 pub struct Trainer {
     /// Interactions in both orientations.
     pub matrix: InteractionMatrix,
-    /// Factors and Gramians.
+    /// Factors and Gramians of implicit ALS; empty when the model is neural.
     pub model: Ials,
+    /// What learns in place of `model`.
+    pub neural: Option<NeuralLearner>,
     /// Seed of the initial factors.
     pub seed: u64,
     /// Rows of users with at least one interaction.
@@ -66,6 +71,7 @@ impl Trainer {
         Self {
             matrix: InteractionMatrix::new(),
             model: Ials::zeros(hyperparameters, 0, 0),
+            neural: None,
             seed,
             users: RowTable::default(),
             items: RowTable::default(),
@@ -77,8 +83,24 @@ impl Trainer {
         }
     }
 
+    /// Kind and hyper-parameters, when the model is neural.
+    pub fn neural_specification(&self) -> Option<ModelSpecification> {
+        let learner = self.neural.as_ref()?;
+        Some(learner.specification.clone())
+    }
+
+    /// The residual that polishing works to, where `tolerance` is asked for and `quality` was last
+    /// measured: without a proof to aim for, a neural model is brought back to what it was.
+    pub fn polish_tolerance(&self, tolerance: f64, quality: &Quality) -> f64 {
+        let level = quality.residual.filter(|_| self.neural.is_some());
+        tolerance.max(level.unwrap_or(0.0))
+    }
+
     /// Whether some item has interactions and no factors: data that arrived while no model looked.
     pub fn has_unlearnt_rows(&self) -> bool {
+        if let Some(learner) = &self.neural {
+            return learner.has_unlearnt_rows();
+        }
         (0..self.matrix.item_rows()).any(|row| {
             !self.matrix.item(row as u32).is_empty()
                 && self.model.items.row(row).iter().all(|value| *value == 0.0)

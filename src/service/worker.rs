@@ -8,10 +8,11 @@ use tracing::Instrument;
 
 use crate::erasure::{ErasureRecord, ErasureStatus};
 use crate::event::{ErasureTarget, Event};
+use crate::neural::optimise::Divergence;
 use crate::service::backlog::Backlog;
 use crate::service::dirty::DirtyRows;
 use crate::service::learning::{self, PolishGoal, Polished};
-use crate::service::load::put_item_row;
+use crate::service::load::dirty_rows;
 use crate::service::milestones::{count, mark, observe_age};
 use crate::service::publish::{Progress, Publisher};
 use crate::service::receipts::ReceiptSigner;
@@ -19,6 +20,7 @@ use crate::service::resolve::Resolver;
 use crate::service::snapshot::{Quality, Snapshot};
 use crate::service::trainer::{Applied, Trainer};
 use crate::service::versions::VersionError;
+pub use crate::service::worker_options::WorkerOptions;
 use crate::store::batch::WriteBatch;
 use crate::store::crash_point::crash_point;
 use crate::store::hash::Named;
@@ -35,24 +37,6 @@ const ENTRIES_PER_UPDATE_MAX: usize = 1_024;
 /// First and longest pause between attempts to write to a store that refuses.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
-
-/// How the worker computes.
-#[derive(Debug, Clone)]
-pub struct WorkerOptions {
-    /// Time the first stage may take before it publishes what it has.
-    pub update_budget: Duration,
-    /// The first stage ends earlier when the affected blocks are solved to this.
-    pub update_tolerance: f64,
-    /// The residual that polishing works to.
-    pub tolerance: f64,
-    /// The certified root mean square that polishing works to.
-    pub certificate_target: f64,
-    /// Threads for arithmetic; 0 takes as many as the machine has.
-    pub threads: usize,
-    /// Memory for factors of block matrices that are kept between updates; see
-    /// [`KeptFactors`](crate::optim::als::KeptFactors).
-    pub kept_bytes_max: usize,
-}
 
 /// Owns the trainer from start to stop.
 ///
@@ -95,6 +79,9 @@ pub enum WorkerError {
     /// The arithmetic gave something that must not be served; neither stored nor shown.
     #[error(transparent)]
     Version(#[from] VersionError),
+    /// The update of a neural model went wrong; the live version stays.
+    #[error(transparent)]
+    Divergence(#[from] Divergence),
     /// The arithmetic panicked; the model in memory is lost, the store is not.
     #[error("an update panicked")]
     Panicked,
@@ -254,7 +241,9 @@ impl Worker {
         let taken = self.learnt;
         log.mark_unchanged();
         let goal = PolishGoal {
-            tolerance: self.options.tolerance,
+            tolerance: self
+                .trainer
+                .polish_tolerance(self.options.tolerance, &self.quality),
             target: self.options.certificate_target,
         };
         let polished = self
@@ -412,19 +401,19 @@ impl Worker {
             touched.clone()
         };
         let (budget, tolerance) = (self.options.update_budget, self.options.update_tolerance);
-        self.lend(move |trainer| learning::update(trainer, &touched, budget, tolerance))
-            .await
+        Ok(self
+            .lend(move |trainer| learning::update(trainer, &touched, budget, tolerance))
+            .await??)
     }
 
     fn dirty_batch(&self, version: u64, learnt: LogPosition) -> WriteBatch {
-        let mut batch = WriteBatch::default();
-        for row in self.dirty.item_rows() {
-            put_item_row(&mut batch, &self.trainer, row);
-        }
+        let live = self.publisher.current();
+        let mut batch = dirty_rows(&self.trainer, &self.dirty, &live, learnt);
         batch.put_model_header(&ModelHeader {
             version,
             learnt,
             hyperparameters: self.trainer.model.hyper,
+            neural: self.trainer.neural_specification(),
             seed: self.trainer.seed,
             residual: self.quality.residual,
             objective: self.quality.objective,
