@@ -20,6 +20,7 @@ pub mod http;
 pub mod ids;
 pub mod import;
 pub mod model;
+pub mod neural;
 pub mod optim;
 pub mod receipt;
 pub mod scan;
