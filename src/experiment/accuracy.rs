@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::data_set::{DataError, DataSet, Source};
 use super::deletion::cohort;
 use super::recipe::{ModelSpec, Recipe};
-use super::unlearner::{MethodError, Precision, Subject};
+use super::unlearner::{MethodError, Precision, Seeds, Subject};
 use super::watch::Watch;
 use crate::eval::held_out::{HeldOutAccuracy, held_out_accuracy};
 use crate::eval::leave_one_out::{LeaveOneOut, leave_one_out};
@@ -79,7 +79,7 @@ fn one(
 ) -> Result<ModelAccuracy, AccuracyError> {
     let mut watch = Watch::new(None);
     let trained = Subject::new(spec)
-        .train(&data.train, seed, Precision::Usual, &mut watch)
+        .train(&data.train, Seeds::all(seed), Precision::Usual, &mut watch)
         .map_err(|source| AccuracyError::Training {
             model: spec.label(),
             data: data.name.clone(),

@@ -26,6 +26,9 @@ pub enum Approach {
     Reference,
     /// Another retrain, from another seed: the noise floor.
     Retrain,
+    /// Another retrain from the same initial parameters, with other negatives in another order: what
+    /// a model that is not convex makes of chance alone.
+    RetrainSameStart,
     /// Nothing: the ceiling.
     Nothing,
     /// A method under test.
@@ -38,6 +41,7 @@ impl Approach {
         match self {
             Self::Reference => "retrained (reference)".to_owned(),
             Self::Retrain => "retrained, other seed".to_owned(),
+            Self::RetrainSameStart => "retrained, same start".to_owned(),
             Self::Nothing => "nothing done".to_owned(),
             Self::Method(method) => method.label(),
         }

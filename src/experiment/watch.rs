@@ -78,7 +78,6 @@ impl<'a> Watch<'a> {
     }
 
     /// Looks at the model, which `make` makes, if it is time to; the clock stands still meanwhile.
-    #[allow(dead_code)]
     pub(super) fn look_at<S: Scorer>(&mut self, make: impl FnOnce() -> S) {
         if self.is_due() {
             let was_running = self.running_since.is_some();

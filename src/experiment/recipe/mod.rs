@@ -3,11 +3,13 @@
 mod deletion;
 mod method;
 mod model;
+mod neural;
 mod source;
 
 pub use deletion::{DeletionSpec, UserChoice};
-pub use method::MethodSpec;
-pub use model::ModelSpec;
+pub use method::{DealingSpec, MethodSpec, ReachSpec, SolverSpec};
+pub use model::{IalsSpec, ModelSpec};
+pub use neural::{NeuralSpec, TrainingSpec};
 pub use source::{SourceSpec, SplitSpec, SyntheticSpec};
 
 use std::collections::BTreeSet;

@@ -129,7 +129,7 @@ impl<'a> Stop<'a> {
         memory::reset_peak();
         let reference = setting.subject.train(
             &retained,
-            setting.subject.reference_seed(setting.seed),
+            setting.subject.reference_seeds(setting.seed),
             Precision::Reference,
             &mut watch,
         )?;

@@ -9,7 +9,7 @@ use super::data_set::{DataError, DataSet, Source};
 use super::deletion::{Deletion, NothingToDelete};
 use super::recipe::{DeletionSpec, ModelSpec, Recipe, RecipeError};
 use super::results::{DataSummary, Results};
-use super::unlearner::{Precision, Subject};
+use super::unlearner::{Precision, Seeds, Subject};
 use super::watch::Watch;
 use bench::{Bench, Setting};
 
@@ -140,8 +140,11 @@ fn keys_of(
 ) -> Vec<CellKey> {
     let fitting = recipe.method.iter().filter(|method| method.fits(model));
     let methods = fitting.map(|method| Approach::Method(method.clone()));
-    [Approach::Reference, Approach::Retrain, Approach::Nothing]
+    let same_start = model.is_neural().then_some(Approach::RetrainSameStart);
+    [Approach::Reference, Approach::Retrain]
         .into_iter()
+        .chain(same_start)
+        .chain([Approach::Nothing])
         .chain(methods)
         .map(|approach| CellKey {
             data: data.name.clone(),
@@ -194,7 +197,12 @@ impl Run<'_> {
             let original = original.get_or_insert_with(|| {
                 let what = format!("{}: training {}", data.name, spec.label());
                 (self.observe)(RunProgress::Working(&what));
-                subject.train(&data.train, seed, Precision::Usual, &mut Watch::new(None))
+                subject.train(
+                    &data.train,
+                    Seeds::all(seed),
+                    Precision::Usual,
+                    &mut Watch::new(None),
+                )
             });
             let (model, deleted) = (spec.label(), deletion.label());
             let what = format!("{}: {model}, {deleted}, retraining", data.name);

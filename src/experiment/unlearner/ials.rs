@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Change, MethodError, Precision, Unlearner};
 use crate::eval::scorer::Scorer;
-use crate::experiment::recipe::{MethodSpec, ModelSpec};
+use crate::experiment::recipe::{IalsSpec, MethodSpec};
 use crate::experiment::watch::Watch;
 use crate::model::hyper::IalsHyperparameters;
 use crate::model::ials::Ials;
@@ -33,9 +33,9 @@ pub(in crate::experiment) struct IalsSubject {
 }
 
 impl IalsSubject {
-    pub(super) fn new(spec: &ModelSpec) -> Self {
+    pub(super) fn new(spec: &IalsSpec) -> Self {
         Self {
-            hyper: spec.ials().unwrap_or_default(),
+            hyper: spec.hyperparameters(),
         }
     }
 
@@ -101,6 +101,7 @@ pub(super) fn unlearner<'a>(
             budget_milliseconds,
             polish_every,
         } => stages(*budget_milliseconds, Some(*polish_every)),
+        other => Err(MethodError::DoesNotFit(other.label())),
     }
 }
 

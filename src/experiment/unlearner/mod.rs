@@ -1,15 +1,18 @@
 //! Models under test: how they are trained, and methods at work on them.
 
 mod ials;
+mod neural;
 
 use super::cell::Approach;
 use super::deletion::Pair;
 use super::recipe::ModelSpec;
 use super::watch::Watch;
 use crate::eval::scorer::Scorer;
+use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::unlearn::update::Touched;
 use ials::IalsSubject;
+use neural::{NeuralModelState, NeuralSubject};
 
 /// Why a model has no result.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -22,12 +25,9 @@ pub enum MethodError {
         /// As it was told.
         reason: String,
     },
-    /// The method cannot be used on this model.
-    #[error("{method} cannot be used on this model")]
-    DoesNotFit {
-        /// Which.
-        method: String,
-    },
+    /// The method is for another kind of model.
+    #[error("{0} is for another kind of model")]
+    DoesNotFit(String),
 }
 
 /// A part of a deletion, as a method is told of it.
@@ -37,7 +37,6 @@ pub(super) struct Change<'a> {
     /// Rows whose interactions changed.
     pub(super) touched: Touched,
     /// The pairs taken away by this change.
-    #[allow(dead_code)]
     pub(super) pairs: &'a [Pair],
 }
 
@@ -65,17 +64,40 @@ pub(super) enum Precision {
     Reference,
 }
 
+/// Where a training begins, and what it meets on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seeds {
+    /// Seed of the initial parameters.
+    pub(super) initial: u64,
+    /// Seed of the order of examples and of the negatives, where a model has them.
+    pub(super) order: u64,
+}
+
+impl Seeds {
+    /// Everything by one seed.
+    pub(super) fn all(seed: u64) -> Self {
+        Self {
+            initial: seed,
+            order: seed,
+        }
+    }
+}
+
 /// A kind of model, ready to be trained.
 pub(super) enum Subject {
     /// Implicit alternating least squares.
     Ials(IalsSubject),
+    /// A model trained by gradients.
+    Neural(NeuralSubject),
 }
 
 /// A trained model.
 #[derive(Clone)]
 pub(super) enum Trained {
     /// Implicit alternating least squares.
-    Ials(Box<crate::model::ials::Ials>),
+    Ials(Box<Ials>),
+    /// A model trained by gradients.
+    Neural(Box<NeuralModelState>),
 }
 
 impl Trained {
@@ -83,6 +105,7 @@ impl Trained {
     pub(super) fn scorer(&self) -> &dyn Scorer {
         match self {
             Self::Ials(model) => model.as_ref(),
+            Self::Neural(model) => model.scorer(),
         }
     }
 }
@@ -90,8 +113,10 @@ impl Trained {
 impl Subject {
     /// The model that a recipe asks for.
     pub(super) fn new(spec: &ModelSpec) -> Self {
-        match spec {
-            ModelSpec::Ials { .. } => Self::Ials(IalsSubject::new(spec)),
+        match (spec, NeuralSubject::new(spec)) {
+            (_, Some(subject)) => Self::Neural(subject),
+            (ModelSpec::Ials(spec), None) => Self::Ials(IalsSubject::new(spec)),
+            (_, None) => unreachable!("every model but iALS is neural"),
         }
     }
 
@@ -99,23 +124,29 @@ impl Subject {
     pub(super) fn train(
         &self,
         matrix: &InteractionMatrix,
-        seed: u64,
+        seeds: Seeds,
         precision: Precision,
         watch: &mut Watch<'_>,
     ) -> Result<Trained, MethodError> {
         match self {
             Self::Ials(subject) => {
-                let model = subject.train(matrix, seed, precision, watch)?;
+                let model = subject.train(matrix, seeds.initial, precision, watch)?;
                 Ok(Trained::Ials(Box::new(model)))
+            }
+            Self::Neural(subject) => {
+                let model = subject.train(matrix, seeds, watch)?;
+                Ok(Trained::Neural(Box::new(model)))
             }
         }
     }
 
-    /// Seed of the reference's training, where the original's is `seed`.
-    pub(super) fn reference_seed(&self, seed: u64) -> u64 {
+    /// Seeds of the reference's training, where the original's is `seed`.
+    pub(super) fn reference_seeds(&self, seed: u64) -> Seeds {
         match self {
             // There is one minimiser: the seed must not matter, and another shows that.
-            Self::Ials(_) => seed.wrapping_add(1),
+            Self::Ials(_) => Seeds::all(seed.wrapping_add(1)),
+            // There are many: the one that the same training finds without the deleted data.
+            Self::Neural(_) => Seeds::all(seed),
         }
     }
 
@@ -127,21 +158,33 @@ impl Subject {
         matrix: &InteractionMatrix,
         seed: u64,
     ) -> Result<Box<dyn Unlearner + 'a>, MethodError> {
-        let retrain = |seed, precision| {
+        let other = seed.wrapping_add(2);
+        let retrain = |seeds, precision| {
             Ok(Box::new(Retrain {
                 subject: self,
                 model: original.clone(),
-                seed,
+                seeds,
                 precision,
             }) as Box<dyn Unlearner + 'a>)
         };
         match (approach, self, original) {
             (Approach::Nothing, ..) => Ok(Box::new(Nothing(original.clone()))),
-            (Approach::Reference, ..) => retrain(self.reference_seed(seed), Precision::Reference),
-            (Approach::Retrain, ..) => retrain(seed.wrapping_add(2), Precision::Usual),
+            (Approach::Reference, ..) => retrain(self.reference_seeds(seed), Precision::Reference),
+            (Approach::Retrain, ..) => retrain(Seeds::all(other), Precision::Usual),
+            (Approach::RetrainSameStart, ..) => retrain(
+                Seeds {
+                    initial: seed,
+                    order: other,
+                },
+                Precision::Usual,
+            ),
             (Approach::Method(method), Self::Ials(_), Trained::Ials(model)) => {
                 ials::unlearner(method, model, matrix, seed)
             }
+            (Approach::Method(method), Self::Neural(subject), Trained::Neural(model)) => {
+                subject.unlearner(method, model, matrix, Seeds::all(seed))
+            }
+            (Approach::Method(method), ..) => Err(MethodError::DoesNotFit(method.label())),
         }
     }
 }
@@ -167,13 +210,13 @@ impl Unlearner for Nothing {
 struct Retrain<'a> {
     subject: &'a Subject,
     model: Trained,
-    seed: u64,
+    seeds: Seeds,
     precision: Precision,
 }
 
 impl Unlearner for Retrain<'_> {
     fn erase(&mut self, change: &Change<'_>, watch: &mut Watch<'_>) -> Result<(), MethodError> {
-        self.model = (self.subject).train(change.retained, self.seed, self.precision, watch)?;
+        self.model = (self.subject).train(change.retained, self.seeds, self.precision, watch)?;
         Ok(())
     }
 
