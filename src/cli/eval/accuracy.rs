@@ -3,10 +3,11 @@
 use clap::Args;
 
 use super::RecipeArgs;
-use super::table::{Table, shown};
+use super::table::Table;
 use crate::cli::progress::bar;
 use crate::cli::{CliError, print};
 use crate::experiment::accuracy::{ModelAccuracy, accuracy};
+use crate::experiment::summary::figure;
 
 /// Flags of `recant eval accuracy`.
 #[derive(Debug, Clone, Args)]
@@ -77,7 +78,7 @@ fn text(measured: &[ModelAccuracy]) -> String {
             found.model.label(),
             found.seed.to_string(),
         ];
-        row.extend(figures.map(shown));
+        row.extend(figures.map(figure));
         table.row(row);
     }
     table.text()

@@ -42,18 +42,6 @@ impl Table {
     }
 }
 
-/// A figure with as many digits as are of interest; a dash where there is none.
-pub(super) fn shown(value: Option<f64>) -> String {
-    match value {
-        None => "–".to_owned(),
-        Some(value) if value == 0.0 => "0".to_owned(),
-        Some(value) if value.abs() < 1e-3 || value.abs() >= 1e5 => format!("{value:.1e}"),
-        Some(value) if value.abs() >= 100.0 => format!("{value:.0}"),
-        Some(value) if value.abs() >= 10.0 => format!("{value:.1}"),
-        Some(value) => format!("{value:.4}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,20 +51,5 @@ mod tests {
         let mut table = Table::new(&["method", "s"]);
         table.row(vec!["größer".to_owned(), "1.25".to_owned()]);
         assert_eq!(table.text(), "  method     s\n  größer  1.25\n");
-    }
-
-    #[test]
-    fn figures_are_short() {
-        for (value, expected) in [
-            (None, "–"),
-            (Some(0.0), "0"),
-            (Some(1.23456e-7), "1.2e-7"),
-            (Some(0.123456), "0.1235"),
-            (Some(12.345), "12.3"),
-            (Some(1234.5), "1234"),
-            (Some(2.5e9), "2.5e9"),
-        ] {
-            assert_eq!(shown(value), expected);
-        }
     }
 }

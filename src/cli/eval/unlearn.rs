@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::RecipeArgs;
-use super::table::{Table, shown};
+use super::table::Table;
 use crate::cli::progress::bar;
 use crate::cli::{CliError, print};
 use crate::eval::cohort::Group;
@@ -13,7 +13,7 @@ use crate::experiment::cell::Outcome;
 use crate::experiment::report;
 use crate::experiment::results::{FILE_NAME, Results};
 use crate::experiment::runner::{self, RunProgress};
-use crate::experiment::summary::{Column, Comparison, Line, comparisons};
+use crate::experiment::summary::{Column, Comparison, Line, comparisons, figure};
 
 /// Flags of `recant eval unlearn`.
 #[derive(Debug, Clone, Args)]
@@ -104,7 +104,7 @@ fn comparison(comparison: &Comparison<'_>) -> String {
     let figures = |line: &Line<'_>| {
         PRINTED.map(|name| {
             let spread = line.spread(Column::named(name), last, Group::All);
-            shown(spread.map(|spread| spread.mean))
+            figure(spread.map(|spread| spread.mean))
         })
     };
     for line in comparison.lines.iter().filter(|line| !line.runs.is_empty()) {

@@ -2,8 +2,10 @@
 //! approach, with the mean and the range over the seeds.
 
 mod column;
+mod figure;
 
 pub use column::{COLUMNS, Column, Section};
+pub use figure::{figure, spread};
 
 use serde::Serialize;
 
