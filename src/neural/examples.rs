@@ -51,6 +51,8 @@ pub struct Examples {
     epoch: u64,
     by_user: Vec<Vec<u32>>,
     by_item: Vec<Vec<Occurrence>>,
+    /// Examples of each user, without empty places.
+    weights: Vec<u32>,
 }
 
 impl Examples {
@@ -68,11 +70,13 @@ impl Examples {
             sampling,
             epoch,
             by_user: Vec::new(),
+            weights: vec![0; by_user.len()],
             by_item: counts.into_iter().map(Vec::with_capacity).collect(),
         };
         for (user, groups) in by_user.iter().enumerate() {
             for (item, occurrence) in occurrences(groups, examples.stride(), user as u32) {
                 examples.by_item[item as usize].push(occurrence);
+                examples.weights[user] += 1;
             }
         }
         let lists = examples.by_item.par_iter_mut();
@@ -111,14 +115,19 @@ impl Examples {
         self.by_item.len()
     }
 
-    /// Number of examples, empty places included.
+    /// Examples of a user, without empty places.
+    pub fn user_weight(&self, row: u32) -> usize {
+        self.weights.get(row as usize).map_or(0, |w| *w as usize)
+    }
+
+    /// Number of examples, without empty places.
     pub fn len(&self) -> usize {
-        self.by_user.iter().map(Vec::len).sum()
+        self.weights.iter().map(|weight| *weight as usize).sum()
     }
 
     /// Whether there is no example.
     pub fn is_empty(&self) -> bool {
-        self.by_user.iter().all(Vec::is_empty)
+        self.len() == 0
     }
 
     /// Brings the examples up to date with `graph`, in which pairs of `users` changed and no
@@ -132,6 +141,7 @@ impl Examples {
         let is_new_range = range(graph.item_rows()) != range(self.item_rows());
         self.by_item.resize_with(graph.item_rows(), Vec::new);
         self.by_user.resize_with(graph.user_rows(), Vec::new);
+        self.weights.resize(graph.user_rows(), 0);
         let renewed: Vec<(u32, Vec<u32>)> = self
             .concerned(graph, users, is_new_range)
             .into_par_iter()
@@ -175,12 +185,17 @@ impl Examples {
             self.by_item[item as usize].retain(|place| place.user() != user);
         }
         let Self {
-            by_user, by_item, ..
+            by_user,
+            by_item,
+            weights,
+            ..
         } = self;
+        weights[user as usize] = 0;
         for (item, occurrence) in occurrences(&by_user[user as usize], stride, user) {
             let list = &mut by_item[item as usize];
             let at = list.partition_point(|other| *other < occurrence);
             list.insert(at, occurrence);
+            weights[user as usize] += 1;
         }
     }
 }

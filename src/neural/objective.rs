@@ -92,7 +92,7 @@ impl<'a> Objective<'a> {
 
     /// How many examples name the row of a user.
     pub fn user_weight(&self, row: usize) -> f32 {
-        self.examples.user(row as u32).len() as f32
+        self.examples.user_weight(row as u32) as f32
     }
 
     /// How many examples name the row of an item.

@@ -29,14 +29,15 @@ impl Default for InfluenceOptions {
         Self {
             products_max: 30,
             tolerance: 1e-2,
-            damping: 1e-3,
+            damping: 1e-2,
         }
     }
 }
 
 /// Takes the step from `before`, the objective that `at` was trained on, to `retained`. Selected are
 /// a block or rows of it. Cost: two gradients and the products. No line search: the step is what the
-/// theory says, and may raise the objective.
+/// theory says, and may raise the objective. It does so easily where user and item rows move at once,
+/// whose product the linear theory does not see; taking one side is safer.
 pub fn influence_step(
     before: &Objective<'_>,
     retained: &Objective<'_>,

@@ -6,7 +6,7 @@
 //! sigmoid is the probability of an interaction (equations 12 and 7). Trained by the logistic loss
 //! with four negatives a pair, from scratch, without pre-training.
 
-mod tower;
+mod perceptron;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::neural::loss::Loss;
 use crate::neural::network::{Batch, NeuralModel};
-use crate::neural::neumf::tower::{Head, Tower};
+use crate::neural::neumf::perceptron::{Head, Tower};
 use crate::neural::parameters::Layout;
 
 /// Most layers of the tower.
