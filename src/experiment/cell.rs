@@ -29,6 +29,9 @@ pub enum Approach {
     /// Another retrain from the same initial parameters, with other negatives in another order: what
     /// a model that is not convex makes of chance alone.
     RetrainSameStart,
+    /// Another retrain from other initial parameters, with the same negatives in the same order: what
+    /// the start alone makes.
+    RetrainSameExamples,
     /// Nothing: the ceiling.
     Nothing,
     /// A method under test.
@@ -42,6 +45,7 @@ impl Approach {
             Self::Reference => "retrained (reference)".to_owned(),
             Self::Retrain => "retrained, other seed".to_owned(),
             Self::RetrainSameStart => "retrained, same start".to_owned(),
+            Self::RetrainSameExamples => "retrained, same negatives".to_owned(),
             Self::Nothing => "nothing done".to_owned(),
             Self::Method(method) => method.label(),
         }

@@ -164,6 +164,11 @@ mod tests {
     use faer::Mat;
 
     use super::*;
+    use crate::experiment::deletion::without;
+    use crate::model::factors::Factors;
+    use crate::model::hyper::IalsHyperparameters;
+    use crate::model::ials::Ials;
+    use crate::model::interactions::Entry;
 
     /// The score of user u and item i is 1000 u + i.
     struct Numbered;
@@ -189,5 +194,98 @@ mod tests {
         let pairs: Vec<Pair> = (0..900).map(|k| ((k * 37) % 500, k % 7)).collect();
         let expected: Vec<f64> = pairs.iter().map(|(u, i)| f64::from(1000 * u + i)).collect();
         assert_eq!(scores_of(&Numbered, &pairs), expected);
+    }
+
+    /// A table of scores as a model of rank 1.
+    fn ials(users: &[f64], items: &[f64]) -> Trained {
+        let hyper = IalsHyperparameters {
+            dim: 1,
+            ..IalsHyperparameters::default()
+        };
+        let factors = |values: &[f64]| {
+            let mut factors = Factors::zeros(values.len(), 1);
+            factors.as_mut_slice().copy_from_slice(values);
+            factors
+        };
+        let model = Ials::from_factors(hyper, factors(users), factors(items));
+        Trained::Ials(Box::new(model))
+    }
+
+    fn data() -> DataSet {
+        let entry = |index| Entry { index, weight: 1.0 };
+        let histories = (0..30u32).map(|user| (0..30).map(|k| entry((user + k) % 40)).collect());
+        DataSet {
+            name: "made".to_owned(),
+            train: InteractionMatrix::from_histories(histories.collect(), 40),
+            held: (0..30u32).map(|user| vec![(user + 35) % 40]).collect(),
+            fingerprint: String::new(),
+        }
+    }
+
+    fn comparison<'a>(data: &'a DataSet, reference: Trained) -> Comparison<'a> {
+        let erased: Vec<Pair> = (0..30).map(|user| (user, user)).collect();
+        let manner = Manner {
+            users_max: 100,
+            temperature: 1.0,
+            seed: 1,
+        };
+        Comparison::new(
+            data,
+            &erased,
+            without(&data.train, &erased),
+            reference,
+            manner,
+        )
+    }
+
+    #[test]
+    fn scores_that_are_no_numbers_are_refused_and_others_measured() {
+        let data = data();
+        let (users, items) = (vec![1.0; 30], (0..40).map(f64::from).collect::<Vec<_>>());
+        let comparison = comparison(&data, ials(&users, &items));
+        let measured = comparison
+            .measure(ials(&users, &items).scorer(), 1, 0.5)
+            .expect("numbers");
+        assert_eq!(measured.consistency.all.relative_frobenius, Some(0.0));
+        assert_eq!(
+            (measured.pairs, measured.consistency.deleted.users),
+            (30, 30)
+        );
+        let mut spoilt = users.clone();
+        spoilt[7] = f64::NAN;
+        let told = comparison.measure(ials(&spoilt, &items).scorer(), 1, 0.5);
+        assert!(
+            matches!(told, Err(MethodError::Diverged { .. })),
+            "{told:?}"
+        );
+    }
+
+    /// A model that scores exactly the erased pairs high gives itself away; the retrained one, which
+    /// scores by item, does not.
+    #[test]
+    fn a_model_that_remembers_is_caught() {
+        struct Remembers;
+        impl Scorer for Remembers {
+            fn user_rows(&self) -> usize {
+                30
+            }
+            fn item_rows(&self) -> usize {
+                40
+            }
+            fn scores(&self, users: &[u32]) -> Mat<f64> {
+                Mat::from_fn(40, users.len(), |item, at| {
+                    f64::from(u8::from(users[at] == item as u32))
+                })
+            }
+        }
+        let data = data();
+        let comparison = comparison(&data, ials(&[1.0; 30], &[1.0; 40]));
+        let measured = comparison.measure(&Remembers, 1, 0.5).expect("numbers");
+        for attack in measured.membership {
+            assert_eq!(attack.area_under_curve, Some(1.0));
+            assert_eq!(attack.area_of_reference, Some(0.5));
+            // Thirty pairs are too few for a rate at 1 %.
+            assert_eq!(attack.true_positive_rate, None);
+        }
     }
 }

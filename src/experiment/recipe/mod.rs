@@ -318,6 +318,16 @@ choice = "most_active"
         }
     }
 
+    /// Every recipe that comes with the program can be read.
+    #[test]
+    fn the_recipes_at_hand_are_right() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/eval");
+        let entries = std::fs::read_dir(folder).expect("the folder is there");
+        let recipes = entries.map(|entry| Recipe::read(&entry.expect("an entry").path()));
+        let read: Result<Vec<Recipe>, RecipeError> = recipes.collect();
+        assert!(read.expect("all are right").len() >= 5);
+    }
+
     #[test]
     fn slugs_are_names_of_files() {
         assert_eq!(slug("1 % of users, most active"), "1-of-users-most-active");

@@ -1,7 +1,6 @@
 //! Distance to the retrained model against time.
 
 use super::chart::{Drawing, Frame};
-use super::heading;
 use super::scale::Scale;
 use crate::eval::cohort::Group;
 use crate::experiment::cell::Approach;
@@ -93,6 +92,10 @@ pub(super) fn levels(comparison: &Comparison<'_>) -> Vec<(&'static str, f64)> {
     [
         level(Approach::Retrain, "noise floor: two retrains"),
         level(Approach::RetrainSameStart, "two retrains, same start"),
+        level(
+            Approach::RetrainSameExamples,
+            "two retrains, same negatives",
+        ),
         level(Approach::Nothing, "ceiling: nothing done"),
     ]
     .into_iter()
@@ -108,6 +111,5 @@ pub(super) fn heading_text(comparison: &Comparison<'_>) -> String {
         deletion,
         ..
     } = comparison;
-    let _ = heading;
     format!("{data}, {model}, {deletion}")
 }

@@ -140,10 +140,11 @@ fn keys_of(
 ) -> Vec<CellKey> {
     let fitting = recipe.method.iter().filter(|method| method.fits(model));
     let methods = fitting.map(|method| Approach::Method(method.clone()));
-    let same_start = model.is_neural().then_some(Approach::RetrainSameStart);
+    let chances = [Approach::RetrainSameStart, Approach::RetrainSameExamples];
+    let chances = chances.into_iter().filter(|_| model.is_neural());
     [Approach::Reference, Approach::Retrain]
         .into_iter()
-        .chain(same_start)
+        .chain(chances)
         .chain([Approach::Nothing])
         .chain(methods)
         .map(|approach| CellKey {

@@ -87,7 +87,7 @@ const fn column(
 }
 
 /// Every figure of the tables, in order.
-pub static COLUMNS: [Column; 22] = [
+pub static COLUMNS: [Column; 26] = [
     column(
         "distance",
         Section::Consistency,
@@ -182,10 +182,28 @@ pub static COLUMNS: [Column; 22] = [
         },
     ),
     column(
+        "s to the floor",
+        Section::Efficiency,
+        "until the distance is that of two retrains",
+        |view| view.seconds_to(distance(view.retrain?)?),
+    ),
+    column(
+        "s to 1/2",
+        Section::Efficiency,
+        "until the distance is half of that when nothing is done",
+        |view| view.seconds_to(0.5 * distance(view.nothing?)?),
+    ),
+    column("s to 1/4", Section::Efficiency, "a quarter", |view| {
+        view.seconds_to(0.25 * distance(view.nothing?)?)
+    }),
+    column("s to 1/10", Section::Efficiency, "a tenth", |view| {
+        view.seconds_to(0.1 * distance(view.nothing?)?)
+    }),
+    column(
         "peak MiB",
         Section::Efficiency,
         "resident memory of the whole process",
-        |view| Some(view.peak_memory_bytes? as f64 / f64::from(1 << 20)),
+        |view| Some(view.measured.peak_memory_bytes? as f64 / f64::from(1 << 20)),
     ),
     column(
         "AUC, held out",
@@ -233,6 +251,11 @@ pub static COLUMNS: [Column; 22] = [
 
 fn consistency(checkpoint: &Checkpoint, group: Group) -> &Consistency {
     checkpoint.consistency.of(group)
+}
+
+/// The relative distance over all users, which curves are of.
+fn distance(checkpoint: &Checkpoint) -> Option<f64> {
+    checkpoint.consistency.all.relative_frobenius
 }
 
 fn own<'a>(view: &View<'a>) -> &'a Consistency {

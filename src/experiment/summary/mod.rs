@@ -87,7 +87,7 @@ pub struct View<'a> {
     reference: Option<&'a Checkpoint>,
     retrain: Option<&'a Checkpoint>,
     nothing: Option<&'a Checkpoint>,
-    peak_memory_bytes: Option<u64>,
+    measured: &'a Measured,
     group: Group,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Run<'a> {
             reference: at(self.reference),
             retrain: at(self.retrain),
             nothing: at(self.nothing),
-            peak_memory_bytes: self.measured.peak_memory_bytes,
+            measured: self.measured,
             group,
         })
     }
@@ -108,6 +108,15 @@ impl<'a> Run<'a> {
     /// The distance along the way.
     pub fn curve(&self) -> &'a [CurvePoint] {
         &self.measured.curve
+    }
+}
+
+impl View<'_> {
+    /// The first time, along the way, at which the distance is at most `distance`.
+    fn seconds_to(&self, distance: f64) -> Option<f64> {
+        let mut points = self.measured.curve.iter();
+        let reached = points.find(|point| point.distance <= distance)?;
+        Some(reached.seconds)
     }
 }
 

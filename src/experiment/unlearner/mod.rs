@@ -178,6 +178,13 @@ impl Subject {
                 },
                 Precision::Usual,
             ),
+            (Approach::RetrainSameExamples, ..) => retrain(
+                Seeds {
+                    initial: other,
+                    order: seed,
+                },
+                Precision::Usual,
+            ),
             (Approach::Method(method), Self::Ials(_), Trained::Ials(model)) => {
                 ials::unlearner(method, model, matrix, seed)
             }
