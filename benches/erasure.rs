@@ -219,6 +219,7 @@ fn commit_model(store: &Store, trainer: &Trainer, tolerance: f64) {
         version: 1,
         learnt: LogPosition::default(),
         hyperparameters: trainer.model.hyper,
+        neural: None,
         seed: trainer.seed,
         residual: Some(measured.residual),
         objective: Some(measured.objective),
@@ -249,7 +250,7 @@ fn pairs_to_erase(trainer: &Trainer, count: usize) -> Vec<(UserId, ItemId)> {
 async fn end_to_end(path: &Path, mut pairs: Vec<(UserId, ItemId)>, tolerance: f64) {
     let store = Store::open(path, &StoreOptions::default()).expect("a store");
     let options = ServiceOptions {
-        hyperparameters: IalsHyperparameters::default(),
+        model: IalsHyperparameters::default().into(),
         seed: 1,
         queue_max: 1_000,
         receipt_issuer: "recant".into(),

@@ -62,6 +62,7 @@ fn trainer(users: usize) -> Trainer {
         items: RowTable::from_rows((0..ITEMS as u32).map(|row| (row, item(row)))),
         tags: recant::service::tags::Tags::default(),
         titles: (0..ITEMS).map(title).collect(),
+        neural: None,
         warm: recant::unlearn::converge::Warm::new(0),
     }
 }

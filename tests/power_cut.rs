@@ -52,12 +52,13 @@ fn options(observer: Option<SyncObserver>) -> StoreOptions {
 
 async fn start(store: Store) -> (Service, WorkerGuard) {
     let options = ServiceOptions {
-        hyperparameters: IalsHyperparameters {
+        model: IalsHyperparameters {
             dim: 2,
             alpha0: 0.3,
             lambda: 0.02,
             nu: 1.0,
-        },
+        }
+        .into(),
         seed: 1,
         queue_max: 1_000,
         receipt_issuer: "recant".into(),

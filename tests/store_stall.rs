@@ -69,7 +69,7 @@ fn callers_are_told_and_what_they_asked_for_happens_when_the_disk_is_back() {
         threads: 1,
     };
     let options = ServiceOptions {
-        hyperparameters: hyperparameters(),
+        model: hyperparameters().into(),
         seed: 1,
         queue_max: 100,
         receipt_issuer: "recant".into(),

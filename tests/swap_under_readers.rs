@@ -72,6 +72,7 @@ fn trainer() -> Trainer {
         items: RowTable::from_rows((0..ITEMS as u32).map(|row| (row, item(row)))),
         titles: (0..ITEMS).map(|_| None).collect(),
         tags: Tags::default(),
+        neural: None,
         warm: Warm::new(0),
         matrix,
     }

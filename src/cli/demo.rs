@@ -8,10 +8,12 @@ use std::time::Instant;
 use clap::Args;
 
 use super::settings::{StoreArgs, flag, open_store, store_options, thread_pool};
+use super::train_neural::neural_training;
 use super::{CliError, print, serve};
 use crate::config::Settings;
 use crate::demo::{self, Catalogue, CatalogueSize};
 use crate::optim::als::TrainingOptions;
+use crate::service::neural_training::train_neural;
 use crate::service::training;
 use crate::store::import::ImportSession;
 use crate::unlearn::converge::Progress;
@@ -116,13 +118,26 @@ fn import(catalogue: &Catalogue, settings: &Settings) -> Result<(), CliError> {
 
 fn train(settings: &Settings) -> Result<(), CliError> {
     let store = open_store(settings)?;
+    let began = Instant::now();
+    if let Some(specification) = settings.model.neural() {
+        let options = neural_training(settings, &specification);
+        let observe = &mut |_| ControlFlow::Continue(());
+        let trained = thread_pool(settings)?
+            .install(|| train_neural(&store, specification, &options, observe))
+            .map_err(CliError::failed)?;
+        return print(&format!(
+            "trained in {:.1} s: {} epochs, residual {:.1e}\n",
+            began.elapsed().as_secs_f64(),
+            trained.report.sweeps,
+            trained.report.residual
+        ));
+    }
     let options = TrainingOptions {
         seed: settings.model.seed,
         tolerance: settings.training.tolerance,
         max_sweeps: settings.training.max_sweeps as usize,
         ..TrainingOptions::default()
     };
-    let began = Instant::now();
     let trained = thread_pool(settings)?
         .install(|| {
             let observe = &mut |_: Progress<'_>| ControlFlow::Continue(());

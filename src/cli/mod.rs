@@ -17,6 +17,7 @@ pub mod scan;
 pub mod serve;
 mod settings;
 pub mod train;
+mod train_neural;
 pub mod tune;
 pub mod verify;
 

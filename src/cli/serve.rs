@@ -10,14 +10,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::control::ControlServer;
-use super::settings::{StoreArgs, flag, serving_options, thread_pool};
+use super::settings::{StoreArgs, configured_model, flag, serving_options, thread_pool};
+use super::train_neural::neural_training;
 use super::{CliError, print};
 use crate::config::Settings;
 use crate::http::{AppState, Server, router};
 use crate::optim::als::TrainingOptions;
 use crate::service::Service;
+use crate::service::neural_training::train_neural;
 use crate::service::start::{ServiceOptions, WorkerGuard};
-use crate::service::training::{self, TrainError};
+use crate::service::training::{self, TrainError, Trained};
 use crate::service::worker::WorkerOptions;
 use crate::store::Store;
 use crate::telemetry::metrics;
@@ -137,7 +139,7 @@ async fn start_service(
 
 fn service_options(settings: &Settings) -> ServiceOptions {
     ServiceOptions {
-        hyperparameters: settings.model.hyperparameters(),
+        model: configured_model(settings),
         seed: settings.model.seed,
         queue_max: settings.learning.queue_max as usize,
         receipt_issuer: Arc::from(settings.receipts.issuer.as_str()),
@@ -156,6 +158,20 @@ fn open_and_train(settings: &Settings, stopping: &AtomicBool) -> Result<Option<S
     if store.model_header().map_err(CliError::failed)?.is_some() {
         return Ok(Some(store));
     }
+    let goes_on = || match stopping.load(Ordering::Relaxed) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    if let Some(specification) = settings.model.neural() {
+        let options = neural_training(settings, &specification);
+        let observe = &mut |progress| {
+            tracing::debug!(?progress, "training");
+            goes_on()
+        };
+        let trained = thread_pool(settings)?
+            .install(|| train_neural(&store, specification, &options, observe));
+        return after_training(store, trained);
+    }
     let options = TrainingOptions {
         seed: settings.model.seed,
         tolerance: settings.training.tolerance,
@@ -165,17 +181,21 @@ fn open_and_train(settings: &Settings, stopping: &AtomicBool) -> Result<Option<S
     let target = settings.certificate.target;
     let observe = &mut |progress: Progress<'_>| {
         tracing::debug!(?progress, "training");
-        if stopping.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        goes_on()
     };
     let hyperparameters = settings.model.hyperparameters();
     let trained = thread_pool(settings)?
         .install(|| training::train(&store, hyperparameters, &options, target, observe));
+    after_training(store, trained)
+}
+
+/// A store without interactions is served as well; one whose training was stopped is not.
+fn after_training(
+    store: Store,
+    trained: Result<Trained, TrainError>,
+) -> Result<Option<Store>, CliError> {
     match trained {
-        Ok(_) | Err(TrainError::Empty) => Ok(Some(store)),
+        Ok(_) | Err(TrainError::Empty | TrainError::TooSmall { .. }) => Ok(Some(store)),
         Err(TrainError::Interrupted) => Ok(None),
         Err(error) => Err(CliError::failed(error)),
     }

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::CliError;
 use crate::config::{FlagOverride, Settings, Sources};
+use crate::service::load::ConfiguredModel;
 use crate::store::compaction::CompactionSchedule;
 use crate::store::keyring::MasterKeySource;
 use crate::store::{Store, StoreOptions};
@@ -74,6 +75,14 @@ pub(super) fn serving_options(settings: &Settings) -> StoreOptions {
             after_erasures: settings.store.compact_after_erasures,
         }),
         ..store_options(settings)
+    }
+}
+
+/// The model of a store that holds none yet.
+pub(super) fn configured_model(settings: &Settings) -> ConfiguredModel {
+    ConfiguredModel {
+        hyperparameters: settings.model.hyperparameters(),
+        neural: settings.model.neural(),
     }
 }
 

@@ -10,8 +10,10 @@ use serde::Serialize;
 use super::progress::TrainingBar;
 use super::settings::{StoreArgs, open_store, thread_pool};
 use super::{CliError, print};
+use crate::config::ModelSettings;
 use crate::model::certificate::Certificate;
 use crate::model::hyper::IalsHyperparameters;
+use crate::neural::specification::ModelSpecification;
 use crate::optim::als::TrainingOptions;
 use crate::service::training::{self, Trained};
 
@@ -56,6 +58,9 @@ pub struct TrainArgs {
     /// Most sweeps before giving up on the tolerance
     #[arg(long, value_name = "N")]
     pub max_sweeps: Option<usize>,
+    /// Epochs of a neural model
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
     /// Relative gradient residual to train to
     #[arg(long, value_name = "RESIDUAL")]
     pub tol: Option<f64>,
@@ -80,14 +85,19 @@ impl TrainArgs {
         .map_err(CliError::usage)
     }
 
-    /// Refuses a kind of model that this build cannot train.
-    pub fn check_model(&self) -> Result<(), CliError> {
-        match self.model {
-            None | Some(ModelKind::Ials) => Ok(()),
-            Some(ModelKind::Neumf | ModelKind::Lightgcn) => Err(CliError::usage(
-                "this build trains ials only: leave --model out or give --model ials",
-            )),
-        }
+    /// The configured kind of model with the flag in its place: a neural one, or `None` for ials.
+    fn neural(&self, configured: &ModelSettings) -> Option<ModelSpecification> {
+        let kind = match self.model {
+            None => configured.kind,
+            Some(ModelKind::Ials) => crate::config::ModelKind::Ials,
+            Some(ModelKind::Neumf) => crate::config::ModelKind::NeuMf,
+            Some(ModelKind::Lightgcn) => crate::config::ModelKind::LightGcn,
+        };
+        let model = ModelSettings {
+            kind,
+            ..configured.clone()
+        };
+        model.neural()
     }
 
     /// Refuses a stopping rule that cannot stop.
@@ -106,9 +116,16 @@ impl TrainArgs {
 
 /// Trains, stores the model and prints how it went.
 pub fn run(args: &TrainArgs) -> Result<(), CliError> {
-    args.check_model()?;
     args.check_stopping()?;
     let settings = args.store.settings(Vec::new())?;
+    if let Some(specification) = args.neural(&settings.model) {
+        return super::train_neural::run(args, &settings, specification);
+    }
+    if args.epochs.is_some() {
+        return Err(CliError::usage(
+            "--epochs belongs to a neural --model: give --max-sweeps",
+        ));
+    }
     let hyperparameters = args.hyperparameters(settings.model.hyperparameters())?;
     let options = TrainingOptions {
         seed: args.seed.unwrap_or(settings.model.seed),
@@ -269,14 +286,16 @@ mod tests {
     }
 
     #[test]
-    fn neural_models_are_refused_clearly() {
-        assert!(parse(&["--model", "ials"]).check_model().is_ok());
-        for model in ["neumf", "lightgcn"] {
-            let error = parse(&["--model", model])
-                .check_model()
-                .expect_err("unknown");
-            assert!(error.to_string().contains("ials only"), "{error}");
-        }
+    fn the_flag_names_the_kind_before_the_settings_do() {
+        let mut settings = ModelSettings::default();
+        let kind = |flags: &[&str], settings: &ModelSettings| {
+            parse(flags).neural(settings).map(|model| model.kind())
+        };
+        assert_eq!(kind(&[], &settings), None);
+        assert_eq!(kind(&["--model", "neumf"], &settings), Some("neumf"));
+        settings.kind = crate::config::ModelKind::LightGcn;
+        assert_eq!(kind(&[], &settings), Some("lightgcn"));
+        assert_eq!(kind(&["--model", "ials"], &settings), None);
     }
 
     #[test]

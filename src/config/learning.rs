@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{InvalidSetting, check_range};
 use crate::model::hyper::IalsHyperparameters;
+use crate::neural::lightgcn::LightGcn;
+use crate::neural::neumf::NeuMf;
+use crate::neural::specification::ModelSpecification;
 
 /// Which model is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +16,12 @@ use crate::model::hyper::IalsHyperparameters;
 pub enum ModelKind {
     /// Implicit alternating least squares.
     Ials,
+    /// Neural matrix factorisation.
+    #[serde(rename = "neumf")]
+    NeuMf,
+    /// Light graph convolution.
+    #[serde(rename = "lightgcn")]
+    LightGcn,
 }
 
 /// The model and its hyper-parameters; see [`IalsHyperparameters`] for the formula they belong to.
@@ -31,6 +40,10 @@ pub struct ModelSettings {
     pub nu: f64,
     /// Seed of the initial factors.
     pub seed: u64,
+    /// Hyper-parameters when the kind is `neumf`.
+    pub neumf: NeuMf,
+    /// Hyper-parameters when the kind is `lightgcn`.
+    pub lightgcn: LightGcn,
 }
 
 impl Default for ModelSettings {
@@ -43,11 +56,22 @@ impl Default for ModelSettings {
             lambda: hyper.lambda,
             nu: hyper.nu,
             seed: 1,
+            neumf: NeuMf::default(),
+            lightgcn: LightGcn::default(),
         }
     }
 }
 
 impl ModelSettings {
+    /// Kind and hyper-parameters of a neural model; `None` when the kind is `ials`.
+    pub fn neural(&self) -> Option<ModelSpecification> {
+        match self.kind {
+            ModelKind::Ials => None,
+            ModelKind::NeuMf => Some(ModelSpecification::NeuMf(self.neumf.clone())),
+            ModelKind::LightGcn => Some(ModelSpecification::LightGcn(self.lightgcn)),
+        }
+    }
+
     /// The hyper-parameters among the settings, in range when [`super::Settings::check`] passed.
     pub fn hyperparameters(&self) -> IalsHyperparameters {
         IalsHyperparameters {
@@ -59,6 +83,18 @@ impl ModelSettings {
     }
 
     pub(super) fn check(&self) -> Result<(), InvalidSetting> {
+        let models = [
+            ModelSpecification::NeuMf(self.neumf.clone()),
+            ModelSpecification::LightGcn(self.lightgcn),
+        ];
+        for model in models {
+            let kind = model.kind();
+            model.checked().map_err(|error| {
+                let key = format!("model.{kind}.{}", error.name);
+                let problem = format!("is {}: it must be {}", error.value, error.range);
+                InvalidSetting::new(key, problem)
+            })?;
+        }
         match self.hyperparameters().checked() {
             Ok(_) => Ok(()),
             Err(error) => Err(InvalidSetting::new(
@@ -86,6 +122,14 @@ pub struct TrainingSettings {
     pub tolerance: f64,
     /// Training ends after so many sweeps in any case.
     pub max_sweeps: u64,
+    /// Epochs of AdamW of a neural model, before it is polished.
+    pub epochs: u64,
+    /// Most rounds of polishing after them.
+    pub rounds: u64,
+    /// Examples in a mini-batch; 0 takes what suits the kind of model.
+    pub batch: u64,
+    /// Step size of AdamW; 0 takes what suits the kind of model.
+    pub learning_rate: f64,
 }
 
 impl Default for TrainingSettings {
@@ -93,6 +137,10 @@ impl Default for TrainingSettings {
         Self {
             tolerance: 1e-5,
             max_sweeps: 500,
+            epochs: 20,
+            rounds: 5,
+            batch: 0,
+            learning_rate: 0.0,
         }
     }
 }
@@ -100,7 +148,15 @@ impl Default for TrainingSettings {
 impl TrainingSettings {
     pub(super) fn check(&self) -> Result<(), InvalidSetting> {
         check_tolerance("training.tolerance", self.tolerance)?;
-        check_range("training.max_sweeps", self.max_sweeps, 1..=1_000_000)
+        check_range("training.max_sweeps", self.max_sweeps, 1..=1_000_000)?;
+        check_range("training.epochs", self.epochs, 0..=1_000_000)?;
+        check_range("training.rounds", self.rounds, 0..=1_000_000)?;
+        check_range("training.batch", self.batch, 0..=10_000_000)?;
+        if self.learning_rate >= 0.0 && self.learning_rate < 1.0 {
+            return Ok(());
+        }
+        let problem = format!("is {}: take a number below 1", self.learning_rate);
+        Err(InvalidSetting::new("training.learning_rate", problem))
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::parameters::Parameters;
@@ -18,10 +19,10 @@ pub(super) struct ModelAnswer {
     /// Its version; it grows with every swap.
     #[schema(example = 42)]
     version: u64,
-    /// `ials`.
+    /// `ials`, `neumf` or `lightgcn`.
     #[schema(example = "ials")]
     kind: &'static str,
-    /// Number of latent dimensions.
+    /// Number of latent dimensions; of a neural model, parameters of one item.
     #[schema(example = 64)]
     dim: usize,
     /// Users with at least one interaction.
@@ -31,7 +32,7 @@ pub(super) struct ModelAnswer {
     /// User-item pairs held.
     interactions: usize,
     /// What the model was trained with.
-    hyper_parameters: HyperparametersAnswer,
+    hyper_parameters: AnyHyperparametersAnswer,
     /// The objective at the last measurement.
     objective: Option<f64>,
     /// The relative gradient residual at the last measurement.
@@ -43,7 +44,19 @@ pub(super) struct ModelAnswer {
     certificate: Option<Certificate>,
 }
 
-/// The numbers that define the objective.
+/// Hyper-parameters, by the kind of model.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = AnyHyperparameters)]
+pub(super) enum AnyHyperparametersAnswer {
+    /// Those of implicit ALS.
+    Ials(HyperparametersAnswer),
+    /// Those of a neural model, by their names in the configuration, and the seed.
+    #[schema(value_type = Object)]
+    Neural(Value),
+}
+
+/// The numbers that define the objective of implicit ALS.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Hyperparameters)]
 pub(super) struct HyperparametersAnswer {
@@ -66,20 +79,30 @@ pub(super) struct HyperparametersAnswer {
 impl From<ModelSummary> for ModelAnswer {
     fn from(summary: ModelSummary) -> Self {
         let hyper = summary.hyperparameters;
-        Self {
-            version: summary.version,
-            kind: summary.kind,
-            dim: hyper.dim,
-            users: summary.users,
-            items: summary.items,
-            interactions: summary.interactions,
-            hyper_parameters: HyperparametersAnswer {
+        let neural = summary.neural.map(|specification| {
+            let mut numbers = serde_json::to_value(specification).unwrap_or_default();
+            if let Some(numbers) = numbers.as_object_mut() {
+                numbers.remove("kind");
+                numbers.insert(String::from("seed"), summary.seed.into());
+            }
+            AnyHyperparametersAnswer::Neural(numbers)
+        });
+        let hyper_parameters =
+            neural.unwrap_or(AnyHyperparametersAnswer::Ials(HyperparametersAnswer {
                 dim: hyper.dim,
                 alpha0: hyper.alpha0,
                 lambda: hyper.lambda,
                 nu: hyper.nu,
                 seed: summary.seed,
-            },
+            }));
+        Self {
+            version: summary.version,
+            kind: summary.kind,
+            dim: summary.dim,
+            users: summary.users,
+            items: summary.items,
+            interactions: summary.interactions,
+            hyper_parameters,
             objective: summary.objective,
             residual: summary.residual,
             measured_version: summary.measured_version,

@@ -9,6 +9,7 @@
 
 pub mod examples;
 pub mod factorisation;
+pub mod fold_in;
 pub mod forget;
 pub mod graph;
 pub mod initial;

@@ -38,9 +38,20 @@ impl Source {
     /// Candidates come from a range of a power of two, so that a catalogue that grows changes few
     /// draws. An item that `user` loses can become one of their negatives.
     pub fn negative(self, graph: &Graph, user: u32, draw: u64) -> Option<u32> {
-        let rows = graph.item_rows() as u64;
+        self.negative_among(graph.item_rows(), draw, |item| {
+            graph.items.degree(item) > 0 && !graph.contains(user, item)
+        })
+    }
+
+    /// The `draw`-th negative among the rows below `rows` that are free; `None` when none is.
+    pub fn negative_among(
+        self,
+        rows: usize,
+        draw: u64,
+        is_free: impl Fn(u32) -> bool,
+    ) -> Option<u32> {
+        let rows = rows as u64;
         let span = rows.next_power_of_two();
-        let is_free = |item: u32| graph.items.degree(item) > 0 && !graph.contains(user, item);
         let mut last = 0;
         for attempt in 0..ATTEMPTS_MAX {
             last = mix(self.0, draw << 8 | attempt) & (span - 1);
@@ -49,7 +60,7 @@ impl Source {
             }
         }
         (0..rows)
-            .map(|step| ((last + step) % rows.max(1)) as u32)
+            .map(|step| ((last + step) % rows) as u32)
             .find(|item| is_free(*item))
     }
 }

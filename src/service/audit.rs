@@ -109,6 +109,12 @@ pub enum AuditError {
     /// The store has no model.
     #[error("the store holds no model to audit: run recant train first")]
     NoModel,
+    /// The model has no certificate that an audit could check.
+    #[error(
+        "the stored model is neural and has no bound to audit: compare it with retrained ones by \
+         recant eval"
+    )]
+    NoBound,
     /// Nothing is retained.
     #[error("the store holds no interactions: there is nothing to retrain on")]
     Empty,
@@ -154,6 +160,9 @@ pub fn audit(
     let seed = options.seed.unwrap_or(header.seed.wrapping_add(1));
     if seed == header.seed {
         return Err(AuditError::SameSeed { seed });
+    }
+    if header.neural.is_some() {
+        return Err(AuditError::NoBound);
     }
     let Loaded { mut trainer, .. } = load(store, header.hyperparameters, header.seed)?;
     if trainer.matrix.interactions() == 0 {

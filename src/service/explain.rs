@@ -133,12 +133,17 @@ impl Snapshot {
         candidate: impl Fn(u32) -> bool,
     ) -> Explanation {
         let candidates = (0..self.item_factors.rows() as u32).filter(|row| candidate(*row));
-        let scores = match served.factors {
-            Some(factors) => {
+        let scores = match (served.factors, self.scoring_network()) {
+            (Some(factors), Some(network)) => {
+                let table = network.scores(factors, &self.item_factors);
+                let score = |row: u32| Score::exact(f64::from(table[row as usize]));
+                Scores::of(&served.rows, candidates, score)
+            }
+            (Some(factors), None) => {
                 let score = |row| Score::of(factors, self.item_factors.row(row));
                 Scores::of(&served.rows, candidates, score)
             }
-            None => Scores::of(&served.rows, candidates, |row| {
+            (None, _) => Scores::of(&served.rows, candidates, |row| {
                 Score::exact(f64::from(self.item_count(row)))
             }),
         };

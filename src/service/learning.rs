@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::model::certificate::{Certificate, GapCertificate};
 use crate::model::hyper::IalsHyperparameters;
+use crate::neural::forget::polish::{PolishOptions, PolishReport};
+use crate::neural::optimise::Divergence;
 use crate::optim::als::{ShouldStop, TrainingReport};
 use crate::service::dirty::DirtyRows;
 use crate::service::remedy::Remedy;
@@ -16,25 +18,31 @@ use crate::unlearn::update::{self, Touched, UpdateOptions, UpdateReport};
 /// residual says so, and the next change polishes on.
 const POLISH_SWEEPS_MAX: usize = 500;
 
+/// Most rounds of one polishing of a neural model.
+const POLISH_ROUNDS_MAX: usize = 5;
+
 /// Stage 1: block Newton steps from the touched blocks outwards, within `budget`.
 pub fn update(
     trainer: &mut Trainer,
     touched: &Touched,
     budget: Duration,
     tolerance: f64,
-) -> UpdateReport {
+) -> Result<UpdateReport, Divergence> {
+    if let Some(learner) = &mut trainer.neural {
+        return learner.update(&trainer.matrix, touched, budget);
+    }
     let options = UpdateOptions {
         budget,
         tolerance,
         seed: trainer.seed,
     };
-    update::update(
+    Ok(update::update(
         &mut trainer.model,
         &trainer.matrix,
         &mut trainer.warm.kept,
         touched,
         &options,
-    )
+    ))
 }
 
 /// What polishing works to.
@@ -67,6 +75,9 @@ pub fn polish(
     goal: PolishGoal,
     should_stop: ShouldStop<'_>,
 ) -> Option<Polished> {
+    if trainer.neural.is_some() {
+        return polish_neural(trainer, goal, should_stop);
+    }
     let mut model = trainer.model.clone();
     let convergence = converge::converge(
         &mut model,
@@ -119,6 +130,48 @@ pub fn polish(
             })
         }
     }
+}
+
+/// Stage 2 of a neural model: rounds until the residual is at most the tolerance, or stops falling.
+/// What there is to tell is a measured residual, no proof.
+fn polish_neural(
+    trainer: &mut Trainer,
+    goal: PolishGoal,
+    should_stop: ShouldStop<'_>,
+) -> Option<Polished> {
+    let learner = trainer.neural.as_mut()?;
+    let options = PolishOptions {
+        tolerance: goal.tolerance,
+        rounds_max: POLISH_ROUNDS_MAX,
+    };
+    let observe = &mut |report: &PolishReport| tracing::debug!(?report, "polishing");
+    let (report, changed) = match learner.polished(&options, should_stop, observe) {
+        Ok(polished) => {
+            let (parameters, report) = polished?;
+            let moved = parameters != learner.parameters;
+            learner.parameters = parameters;
+            (report, moved)
+        }
+        Err(error) => {
+            // The live parameters stay; their residual is what there is to tell.
+            tracing::error!(%error, "polishing failed");
+            (learner.measure(&options), false)
+        }
+    };
+    let certificate = Certificate::residual(report.residual, goal.tolerance);
+    Some(Polished {
+        changed: match changed {
+            true => DirtyRows::everything(&trainer.matrix),
+            false => DirtyRows::default(),
+        },
+        report: TrainingReport {
+            sweeps: report.rounds,
+            objective: report.value,
+            residual: report.residual,
+            converged: report.converged,
+        },
+        certificate,
+    })
 }
 
 /// The certificate that a convergence earned.

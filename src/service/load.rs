@@ -6,11 +6,14 @@ use crate::model::factors::Factors;
 use crate::model::hyper::IalsHyperparameters;
 use crate::model::ials::Ials;
 use crate::model::interactions::{Entry, InteractionMatrix};
+use crate::neural::parameters::Block;
+use crate::neural::specification::ModelSpecification;
 use crate::optim::als;
+use crate::service::neural_learner::NeuralLearner;
 use crate::service::rows::RowTable;
 use crate::service::tags::Tags;
 use crate::service::trainer::Trainer;
-use crate::store::batch::{Tensor, WriteBatch};
+use crate::store::batch::{SHARED_ROW_VALUES, Tensor, WriteBatch};
 use crate::store::log::LogPosition;
 use crate::store::records::ModelHeader;
 use crate::store::{Store, StoreError};
@@ -28,20 +31,42 @@ pub struct Loaded {
     pub loaded_at: LogPosition,
 }
 
+/// The model of a store that holds none yet.
+#[derive(Debug, Clone, Default)]
+pub struct ConfiguredModel {
+    /// Hyper-parameters of implicit ALS.
+    pub hyperparameters: IalsHyperparameters,
+    /// Kind and hyper-parameters of a neural model that is wanted instead.
+    pub neural: Option<ModelSpecification>,
+}
+
+impl From<IalsHyperparameters> for ConfiguredModel {
+    fn from(hyperparameters: IalsHyperparameters) -> Self {
+        Self {
+            hyperparameters,
+            neural: None,
+        }
+    }
+}
+
 /// Reads everything the service keeps in memory.
 ///
-/// User factors are not stored: each is the exact minimiser for its history and the item factors,
-/// and is solved for here. Cost: one half sweep over the users, besides reading.
+/// User factors of implicit ALS are not stored: each is the exact minimiser for its history and the
+/// item factors, and is solved for here. Those of a neural model are, under each person's key. Cost:
+/// one half sweep over the users, or drawing the examples, besides reading.
 pub fn load(
     store: &Store,
-    hyperparameters: IalsHyperparameters,
+    configured: impl Into<ConfiguredModel>,
     seed: u64,
 ) -> Result<Loaded, StoreError> {
+    let configured = configured.into();
     let loaded_at = *store.watch_log().borrow();
     let header = store.model_header()?;
     let (hyperparameters, seed) = header
         .as_ref()
-        .map_or((hyperparameters, seed), |h| (h.hyperparameters, h.seed));
+        .map_or((configured.hyperparameters, seed), |h| {
+            (h.hyperparameters, h.seed)
+        });
     let (items, titles, tags) = read_items(store)?;
     let users = RowTable::from_rows(store.users()?);
     let matrix = read_matrix(
@@ -49,20 +74,24 @@ pub fn load(
         users.directory().capacity(),
         items.directory().capacity(),
     )?;
-    let mut factors = Factors::zeros(items.directory().capacity(), hyperparameters.dim);
-    store.visit_tensor(Tensor::ItemFactors, |row, values| {
-        if !matrix.item(row).is_empty() && values.len() == hyperparameters.dim {
-            factors.row_mut(row as usize).copy_from_slice(&values);
+    let specification = match &header {
+        Some(header) => header.neural.clone(),
+        None => configured.neural.clone(),
+    };
+    let (model, neural) = match specification {
+        Some(specification) => {
+            let learner = read_learner(store, specification, &matrix, seed, header.is_some())?;
+            (Ials::zeros(hyperparameters, 0, 0), Some(learner))
         }
-    })?;
-    let mut model = Ials::from_item_factors(hyperparameters, matrix.user_rows(), factors);
-    als::solve_users(&mut model, &matrix);
+        None => (read_ials(store, hyperparameters, &matrix)?, None),
+    };
     let counts = (0..matrix.item_rows() as u32).map(|row| matrix.item(row).len() as u32);
     let item_counts: imbl::Vector<u32> = counts.collect();
     let popular = (0..).zip(item_counts.iter().copied()).collect();
     let trainer = Trainer {
         matrix,
         model,
+        neural,
         seed,
         users,
         items,
@@ -77,6 +106,61 @@ pub fn load(
         header,
         loaded_at,
     })
+}
+
+fn read_ials(
+    store: &Store,
+    hyperparameters: IalsHyperparameters,
+    matrix: &InteractionMatrix,
+) -> Result<Ials, StoreError> {
+    let mut factors = Factors::zeros(matrix.item_rows(), hyperparameters.dim);
+    store.visit_tensor(Tensor::ItemFactors, |row, values| {
+        if !matrix.item(row).is_empty() && values.len() == hyperparameters.dim {
+            factors.row_mut(row as usize).copy_from_slice(&values);
+        }
+    })?;
+    let mut model = Ials::from_item_factors(hyperparameters, matrix.user_rows(), factors);
+    als::solve_users(&mut model, matrix);
+    Ok(model)
+}
+
+/// Reads rows and layers of a neural model. A row that is not there stays zero, to be learnt; without
+/// the layers the rows are worth nothing.
+fn read_learner(
+    store: &Store,
+    specification: ModelSpecification,
+    matrix: &InteractionMatrix,
+    seed: u64,
+    is_stored: bool,
+) -> Result<NeuralLearner, StoreError> {
+    let mut learner = NeuralLearner::new(specification, matrix, seed);
+    let at = &mut learner.parameters;
+    let layout = *at.layout();
+    store.visit_user_factors(|row, values| {
+        if !matrix.user(row).is_empty() && values.len() == layout.user_width {
+            at.user_mut(row).copy_from_slice(&values);
+        }
+    })?;
+    store.visit_tensor(Tensor::ItemFactors, |row, values| {
+        if !matrix.item(row).is_empty() && values.len() == layout.item_width {
+            let values = values.iter().map(|value| *value as f32);
+            at.item_mut(row)
+                .iter_mut()
+                .zip(values)
+                .for_each(|(to, from)| *to = from);
+        }
+    })?;
+    let mut layers = Vec::with_capacity(layout.shared);
+    store.visit_tensor(Tensor::Shared, |_, values| {
+        layers.extend(values.iter().map(|value| *value as f32));
+    })?;
+    if layers.len() == layout.shared {
+        at.block_mut(Block::Shared).copy_from_slice(&layers);
+    } else if is_stored {
+        tracing::error!("layers of the stored model are missing: it is learnt anew; better train");
+        at.values_mut().fill(0.0);
+    }
+    Ok(learner)
 }
 
 type Items = (
@@ -119,8 +203,16 @@ fn read_matrix(store: &Store, users: usize, items: usize) -> Result<InteractionM
 pub fn whole_model(trainer: &Trainer, header: &ModelHeader) -> WriteBatch {
     let mut batch = WriteBatch::default();
     batch.remove_tensor(Tensor::ItemFactors);
-    for row in 0..trainer.model.items.rows() as u32 {
+    batch.remove_tensor(Tensor::Shared);
+    batch.remove_user_factors();
+    for row in 0..trainer.matrix.item_rows() as u32 {
         put_item_row(&mut batch, trainer, row);
+    }
+    if let Some(learner) = &trainer.neural {
+        for row in 0..trainer.matrix.user_rows() as u32 {
+            put_user_row(&mut batch, trainer, row, header.learnt);
+        }
+        put_layers(&mut batch, learner);
     }
     batch.put_model_header(header);
     batch
@@ -130,11 +222,34 @@ pub fn whole_model(trainer: &Trainer, header: &ModelHeader) -> WriteBatch {
 pub fn put_item_row(batch: &mut WriteBatch, trainer: &Trainer, row: u32) {
     if trainer.matrix.item(row).is_empty() {
         batch.remove_tensor_row(Tensor::ItemFactors, row);
+    } else if let Some(learner) = &trainer.neural {
+        let values = learner.parameters.item(row).iter();
+        let values: Vec<f64> = values.map(|value| f64::from(*value)).collect();
+        batch.put_tensor_row(Tensor::ItemFactors, row, &values);
     } else {
         batch.put_tensor_row(
             Tensor::ItemFactors,
             row,
             trainer.model.items.row(row as usize),
         );
+    }
+}
+
+/// Writes a user's row of a neural model, which stands for the log up to `known`. The row of a user
+/// who is gone goes with the user.
+pub fn put_user_row(batch: &mut WriteBatch, trainer: &Trainer, row: u32, known: LogPosition) {
+    if let Some(learner) = &trainer.neural
+        && !trainer.matrix.user(row).is_empty()
+    {
+        batch.put_user_factors(row, learner.parameters.user(row), known);
+    }
+}
+
+/// Writes the layers of a neural model.
+pub fn put_layers(batch: &mut WriteBatch, learner: &NeuralLearner) {
+    let rows = learner.parameters.shared().chunks(SHARED_ROW_VALUES);
+    for (row, values) in (0..).zip(rows) {
+        let values: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
+        batch.put_tensor_row(Tensor::Shared, row, &values);
     }
 }

@@ -12,6 +12,9 @@ pub mod explain;
 pub mod learning;
 pub mod load;
 mod milestones;
+pub mod network;
+pub mod neural_learner;
+pub mod neural_training;
 pub mod popularity;
 pub mod publish;
 pub mod query;
@@ -103,7 +106,8 @@ impl Service {
         };
         let codes = snapshot.item_index.active() * dim;
         // An explanation adds all scores up once more, in f64.
-        let inline = codes <= INLINE_CODES_MAX && folded <= INLINE_MULTIPLY_ADDS_MAX;
+        let indexed = snapshot.network.is_none();
+        let inline = indexed && codes <= INLINE_CODES_MAX && folded <= INLINE_MULTIPLY_ADDS_MAX;
         if inline && !query.explain {
             return Ok(snapshot.recommend(&query));
         }
@@ -154,7 +158,7 @@ impl Service {
     ) -> Result<Option<SimilarItems>, ServiceError> {
         let (snapshot, item) = (self.0.publisher.current(), item.clone());
         self.scan(
-            2 * snapshot.item_factors.rows() * snapshot.hyperparameters.dim,
+            2 * snapshot.item_factors.rows() * snapshot.item_factors.dim(),
             move || snapshot.similar(&item, k),
         )
         .await
@@ -241,8 +245,13 @@ impl Service {
         let snapshot = self.0.publisher.current();
         ModelSummary {
             version: snapshot.version,
-            kind: "ials",
+            kind: snapshot.kind(),
+            dim: snapshot.item_factors.dim(),
             hyperparameters: snapshot.hyperparameters,
+            neural: snapshot
+                .network
+                .as_ref()
+                .map(|network| network.specification.clone()),
             seed: snapshot.seed,
             users: snapshot.active_users,
             items: snapshot.active_items,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::ids::{ItemId, UserId};
 use crate::model::certificate::Certificate;
 use crate::model::hyper::IalsHyperparameters;
+use crate::neural::specification::ModelSpecification;
 use crate::service::explain::Explanation;
 
 /// Most recommendations one question may ask for.
@@ -91,7 +92,7 @@ impl Source {
 pub struct ScoredItem {
     /// Which.
     pub item: ItemId,
-    /// Inner product, cosine similarity or popularity count, by source.
+    /// Inner product or output of a network, cosine similarity or popularity count, by source.
     pub score: f32,
     /// Its title, when one is known.
     pub title: Option<Arc<str>>,
@@ -146,10 +147,14 @@ pub struct Added {
 pub struct ModelSummary {
     /// The live version; it grows with every swap.
     pub version: u64,
-    /// `ials`.
+    /// `ials`, or the kind of a neural model.
     pub kind: &'static str,
-    /// Hyper-parameters, the dimension among them.
+    /// Latent dimensions; of a neural model, parameters of one item.
+    pub dim: usize,
+    /// Hyper-parameters of implicit ALS, the dimension among them.
     pub hyperparameters: IalsHyperparameters,
+    /// Kind and hyper-parameters of a neural model.
+    pub neural: Option<ModelSpecification>,
     /// Seed of the initial factors.
     pub seed: u64,
     /// Users with at least one interaction.

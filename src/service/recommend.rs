@@ -79,7 +79,7 @@ impl Snapshot {
             allowed: confinement.allowed.as_deref(),
         };
         let best = match &person.factors {
-            Some(factors) => self.item_index.top_k(factors, query.k, &filter),
+            Some(factors) => self.top_k(factors, query.k, &filter),
             None => self.most_popular(query.k, &filter),
         };
         let explanation = query.explain.then(|| {
@@ -111,6 +111,17 @@ impl Snapshot {
             })
             .collect();
         let allowed = confinement.allowed.as_deref();
+        if self.scoring_network().is_some() {
+            let answers = persons.iter().zip(&excluded).map(|(person, excluded)| {
+                let filter = Filter { excluded, allowed };
+                let best = match &person.factors {
+                    Some(factors) => self.top_k(factors, query.k, &filter),
+                    None => self.most_popular(query.k, &filter),
+                };
+                self.answer(person.source, best)
+            });
+            return answers.collect();
+        }
         let known = persons.iter().zip(&excluded);
         let questions: Vec<Question> = known
             .filter_map(|(person, excluded)| {
@@ -130,6 +141,17 @@ impl Snapshot {
             self.answer(person.source, best)
         });
         answers.collect()
+    }
+
+    /// The best rows for a user's factors, exactly.
+    fn top_k(&self, factors: &[f32], k: usize, filter: &Filter) -> Vec<(u32, f32)> {
+        match self.scoring_network() {
+            Some(network) => {
+                let is_active = |row| self.item_count(row) > 0;
+                network.top_k(factors, &self.item_factors, k, filter, is_active)
+            }
+            None => self.item_index.top_k(factors, k, filter),
+        }
     }
 
     fn answer(&self, source: Source, best: Vec<(u32, f32)>) -> Recommendations {
@@ -224,6 +246,12 @@ impl Snapshot {
         let known: Vec<(u32, f32)> = known.copied().collect();
         if known.is_empty() {
             return None;
+        }
+        if let Some(network) = &self.network {
+            let mut rows: Vec<u32> = known.iter().map(|(row, _)| *row).collect();
+            rows.sort_unstable();
+            let is_active = |row| self.item_count(row) > 0;
+            return Some(network.fold_in(&rows, &self.item_factors, is_active));
         }
         Some(fold_in(
             &self.hyperparameters,

@@ -7,6 +7,7 @@ use crate::model::certificate::Certificate;
 use crate::model::gramian::Gramian;
 use crate::model::hyper::IalsHyperparameters;
 use crate::model::interactions::Entry;
+use crate::service::network::Network;
 use crate::service::popularity::Popularity;
 use crate::service::rows::RowDirectory;
 use crate::service::tags::Tags;
@@ -39,7 +40,10 @@ pub struct Snapshot {
     /// Items' factors, items × d; a row without interactions is zero.
     pub item_factors: PagedRows,
     /// The same rows, those of items with interactions, in the order that finds the best ones.
+    /// Nothing is in order when scores are not inner products.
     pub item_index: ItemIndex,
+    /// What else a neural model needs; `None` for implicit ALS.
+    pub network: Option<Arc<Network>>,
     /// QᵀQ of the same item factors, for folding in a history.
     pub item_gramian: Arc<Gramian>,
     /// Histories by user row, items ascending.
@@ -75,6 +79,20 @@ pub struct Quality {
 }
 
 impl Snapshot {
+    /// The kind of the model, by its name in configuration and answers.
+    pub fn kind(&self) -> &'static str {
+        self.network
+            .as_ref()
+            .map_or("ials", |network| network.specification.kind())
+    }
+
+    /// The network that must score every item, when no index of inner products can find the best.
+    pub(super) fn scoring_network(&self) -> Option<&Network> {
+        self.network
+            .as_deref()
+            .filter(|network| !network.is_inner_product())
+    }
+
     /// How many interactions the item at `row` has.
     pub fn item_count(&self, row: u32) -> u32 {
         self.item_counts.get(row as usize).copied().unwrap_or(0)

@@ -8,10 +8,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::erasure::ErasureStatus;
-use crate::model::hyper::IalsHyperparameters;
 use crate::service::backlog::Backlog;
 use crate::service::dirty::DirtyRows;
-use crate::service::load::{Loaded, load};
+use crate::service::load::{ConfiguredModel, Loaded, load};
 use crate::service::publish::{Progress, Publisher};
 use crate::service::receipts::ReceiptSigner;
 use crate::service::resolve::Resolver;
@@ -37,8 +36,8 @@ const BACKLOG_PAGE: usize = 1_024;
 /// What a service needs to know besides its store.
 #[derive(Debug, Clone)]
 pub struct ServiceOptions {
-    /// Hyper-parameters of a store that holds no model yet.
-    pub hyperparameters: IalsHyperparameters,
+    /// The model of a store that holds none yet.
+    pub model: ConfiguredModel,
     /// Seed of a store that holds no model yet.
     pub seed: u64,
     /// Erasures that may wait at once before new ones are refused.
@@ -96,8 +95,7 @@ impl Service {
         let (loaded, snapshot, backlog, receipt_keys) = {
             let (store, options, pool) = (store.clone(), options.clone(), Arc::clone(&pool));
             let read = move || {
-                let loaded =
-                    pool.install(|| load(&store, options.hyperparameters, options.seed))?;
+                let loaded = pool.install(|| load(&store, options.model, options.seed))?;
                 let (version, quality) = (version(&loaded.header), quality(&loaded.header));
                 let snapshot = pool.install(|| loaded.trainer.snapshot(version, quality))?;
                 let backlog = waiting(&store, &loaded)?;
@@ -212,7 +210,7 @@ impl Supervisor {
         let prepare = move || -> Result<_, StoreError> {
             let loaded = match loaded {
                 Some(loaded) => loaded,
-                None => pool.install(|| load(&store, options.hyperparameters, options.seed))?,
+                None => pool.install(|| load(&store, options.model, options.seed))?,
             };
             let uncertified = store.erasures(Some(ErasureStatus::Forgotten), None, usize::MAX)?;
             Ok((loaded, uncertified, store.applied()?, store.receipt_head()?))

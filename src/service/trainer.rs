@@ -8,6 +8,7 @@ use crate::ids::{ErasureId, ItemId, UserId};
 use crate::model::hyper::IalsHyperparameters;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
+use crate::service::neural_learner::NeuralLearner;
 use crate::service::popularity::Popularity;
 use crate::service::rows::RowTable;
 use crate::service::tags::Tags;
@@ -25,8 +26,10 @@ use crate::unlearn::update::Touched;
 pub struct Trainer {
     /// Interactions in both orientations.
     pub matrix: InteractionMatrix,
-    /// Factors and Gramians.
+    /// Factors and Gramians of implicit ALS; empty when the model is neural.
     pub model: Ials,
+    /// What learns in place of `model`.
+    pub neural: Option<NeuralLearner>,
     /// Seed of the initial factors.
     pub seed: u64,
     /// Rows of users with at least one interaction.
@@ -66,6 +69,7 @@ impl Trainer {
         Self {
             matrix: InteractionMatrix::new(),
             model: Ials::zeros(hyperparameters, 0, 0),
+            neural: None,
             seed,
             users: RowTable::default(),
             items: RowTable::default(),
@@ -79,6 +83,9 @@ impl Trainer {
 
     /// Whether some item has interactions and no factors: data that arrived while no model looked.
     pub fn has_unlearnt_rows(&self) -> bool {
+        if let Some(learner) = &self.neural {
+            return learner.has_unlearnt_rows();
+        }
         (0..self.matrix.item_rows()).any(|row| {
             !self.matrix.item(row as u32).is_empty()
                 && self.model.items.row(row).iter().all(|value| *value == 0.0)

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::model::hyper::IalsHyperparameters;
+use crate::neural::optimise::Divergence;
 use crate::optim::als::{TrainingError, TrainingOptions, TrainingReport};
 use crate::service::learning::{PolishGoal, certificate};
 use crate::service::load::{load, whole_model};
@@ -41,6 +42,18 @@ pub enum TrainError {
     /// The observer ended it; nothing was stored.
     #[error("training was interrupted; nothing was stored")]
     Interrupted,
+    /// There are too few items to tell one from another.
+    #[error(
+        "there are interactions with {items} item only: a neural model learns from items that a user \
+         did not choose, so import more"
+    )]
+    TooSmall {
+        /// Items with interactions.
+        items: usize,
+    },
+    /// A neural model's numbers went wrong.
+    #[error("{0}; nothing was stored")]
+    Divergence(#[from] Divergence),
     /// The numbers went wrong.
     #[error(transparent)]
     Training(#[from] TrainingError),
@@ -69,6 +82,7 @@ pub fn train(
     };
     let previous = store.model_header()?;
     let mut trainer = load(store, hyperparameters, options.seed)?.trainer;
+    trainer.neural = None;
     if trainer.matrix.interactions() == 0 {
         return Err(TrainError::Empty);
     }
@@ -90,6 +104,7 @@ pub fn train(
         version,
         learnt: previous.map(|header| header.learnt).unwrap_or_default(),
         hyperparameters,
+        neural: None,
         seed: options.seed,
         residual: Some(convergence.report.residual),
         objective: Some(convergence.report.objective),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::factors::Factors;
 use crate::service::dirty::DirtyRows;
+use crate::service::neural_learner::NeuralLearner;
 use crate::service::snapshot::{Quality, Snapshot};
 use crate::service::trainer::Trainer;
 use crate::topk::index::ItemIndex;
@@ -20,6 +21,9 @@ pub enum VersionError {
 impl Trainer {
     /// The whole state as a snapshot. Cost: every row once, and the index of the items.
     pub fn snapshot(&self, version: u64, quality: Quality) -> Result<Snapshot, VersionError> {
+        if let Some(learner) = &self.neural {
+            return self.neural_snapshot(learner, version, quality);
+        }
         let dim = self.model.hyper.dim;
         let factors = |factors: &Factors, whose: &'static str| {
             let rows = PagedRows::from_rows(factors.rows(), dim, |row, into| {
@@ -44,19 +48,35 @@ impl Trainer {
         quality: Quality,
     ) -> Result<Snapshot, VersionError> {
         self.check_finite(dirty)?;
-        let mut user_factors = previous.user_factors.clone();
-        user_factors.grow(self.model.users.rows());
-        for row in dirty.user_rows() {
-            user_factors.set_row(row, &narrow(self.model.users.row(row as usize)));
-        }
-        let mut item_factors = previous.item_factors.clone();
-        item_factors.grow(self.model.items.rows());
-        for row in dirty.item_rows() {
-            item_factors.set_row(row, &narrow(self.model.items.row(row as usize)));
+        let (mut user_factors, mut item_factors) =
+            (previous.user_factors.clone(), previous.item_factors.clone());
+        user_factors.grow(self.matrix.user_rows());
+        item_factors.grow(self.matrix.item_rows());
+        match &self.neural {
+            // A row's neighbours may be anywhere: all of them changed a little.
+            Some(learner) if learner.model().is_propagated() => {
+                return self.neural_snapshot(learner, version, quality);
+            }
+            Some(learner) => {
+                let at = &learner.parameters;
+                let users = dirty.user_rows();
+                users.for_each(|row| user_factors.set_row(row, at.user(row)));
+                let items = dirty.item_rows();
+                items.for_each(|row| item_factors.set_row(row, at.item(row)));
+            }
+            None => {
+                let (users, items) = (&self.model.users, &self.model.items);
+                for row in dirty.user_rows() {
+                    user_factors.set_row(row, &narrow(users.row(row as usize)));
+                }
+                for row in dirty.item_rows() {
+                    item_factors.set_row(row, &narrow(items.row(row as usize)));
+                }
+            }
         }
         let changed: Vec<(u32, bool)> = dirty
             .item_rows()
-            .map(|row| (row, self.is_active(row)))
+            .map(|row| (row, self.is_indexed(row)))
             .collect();
         let item_index = previous.item_index.updated(item_factors, &changed);
         Ok(self.assemble(user_factors, item_index, version, quality))
@@ -64,6 +84,11 @@ impl Trainer {
 
     /// Refuses factors that are no finite numbers, before they are stored or shown.
     pub fn check_finite(&self, dirty: &DirtyRows) -> Result<(), VersionError> {
+        if let Some(learner) = &self.neural {
+            let finite = learner.parameters.is_finite();
+            let whose = "the network";
+            return finite.then_some(()).ok_or(VersionError::NotFinite(whose));
+        }
         let finite = |row: &[f64]| row.iter().all(|value| (*value as f32).is_finite());
         let (users, items) = (&self.model.users, &self.model.items);
         if !dirty.user_rows().all(|row| finite(users.row(row as usize))) {
@@ -78,6 +103,33 @@ impl Trainer {
     /// Whether the item has an interaction, and may be recommended.
     fn is_active(&self, row: u32) -> bool {
         (row as usize) < self.matrix.item_rows() && !self.matrix.item(row).is_empty()
+    }
+
+    /// Whether the item is found by the index of inner products.
+    fn is_indexed(&self, row: u32) -> bool {
+        let indexes = |learner: &NeuralLearner| learner.model().is_inner_product();
+        self.is_active(row) && self.neural.as_ref().is_none_or(indexes)
+    }
+
+    fn neural_snapshot(
+        &self,
+        learner: &NeuralLearner,
+        version: u64,
+        quality: Quality,
+    ) -> Result<Snapshot, VersionError> {
+        let served = learner.served();
+        let (rows, layout) = (served.rows(), *served.rows().layout());
+        if !rows.is_finite() {
+            return Err(VersionError::NotFinite("the network"));
+        }
+        let users = PagedRows::from_rows(layout.users, layout.user_width, |row, into| {
+            into.copy_from_slice(rows.user(row as u32));
+        });
+        let items = PagedRows::from_rows(layout.items, layout.item_width, |row, into| {
+            into.copy_from_slice(rows.item(row as u32));
+        });
+        let index = ItemIndex::new(items, |row| self.is_indexed(row));
+        Ok(self.assemble(users, index, version, quality))
     }
 
     fn assemble(
@@ -98,6 +150,10 @@ impl Trainer {
             user_factors,
             item_factors: item_index.rows().clone(),
             item_index,
+            network: self
+                .neural
+                .as_ref()
+                .map(|learner| Arc::new(learner.network())),
             item_gramian: Arc::new(self.model.item_gramian.clone()),
             histories: self.matrix.histories(),
             item_counts: self.item_counts.clone(),

@@ -8,10 +8,11 @@ use tracing::Instrument;
 
 use crate::erasure::{ErasureRecord, ErasureStatus};
 use crate::event::{ErasureTarget, Event};
+use crate::neural::optimise::Divergence;
 use crate::service::backlog::Backlog;
 use crate::service::dirty::DirtyRows;
 use crate::service::learning::{self, PolishGoal, Polished};
-use crate::service::load::put_item_row;
+use crate::service::load::{put_item_row, put_layers, put_user_row};
 use crate::service::milestones::{count, mark, observe_age};
 use crate::service::publish::{Progress, Publisher};
 use crate::service::receipts::ReceiptSigner;
@@ -90,6 +91,9 @@ pub enum WorkerError {
     /// The arithmetic gave something that must not be served; neither stored nor shown.
     #[error(transparent)]
     Version(#[from] VersionError),
+    /// The update of a neural model went wrong; the live version stays.
+    #[error(transparent)]
+    Divergence(#[from] Divergence),
     /// The arithmetic panicked; the model in memory is lost, the store is not.
     #[error("an update panicked")]
     Panicked,
@@ -245,8 +249,13 @@ impl Worker {
         let (mut log, stop) = (log.clone(), self.stop.clone());
         let taken = self.learnt;
         log.mark_unchanged();
+        // Without a proof to aim for, a neural model is brought back to what it was.
+        let level = self
+            .quality
+            .residual
+            .filter(|_| self.trainer.neural.is_some());
         let goal = PolishGoal {
-            tolerance: self.options.tolerance,
+            tolerance: self.options.tolerance.max(level.unwrap_or(0.0)),
             target: self.options.certificate_target,
         };
         let polished = self
@@ -403,8 +412,9 @@ impl Worker {
             touched.clone()
         };
         let (budget, tolerance) = (self.options.update_budget, self.options.tolerance);
-        self.lend(move |trainer| learning::update(trainer, &touched, budget, tolerance))
-            .await
+        Ok(self
+            .lend(move |trainer| learning::update(trainer, &touched, budget, tolerance))
+            .await??)
     }
 
     fn dirty_batch(&self, version: u64, learnt: LogPosition) -> WriteBatch {
@@ -412,10 +422,26 @@ impl Worker {
         for row in self.dirty.item_rows() {
             put_item_row(&mut batch, &self.trainer, row);
         }
+        if let Some(learner) = &self.trainer.neural {
+            for row in self.dirty.user_rows() {
+                put_user_row(&mut batch, &self.trainer, row, learnt);
+            }
+            // What is live is stored.
+            let live = self.publisher.current();
+            let live = live.network.as_ref().map(|network| &network.shared[..]);
+            if live != Some(learner.parameters.shared()) {
+                put_layers(&mut batch, learner);
+            }
+        }
         batch.put_model_header(&ModelHeader {
             version,
             learnt,
             hyperparameters: self.trainer.model.hyper,
+            neural: self
+                .trainer
+                .neural
+                .as_ref()
+                .map(|learner| learner.specification.clone()),
             seed: self.trainer.seed,
             residual: self.quality.residual,
             objective: self.quality.objective,

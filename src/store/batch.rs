@@ -14,7 +14,13 @@ use crate::store::{codec, keys};
 pub enum Tensor {
     /// The item factors Q.
     ItemFactors = b'q',
+    /// The layers of a neural model that belong to nobody, cut into rows of
+    /// [`SHARED_ROW_VALUES`]; the last may be shorter.
+    Shared = b's',
 }
+
+/// Values in a stored row of [`Tensor::Shared`].
+pub const SHARED_ROW_VALUES: usize = 4_000;
 
 /// What an idempotency key is recognised by. Neither the key nor the request is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +55,12 @@ pub(super) enum Change {
     PutHistory {
         row: u32,
         held: Vec<HeldInteraction>,
+    },
+    /// The user's row of the model, which stands for the log up to `known`.
+    PutUserFactors {
+        row: u32,
+        values: Vec<f32>,
+        known: LogPosition,
     },
     /// Seals everything of a user anew and destroys the key before.
     RenewKey {
@@ -131,6 +143,21 @@ impl WriteBatch {
     /// nothing of what was replaced can be read any more.
     pub fn renew_key(&mut self, row: u32) {
         self.changes.push(Change::RenewKey { row });
+    }
+
+    /// Writes the row of the model of the user at a row, under that user's key; at most 8 180
+    /// values. It stands for the log up to `known`: when an erasure after that names something of
+    /// the user it is not written. It is gone with the next change of the user's key.
+    pub fn put_user_factors(&mut self, row: u32, values: &[f32], known: LogPosition) {
+        let values = values.to_vec();
+        self.changes
+            .push(Change::PutUserFactors { row, values, known });
+    }
+
+    /// Removes the users' rows of the model.
+    pub fn remove_user_factors(&mut self) {
+        let prefix = vec![keys::USER_FACTORS];
+        self.changes.push(Change::RemoveAll { prefix });
     }
 
     /// Writes one row of a model's matrix; at most 4 090 values.

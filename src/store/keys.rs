@@ -13,6 +13,8 @@ pub const USER: u8 = b'u';
 pub const ITEM: u8 = b'i';
 /// Histories by pseudonym and chunk.
 pub const HISTORY: u8 = b'h';
+/// A user's row of the model by pseudonym.
+pub const USER_FACTORS: u8 = b'f';
 /// Rows of the model's tensors.
 pub const TENSOR: u8 = b't';
 /// Log entries by position and part.
@@ -86,6 +88,11 @@ pub fn history_chunk(pseudonym: Pseudonym, chunk: u16) -> Vec<u8> {
     with_number(history(pseudonym), chunk)
 }
 
+/// A user's row of the model.
+pub fn user_factors(pseudonym: Pseudonym) -> Vec<u8> {
+    with(USER_FACTORS, &pseudonym.0)
+}
+
 /// The prefix of a tensor's rows.
 pub fn tensor(tensor: Tensor) -> Vec<u8> {
     vec![TENSOR, tensor as u8]
@@ -134,7 +141,7 @@ pub fn row_at_end(key: &[u8]) -> Option<u32> {
         .map(|bytes| u32::from_be_bytes(*bytes))
 }
 
-/// The pseudonym of a user or history key.
+/// The pseudonym of a key of a user, a history or a user's row of the model.
 pub fn pseudonym(key: &[u8]) -> Option<Pseudonym> {
     key.get(1..17)?.try_into().ok().map(Pseudonym)
 }

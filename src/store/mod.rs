@@ -59,7 +59,9 @@ use index::Person;
 use keyring::MasterKeySource;
 use log::{Entry, LogPosition};
 use migrations::{MIGRATIONS, bring_up_to_date};
-use records::{HeldInteraction, ItemRecord, ModelHeader, UserRecord, unpack_history, unpack_row};
+use records::{
+    HeldInteraction, ItemRecord, ModelHeader, UserRecord, unpack_history, unpack_row, unpack_values,
+};
 use shared::Shared;
 use sync::Syncs;
 use writer::WriterHandle;
@@ -245,6 +247,26 @@ impl Store {
                 visit(last, &held);
             }
             Ok(())
+        })
+    }
+
+    /// Calls `visit` with every stored row of the model that is a user's, and the user's row, in no
+    /// order. No commit goes on meanwhile.
+    pub fn visit_user_factors(
+        &self,
+        mut visit: impl FnMut(u32, Vec<f32>),
+    ) -> Result<(), StoreError> {
+        self.shared.read(|open| {
+            let index = self.shared.index();
+            let persons = index.persons.values();
+            let rows: HashMap<_, _> = persons.map(|p| (p.pseudonym, p.row)).collect();
+            visit_records(open, &[keys::USER_FACTORS], |key, payload| {
+                let pseudonym = keys::pseudonym(key).ok_or_else(cut_key)?;
+                let row = rows.get(&pseudonym).copied().flatten();
+                let row = row.ok_or_else(|| StoreError::damaged("a model row without a user"))?;
+                visit(row, unpack_values(payload)?);
+                Ok(())
+            })
         })
     }
 

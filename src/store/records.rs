@@ -9,6 +9,7 @@ use crate::event::UnixMillis;
 use crate::ids::{ErasureId, ItemId, UserId};
 use crate::model::certificate::Certificate;
 use crate::model::hyper::IalsHyperparameters;
+use crate::neural::specification::ModelSpecification;
 use crate::store::StoreError;
 use crate::store::codec::PAYLOAD_BYTES_MAX;
 use crate::store::log::LogPosition;
@@ -44,8 +45,11 @@ pub struct ModelHeader {
     pub version: u64,
     /// The log position that the stored rows stand for.
     pub learnt: LogPosition,
-    /// What the model minimises.
+    /// What the model minimises, when it is implicit ALS.
     pub hyperparameters: IalsHyperparameters,
+    /// What it is otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neural: Option<ModelSpecification>,
     /// Seed of the initial factors.
     pub seed: u64,
     /// Relative residual at the last measurement.
@@ -182,6 +186,26 @@ pub fn pack_row(row: &[f64]) -> Vec<u8> {
     row.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
+/// A user's row of the model as bytes, little endian.
+pub fn pack_values(values: &[f32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}
+
+/// Reads what [`pack_values`] wrote.
+pub fn unpack_values(packed: &[u8]) -> Result<Vec<f32>, StoreError> {
+    let (values, rest) = packed.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err(StoreError::damaged("a user's row of the model is cut off"));
+    }
+    Ok(values
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes))
+        .collect())
+}
+
 /// Reads what [`pack_row`] wrote.
 pub fn unpack_row(packed: &[u8]) -> Result<Vec<f64>, StoreError> {
     let (values, rest) = packed.as_chunks::<8>();
@@ -220,7 +244,11 @@ mod tests {
 
         #[test]
         fn packed_rows_read_back(row in prop::collection::vec(-1e9f64..1e9, 0..40)) {
-            prop_assert_eq!(unpack_row(&pack_row(&row)).expect("intact"), row);
+            prop_assert_eq!(unpack_row(&pack_row(&row)).expect("intact"), row.clone());
+            let narrow: Vec<f32> = row.iter().map(|value| *value as f32).collect();
+            let packed = pack_values(&narrow);
+            prop_assert_eq!(unpack_values(&packed).expect("intact"), narrow);
+            prop_assert!(packed.is_empty() || unpack_values(&packed[1..]).is_err());
         }
     }
 }

@@ -196,7 +196,7 @@ impl Running {
     pub async fn start(path: &Path) -> Self {
         let store = Store::open(path, &StoreOptions::default()).expect("a store");
         let options = ServiceOptions {
-            hyperparameters: hyperparameters(),
+            model: hyperparameters().into(),
             seed: 1,
             queue_max: 1_000,
             receipt_issuer: "recant".into(),

@@ -70,6 +70,7 @@ pub fn header(version: u64) -> ModelHeader {
     ModelHeader {
         version,
         learnt: LogPosition(version + 4),
+        neural: None,
         hyperparameters: IalsHyperparameters {
             dim: 8,
             alpha0: 0.5,

@@ -60,7 +60,7 @@ pub struct AltEraserOptions {
     pub products: usize,
     /// Damping μ, per example.
     pub damping: f64,
-    /// Ends when this has passed; looked at between turns of a block.
+    /// Ends when this has passed, once the first round is done; looked at between turns of a block.
     pub budget: Option<Duration>,
 }
 
@@ -163,7 +163,7 @@ impl Run<'_> {
     }
 
     fn is_over(&mut self) -> bool {
-        let late = |budget: Duration| self.began.elapsed() >= budget;
+        let late = |budget: Duration| self.report.rounds > 1 && self.began.elapsed() >= budget;
         self.report.interrupted |= self.options.budget.is_some_and(late) || (self.should_stop)();
         self.report.interrupted
     }
@@ -213,7 +213,9 @@ impl Run<'_> {
         self.report.blocks += 1;
         let (began, budget) = (self.began, self.options.budget);
         let should_stop = self.should_stop;
-        let goes_on = move || budget.is_none_or(|b| began.elapsed() < b) && !should_stop();
+        let first = self.report.rounds <= 1;
+        let goes_on =
+            move || (first || budget.is_none_or(|b| began.elapsed() < b)) && !should_stop();
         match self.options.solver {
             BlockSolver::NewtonCg => newton_cg(
                 self.objective,

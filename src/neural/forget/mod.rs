@@ -5,6 +5,7 @@
 
 pub mod alteraser;
 pub mod influence;
+pub mod polish;
 pub mod retrain;
 pub mod shards;
 

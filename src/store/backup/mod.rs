@@ -208,7 +208,9 @@ impl Backup<'_> {
         for record in open.database.scan_all() {
             let (key, value) = record?;
             let kind = key.first().copied().unwrap_or_default();
-            if key == keys::SCHEMA || kind == keys::TENSOR || open.codec.is_personal(&value)? {
+            let is_factors =
+                kind == keys::TENSOR && !key.starts_with(&keys::tensor(Tensor::Shared));
+            if key == keys::SCHEMA || is_factors || open.codec.is_personal(&value)? {
                 continue;
             }
             let payload = open.codec.open(&key, &value)?;

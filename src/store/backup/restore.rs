@@ -228,7 +228,7 @@ impl Restoring<'_> {
             let before = before.map_or(Ok(0), |payload| codec::read_u64(payload))?;
             let next = codec::read_u64(&payload)?.max(before);
             self.records.insert(key, next.to_le_bytes().to_vec());
-        } else if outlives(&key) || (key == keys::MODEL && self.keep_model) {
+        } else if outlives(&key) || (is_of_model(&key) && self.keep_model) {
             self.records.entry(key).or_insert(payload);
         }
         Ok(())
@@ -269,6 +269,11 @@ impl Restoring<'_> {
             ..self.restored
         })
     }
+}
+
+/// Whether a record belongs to the model as a whole.
+fn is_of_model(key: &[u8]) -> bool {
+    key == keys::MODEL || key.starts_with(&keys::tensor(Tensor::Shared))
 }
 
 fn into_store_error(error: ImportSessionError) -> StoreError {

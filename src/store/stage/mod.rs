@@ -164,6 +164,9 @@ impl<'a> Stage<'a> {
             Change::PutUser { row, id } => self.put_user(row, &id)?,
             Change::RemoveUser { row } => self.remove_user(row)?,
             Change::PutHistory { row, held } => self.put_history(row, held)?,
+            Change::PutUserFactors { row, values, known } => {
+                self.put_user_factors(row, &values, known)?;
+            }
             Change::RenewKey { row } => self.renew_key_at(row)?,
             Change::PutItem { row, item } => {
                 self.index.set_item(row, self.hasher.item(&item.id));

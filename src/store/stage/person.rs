@@ -9,8 +9,10 @@ use crate::store::hash::KeyedHash;
 use crate::store::index::Person;
 use crate::store::keyring::Slot;
 use crate::store::keys::{self, Pseudonym};
+use crate::store::log::LogPosition;
 use crate::store::records::{
-    HELD_PER_CHUNK, HeldInteraction, QueuedRecord, UserRecord, pack_history, unpack_history,
+    HELD_PER_CHUNK, HeldInteraction, QueuedRecord, UserRecord, pack_history, pack_values,
+    unpack_history,
 };
 use crate::store::seal::SecretKey;
 use crate::store::{StoreError, damaged_person};
@@ -133,6 +135,39 @@ impl Stage<'_> {
         Ok(())
     }
 
+    /// Seals a user's row of the model. A row that still knows of what an erasure named since is not
+    /// written; the model's next version brings another.
+    pub(super) fn put_user_factors(
+        &mut self,
+        row: u32,
+        values: &[f32],
+        known: LogPosition,
+    ) -> Result<(), StoreError> {
+        let Some((hash, person)) = self.index.at_row(row) else {
+            return Ok(());
+        };
+        let person = person.clone();
+        let unapplied = &self.index.unapplied;
+        let is_stale = unapplied.user_erased_after(hash, known)
+            || unapplied.items_erased_after(hash, known).next().is_some();
+        let key = keys::user_factors(person.pseudonym);
+        match is_stale {
+            true => self.remove(key),
+            false => self.put_personal(person.live, key, &pack_values(values))?,
+        }
+        Ok(())
+    }
+
+    /// Removes what is kept under a person's pseudonym.
+    fn remove_records(&mut self, person: &Person) -> Result<(), StoreError> {
+        self.remove(keys::user(person.pseudonym));
+        let factors = keys::user_factors(person.pseudonym);
+        if self.value(&factors)?.is_some() {
+            self.remove(factors);
+        }
+        self.write_history(person, &[])
+    }
+
     fn history(&mut self, person: &Person) -> Result<Vec<HeldInteraction>, StoreError> {
         let mut held = Vec::new();
         for key in self.keys_with(&keys::history(person.pseudonym))? {
@@ -149,8 +184,7 @@ impl Stage<'_> {
             return Ok(());
         };
         let person = person.clone();
-        self.remove(keys::user(person.pseudonym));
-        self.write_history(&person, &[])?;
+        self.remove_records(&person)?;
         self.index.set_row(hash, None);
         self.drop_if_nothing_is_left(hash);
         Ok(())
@@ -171,8 +205,7 @@ impl Stage<'_> {
         let Some(person) = self.index.remove(hash) else {
             return Ok(());
         };
-        self.remove(keys::user(person.pseudonym));
-        self.write_history(&person, &[])?;
+        self.remove_records(&person)?;
         for (position, part) in &person.queued {
             self.remove(keys::log_part(*position, *part));
         }
@@ -248,8 +281,7 @@ impl Stage<'_> {
         (person.live, person.pseudonym) = (live, Pseudonym::random());
         let person = person.clone();
         self.destroyed.push(before.live);
-        self.remove(keys::user(before.pseudonym));
-        self.write_history(&before, &[])?;
+        self.remove_records(&before)?;
         match before.row {
             Some(_) if held.is_empty() => self.index.set_row(hash, None),
             Some(row) => {

@@ -1,0 +1,176 @@
+//! The mutable side of a neural model: its parameters, and the examples they are judged by.
+
+use std::time::Duration;
+
+use crate::model::interactions::InteractionMatrix;
+use crate::neural::examples::{Examples, Sampling};
+use crate::neural::forget::Touched;
+use crate::neural::forget::alteraser::{AltEraserOptions, alt_eraser};
+use crate::neural::forget::polish::{PolishOptions, PolishReport, measure, polish};
+use crate::neural::graph::Graph;
+use crate::neural::initial::{initial, settle_rows};
+use crate::neural::network::NeuralModel;
+use crate::neural::objective::Objective;
+use crate::neural::optimise::Divergence;
+use crate::neural::parameters::Parameters;
+use crate::neural::scoring::Scorer;
+use crate::neural::specification::ModelSpecification;
+use crate::service::network::Network;
+use crate::unlearn::update::{self, UpdateReport};
+
+/// Rounds of stage 1 within the budget: touched rows, neighbours, everything.
+const UPDATE_ROUNDS_MAX: usize = 3;
+
+/// Curvature products of a step in stage 1, where rows depend on one another.
+const UPDATE_PRODUCTS: usize = 5;
+
+/// A neural model under training, owned by the trainer.
+///
+/// Graph and examples follow the interactions: they are brought up to date by
+/// [`NeuralLearner::update`], and until then the model is what it was.
+#[derive(Debug, Clone)]
+pub struct NeuralLearner {
+    /// Kind and hyper-parameters.
+    pub specification: ModelSpecification,
+    /// Rows and layers.
+    pub parameters: Parameters,
+    /// Seed of initial rows and of negatives.
+    pub seed: u64,
+    graph: Graph,
+    examples: Examples,
+}
+
+impl NeuralLearner {
+    /// A learner with all parameters zero.
+    pub fn new(specification: ModelSpecification, matrix: &InteractionMatrix, seed: u64) -> Self {
+        let graph = Graph::new(matrix);
+        let model = specification.model();
+        let layout = model.layout(graph.user_rows(), graph.item_rows());
+        let sampling = Sampling {
+            seed,
+            negatives: model.negatives(),
+        };
+        Self {
+            parameters: Parameters::zeros(layout),
+            examples: Examples::new(&graph, sampling, 0),
+            specification,
+            seed,
+            graph,
+        }
+    }
+
+    /// The model that scores.
+    pub fn model(&self) -> &dyn NeuralModel {
+        self.specification.model()
+    }
+
+    /// The pairs as a graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    fn objective(&self) -> Objective<'_> {
+        Objective {
+            model: self.model(),
+            graph: &self.graph,
+            examples: &self.examples,
+        }
+    }
+
+    /// Whether a row with interactions has no parameters yet.
+    pub fn has_unlearnt_rows(&self) -> bool {
+        let is_zero = |row: &[f32]| row.iter().all(|value| *value == 0.0);
+        let (users, items) = (&self.graph.users, &self.graph.items);
+        let parameters = &self.parameters;
+        (0..users.rows() as u32).any(|row| users.degree(row) > 0 && is_zero(parameters.user(row)))
+            || (0..items.rows() as u32)
+                .any(|row| items.degree(row) > 0 && is_zero(parameters.item(row)))
+    }
+
+    /// Stage 1: AltEraser from the touched rows outwards. Every touched row is solved for; what
+    /// follows is bounded by `budget`. Rows that lost everything become zero. The layers of a model
+    /// that has none yet are drawn.
+    pub fn update(
+        &mut self,
+        matrix: &InteractionMatrix,
+        touched: &update::Touched,
+        budget: Duration,
+    ) -> Result<UpdateReport, Divergence> {
+        let mut rows = Touched {
+            users: touched.users.clone(),
+            items: touched.items.clone(),
+        };
+        self.follow(matrix, &mut rows);
+        let mut at = self.parameters.clone();
+        let options = AltEraserOptions {
+            rounds_max: UPDATE_ROUNDS_MAX,
+            products: UPDATE_PRODUCTS,
+            budget: Some(budget),
+            ..AltEraserOptions::default()
+        };
+        let report = alt_eraser(
+            &self.objective(),
+            &mut at,
+            &rows,
+            &options,
+            &|| false,
+            &mut |_, _| true,
+        )?;
+        self.parameters = at;
+        Ok(UpdateReport {
+            changed_users: report.moved.users,
+            changed_items: report.moved.items,
+            blocks_solved: report.blocks,
+        })
+    }
+
+    /// Brings graph, examples and the number of rows up to date with `matrix`, and adds to `rows`
+    /// the users whose negatives changed.
+    fn follow(&mut self, matrix: &InteractionMatrix, rows: &mut Touched) {
+        self.graph = Graph::new(matrix);
+        let (users, items) = (self.graph.user_rows(), self.graph.item_rows());
+        self.parameters = self.parameters.grown(users, items);
+        rows.users
+            .extend(self.examples.update(&self.graph, &rows.users));
+        rows.settle();
+        let is_new = self.parameters.values().iter().all(|value| *value == 0.0);
+        if is_new {
+            let model = self.specification.model();
+            self.parameters = initial(model, &self.graph, self.seed);
+        }
+        let model = self.specification.model();
+        settle_rows(model, &self.graph, self.seed, &mut self.parameters);
+    }
+
+    /// Stage 2: rounds over everything until the residual is at most the tolerance or stops falling.
+    /// Returns the parameters as they would be; `None` when `should_stop` said so.
+    pub fn polished(
+        &self,
+        options: &PolishOptions,
+        should_stop: &(dyn Fn() -> bool + Sync),
+        observe: &mut dyn FnMut(&PolishReport),
+    ) -> Result<Option<(Parameters, PolishReport)>, Divergence> {
+        let mut at = self.parameters.clone();
+        let report = polish(&self.objective(), &mut at, options, should_stop, observe)?;
+        Ok(report.map(|report| (at, report)))
+    }
+
+    /// Value and residual of the parameters as they are.
+    pub fn measure(&self, options: &PolishOptions) -> PolishReport {
+        measure(&self.objective(), &self.parameters, 0, options)
+    }
+
+    /// The rows that readers get: propagated, where the model propagates.
+    pub fn served(&self) -> Scorer<'_> {
+        Scorer::new(self.model(), &self.graph, &self.parameters)
+    }
+
+    /// What readers get besides.
+    pub fn network(&self) -> Network {
+        Network {
+            specification: self.specification.clone(),
+            shared: self.parameters.shared().to_vec(),
+            seed: self.seed,
+        }
+    }
+}
