@@ -243,7 +243,7 @@ mod tests {
     fn everybody(users: u32) -> Cohort {
         let groups = |user: u32| PerGroup {
             all: true,
-            affected: user % 2 == 0,
+            affected: user.is_multiple_of(2),
             deleted: user == 1,
         };
         Cohort {
