@@ -17,7 +17,7 @@ pub(super) fn overview(comparisons: &[Comparison<'_>]) -> String {
          <th scope=\"col\">× faster</th><th scope=\"col\">distance</th>\
          <th scope=\"col\">floor</th><th scope=\"col\">ceiling</th>\
          <th scope=\"col\">within the floor</th><th scope=\"col\">change of NDCG@20</th>\
-         </tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n"
+         <th scope=\"col\">AUC − retrained</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n"
     )
 }
 
@@ -47,7 +47,8 @@ fn rows((nth, comparison): (usize, &Comparison<'_>)) -> String {
             };
             format!(
                 "<tr><th scope=\"row\"><a href=\"#{}\">{}</a></th><td class=\"text\">{}</td>\
-                 <td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{within}</td><td>{}</td></tr>\n",
+                 <td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{within}</td><td>{}</td><td>{}</td>\
+                 </tr>\n",
                 anchor(nth),
                 heading(comparison),
                 escape(&line.label),
@@ -56,6 +57,7 @@ fn rows((nth, comparison): (usize, &Comparison<'_>)) -> String {
                 figure(floor),
                 figure(ceiling),
                 figure(mean(line, "NDCG@20 change")),
+                figure(mean(line, "… − retrained")),
             )
         })
         .collect()
