@@ -51,6 +51,10 @@ pub fn tangent(dim: usize, batch: &mut Batch) {
         tangents,
         ..
     } = batch;
+    if user_tangents.is_empty() {
+        tangents.fill(0.0);
+        return;
+    }
     vectorised(
         Arch::new(),
         #[inline(always)]

@@ -74,9 +74,9 @@ pub struct Batch {
     pub users: Vec<f32>,
     /// Rows of the items, pairs × item width.
     pub items: Vec<f32>,
-    /// Directions of the users' rows.
+    /// Directions of the users' rows; empty when rows stand still.
     pub user_tangents: Vec<f32>,
-    /// Directions of the items' rows.
+    /// Directions of the items' rows; empty when rows stand still.
     pub item_tangents: Vec<f32>,
     /// Scores.
     pub scores: Vec<f32>,
@@ -84,6 +84,8 @@ pub struct Batch {
     pub tangents: Vec<f32>,
     /// Weights of the scores' gradients.
     pub coefficients: Vec<f32>,
+    /// Whether nobody wants the gradients by rows, so that they need not be computed.
+    pub layers_only: bool,
     /// Weighted gradients by the users' rows.
     pub user_gradients: Vec<f32>,
     /// Weighted gradients by the items' rows.
@@ -118,6 +120,12 @@ impl Batch {
             self.user_tangents.extend_from_slice(direction.user(user));
             self.item_tangents.extend_from_slice(direction.item(item));
         }
+    }
+
+    /// Notes that rows stand still.
+    pub fn clear_tangents(&mut self) {
+        self.user_tangents.clear();
+        self.item_tangents.clear();
     }
 
     /// Makes room for results of the pairs there are.

@@ -327,7 +327,10 @@ impl Point<'_> {
         batch.gather(&self.propagated, pairs());
         model.forward(shared, batch);
         if let Some(direction) = pass.direction {
-            batch.gather_tangents(direction, pairs());
+            match pass.block {
+                Block::Shared => batch.clear_tangents(),
+                _ => batch.gather_tangents(direction, pairs()),
+            }
             let way = pass.block.has_shared().then(|| direction.shared());
             model.tangent(shared, way, batch);
         }
@@ -335,6 +338,7 @@ impl Point<'_> {
         let Some(into) = into else {
             return loss;
         };
+        batch.layers_only = pass.block == Block::Shared;
         let by_shared = pass.block.has_shared().then_some(&mut *into.shared);
         model.backward(shared, batch, by_shared);
         let layout = self.at.layout();

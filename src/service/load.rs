@@ -9,8 +9,10 @@ use crate::model::interactions::{Entry, InteractionMatrix};
 use crate::neural::parameters::Block;
 use crate::neural::specification::ModelSpecification;
 use crate::optim::als;
+use crate::service::dirty::DirtyRows;
 use crate::service::neural_learner::NeuralLearner;
 use crate::service::rows::RowTable;
+use crate::service::snapshot::Snapshot;
 use crate::service::tags::Tags;
 use crate::service::trainer::Trainer;
 use crate::store::batch::{SHARED_ROW_VALUES, Tensor, WriteBatch};
@@ -218,8 +220,32 @@ pub fn whole_model(trainer: &Trainer, header: &ModelHeader) -> WriteBatch {
     batch
 }
 
+/// The records that bring the stored rows to what the trainer has made of the `dirty` ones, and the
+/// layers with them if they are not those of the `live` version, which is stored.
+pub fn dirty_rows(
+    trainer: &Trainer,
+    dirty: &DirtyRows,
+    live: &Snapshot,
+    known: LogPosition,
+) -> WriteBatch {
+    let mut batch = WriteBatch::default();
+    for row in dirty.item_rows() {
+        put_item_row(&mut batch, trainer, row);
+    }
+    if let Some(learner) = &trainer.neural {
+        for row in dirty.user_rows() {
+            put_user_row(&mut batch, trainer, row, known);
+        }
+        let stored = live.network.as_ref().map(|network| &network.shared[..]);
+        if stored != Some(learner.parameters.shared()) {
+            put_layers(&mut batch, learner);
+        }
+    }
+    batch
+}
+
 /// Writes the factors of one item, or takes them away when nothing is left of it.
-pub fn put_item_row(batch: &mut WriteBatch, trainer: &Trainer, row: u32) {
+fn put_item_row(batch: &mut WriteBatch, trainer: &Trainer, row: u32) {
     if trainer.matrix.item(row).is_empty() {
         batch.remove_tensor_row(Tensor::ItemFactors, row);
     } else if let Some(learner) = &trainer.neural {
@@ -237,7 +263,7 @@ pub fn put_item_row(batch: &mut WriteBatch, trainer: &Trainer, row: u32) {
 
 /// Writes a user's row of a neural model, which stands for the log up to `known`. The row of a user
 /// who is gone goes with the user.
-pub fn put_user_row(batch: &mut WriteBatch, trainer: &Trainer, row: u32, known: LogPosition) {
+fn put_user_row(batch: &mut WriteBatch, trainer: &Trainer, row: u32, known: LogPosition) {
     if let Some(learner) = &trainer.neural
         && !trainer.matrix.user(row).is_empty()
     {
@@ -246,7 +272,7 @@ pub fn put_user_row(batch: &mut WriteBatch, trainer: &Trainer, row: u32, known: 
 }
 
 /// Writes the layers of a neural model.
-pub fn put_layers(batch: &mut WriteBatch, learner: &NeuralLearner) {
+fn put_layers(batch: &mut WriteBatch, learner: &NeuralLearner) {
     let rows = learner.parameters.shared().chunks(SHARED_ROW_VALUES);
     for (row, values) in (0..).zip(rows) {
         let values: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();

@@ -8,9 +8,11 @@ use crate::ids::{ErasureId, ItemId, UserId};
 use crate::model::hyper::IalsHyperparameters;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
+use crate::neural::specification::ModelSpecification;
 use crate::service::neural_learner::NeuralLearner;
 use crate::service::popularity::Popularity;
 use crate::service::rows::RowTable;
+use crate::service::snapshot::Quality;
 use crate::service::tags::Tags;
 use crate::store::batch::WriteBatch;
 use crate::store::records::{HeldInteraction, ItemRecord};
@@ -79,6 +81,19 @@ impl Trainer {
             warm: Warm::new(0),
             popular: Popularity::default(),
         }
+    }
+
+    /// Kind and hyper-parameters, when the model is neural.
+    pub fn neural_specification(&self) -> Option<ModelSpecification> {
+        let learner = self.neural.as_ref()?;
+        Some(learner.specification.clone())
+    }
+
+    /// The residual that polishing works to, where `tolerance` is asked for and `quality` was last
+    /// measured: without a proof to aim for, a neural model is brought back to what it was.
+    pub fn polish_tolerance(&self, tolerance: f64, quality: &Quality) -> f64 {
+        let level = quality.residual.filter(|_| self.neural.is_some());
+        tolerance.max(level.unwrap_or(0.0))
     }
 
     /// Whether some item has interactions and no factors: data that arrived while no model looked.

@@ -12,7 +12,7 @@ use crate::neural::optimise::Divergence;
 use crate::service::backlog::Backlog;
 use crate::service::dirty::DirtyRows;
 use crate::service::learning::{self, PolishGoal, Polished};
-use crate::service::load::{put_item_row, put_layers, put_user_row};
+use crate::service::load::dirty_rows;
 use crate::service::milestones::{count, mark, observe_age};
 use crate::service::publish::{Progress, Publisher};
 use crate::service::receipts::ReceiptSigner;
@@ -249,13 +249,10 @@ impl Worker {
         let (mut log, stop) = (log.clone(), self.stop.clone());
         let taken = self.learnt;
         log.mark_unchanged();
-        // Without a proof to aim for, a neural model is brought back to what it was.
-        let level = self
-            .quality
-            .residual
-            .filter(|_| self.trainer.neural.is_some());
         let goal = PolishGoal {
-            tolerance: self.options.tolerance.max(level.unwrap_or(0.0)),
+            tolerance: self
+                .trainer
+                .polish_tolerance(self.options.tolerance, &self.quality),
             target: self.options.certificate_target,
         };
         let polished = self
@@ -418,30 +415,13 @@ impl Worker {
     }
 
     fn dirty_batch(&self, version: u64, learnt: LogPosition) -> WriteBatch {
-        let mut batch = WriteBatch::default();
-        for row in self.dirty.item_rows() {
-            put_item_row(&mut batch, &self.trainer, row);
-        }
-        if let Some(learner) = &self.trainer.neural {
-            for row in self.dirty.user_rows() {
-                put_user_row(&mut batch, &self.trainer, row, learnt);
-            }
-            // What is live is stored.
-            let live = self.publisher.current();
-            let live = live.network.as_ref().map(|network| &network.shared[..]);
-            if live != Some(learner.parameters.shared()) {
-                put_layers(&mut batch, learner);
-            }
-        }
+        let live = self.publisher.current();
+        let mut batch = dirty_rows(&self.trainer, &self.dirty, &live, learnt);
         batch.put_model_header(&ModelHeader {
             version,
             learnt,
             hyperparameters: self.trainer.model.hyper,
-            neural: self
-                .trainer
-                .neural
-                .as_ref()
-                .map(|learner| learner.specification.clone()),
+            neural: self.trainer.neural_specification(),
             seed: self.trainer.seed,
             residual: self.quality.residual,
             objective: self.quality.objective,

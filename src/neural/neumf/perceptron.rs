@@ -116,14 +116,21 @@ impl Tower<'_> {
         let mut layers = std::mem::take(&mut batch.layers);
         let (values, ways) = layers.split_at_mut(self.widths.len());
         let (users, items) = (&batch.user_tangents, &batch.item_tangents);
-        concatenate(users, items, skip, batch.pairs, &mut ways[0]);
+        let rows_stand = users.is_empty();
+        if !rows_stand {
+            concatenate(users, items, skip, batch.pairs, &mut ways[0]);
+        }
         for (at, layer) in self.layers().enumerate() {
             let (before, after) = ways.split_at_mut(at + 1);
             let way = sized(&mut after[0], layer.outputs * batch.pairs);
-            let moved = columns(&before[at], layer.inputs);
-            let weights = layer.matrix(parameters);
             let outputs = layer.outputs;
-            product(columns_mut(way, outputs), Accum::Replace, weights, moved);
+            if at == 0 && rows_stand {
+                way.fill(0.0);
+            } else {
+                let moved = columns(&before[at], layer.inputs);
+                let weights = layer.matrix(parameters);
+                product(columns_mut(way, outputs), Accum::Replace, weights, moved);
+            }
             if let Some(direction) = direction {
                 let (turned, input) = (layer.matrix(direction), columns(&values[at], layer.inputs));
                 product(columns_mut(way, outputs), Accum::Add, turned, input);
@@ -154,6 +161,9 @@ impl Tower<'_> {
                 product(by_weights, Accum::Add, slope, input.transpose());
                 add_up(&after[0], &mut gradient[layer.biases()]);
             }
+            if at == 0 && batch.layers_only {
+                continue;
+            }
             let earlier = sized(&mut before[at], layer.inputs * batch.pairs);
             let weights = layer.matrix(parameters);
             product(
@@ -162,6 +172,10 @@ impl Tower<'_> {
                 weights.transpose(),
                 slope,
             );
+        }
+        if batch.layers_only {
+            batch.layers = layers;
+            return;
         }
         let half = self.widths[0] / 2;
         let inputs = slopes[0].chunks_exact(2 * half);
@@ -223,15 +237,17 @@ impl Head {
         for pair in 0..batch.pairs {
             let row = pair * self.width()..pair * self.width() + self.factors;
             let (user, item) = (&batch.users[row.clone()], &batch.items[row.clone()]);
-            let (user_way, item_way) =
-                (&batch.user_tangents[row.clone()], &batch.item_tangents[row]);
             let output = pair * self.output..(pair + 1) * self.output;
             let mut sum = dot(
                 &by_output[..self.output],
                 &batch.layers[way][output.clone()],
             );
-            for k in 0..self.factors {
-                sum += by_factor[k] * (user_way[k] * item[k] + user[k] * item_way[k]);
+            if !batch.user_tangents.is_empty() {
+                let (user_way, item_way) =
+                    (&batch.user_tangents[row.clone()], &batch.item_tangents[row]);
+                for k in 0..self.factors {
+                    sum += by_factor[k] * (user_way[k] * item[k] + user[k] * item_way[k]);
+                }
             }
             if let Some(direction) = direction {
                 let (factor_way, output_way) = direction.split_at(self.factors);
