@@ -13,6 +13,7 @@ pub mod demo;
 pub mod erasure;
 pub mod eval;
 pub mod event;
+pub mod experiment;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod http;

@@ -33,6 +33,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         "erasure",
         "eval",
         "event",
+        "experiment",
         "http",
         "ids",
         "import",
@@ -59,6 +60,12 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("topk", vec!["simd"]),
         ("neural", vec!["model", "simd"]),
         ("eval", vec!["model", "neural"]),
+        (
+            "experiment",
+            vec![
+                "demo", "eval", "import", "model", "neural", "optim", "unlearn",
+            ],
+        ),
         ("receipt", [&vocabulary[..], &["model"]].concat()),
         ("scan", vec![]),
         (

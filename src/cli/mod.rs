@@ -5,6 +5,7 @@ pub mod backup;
 pub mod compact;
 mod control;
 pub mod demo;
+pub mod eval;
 mod hardening;
 pub mod health;
 pub mod import;
@@ -60,6 +61,8 @@ pub enum Command {
     Tune(tune::TuneArgs),
     /// Serve recommendations over HTTP, learn and forget
     Serve(serve::ServeArgs),
+    /// Experiments: accuracy, and unlearning methods side by side
+    Eval(eval::EvalArgs),
     /// Retrain from scratch and compare with the stored live model
     Audit(audit::AuditArgs),
     /// Check receipts of erasures: signatures, chain, commitment
@@ -132,6 +135,7 @@ pub fn run(command: Command) -> Result<(), CliError> {
         Command::Train(args) => train::run(&args),
         Command::Tune(args) => tune::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Eval(args) => eval::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Scan(args) => scan::run(&args),

@@ -40,6 +40,21 @@ pub fn recall(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
     (best > 0).then(|| hits(ranked, relevant, k).count() as f64 / best as f64)
 }
 
+/// Relevant items among the first `k` of `ranked`, as a share of all relevant ones:
+/// `hits / |relevant|`, the form of Wang et al. (NGCF, 2019) and He et al. (LightGCN, 2020).
+/// `relevant` is sorted. `None` when nothing is relevant or k is 0.
+pub fn recall_of_all(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
+    let found = || hits(ranked, relevant, k).count() as f64;
+    (k > 0 && !relevant.is_empty()).then(|| found() / relevant.len() as f64)
+}
+
+/// 1 when a relevant item is among the first `k` of `ranked`, else 0; its mean over users is the
+/// hit rate. `relevant` is sorted. `None` when nothing is relevant or k is 0.
+pub fn hit(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
+    let found = || hits(ranked, relevant, k).next().is_some();
+    (k > 0 && !relevant.is_empty()).then(|| f64::from(u8::from(found())))
+}
+
 /// Positions, from 0, among the first `k` that hold a relevant item.
 fn hits<'a>(ranked: &'a [u32], relevant: &'a [u32], k: usize) -> impl Iterator<Item = usize> + 'a {
     debug_assert!(relevant.is_sorted());
@@ -95,8 +110,10 @@ mod tests {
             };
             let sorted: Vec<u32> = relevant.iter().copied().collect();
             let (found, share) = (ndcg(&ranked, &sorted, k), recall(&ranked, &sorted, k));
+            let of_all = recall_of_all(&ranked, &sorted, k);
+            let any = hit(&ranked, &sorted, k);
             if relevant.is_empty() || k == 0 {
-                prop_assert_eq!((found, share), (None, None));
+                prop_assert_eq!((found, share, of_all, any), (None, None, None, None));
             } else {
                 let expected = gain(&ranked) / gain(&sorted);
                 prop_assert!((found.expect("defined") - expected).abs() < 1e-12);
@@ -104,6 +121,8 @@ mod tests {
                 let hits = listed.intersection(&relevant).count() as f64;
                 let possible = relevant.len().min(k) as f64;
                 prop_assert_eq!(share, Some(hits / possible));
+                prop_assert_eq!(of_all, Some(hits / relevant.len() as f64));
+                prop_assert_eq!(any, Some(hits.min(1.0)));
             }
         }
     }

@@ -30,6 +30,12 @@ impl<'a> Scorer<'a> {
         Self { model, rows }
     }
 
+    /// The same for rows that are propagated already.
+    pub fn of_propagated(model: &'a dyn NeuralModel, rows: &'a Parameters) -> Self {
+        let rows = Cow::Borrowed(rows);
+        Self { model, rows }
+    }
+
     /// The propagated rows, and the shared layers.
     pub fn rows(&self) -> &Parameters {
         &self.rows

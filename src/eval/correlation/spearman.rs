@@ -1,4 +1,4 @@
-//! Rank correlation.
+//! Spearman's rank correlation.
 
 /// Spearman's rank correlation of two equally long lists of numbers: Pearson's correlation of
 /// their ranks, where equal values share the mean of the ranks they take. `None` when the lists

@@ -1,0 +1,85 @@
+//! `recant eval accuracy`: what trained models find of held-out interactions.
+
+use clap::Args;
+
+use super::RecipeArgs;
+use super::table::Table;
+use crate::cli::progress::bar;
+use crate::cli::{CliError, print};
+use crate::experiment::accuracy::{ModelAccuracy, accuracy};
+use crate::experiment::summary::figure;
+
+/// Flags of `recant eval accuracy`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  recant eval accuracy config/eval/ml-100k.toml --data datasets
+
+Trains every model of the recipe on every data set and seed. Two protocols: each list against all
+items that the user does not have; and the first held-out item of each user against 99 drawn ones,
+the protocol of the authors of NeuMF when the recipe says split = \"last\".")]
+pub struct AccuracyArgs {
+    /// Recipe and data; methods and deletions of the recipe are left out
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+}
+
+/// Trains, measures, and prints.
+pub fn run(args: &AccuracyArgs) -> Result<(), CliError> {
+    let (recipe, sources) = args.recipe.load()?;
+    let trainings = recipe.model.len() * sources.len() * recipe.seeds.len();
+    let shown = bar(
+        trainings as u64,
+        "training [{bar:30}] {pos}/{len} {wide_msg}",
+    );
+    shown.tick();
+    let measured = args.recipe.pool()?.install(|| {
+        accuracy(&recipe, &sources, &mut |found| {
+            shown.inc(1);
+            shown.set_message(format!("{} on {}", found.model.label(), found.data));
+        })
+    });
+    shown.finish_and_clear();
+    let measured = measured.map_err(CliError::failed)?;
+    match args.recipe.json {
+        true => print(&(serde_json::to_string(&measured).map_err(CliError::failed)? + "\n")),
+        false => print(&text(&measured)),
+    }
+}
+
+fn text(measured: &[ModelAccuracy]) -> String {
+    let mut table = Table::new(&[
+        "data",
+        "model",
+        "seed",
+        "seconds",
+        "HR@10",
+        "NDCG@10",
+        "NDCG@20",
+        "Recall@20",
+        "… of all",
+        "1 in 100: HR@10",
+        "NDCG@10",
+    ]);
+    for found in measured {
+        let (full, one) = (&found.full_ranking, &found.leave_one_out);
+        let figures = [
+            Some(found.seconds),
+            full.hit_rate_at_10,
+            full.ndcg_at_10,
+            full.ndcg_at_20,
+            full.recall_at_20,
+            full.recall_of_all_at_20,
+            one.hit_rate_at_10,
+            one.ndcg_at_10,
+        ];
+        let mut row = vec![
+            found.data.clone(),
+            found.model.label(),
+            found.seed.to_string(),
+        ];
+        row.extend(figures.map(figure));
+        table.row(row);
+    }
+    table.text()
+}

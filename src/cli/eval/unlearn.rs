@@ -1,0 +1,114 @@
+//! `recant eval unlearn`: unlearning methods side by side against retraining.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::RecipeArgs;
+use super::table::Table;
+use crate::cli::progress::bar;
+use crate::cli::{CliError, print};
+use crate::eval::cohort::Group;
+use crate::experiment::cell::Outcome;
+use crate::experiment::report;
+use crate::experiment::results::{FILE_NAME, Results};
+use crate::experiment::runner::{self, RunProgress};
+use crate::experiment::summary::{Column, Comparison, Line, comparisons, figure};
+
+/// Flags of `recant eval unlearn`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  recant eval unlearn config/eval/synthetic.toml --out results
+  recant eval unlearn config/eval/ml-100k.toml --data datasets --out results/ml-100k
+
+Every data set × model × deletion × method × seed of the recipe is a file in DIR/cells. Started
+again, the command computes what is missing or was asked for with other settings. The whole is in
+DIR/results.json, and to be read in DIR/report.html. docs/experiments.md defines every figure.")]
+pub struct UnlearnArgs {
+    /// Recipe and data
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// Folder for the results; made where there is none
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// The figures that are printed; the report has all of them.
+const PRINTED: [&str; 7] = [
+    "seconds",
+    "× faster",
+    "distance",
+    "recovery",
+    "Jaccard@10",
+    "NDCG@20",
+    "… − retrained",
+];
+
+/// Runs the experiment, writes the report and prints the main figures.
+pub fn run(args: &UnlearnArgs) -> Result<(), CliError> {
+    let (recipe, sources) = args.recipe.load()?;
+    recipe.check_for_unlearning().map_err(CliError::usage)?;
+    let shown = bar(0, "[{bar:30}] {pos}/{len} {wide_msg}");
+    let results = args.recipe.pool()?.install(|| {
+        runner::run(&recipe, &sources, &args.out, &mut |now| match now {
+            RunProgress::Begin { cells, finished } => {
+                shown.set_length(cells as u64);
+                shown.set_position(finished as u64);
+            }
+            RunProgress::Working(what) => shown.set_message(what.to_owned()),
+            RunProgress::Finished(_) => shown.inc(1),
+        })
+    });
+    shown.finish_and_clear();
+    let results = results.map_err(CliError::failed)?;
+    let report = args.out.join(report::FILE_NAME);
+    std::fs::write(&report, report::html(&results))
+        .map_err(|error| CliError::Failed(format!("cannot write {}: {error}", report.display())))?;
+    match args.recipe.json {
+        true => print(&(serde_json::to_string(&results).map_err(CliError::failed)? + "\n")),
+        false => print(&format!(
+            "{}everything is in {} and {}\n",
+            text(&results),
+            report.display(),
+            args.out.join(FILE_NAME).display()
+        )),
+    }
+}
+
+/// One table a comparison, and what failed.
+fn text(results: &Results) -> String {
+    let mut text: String = comparisons(results).iter().map(comparison).collect();
+    for cell in &results.cells {
+        if let Outcome::Failed(reason) = &cell.outcome {
+            let (model, deletion) = (cell.key.model.label(), cell.key.deletion.label());
+            let approach = cell.key.approach.label();
+            text += &format!(
+                "failed: {}, {model}, {deletion}, {approach}, seed {}: {reason}\n",
+                cell.key.data, cell.key.seed
+            );
+        }
+    }
+    text
+}
+
+fn comparison(comparison: &Comparison<'_>) -> String {
+    let Comparison {
+        data,
+        model,
+        deletion,
+        ..
+    } = comparison;
+    let mut table = Table::new(&[&["approach"], &PRINTED[..]].concat());
+    let last = comparison.checkpoints().len().saturating_sub(1);
+    let figures = |line: &Line<'_>| {
+        PRINTED.map(|name| {
+            let spread = line.spread(Column::named(name), last, Group::All);
+            figure(spread.map(|spread| spread.mean))
+        })
+    };
+    for line in comparison.lines.iter().filter(|line| !line.runs.is_empty()) {
+        table.row([vec![line.label.clone()], figures(line).into()].concat());
+    }
+    format!("{data}, {model}, {deletion}:\n{}\n", table.text())
+}

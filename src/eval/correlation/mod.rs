@@ -1,0 +1,7 @@
+//! Rank correlation.
+
+mod kendall;
+mod spearman;
+
+pub use kendall::kendall;
+pub use spearman::spearman;

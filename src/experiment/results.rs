@@ -1,0 +1,72 @@
+//! What an experiment found, as one document.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::cell::{Cell, write_whole};
+use super::data_set::DataSet;
+use super::recipe::Recipe;
+
+/// Name of the document in the folder of results.
+pub const FILE_NAME: &str = "results.json";
+
+/// Everything an experiment found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Results {
+    /// Version of the program.
+    pub version: String,
+    /// What was asked for.
+    pub recipe: Recipe,
+    /// Threads that computed.
+    pub threads: usize,
+    /// The data, one entry for each seed's split.
+    pub data: Vec<DataSummary>,
+    /// Every finished combination, in the order of the recipe.
+    pub cells: Vec<Cell>,
+    /// Combinations that are still to come.
+    pub missing: usize,
+}
+
+/// How large a data set is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSummary {
+    /// What it is called.
+    pub name: String,
+    /// The seed of its split.
+    pub seed: u64,
+    /// Identifies content and split.
+    pub fingerprint: String,
+    /// Users with an interaction to train on.
+    pub users: usize,
+    /// Items with one.
+    pub items: usize,
+    /// Interactions to train on.
+    pub interactions: usize,
+    /// Interactions held out.
+    pub held_out: usize,
+}
+
+impl DataSummary {
+    pub(super) fn new(data: &DataSet, seed: u64) -> Self {
+        Self {
+            name: data.name.clone(),
+            seed,
+            fingerprint: data.fingerprint.clone(),
+            users: data.train.active_users(),
+            items: data.train.active_items(),
+            interactions: data.train.interactions(),
+            held_out: data.held_out(),
+        }
+    }
+}
+
+impl Results {
+    /// Writes the document into `folder`.
+    pub fn write(&self, folder: &Path) -> std::io::Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::other)?;
+        write_whole(&folder.join(FILE_NAME), text.as_bytes())
+    }
+}

@@ -1,0 +1,284 @@
+//! Methods that move the parameters of one neural model.
+
+use std::cell::OnceCell;
+use std::ops::ControlFlow;
+
+use super::{NeuralModelState, NeuralScores, NeuralSubject, diverged, fixed_examples};
+use crate::eval::scorer::Scorer;
+use crate::experiment::recipe::{MethodSpec, ReachSpec, SolverSpec};
+use crate::experiment::unlearner::{Change, MethodError, Seeds, Unlearner};
+use crate::experiment::watch::Watch;
+use crate::neural::examples::Examples;
+use crate::neural::forget::alteraser::{AltEraserOptions, BlockSolver, Reach, alt_eraser};
+use crate::neural::forget::influence::{InfluenceOptions, influence_step};
+use crate::neural::forget::{Touched, retrain};
+use crate::neural::graph::Graph;
+use crate::neural::initial::settle_rows;
+use crate::neural::objective::Objective;
+use crate::neural::optimise::Divergence;
+use crate::neural::optimise::adamw::AdamWOptions;
+use crate::neural::optimise::lbfgs::{LbfgsOptions, lbfgs};
+use crate::neural::optimise::newton_cg::{NewtonOptions, newton_cg};
+use crate::neural::optimise::selection::Selection;
+use crate::neural::parameters::{Block, Parameters};
+
+/// Solvers end where the recipe says, not where a gradient is small.
+const TOLERANCE: f64 = 1e-9;
+
+/// A method at work on one neural model.
+pub(super) struct NeuralUnlearner<'a> {
+    subject: &'a NeuralSubject,
+    method: MethodSpec,
+    graph: Graph,
+    parameters: Parameters,
+    /// Kept up to date, as a service would; AdamW draws its own.
+    examples: Option<Examples>,
+    seeds: Seeds,
+    /// Epochs trained so far: the next ones draw other negatives.
+    epochs: u64,
+    /// Made when somebody asks.
+    scores: OnceCell<NeuralScores>,
+}
+
+impl<'a> NeuralUnlearner<'a> {
+    pub(super) fn new(
+        subject: &'a NeuralSubject,
+        method: &MethodSpec,
+        original: &NeuralModelState,
+        seeds: Seeds,
+    ) -> Self {
+        let is_second_order = !matches!(method, MethodSpec::AdamW { .. });
+        let examples = || fixed_examples(subject.model(), &original.graph, seeds.order);
+        let trained = subject.training.adamw(subject.model(), seeds.order);
+        Self {
+            subject,
+            method: method.clone(),
+            graph: original.graph.clone(),
+            parameters: original.parameters.clone(),
+            examples: is_second_order.then(examples),
+            seeds,
+            epochs: trained.first_epoch + trained.epochs as u64,
+            scores: OnceCell::new(),
+        }
+    }
+
+    fn adamw(
+        &mut self,
+        graph: &Graph,
+        epochs: usize,
+        learning_rate: Option<f32>,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Divergence> {
+        let model = self.subject.model();
+        let usual = self.subject.training.adamw(model, self.seeds.order);
+        let options = AdamWOptions {
+            epochs,
+            learning_rate: learning_rate.unwrap_or(usual.learning_rate),
+            first_epoch: self.epochs,
+            ..usual
+        };
+        self.epochs += epochs as u64;
+        retrain::warm(
+            model,
+            graph,
+            &mut self.parameters,
+            &options,
+            &mut |_, at| {
+                look(self.subject, graph, at, watch);
+                ControlFlow::Continue(())
+            },
+        )
+    }
+
+    /// Brings the examples up to date, and takes the step or steps of a second-order method.
+    fn second_order(
+        &mut self,
+        graph: &Graph,
+        mut touched: Touched,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Divergence> {
+        let model = self.subject.model();
+        let Some(examples) = &mut self.examples else {
+            return Ok(());
+        };
+        let before = matches!(self.method, MethodSpec::Influence { .. }).then(|| examples.clone());
+        touched.users.extend(examples.update(graph, &touched.users));
+        touched.settle();
+        let objective = Objective {
+            model,
+            graph,
+            examples,
+        };
+        let before = before.as_ref().map(|examples| Objective {
+            model,
+            graph: &self.graph,
+            examples,
+        });
+        let at = &mut self.parameters;
+        let subject = self.subject;
+        match (&self.method, before) {
+            (MethodSpec::Influence { .. }, Some(before)) => {
+                influence(&self.method, &before, &objective, at, &touched);
+                Ok(())
+            }
+            (method, _) => solve(method, subject, &objective, at, &touched, watch),
+        }
+    }
+}
+
+impl Unlearner for NeuralUnlearner<'_> {
+    fn erase(&mut self, change: &Change<'_>, watch: &mut Watch<'_>) -> Result<(), MethodError> {
+        let done = watch.time(|watch| {
+            let graph = Graph::new(change.retained);
+            let touched = Touched::by_pairs(change.pairs);
+            let done = match self.method {
+                MethodSpec::AdamW {
+                    epochs,
+                    learning_rate,
+                } => self.adamw(&graph, epochs, learning_rate, watch),
+                MethodSpec::Influence { .. } => {
+                    let done = self.second_order(&graph, touched, watch);
+                    self.settle_rows(&graph);
+                    done
+                }
+                _ => {
+                    self.settle_rows(&graph);
+                    self.second_order(&graph, touched, watch)
+                }
+            };
+            self.graph = graph;
+            done
+        });
+        self.scores = OnceCell::new();
+        done.map_err(diverged)
+    }
+
+    fn model(&self) -> &dyn Scorer {
+        self.scores.get_or_init(|| {
+            NeuralScores::new(&self.subject.specification, &self.graph, &self.parameters)
+        })
+    }
+}
+
+impl NeuralUnlearner<'_> {
+    /// Rows that lost everything become zero.
+    fn settle_rows(&mut self, graph: &Graph) {
+        let model = self.subject.model();
+        settle_rows(model, graph, self.seeds.initial, &mut self.parameters);
+    }
+}
+
+fn look(subject: &NeuralSubject, graph: &Graph, at: &Parameters, watch: &mut Watch<'_>) {
+    watch.look_at(|| NeuralScores::new(&subject.specification, graph, at));
+}
+
+fn solve(
+    method: &MethodSpec,
+    subject: &NeuralSubject,
+    objective: &Objective<'_>,
+    at: &mut Parameters,
+    touched: &Touched,
+    watch: &mut Watch<'_>,
+) -> Result<(), Divergence> {
+    let everything = Selection::from(Block::All);
+    let mut look = |at: &Parameters| {
+        look(subject, objective.graph, at, watch);
+        true
+    };
+    match method {
+        MethodSpec::NewtonCg {
+            steps,
+            products,
+            damping,
+        } => {
+            let options = NewtonOptions {
+                steps_max: *steps,
+                products_max: *products,
+                damping: *damping,
+                tolerance: TOLERANCE,
+            };
+            newton_cg(objective, at, &everything, &options, &mut |_, at| look(at))?;
+        }
+        MethodSpec::Lbfgs { steps } => {
+            let options = LbfgsOptions {
+                steps_max: *steps,
+                tolerance: TOLERANCE,
+                ..LbfgsOptions::default()
+            };
+            lbfgs(objective, at, &everything, &options, &mut |_, at| look(at))?;
+        }
+        MethodSpec::AltEraser { .. } => {
+            let options = alt_eraser_options(method);
+            let never = || false;
+            alt_eraser(objective, at, touched, &options, &never, &mut |_, at| {
+                look(at)
+            })?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn alt_eraser_options(method: &MethodSpec) -> AltEraserOptions {
+    let usual = AltEraserOptions::default();
+    match *method {
+        MethodSpec::AltEraser {
+            solver,
+            rounds,
+            steps,
+            products,
+            damping,
+            reach,
+        } => AltEraserOptions {
+            solver: match solver {
+                SolverSpec::NewtonCg => BlockSolver::NewtonCg,
+                SolverSpec::Lbfgs => BlockSolver::Lbfgs,
+            },
+            reach: match reach {
+                ReachSpec::Growing => Reach::Growing,
+                ReachSpec::Touched => Reach::Touched,
+                ReachSpec::Everything => Reach::Everything,
+            },
+            rounds_max: rounds,
+            steps,
+            products,
+            damping,
+            budget: None,
+        },
+        _ => usual,
+    }
+}
+
+/// The step for everything; or for touched rows, each side as if the other stood.
+fn influence(
+    method: &MethodSpec,
+    before: &Objective<'_>,
+    retained: &Objective<'_>,
+    at: &mut Parameters,
+    touched: &Touched,
+) {
+    let MethodSpec::Influence {
+        products,
+        damping,
+        touched_only,
+    } = *method
+    else {
+        return;
+    };
+    let options = InfluenceOptions {
+        products_max: products,
+        damping,
+        ..InfluenceOptions::default()
+    };
+    if !touched_only {
+        influence_step(before, retained, at, &Selection::from(Block::All), &options);
+        return;
+    }
+    let mut moved = at.clone();
+    let users = Selection::rows(Block::Users, touched.users.clone());
+    influence_step(before, retained, &mut moved, &users, &options);
+    let items = Selection::rows(Block::Items, touched.items.clone());
+    influence_step(before, retained, at, &items, &options);
+    let of_users = moved.block(Block::Users);
+    at.block_mut(Block::Users).copy_from_slice(of_users);
+}
