@@ -17,7 +17,7 @@ const STEPS_BETWEEN_LOOKS: usize = 4;
 /// How hard to work for a bound.
 #[derive(Debug, Clone, Copy)]
 pub struct LanczosOptions {
-    /// Most steps, each of [`WIDTH`] products.
+    /// Most steps, each of four products.
     pub steps_max: usize,
     /// Seed of the random start vectors.
     pub seed: u64,
@@ -239,7 +239,7 @@ impl Krylov {
             let (row, column) = (i.max(j), i.min(j));
             match row / WIDTH - column / WIDTH {
                 0 => self.diagonal[row / WIDTH][row % WIDTH][column % WIDTH],
-                1 => self.off_diagonal[column / WIDTH][row % WIDTH][column % WIDTH],
+                1 => self.off_diagonal[column / WIDTH][column % WIDTH][row % WIDTH],
                 _ => 0.0,
             }
         })
@@ -284,11 +284,11 @@ impl Krylov {
             .filter(|index| {
                 let value = eigen.S()[*index].max(0.0).sqrt();
                 let last = |k: usize| eigen.U()[(columns - WIDTH + k, *index)];
-                let leaves = |row: &[f64; WIDTH]| {
-                    let along: f64 = row.iter().enumerate().map(|(k, r)| r * last(k)).sum();
+                let leaves = |row: usize| {
+                    let along: f64 = (0..WIDTH).map(|k| next[k][row] * last(k)).sum();
                     along * along
                 };
-                let residual = next.iter().map(leaves).sum::<f64>().sqrt();
+                let residual = (0..WIDTH).map(leaves).sum::<f64>().sqrt();
                 value > 0.0 && keep.keeps(value, residual / value)
             })
             .collect();
@@ -303,22 +303,22 @@ impl Krylov {
     }
 }
 
-/// Makes the block's columns orthonormal, in order; `triangle[a][b]` is what column b had along the
+/// Makes the block's columns orthonormal, in order; `triangle[b][a]` is what column b had along the
 /// new column a. What is left of a column, when it is at most `negligible`, is set to zero.
 fn orthonormalise(block: &mut Block, negligible: f64) -> Small {
     let mut triangle = Small::default();
-    for column in 0..WIDTH {
+    for (column, had) in triangle.iter_mut().enumerate() {
         for _ in 0..2 {
-            for before in 0..column {
+            for (before, had) in had[..column].iter_mut().enumerate() {
                 let along = block.column_inner(before, block, column);
                 block.add_column(column, -along, before);
-                triangle[before][column] += along;
+                *had += along;
             }
         }
         let norm = block.column_inner(column, block, column).sqrt();
         let kept = norm > negligible;
         block.scale_column(column, if kept { 1.0 / norm } else { 0.0 });
-        triangle[column][column] = if kept { norm } else { 0.0 };
+        had[column] = if kept { norm } else { 0.0 };
     }
     triangle
 }

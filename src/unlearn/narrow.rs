@@ -185,12 +185,12 @@ mod tests {
         let along = inner(&tall, columns, &block);
         let mut back = Block::zeros(rows);
         add_times(&tall, &along, 0.5, &mut back);
-        for j in 0..WIDTH {
+        for (j, along) in along.iter().enumerate() {
             let vector: Vec<f64> = (0..rows).map(|row| block.row(row)[j]).collect();
             let wanted: Vec<f64> = (0..columns)
                 .map(|column| (0..rows).map(|row| value(row, column) * vector[row]).sum())
                 .collect();
-            assert_eq!(along[j], wanted);
+            assert_eq!(*along, wanted);
             for row in 0..rows {
                 let sum: f64 = (0..columns).map(|c| value(row, c) * wanted[c]).sum();
                 assert!((back.row(row)[j] - 0.5 * sum).abs() <= 1e-9 * sum.abs());
