@@ -42,7 +42,7 @@ impl Default for NeuMf {
             factors: 8,
             layers: vec![64, 32, 16, 8],
             negatives: 4,
-            lambda: 1e-5,
+            lambda: 3e-5,
         }
     }
 }

@@ -45,7 +45,7 @@ impl AdamWOptions {
     pub fn for_model(model: &dyn NeuralModel) -> Self {
         let (batch, learning_rate) = match model.is_propagated() {
             true => (16_384, 5e-3),
-            false => (2_048, 2e-3),
+            false => (1_024, 1e-3),
         };
         Self {
             epochs: 20,
