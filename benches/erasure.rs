@@ -1,6 +1,6 @@
 //! One interaction erased from a trained model: the arithmetic alone, and a whole service.
 //!
-//! `cargo bench --bench erasure [-- --tol T --erasures N]`; with
+//! `cargo bench --bench erasure [-- --dim D --alpha0 A --lambda L --tol T --erasures N]`; with
 //! `RECANT_BENCH_FILE=pairs.csv.gz` on real data.
 
 mod support;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant::config::{CertificateSettings, LearningSettings};
+use recant::config::{CertificateSettings, LearningSettings, TrainingSettings};
 use recant::erasure::ErasureStatus;
 use recant::event::ErasureTarget;
 use recant::ids::{ItemId, UserId};
@@ -20,17 +20,12 @@ use recant::model::ials::Ials;
 use recant::model::interactions::InteractionMatrix;
 use recant::optim::als::{self, KeptFactors, TrainingOptions};
 use recant::service::Service;
-use recant::service::load::{load, whole_model};
 use recant::service::start::ServiceOptions;
-use recant::service::trainer::Trainer;
+use recant::service::training::train;
 use recant::service::worker::WorkerOptions;
-use recant::store::log::LogPosition;
-use recant::store::records::ModelHeader;
 use recant::store::{Store, StoreOptions};
 use recant::unlearn::update::{Touched, UpdateOptions, update};
 use support::table::{Table, Times, median, shown};
-
-const DIMENSIONS: [usize; 2] = [64, 128];
 
 /// Erasures that are followed to convergence, which takes sweeps over everything.
 const COMPARED: usize = 5;
@@ -42,25 +37,61 @@ const USERS_COMPARED: usize = 500;
 const CONVERGED: f64 = 0.1;
 
 fn main() {
-    let tolerance = support::argument("--tol", 1e-5);
+    let hyper = IalsHyperparameters {
+        dim: support::argument("--dim", 128.0) as usize,
+        alpha0: support::argument("--alpha0", 0.3),
+        lambda: support::argument("--lambda", 0.01),
+        nu: 1.0,
+    };
+    let tolerance = support::argument("--tol", LearningSettings::default().tolerance);
     let erasures = support::argument("--erasures", 100.0) as usize;
-    let (name, matrix) = support::matrix();
+    let (name, mut matrix) = support::matrix();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("data");
     support::stored::store(&path, &matrix);
-    let store = Store::open(&path, &StoreOptions::default()).expect("a store");
-    let hyper = IalsHyperparameters::default();
-    let mut trainer = load(&store, hyper, 1).expect("a readable store").trainer;
+    let trained = train_in(&path, hyper);
     println!(
-        "{name}: {} pairs, {} users, {} items; trained to {tolerance:.0e}, {} threads",
+        "{name}: {} pairs, {} users, {} items; d = {}, α₀ = {}, λ = {}, {} threads; trained to the \
+         certificate in {}",
         matrix.interactions(),
         matrix.active_users(),
         matrix.active_items(),
-        rayon::current_num_threads()
+        hyper.dim,
+        hyper.alpha0,
+        hyper.lambda,
+        rayon::current_num_threads(),
+        shown(trained),
     );
     println!("\nstage 1 alone, one pair erased each time, {erasures} times");
+    alone(hyper, &mut matrix, tolerance, erasures);
+    println!("\na service, {erasures} single erasures each");
+    let pairs = pairs_to_erase(&matrix, 2 * erasures);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(end_to_end(&path, hyper, pairs, tolerance));
+}
+
+/// Trains the model of the store to its certificate, and returns how long that took.
+fn train_in(path: &Path, hyper: IalsHyperparameters) -> Duration {
+    let store = Store::open(path, &StoreOptions::default()).expect("a store");
+    let started = Instant::now();
+    train(
+        &store,
+        hyper,
+        &TrainingOptions::default(),
+        CertificateSettings::default().target,
+        &mut |_| ControlFlow::Continue(()),
+    )
+    .expect("it trains");
+    started.elapsed()
+}
+
+fn alone(
+    hyper: IalsHyperparameters,
+    matrix: &mut InteractionMatrix,
+    tolerance: f64,
+    erasures: usize,
+) {
     let mut table = Table::new(&[
-        "d",
         "median",
         "p95",
         "blocks",
@@ -70,29 +101,14 @@ fn main() {
         "distance before",
         "after",
     ]);
-    for dim in DIMENSIONS.into_iter().rev() {
-        let hyper = IalsHyperparameters { dim, ..hyper };
-        let options = TrainingOptions {
-            tolerance,
-            ..Default::default()
-        };
-        let (model, _) = als::train(&trainer.matrix, hyper, &options, &mut |_| {
-            ControlFlow::Continue(())
-        })
-        .expect("training ends");
-        table.row(stage_one(&model, &mut trainer.matrix, tolerance, erasures));
-        trainer.model = model;
-    }
+    let options = TrainingOptions {
+        tolerance,
+        ..Default::default()
+    };
+    let observe = &mut |_: &_| ControlFlow::Continue(());
+    let (model, _) = als::train(matrix, hyper, &options, observe).expect("training ends");
+    table.row(stage_one(&model, matrix, tolerance, erasures));
     table.print();
-    println!(
-        "\na service, d = {}, {erasures} single erasures",
-        trainer.model.hyper.dim
-    );
-    commit_model(&store, &trainer, tolerance);
-    let pairs = pairs_to_erase(&trainer, 2 * erasures);
-    drop((store, trainer));
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(end_to_end(&path, pairs, tolerance));
 }
 
 fn update_options(tolerance: f64) -> UpdateOptions {
@@ -156,7 +172,6 @@ fn stage_one(
     }
     let number = |numbers| format!("{:.2e}", median(numbers));
     vec![
-        trained.hyper.dim.to_string(),
         shown(times.median()),
         shown(times.percentile(95)),
         format!("{:.0}", median(blocks)),
@@ -213,52 +228,39 @@ fn distance(model: &Ials, reference: &Ials) -> f64 {
     (difference / size).sqrt()
 }
 
-fn commit_model(store: &Store, trainer: &Trainer, tolerance: f64) {
-    let measured = trainer.model.measure(&trainer.matrix);
-    let header = ModelHeader {
-        version: 1,
-        learnt: LogPosition::default(),
-        hyperparameters: trainer.model.hyper,
-        neural: None,
-        seed: trainer.seed,
-        residual: Some(measured.residual),
-        objective: Some(measured.objective),
-        measured_version: Some(1),
-        certificate: Some(recant::model::certificate::Certificate::residual(
-            measured.residual,
-            tolerance,
-        )),
-    };
-    let committed = store.commit(whole_model(trainer, &header)).wait();
-    committed.expect("the model is stored");
-}
-
-fn pairs_to_erase(trainer: &Trainer, count: usize) -> Vec<(UserId, ItemId)> {
+/// Pairs at random, with the ids that the store gave them.
+fn pairs_to_erase(matrix: &InteractionMatrix, count: usize) -> Vec<(UserId, ItemId)> {
     let mut random = ChaCha12Rng::seed_from_u64(4);
-    let ids = |(user, item)| {
-        let user = trainer.users.directory().id(user).expect("a user").clone();
-        let item = trainer.items.directory().id(item).expect("an item").clone();
-        (user, item)
+    let ids = |(user, item): (u32, u32)| {
+        let user = UserId::new(&format!("user-{user}")).expect("an id");
+        (user, ItemId::new(&format!("item-{item}")).expect("an id"))
     };
     (0..count)
-        .map(|_| ids(any_pair(&trainer.matrix, &mut random)))
+        .map(|_| ids(any_pair(matrix, &mut random)))
         .collect()
 }
 
 /// Half of the erasures each come when the one before is certified and nothing runs, the other
 /// half as soon as the one before is forgotten, while the service polishes.
-async fn end_to_end(path: &Path, mut pairs: Vec<(UserId, ItemId)>, tolerance: f64) {
+async fn end_to_end(
+    path: &Path,
+    hyper: IalsHyperparameters,
+    mut pairs: Vec<(UserId, ItemId)>,
+    tolerance: f64,
+) {
     let store = Store::open(path, &StoreOptions::default()).expect("a store");
     let options = ServiceOptions {
-        model: IalsHyperparameters::default().into(),
+        model: hyper.into(),
         seed: 1,
         queue_max: 1_000,
         receipt_issuer: "recant".into(),
         worker: WorkerOptions {
             update_budget: update_options(tolerance).budget,
-            tolerance,
+            update_tolerance: tolerance,
+            tolerance: TrainingSettings::default().tolerance,
             certificate_target: CertificateSettings::default().target,
             threads: 0,
+            kept_bytes_max: als::KEPT_BYTES_MAX,
         },
     };
     let (service, guard) = Service::start(store, options).await.expect("it starts");
@@ -268,35 +270,54 @@ async fn end_to_end(path: &Path, mut pairs: Vec<(UserId, ItemId)>, tolerance: f6
         "p95",
         "accepted to forgotten p50",
         "p95",
-        "largest",
+        "p99",
+        "to certified p50",
+        "p95",
     ]);
     // The first one sees a service that has just started; it is not counted.
     let (user, item) = pairs[0].clone();
     erase(&service, user, item, true).await;
     let busy = pairs.split_off(pairs.len() / 2);
     for (name, pairs, rest) in [("idle", pairs, true), ("polishing", busy, false)] {
-        let (mut accepted, mut forgotten) = (Times::default(), Times::default());
+        let [mut accepted, mut forgotten, mut certified] =
+            std::array::from_fn(|_| Times::default());
         for (user, item) in pairs {
-            let (acceptance, forgetting) = erase(&service, user, item, rest).await;
-            accepted.push(acceptance);
-            forgotten.push(forgetting);
+            let seen = erase(&service, user, item, rest).await;
+            accepted.push(seen.accepted);
+            forgotten.push(seen.forgotten);
+            seen.certified
+                .into_iter()
+                .for_each(|time| certified.push(time));
         }
+        let certification = |percentage| match rest {
+            true => shown(certified.percentile(percentage)),
+            false => String::from("–"),
+        };
         table.row(vec![
             name.to_owned(),
             shown(accepted.median()),
             shown(accepted.percentile(95)),
             shown(forgotten.median()),
             shown(forgotten.percentile(95)),
-            shown(forgotten.percentile(100)),
+            shown(forgotten.percentile(99)),
+            certification(50),
+            certification(95),
         ]);
     }
     guard.stop().await;
     table.print();
 }
 
-/// Erases a pair and returns how long acceptance took, and from there until it was forgotten; with
-/// `rest`, returns only when it is certified too.
-async fn erase(service: &Service, user: UserId, item: ItemId, rest: bool) -> (Duration, Duration) {
+/// What a client sees of one erasure: how long acceptance took, and how long it was from there until
+/// the pair was forgotten, and until that was certified.
+struct Seen {
+    accepted: Duration,
+    forgotten: Duration,
+    certified: Option<Duration>,
+}
+
+/// Erases a pair; with `rest`, returns only when it is certified too.
+async fn erase(service: &Service, user: UserId, item: ItemId, rest: bool) -> Seen {
     let started = Instant::now();
     let target = ErasureTarget::Pairs(vec![(user, item)]);
     let accepted = service.erase(target, None).await;
@@ -307,11 +328,17 @@ async fn erase(service: &Service, user: UserId, item: ItemId, rest: bool) -> (Du
     let forgotten = started.elapsed() - accepted;
     let status = waited.expect("readable").expect("known").status;
     assert!(status >= ErasureStatus::Forgotten, "not forgotten in time");
-    loop {
-        let record = service.erasure(record.id).await.expect("readable");
-        if !rest || record.is_some_and(|record| record.status == ErasureStatus::Certified) {
-            return (accepted, forgotten);
-        }
+    let mut seen = Seen {
+        accepted,
+        forgotten,
+        certified: None,
+    };
+    while rest && seen.certified.is_none() {
         tokio::time::sleep(Duration::from_millis(5)).await;
+        let record = service.erasure(record.id).await.expect("readable");
+        if record.is_some_and(|record| record.status == ErasureStatus::Certified) {
+            seen.certified = Some(started.elapsed() - accepted);
+        }
     }
+    seen
 }

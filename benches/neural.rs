@@ -47,11 +47,11 @@ fn main() {
         rayon::current_num_threads()
     );
     let neumf = NeuMf {
-        lambda: support::argument("--lambda", 1e-5) as f32,
+        lambda: support::argument("--lambda", 1e-5),
         ..NeuMf::with_factors(support::argument("--factors", 8.0) as usize)
     };
     let lightgcn = LightGcn {
-        lambda: support::argument("--lambda", 1e-4) as f32,
+        lambda: support::argument("--lambda", 1e-4),
         dim: support::argument("--dim", 64.0) as usize,
         layers: support::argument("--layers", 3.0) as usize,
     };

@@ -3,14 +3,16 @@
 
 mod neural_support;
 
-use neural_support::{World, matrix, objective, scores, small_models};
+use neural_support::{World, matrix, objective, score, scores, small_models};
 use proptest::prelude::*;
 use recant::model::factors::Side;
+use recant::neural::fold_in::fold_in;
 use recant::neural::objective::{Objective, norm};
 use recant::neural::optimise::conjugate_gradients::{Stopping, solve};
 use recant::neural::optimise::rows::{RowOptions, is_separable, solve_rows};
 use recant::neural::optimise::selection::Selection;
 use recant::neural::parameters::{Block, Parameters};
+use recant::neural::scoring::Scorer;
 
 /// Step of central differences; the error of f64 is some 1e-9 then, and a kink of ReLU is met about
 /// once in a million examples.
@@ -178,6 +180,40 @@ proptest! {
         let apart: f64 = back.iter().zip(b.values())
             .map(|(a, b)| (a - f64::from(*b)).powi(2)).sum();
         prop_assert!(apart.sqrt() < 1e-3 * norm(b.values()), "{}", apart.sqrt());
+    }
+
+    /// Catalogue and single pairs are scored alike, as the papers write it.
+    #[test]
+    fn scores_are_those_of_the_definition((world, at) in worlds()) {
+        let (layout, place) = (*at.layout(), wide(at.values()));
+        let scorer = Scorer::new(world.model(), &world.graph, &at);
+        let table = scorer.catalogue(&[3, 0]);
+        let pairs: Vec<(u32, u32)> = [3, 0].into_iter()
+            .flat_map(|user| (0..6).map(move |item| (user, item)))
+            .collect();
+        let expected: Vec<f64> = pairs.iter()
+            .map(|(user, item)| score(&world, &layout, &place, *user, *item))
+            .collect();
+        assert_close(&table, &expected, "catalogue");
+        assert_close(&scorer.pairs(&pairs), &expected, "pairs");
+    }
+
+    /// Whoever is folded in has no gradient left in their row, as far as there are no kinks.
+    #[test]
+    fn a_row_folded_in_is_stationary((world, at) in worlds(), user in 0u32..5) {
+        let groups = world.examples.user(user);
+        let smooth = !world.model().is_propagated() && at.layout().shared == 0;
+        if smooth && !groups.is_empty() {
+            let row = fold_in(world.model(), at.shared(), |item| at.item(item), groups);
+            let mut moved = at.clone();
+            moved.user_mut(user).copy_from_slice(&row);
+            let held = world.objective();
+            let (mut slope, mut pull) = (Parameters::zeros(*at.layout()), Parameters::zeros(*at.layout()));
+            held.at(&moved).gradient(Block::Users, &mut slope);
+            held.at(&moved).pull(Block::Users, &mut pull);
+            let (left, size) = (norm(slope.user(user)), norm(pull.user(user)));
+            prop_assert!(left < 1e-2 * size.max(1e-2), "{left} of {size}");
+        }
     }
 
     /// Rows solved one by one leave no gradient in their side, and are not above where they began.

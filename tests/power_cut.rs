@@ -64,9 +64,11 @@ async fn start(store: Store) -> (Service, WorkerGuard) {
         receipt_issuer: "recant".into(),
         worker: WorkerOptions {
             update_budget: Duration::from_millis(10),
+            update_tolerance: 1e-4,
             tolerance: 1e-4,
             certificate_target: 1e-2,
             threads: 1,
+            kept_bytes_max: 1 << 28,
         },
     };
     // The second attempt is for a sync that fails in the first.

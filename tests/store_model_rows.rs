@@ -79,6 +79,7 @@ fn a_row_that_knows_of_what_was_erased_since_is_not_written() {
         });
         rows(&store)
     };
-    assert_eq!(put(0), [(3, vec![8.0, 8.0])]);
-    assert_eq!(put(1), [(2, vec![7.0, 7.0]), (3, vec![8.0, 8.0])]);
+    let (first, third) = ((1, vec![1.0, 0.5]), (3, vec![8.0, 8.0]));
+    assert_eq!(put(0), [first.clone(), third.clone()]);
+    assert_eq!(put(1), [first, (2, vec![7.0, 7.0]), third]);
 }

@@ -23,6 +23,12 @@ pub fn argument(name: &str, default: f64) -> f64 {
         .unwrap_or(default)
 }
 
+/// The text behind `name` on the command line.
+pub fn text_argument(name: &str) -> Option<String> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name);
+    arguments.nth(1)
+}
+
 /// The pairs of the named file, or of a synthetic catalogue of MovieLens-1M's size.
 pub fn matrix() -> (String, InteractionMatrix) {
     match std::env::var(FILE_VARIABLE) {

@@ -145,9 +145,11 @@ fn service_options(settings: &Settings) -> ServiceOptions {
         receipt_issuer: Arc::from(settings.receipts.issuer.as_str()),
         worker: WorkerOptions {
             update_budget: settings.learning.budget(),
-            tolerance: settings.learning.tolerance,
+            update_tolerance: settings.learning.tolerance,
+            tolerance: settings.training.tolerance,
             certificate_target: settings.certificate.target,
             threads: settings.learning.threads,
+            kept_bytes_max: settings.learning.kept_bytes_max as usize,
         },
     }
 }

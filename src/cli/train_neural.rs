@@ -59,7 +59,6 @@ fn specification(
             return Err(CliError::usage(problem));
         }
     }
-    let lambda = args.lambda.map(|lambda| lambda as f32);
     let mut specification = configured;
     match &mut specification {
         ModelSpecification::NeuMf(model) => {
@@ -67,11 +66,11 @@ fn specification(
                 let shape = NeuMf::with_factors(dim);
                 (model.factors, model.layers) = (shape.factors, shape.layers);
             }
-            model.lambda = lambda.unwrap_or(model.lambda);
+            model.lambda = args.lambda.unwrap_or(model.lambda);
         }
         ModelSpecification::LightGcn(model) => {
             model.dim = args.dim.unwrap_or(model.dim);
-            model.lambda = lambda.unwrap_or(model.lambda);
+            model.lambda = args.lambda.unwrap_or(model.lambda);
         }
         ModelSpecification::Factorisation(_) => {}
     }

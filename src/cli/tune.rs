@@ -70,6 +70,13 @@ impl TuneArgs {
 pub fn run(args: &TuneArgs) -> Result<(), CliError> {
     let grid = args.grid()?;
     let settings = args.store.settings(Vec::new())?;
+    if let Some(model) = settings.model.neural() {
+        return Err(CliError::usage(format!(
+            "tuning is for model.kind = \"ials\", and {} is configured: compare settings of it by \
+             recant eval",
+            model.kind()
+        )));
+    }
     let configured = settings.model.hyperparameters();
     let start = IalsHyperparameters {
         dim: args.dim.unwrap_or(configured.dim),

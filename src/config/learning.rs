@@ -114,11 +114,12 @@ fn check_tolerance(key: &str, tolerance: f64) -> Result<(), InvalidSetting> {
     Err(InvalidSetting::new(key, problem))
 }
 
-/// Training from scratch.
+/// Training from scratch, and polishing after a change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingSettings {
-    /// Training ends when the relative gradient residual is at most this.
+    /// Training ends when the relative gradient residual is at most this, and so does the polishing
+    /// that follows a change in the background.
     pub tolerance: f64,
     /// Training ends after so many sweeps in any case.
     pub max_sweeps: u64,
@@ -135,7 +136,7 @@ pub struct TrainingSettings {
 impl Default for TrainingSettings {
     fn default() -> Self {
         Self {
-            tolerance: 1e-5,
+            tolerance: 4e-6,
             max_sweeps: 500,
             epochs: 20,
             rounds: 5,
@@ -191,6 +192,9 @@ pub struct LearningSettings {
     pub tolerance: f64,
     /// Threads for the numeric work; 0 takes one a core.
     pub threads: usize,
+    /// Memory for factors of the blocks' matrices, kept from one update to the next. Blocks without
+    /// one form theirs whenever they are solved.
+    pub kept_bytes_max: u64,
     /// Most requests that may wait to be learnt or forgotten; more are answered 503.
     pub queue_max: u64,
 }
@@ -198,9 +202,10 @@ pub struct LearningSettings {
 impl Default for LearningSettings {
     fn default() -> Self {
         Self {
-            budget_milliseconds: 10,
+            budget_milliseconds: 6,
             tolerance: 1e-5,
             threads: 0,
+            kept_bytes_max: 1 << 30,
             queue_max: 100_000,
         }
     }
@@ -221,6 +226,7 @@ impl LearningSettings {
         )?;
         check_tolerance("learning.tolerance", self.tolerance)?;
         check_range("learning.threads", self.threads as u64, 0..=1024)?;
+        check_range("learning.kept_bytes_max", self.kept_bytes_max, 0..=1 << 40)?;
         check_range("learning.queue_max", self.queue_max, 1..=10_000_000)
     }
 }

@@ -18,7 +18,7 @@ pub struct Factorisation {
     /// Negatives of each pair.
     pub negatives: usize,
     /// Strength of the quadratic penalty.
-    pub lambda: f32,
+    pub lambda: f64,
 }
 
 impl Default for Factorisation {
@@ -54,7 +54,7 @@ impl NeuralModel for Factorisation {
     }
 
     fn lambda(&self) -> f32 {
-        self.lambda
+        self.lambda as f32
     }
 
     fn negatives(&self) -> usize {

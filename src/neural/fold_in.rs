@@ -1,11 +1,11 @@
 //! A row for somebody the model was not trained on, from a history alone.
 
 use faer::linalg::matmul::matmul;
-use faer::linalg::solvers::{Llt, Solve};
-use faer::{Accum, Mat, MatRef, Par, Side as Triangle};
+use faer::{Accum, Mat, MatRef, Par};
 
 use crate::neural::network::{Batch, NeuralModel};
 use crate::neural::objective::square;
+use crate::neural::optimise::dense::newton_step;
 
 /// Newton steps; the problem is small and nearly convex.
 const STEPS: usize = 8;
@@ -44,7 +44,7 @@ pub fn fold_in<'a>(
     let mut row = vec![0.0; width];
     for _ in 0..STEPS {
         let (value, slope, curvature) = problem.system(&row);
-        let Some(step) = solved(curvature, &slope) else {
+        let Some(step) = newton_step(&curvature, &slope) else {
             break;
         };
         let promise: f64 = step.iter().zip(&slope).map(|(a, b)| -a * b).sum();
@@ -65,14 +65,6 @@ fn moved(row: &[f32], step: &[f64], length: f64) -> Vec<f32> {
     values
         .map(|(value, step)| (f64::from(*value) + length * step) as f32)
         .collect()
-}
-
-fn solved(curvature: Mat<f64>, slope: &[f64]) -> Option<Vec<f64>> {
-    let factor = Llt::new(curvature.as_ref(), Triangle::Lower).ok()?;
-    let mut step = Mat::from_fn(slope.len(), 1, |at, _| -slope[at]);
-    factor.solve_in_place(step.as_mut());
-    let step = step.col_as_slice(0).to_vec();
-    step.iter().all(|value| value.is_finite()).then_some(step)
 }
 
 struct Newcomer<'a> {

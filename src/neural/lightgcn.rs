@@ -29,7 +29,7 @@ pub struct LightGcn {
     /// Rounds of propagation K.
     pub layers: usize,
     /// Strength of the quadratic penalty on embeddings.
-    pub lambda: f32,
+    pub lambda: f64,
 }
 
 impl Default for LightGcn {
@@ -64,7 +64,7 @@ impl NeuralModel for LightGcn {
     }
 
     fn lambda(&self) -> f32 {
-        self.lambda
+        self.lambda as f32
     }
 
     fn negatives(&self) -> usize {

@@ -37,7 +37,7 @@ impl Default for TrainingOptions {
     fn default() -> Self {
         Self {
             seed: 1,
-            tolerance: 1e-5,
+            tolerance: 4e-6,
             max_sweeps: 500,
             kept_bytes_max: KEPT_BYTES_MAX,
         }

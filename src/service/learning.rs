@@ -84,7 +84,7 @@ pub fn polish(
         &trainer.matrix,
         &mut trainer.warm,
         &Goal {
-            root_mean_square: goal.target,
+            root_mean_square: converge::POLISHED_SHARE * goal.target,
             residual: goal.tolerance,
             max_sweeps: POLISH_SWEEPS_MAX,
             seed: trainer.seed,

@@ -31,6 +31,7 @@ pub mod training;
 pub mod tuning;
 pub mod versions;
 pub mod worker;
+pub mod worker_options;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

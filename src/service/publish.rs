@@ -1,7 +1,7 @@
 //! Where a new version becomes the live one.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -56,11 +56,18 @@ impl Publisher {
     ) -> Result<(), VersionError> {
         let started = Instant::now();
         let snapshot = make_snapshot()?;
+        self.swap(progress, snapshot, started.elapsed());
+        Ok(())
+    }
+
+    /// [`Self::publish`] for a snapshot that took `making` to make.
+    pub fn swap(&self, progress: Progress, snapshot: Snapshot, making: Duration) {
+        let started = Instant::now();
         report(&snapshot);
         self.live.store(Arc::new(snapshot));
-        metrics::histogram!(names::SWAP_DURATION_SECONDS).record(started.elapsed().as_secs_f64());
+        let swapping = making + started.elapsed();
+        metrics::histogram!(names::SWAP_DURATION_SECONDS).record(swapping.as_secs_f64());
         self.progress.send_replace(progress);
-        Ok(())
     }
 
     /// Follows the progress along the log.

@@ -22,6 +22,7 @@ use crate::store::hash::Named;
 use crate::store::log::{Entry, LogPosition};
 use crate::store::records::ModelHeader;
 use crate::store::{Store, StoreError};
+use crate::unlearn::converge::Warm;
 
 /// Starts of the worker after a failure before the service gives up. A fault that comes back at
 /// once every time is not mended by trying on.
@@ -208,10 +209,11 @@ impl Supervisor {
         let (pool, options) = (Arc::clone(&self.pool), self.options.clone());
         let first = loaded.is_some();
         let prepare = move || -> Result<_, StoreError> {
-            let loaded = match loaded {
+            let mut loaded = match loaded {
                 Some(loaded) => loaded,
                 None => pool.install(|| load(&store, options.model, options.seed))?,
             };
+            loaded.trainer.warm = Warm::new(options.worker.kept_bytes_max);
             let uncertified = store.erasures(Some(ErasureStatus::Forgotten), None, usize::MAX)?;
             Ok((loaded, uncertified, store.applied()?, store.receipt_head()?))
         };

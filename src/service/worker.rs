@@ -17,9 +17,10 @@ use crate::service::milestones::{count, mark, observe_age};
 use crate::service::publish::{Progress, Publisher};
 use crate::service::receipts::ReceiptSigner;
 use crate::service::resolve::Resolver;
-use crate::service::snapshot::Quality;
+use crate::service::snapshot::{Quality, Snapshot};
 use crate::service::trainer::{Applied, Trainer};
 use crate::service::versions::VersionError;
+pub use crate::service::worker_options::WorkerOptions;
 use crate::store::batch::WriteBatch;
 use crate::store::crash_point::crash_point;
 use crate::store::hash::Named;
@@ -36,19 +37,6 @@ const ENTRIES_PER_UPDATE_MAX: usize = 1_024;
 /// First and longest pause between attempts to write to a store that refuses.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(50);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
-
-/// How the worker computes.
-#[derive(Debug, Clone)]
-pub struct WorkerOptions {
-    /// Time the first stage may take before it publishes what it has.
-    pub update_budget: Duration,
-    /// The residual that polishing works to.
-    pub tolerance: f64,
-    /// The certified root mean square that polishing works to.
-    pub certificate_target: f64,
-    /// Threads for arithmetic; 0 takes as many as the machine has.
-    pub threads: usize,
-}
 
 /// Owns the trainer from start to stop.
 ///
@@ -218,7 +206,10 @@ impl Worker {
         batch.trim_log(reached);
         let started = Instant::now();
         crash_point("publish_before_commit");
-        if self.persist(&batch).await == Next::Stop {
+        // Made while the disk works; nobody sees it before the rows are durable.
+        let committing = self.store.commit(batch.clone());
+        let made = self.make_snapshot(version).await?;
+        if committing.await.is_err() && self.persist(&batch).await == Next::Stop {
             return Ok(Next::Stop);
         }
         crash_point("publish_after_commit");
@@ -227,7 +218,7 @@ impl Worker {
         // Before the swap: with nothing uncertified it would announce that all is certified, and
         // these would be shown as such from the next commit on, before the swap that follows it.
         self.uncertified.extend(records.iter().cloned());
-        self.swap().await?;
+        self.swap(made);
         crash_point("publish_after_swap");
         tracing::debug!(?committed_at, swapped_at = ?started.elapsed(), "swapped");
         self.everything_touched = false;
@@ -303,7 +294,8 @@ impl Worker {
         }
         crash_point("certify_after_commit");
         self.version = version;
-        self.swap().await?;
+        let made = self.make_snapshot(version).await?;
+        self.swap(made);
         self.unpolished = false;
         tracing::info!(version, sweeps = report.sweeps, %certificate, "polished");
         for record in records {
@@ -408,7 +400,7 @@ impl Worker {
         } else {
             touched.clone()
         };
-        let (budget, tolerance) = (self.options.update_budget, self.options.tolerance);
+        let (budget, tolerance) = (self.options.update_budget, self.options.update_tolerance);
         Ok(self
             .lend(move |trainer| learning::update(trainer, &touched, budget, tolerance))
             .await??)
@@ -431,9 +423,21 @@ impl Worker {
         batch
     }
 
-    /// Swaps the trainer's state in as the live version.
-    async fn swap(&mut self) -> Result<(), WorkerError> {
+    /// Makes a version of the trainer's state, which differs from the live one in the dirty rows.
+    async fn make_snapshot(&mut self, version: u64) -> Result<(Snapshot, Duration), WorkerError> {
         let dirty = std::mem::take(&mut self.dirty);
+        let (publisher, quality) = (Arc::clone(&self.publisher), self.quality.clone());
+        let make = move |trainer: &mut Trainer| {
+            let started = Instant::now();
+            let previous = publisher.current();
+            let snapshot = trainer.snapshot_after(&previous, &dirty, version, quality)?;
+            Ok::<_, VersionError>((snapshot, started.elapsed()))
+        };
+        Ok(self.lend(make).await??)
+    }
+
+    /// Swaps a version in as the live one.
+    fn swap(&self, (snapshot, making): (Snapshot, Duration)) {
         let certified = if self.uncertified.is_empty() {
             self.learnt
         } else {
@@ -443,15 +447,7 @@ impl Worker {
             learnt: self.learnt,
             certified,
         };
-        let (publisher, version) = (Arc::clone(&self.publisher), self.version);
-        let quality = self.quality.clone();
-        let publish = move |trainer: &mut Trainer| {
-            let previous = publisher.current();
-            publisher.publish(progress, || {
-                trainer.snapshot_after(&previous, &dirty, version, quality)
-            })
-        };
-        Ok(self.lend(publish).await??)
+        self.publisher.swap(progress, snapshot, making);
     }
 
     /// Commits `batch`, again and again while the store refuses: what is in memory is ahead of the

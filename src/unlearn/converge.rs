@@ -12,8 +12,8 @@ use crate::unlearn::duality_gap::{
 };
 use crate::unlearn::rank::{RankReport, settle_rank};
 
-/// The residual wanted before the first look when nothing is known of the model, and the bound on
-/// the root mean square that a residual of 1 usually stands for: what experience replaces.
+/// The residual wanted before the first look when there was none at a model like this: it tells
+/// early which columns the model lacks.
 const FIRST_RESIDUAL: f64 = 1e-5;
 
 /// The next residual is chosen so that the target is met with this much to spare, and lies between
@@ -30,6 +30,10 @@ const RESIDUAL_LEAST: f64 = 1e-12;
 
 /// Times the ceiling of d columns may push a direction out again before it is believed to bind.
 const CEILING_PATIENCE: usize = 3;
+
+/// Share of a certificate's target that the live model is polished to: the bound says nothing of a
+/// single score, and half a dozen sweeps more are worth what they do for the largest difference.
+pub const POLISHED_SHARE: f64 = 0.7;
 
 /// What to reach.
 #[derive(Debug, Clone, Copy)]
@@ -94,8 +98,6 @@ pub struct Warm {
     pub kept: KeptFactors,
     /// Directions near the dual limit.
     pub watched: Watched,
-    /// The bound on the root mean square over the residual, as last seen.
-    ratio: Option<f64>,
 }
 
 impl Warm {
@@ -104,15 +106,6 @@ impl Warm {
         Self {
             kept: KeptFactors::new(kept_bytes_max),
             watched: Watched::default(),
-            ratio: None,
-        }
-    }
-
-    /// The residual with which the target should be met, as far as experience tells.
-    fn residual_for(&self, target: f64) -> f64 {
-        match self.ratio {
-            Some(ratio) if ratio > 0.0 => TARGET_SHARE * target / ratio,
-            _ => FIRST_RESIDUAL,
         }
     }
 }
@@ -128,16 +121,22 @@ pub fn converge(
     should_stop: ShouldStop<'_>,
     observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Option<Convergence>, TrainingError> {
-    let Some(measured) = model.measure_unless(matrix, should_stop) else {
-        return Ok(None);
-    };
-    let first = warm.residual_for(goal.root_mean_square);
-    let report = TrainingReport {
+    let mut report = TrainingReport {
         sweeps: 0,
-        objective: measured.objective,
-        residual: measured.residual,
+        objective: f64::INFINITY,
+        residual: f64::INFINITY,
         converged: false,
     };
+    let mut tolerance = goal.residual;
+    if warm.watched.is_empty() {
+        // Nothing is known of the model: it may be converged already.
+        let Some(measured) = model.measure_unless(matrix, should_stop) else {
+            return Ok(None);
+        };
+        report.objective = measured.objective;
+        report.residual = measured.residual;
+        tolerance = tolerance.max(FIRST_RESIDUAL);
+    }
     let mut run = Run {
         model,
         matrix,
@@ -146,7 +145,7 @@ pub fn converge(
         should_stop,
         observe,
         report,
-        tolerance: first.max(RESIDUAL_LEAST),
+        tolerance: tolerance.max(RESIDUAL_LEAST),
         changed: false,
         turned: false,
         pushed_out: 0,
@@ -282,17 +281,6 @@ impl Run<'_> {
         } else {
             look_unless(self.model, self.matrix, &options, watched, self.should_stop)?
         };
-        // The residual itself explains the root mean square only while nothing lies outside.
-        let explained = match &seen {
-            Seen::Bound(gap) if gap.growth.is_empty() => Some(gap.root_mean_square),
-            Seen::Bound(_) => None,
-            Seen::OutOfReach(at_best) => Some(at_best.root_mean_square),
-        };
-        if let Some(root_mean_square) = explained.filter(|value| value.is_finite())
-            && self.report.residual > 0.0
-        {
-            self.warm.ratio = Some(root_mean_square / self.report.residual);
-        }
         Some(seen)
     }
 
@@ -315,8 +303,14 @@ impl Run<'_> {
         }
         let next = match certified {
             true => self.goal.residual,
-            false => (self.warm.residual_for(self.goal.root_mean_square))
-                .clamp(NEXT_SHARES.0 * residual, NEXT_SHARES.1 * residual),
+            // What lies outside says nothing of the residual that is wanted.
+            false if !seen.growth().is_empty() => NEXT_SHARES.1 * residual,
+            // The gap, and so the mean square, falls with the residual as long as nothing else
+            // is left of it.
+            false => {
+                let wanted = TARGET_SHARE * self.goal.root_mean_square / look.root_mean_square;
+                residual * wanted.clamp(NEXT_SHARES.0, NEXT_SHARES.1)
+            }
         };
         self.tolerance = next.max(RESIDUAL_LEAST);
         (self.observe)(Progress::Look(&look)).is_continue()

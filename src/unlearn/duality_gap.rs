@@ -57,7 +57,7 @@ const SCALING_ALLOWANCE: f64 = 1e-12;
 /// How hard to work for the bound.
 #[derive(Debug, Clone)]
 pub struct GapOptions {
-    /// Lanczos steps per round.
+    /// Block Lanczos steps per round.
     pub lanczos_steps: usize,
     /// Most rounds of letting directions join.
     pub rounds_max: usize,
@@ -70,7 +70,7 @@ pub struct GapOptions {
 impl Default for GapOptions {
     fn default() -> Self {
         Self {
-            lanczos_steps: 150,
+            lanczos_steps: 60,
             rounds_max: 6,
             seed: 0,
             target: 0.0,
@@ -120,6 +120,13 @@ pub struct Watched {
     directions: Option<Tall>,
     /// Looks so far: each draws its own random start vectors, independent of what it begins with.
     looks: u64,
+}
+
+impl Watched {
+    /// Whether no look was finished yet.
+    pub fn is_empty(&self) -> bool {
+        self.directions.is_none()
+    }
 }
 
 /// What a look came to.

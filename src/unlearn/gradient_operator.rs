@@ -8,6 +8,7 @@ use crate::model::gramian::Gramian;
 use crate::model::ials::Ials;
 use crate::model::interactions::{Entry, InteractionMatrix};
 use crate::simd::{add_scaled_f64, dot_f64, vectorised};
+use crate::unlearn::narrow::{Block, WIDTH};
 use crate::unlearn::tall::Tall;
 
 /// Rows of one parallel task.
@@ -137,14 +138,14 @@ impl<'a> ScaledGradient<'a> {
         product
     }
 
-    /// The sparse part alone, times one vector of items.
-    pub(super) fn sparse_apply(&self, vector: &[f64]) -> Vec<f64> {
-        sparse_times_vector(&self.by_user, |u| self.matrix.user(u), vector)
+    /// The sparse part alone, times a block of vectors of items.
+    pub(super) fn sparse_apply(&self, block: &Block) -> Block {
+        sparse_times_block(&self.by_user, |u| self.matrix.user(u), block)
     }
 
-    /// The sparse part alone, transposed, times one vector of users.
-    pub(super) fn sparse_apply_transposed(&self, vector: &[f64]) -> Vec<f64> {
-        sparse_times_vector(&self.by_item, |i| self.matrix.item(i), vector)
+    /// The sparse part alone, transposed, times a block of vectors of users.
+    pub(super) fn sparse_apply_transposed(&self, block: &Block) -> Block {
+        sparse_times_block(&self.by_item, |i| self.matrix.item(i), block)
     }
 }
 
@@ -238,21 +239,26 @@ fn sparse_times<'m>(
     })
 }
 
-/// The same for one vector.
-fn sparse_times_vector<'m>(
+/// The same for a block of vectors.
+fn sparse_times_block<'m>(
     values: &[Vec<f64>],
     entries: impl Fn(u32) -> &'m [Entry] + Sync,
-    vector: &[f64],
-) -> Vec<f64> {
-    let mut product = vec![0.0; values.len()];
-    let chunks = product.par_chunks_mut(ROWS_PER_TASK).enumerate();
-    chunks.for_each(|(chunk, into)| {
-        for (offset, sum) in into.iter_mut().enumerate() {
-            let row = chunk * ROWS_PER_TASK + offset;
-            for (value, entry) in values[row].iter().zip(entries(row as u32)) {
-                *sum += value * vector[entry.index as usize];
-            }
-        }
-    });
-    product
+    block: &Block,
+) -> Block {
+    Block::from_rows(values.len(), |row| {
+        vectorised(
+            Arch::new(),
+            #[inline(always)]
+            || {
+                let mut sums = [0.0; WIDTH];
+                for (value, entry) in values[row].iter().zip(entries(row as u32)) {
+                    let along = block.row(entry.index as usize);
+                    sums.iter_mut()
+                        .zip(along)
+                        .for_each(|(sum, a)| *sum += value * a);
+                }
+                sums
+            },
+        )
+    })
 }

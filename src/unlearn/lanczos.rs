@@ -2,31 +2,30 @@
 //! failure, from above.
 
 use faer::{Mat, Side};
-use pulp::Arch;
 use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
 use crate::optim::als::ShouldStop;
-use crate::simd::{add_scaled_f64, dot_f64, vectorised};
+use crate::unlearn::narrow::{Block, WIDTH, remove};
 use crate::unlearn::tall::Tall;
 
 /// Steps before the first look at the bound, and between looks.
-const FIRST_LOOK: usize = 30;
-const STEPS_BETWEEN_LOOKS: usize = 15;
+const FIRST_LOOK: usize = 12;
+const STEPS_BETWEEN_LOOKS: usize = 4;
 
 /// How hard to work for a bound.
 #[derive(Debug, Clone, Copy)]
 pub struct LanczosOptions {
-    /// Most steps.
+    /// Most steps, each of [`WIDTH`] products.
     pub steps_max: usize,
-    /// Seed of the random start vector.
+    /// Seed of the random start vectors.
     pub seed: u64,
     /// Which Ritz vectors are returned.
     pub keep: Keep,
     /// An upper bound of at most this ends the work.
     pub enough: f64,
-    /// Probability, over the start vector, with which the upper bound may fail.
+    /// Probability, over the start vectors, with which the upper bound may fail.
     pub failure_probability: f64,
 }
 
@@ -79,15 +78,25 @@ impl LargestSingularValue {
 /// multiple of the dimension times 2⁻⁵² of the largest.
 const DECOMPOSITION_ALLOWANCE: f64 = 1e-12;
 
+/// What one step's products, of vectors of norm 1, are off at most, relative to the largest
+/// singular value squared. A direction that is weaker than this is taken to be rounding.
+const STEP_ALLOWANCE: f64 = 1e-12;
+
+/// A direction weaker than this share carries along what is left of its neighbours' rounding, which
+/// is projected away once more.
+const WEAK_SHARE: f64 = 1e-4;
+
 /// Relative excess ε such that `λ_max ≤ θ/(1−ε)` fails with probability at most `failure` after
-/// `steps` Lanczos steps on a positive semi-definite operator of `dimension`, started from a
-/// vector uniform on the sphere; 1 when `steps` are too few to say.
+/// `steps` Lanczos steps on a positive semi-definite operator of `dimension`, started from `starts`
+/// independent vectors uniform on the sphere; 1 when `steps` are too few to say.
 ///
 /// Kuczyński & Woźniakowski, "Estimating the largest eigenvalue by the power and Lanczos
-/// algorithms with a random start" (SIAM J. Matrix Anal. Appl. 13, 1992), Theorem 4.2: the
-/// probability is at most `1.648 √n exp(−√ε (2k−1))`.
-pub fn relative_excess(dimension: usize, steps: usize, failure: f64) -> f64 {
-    let exponent = (1.648 * (dimension.max(1) as f64).sqrt() / failure).ln();
+/// algorithms with a random start" (SIAM J. Matrix Anal. Appl. 13, 1992), Theorem 4.2: from one
+/// vector the probability is at most `1.648 √n exp(−√ε (2k−1))`. The space that a block spans holds
+/// the one of each of its vectors, so its θ is at least each of theirs; and all of them fail at
+/// once with at most the product of their probabilities.
+pub fn relative_excess(dimension: usize, steps: usize, starts: usize, failure: f64) -> f64 {
+    let exponent = (1.648 * (dimension.max(1) as f64).sqrt()).ln() - failure.ln() / starts as f64;
     let root = exponent / (2.0 * steps as f64 - 1.0).max(1.0);
     (root * root).min(1.0)
 }
@@ -98,147 +107,226 @@ fn looks_max(steps_max: usize) -> usize {
 }
 
 /// Largest singular value of an operator C given by `normal`, the product with `CᵀC`, on the
-/// subspace that `project` projects onto; `normal` must map into it.
+/// subspace that `project` projects onto. `normal` may lead out of it by rounding.
 ///
-/// Lanczos steps with full reorthogonalisation, until the bound is `enough` or the steps are used
-/// up; cost: as many products and `2·steps²·dimension` multiply-adds. The start vector is Gaussian
-/// from the seed, projected: uniform on the subspace's sphere, as the bound requires. Each look at
-/// the bound may fail with an equal share of the failure probability, so that stopping at the
-/// first that is good enough does not spend more. An operator of no more dimensions than steps is
-/// decomposed whole instead, with as many products, and the bound is sure. When `should_stop`
-/// turns true the bound is the weaker one of the steps done so far.
+/// Block Lanczos with full reorthogonalisation, until the bound is `enough` or the steps are used
+/// up; cost: [`WIDTH`] products a step and `4·(WIDTH·steps)²·dimension` multiply-adds. The start
+/// vectors are Gaussian from the seed, projected: uniform on the subspace's sphere and independent,
+/// as the bound requires. Each look at the bound may fail with an equal share of the failure
+/// probability, so that stopping at the first that is good enough does not spend more. An operator
+/// of no more dimensions than products is decomposed whole instead, and the bound is sure. When
+/// `should_stop` turns true the bound is the weaker one of the steps done so far.
 pub(super) fn largest_singular_value(
     dimension: usize,
     options: &LanczosOptions,
-    project: &dyn Fn(&mut [f64]),
-    normal: &dyn Fn(&[f64]) -> Vec<f64>,
+    project: &dyn Fn(&mut Block),
+    normal: &dyn Fn(&Block) -> Block,
     should_stop: ShouldStop<'_>,
 ) -> LargestSingularValue {
     if dimension == 0 {
         // There is nothing left to know of, and the decomposition panics on it.
         return LargestSingularValue::without_vectors(0, 0.0);
     }
-    if dimension <= options.steps_max {
+    if dimension <= WIDTH * options.steps_max {
         return decomposed(dimension, options.keep, project, normal);
     }
-    let mut krylov = Krylov::default();
-    let mut vector = gaussian(dimension, options.seed);
-    project(&mut vector);
+    let mut krylov = Krylov::new(dimension, options.steps_max);
+    let mut block = gaussian(dimension, options.seed);
+    project(&mut block);
     for step in 1..=options.steps_max {
-        if should_stop() || !krylov.step(&mut vector, normal) {
+        if should_stop() || !krylov.step(&mut block, project, normal) {
             break;
         }
         let due = step >= FIRST_LOOK && (step - FIRST_LOOK).is_multiple_of(STEPS_BETWEEN_LOOKS);
-        if due && krylov.upper(dimension, options) <= options.enough {
+        if due && krylov.upper(options) <= options.enough {
             break;
         }
     }
     LargestSingularValue {
-        upper: krylov.upper(dimension, options),
-        vectors: krylov.ritz_vectors(dimension, options.keep),
+        upper: krylov.upper(options),
+        vectors: krylov.ritz_vectors(options.keep, block),
     }
 }
 
-/// An orthonormal basis of the Krylov space so far, and the operator within it: tridiagonal.
-#[derive(Default)]
+/// A square matrix between two blocks.
+type Small = [[f64; WIDTH]; WIDTH];
+
+/// An orthonormal basis of the block Krylov space so far, and the operator within it: block
+/// tridiagonal. Where a block lost a direction its column is zero, and so are row and column of the
+/// matrix.
 struct Krylov {
-    basis: Vec<Vec<f64>>,
-    diagonal: Vec<f64>,
-    off_diagonal: Vec<f64>,
-    /// Norm of what the last step leads to outside the space.
-    next: f64,
-    /// The space holds the start vector's part of every eigenspace: with probability one the top
+    dimension: usize,
+    /// The blocks side by side, with room for those to come.
+    basis: Tall,
+    diagonal: Vec<Small>,
+    off_diagonal: Vec<Small>,
+    /// The space holds the start vectors' parts of every eigenspace: with probability one the top
     /// one among them.
     exhausted: bool,
 }
 
 impl Krylov {
-    /// Adds the direction of `vector` and replaces it by the next one; false when there is none.
-    fn step(&mut self, vector: &mut Vec<f64>, normal: &dyn Fn(&[f64]) -> Vec<f64>) -> bool {
-        let norm = dot_f64(vector, vector).sqrt();
-        let scale = self.diagonal.first().copied().unwrap_or(1.0f64).abs();
-        if norm <= f64::EPSILON * scale.max(f64::MIN_POSITIVE) * 16.0 {
+    fn new(dimension: usize, steps_max: usize) -> Self {
+        Self {
+            dimension,
+            basis: Tall::from_rows(dimension, WIDTH * steps_max, |_, _| {}),
+            diagonal: Vec::new(),
+            off_diagonal: Vec::new(),
+            exhausted: false,
+        }
+    }
+
+    fn steps(&self) -> usize {
+        self.diagonal.len()
+    }
+
+    /// Columns of the basis so far.
+    fn columns(&self) -> usize {
+        WIDTH * self.steps()
+    }
+
+    /// Adds the directions of `block` and replaces it by the next ones; false when there are none.
+    fn step(
+        &mut self,
+        block: &mut Block,
+        project: &dyn Fn(&mut Block),
+        normal: &dyn Fn(&Block) -> Block,
+    ) -> bool {
+        let scale = match self.diagonal.first() {
+            Some(first) => first[0][0].abs(),
+            None => block.column_inner(0, block, 0).sqrt(),
+        };
+        let triangle = orthonormalise(block, STEP_ALLOWANCE * scale);
+        let weakest = (0..WIDTH).map(|k| triangle[k][k]).fold(f64::MAX, f64::min);
+        if (0..WIDTH).all(|k| triangle[k][k] == 0.0) {
             self.exhausted = true;
             return false;
         }
-        if !self.basis.is_empty() {
-            self.off_diagonal.push(norm);
+        if weakest < WEAK_SHARE * scale {
+            project(block);
+            self.orthogonalise(block);
+            orthonormalise(block, 0.5);
         }
-        vector.iter_mut().for_each(|value| *value /= norm);
-        let next = normal(vector);
-        self.diagonal.push(dot_f64(vector, &next));
-        self.basis.push(std::mem::replace(vector, next));
-        let basis = &self.basis;
-        vectorised(
-            Arch::new(),
-            #[inline(always)]
-            || orthogonalise(vector, basis),
-        );
-        self.next = dot_f64(vector, vector).sqrt();
+        if self.steps() > 0 {
+            self.off_diagonal.push(triangle);
+        }
+        self.append(block);
+        let mut next = normal(block);
+        project(&mut next);
+        self.diagonal.push(symmetric(block, &next));
+        self.orthogonalise(&mut next);
+        *block = next;
         true
     }
 
-    /// Eigenvalues and eigenvectors of the tridiagonal matrix; `None` for one without steps, or
-    /// when it cannot be decomposed.
-    fn eigenvalues(&self) -> Option<Vec<f64>> {
-        self.tridiagonal()
-            .self_adjoint_eigenvalues(Side::Lower)
-            .ok()
+    fn append(&mut self, block: &Block) {
+        let from = self.columns();
+        self.basis.set_columns(from, |row, into| {
+            into[..WIDTH].copy_from_slice(block.row(row));
+        });
     }
 
-    fn tridiagonal(&self) -> Mat<f64> {
-        let k = self.basis.len();
-        Mat::from_fn(k, k, |i, j| match i.abs_diff(j) {
-            0 => self.diagonal[i],
-            1 => self.off_diagonal[i.min(j)],
-            _ => 0.0,
+    /// Twice is enough (Kahan): the second pass removes what rounding left of the first.
+    fn orthogonalise(&self, block: &mut Block) {
+        for _ in 0..2 {
+            remove(&self.basis, self.columns(), block);
+        }
+    }
+
+    fn block_tridiagonal(&self) -> Mat<f64> {
+        let columns = self.columns();
+        Mat::from_fn(columns, columns, |i, j| {
+            let (row, column) = (i.max(j), i.min(j));
+            match row / WIDTH - column / WIDTH {
+                0 => self.diagonal[row / WIDTH][row % WIDTH][column % WIDTH],
+                1 => self.off_diagonal[column / WIDTH][row % WIDTH][column % WIDTH],
+                _ => 0.0,
+            }
         })
     }
 
     /// The bound on the largest singular value after the steps so far.
-    fn upper(&self, dimension: usize, options: &LanczosOptions) -> f64 {
-        let steps = self.basis.len();
-        if steps == 0 {
+    fn upper(&self, options: &LanczosOptions) -> f64 {
+        if self.steps() == 0 {
             // Without a single step nothing is known, unless there is nothing to look at.
             return if self.exhausted { 0.0 } else { f64::INFINITY };
         }
-        let Some(top) = self.eigenvalues().and_then(|values| values.last().copied()) else {
+        let Ok(values) = self
+            .block_tridiagonal()
+            .self_adjoint_eigenvalues(Side::Lower)
+        else {
             return f64::INFINITY;
         };
+        let top = values.last().copied().unwrap_or(f64::INFINITY).max(0.0);
         let failure = options.failure_probability / looks_max(options.steps_max) as f64;
         let excess = match self.exhausted {
             true => 0.0,
-            false => relative_excess(dimension, steps, failure),
+            false => relative_excess(self.dimension, self.steps(), WIDTH, failure),
         };
+        let allowance = 1.0 + STEP_ALLOWANCE * self.columns() as f64;
         if excess < 1.0 {
-            (top.max(0.0) / (1.0 - excess)).sqrt()
+            (allowance * top / (1.0 - excess)).sqrt()
         } else {
             f64::INFINITY
         }
     }
 
-    fn ritz_vectors(&self, dimension: usize, keep: Keep) -> Tall {
-        let k = self.basis.len();
-        let eigen = match self.tridiagonal().self_adjoint_eigen(Side::Lower) {
-            Ok(eigen) if k > 0 => eigen,
-            _ => return LargestSingularValue::without_vectors(dimension, 0.0).vectors,
+    /// The Ritz vectors to keep; `next` is what the last step leads to outside the space.
+    fn ritz_vectors(&self, keep: Keep, mut next: Block) -> Tall {
+        let next = orthonormalise(&mut next, 0.0);
+        let columns = self.columns();
+        let eigen = match self.block_tridiagonal().self_adjoint_eigen(Side::Lower) {
+            Ok(eigen) if columns > 0 => eigen,
+            _ => return LargestSingularValue::without_vectors(self.dimension, 0.0).vectors,
         };
-        let kept: Vec<usize> = (0..k)
+        let kept: Vec<usize> = (0..columns)
             .rev()
             .filter(|index| {
                 let value = eigen.S()[*index].max(0.0).sqrt();
-                let residual = self.next * eigen.U()[(k - 1, *index)].abs();
+                let last = |k: usize| eigen.U()[(columns - WIDTH + k, *index)];
+                let leaves = |row: &[f64; WIDTH]| {
+                    let along: f64 = row.iter().enumerate().map(|(k, r)| r * last(k)).sum();
+                    along * along
+                };
+                let residual = next.iter().map(leaves).sum::<f64>().sqrt();
                 value > 0.0 && keep.keeps(value, residual / value)
             })
             .collect();
-        Tall::from_rows(dimension, kept.len(), |row, into| {
-            for (value, column) in into.iter_mut().zip(&kept) {
-                *value = (0..k)
-                    .map(|j| self.basis[j][row] * eigen.U()[(j, *column)])
-                    .sum();
+        let coefficients = Mat::from_fn(self.basis.columns(), kept.len(), |row, column| {
+            if row < columns {
+                eigen.U()[(row, kept[column])]
+            } else {
+                0.0
             }
-        })
+        });
+        self.basis.times(coefficients.as_ref())
     }
+}
+
+/// Makes the block's columns orthonormal, in order; `triangle[a][b]` is what column b had along the
+/// new column a. What is left of a column, when it is at most `negligible`, is set to zero.
+fn orthonormalise(block: &mut Block, negligible: f64) -> Small {
+    let mut triangle = Small::default();
+    for column in 0..WIDTH {
+        for _ in 0..2 {
+            for before in 0..column {
+                let along = block.column_inner(before, block, column);
+                block.add_column(column, -along, before);
+                triangle[before][column] += along;
+            }
+        }
+        let norm = block.column_inner(column, block, column).sqrt();
+        let kept = norm > negligible;
+        block.scale_column(column, if kept { 1.0 / norm } else { 0.0 });
+        triangle[column][column] = if kept { norm } else { 0.0 };
+    }
+    triangle
+}
+
+/// `VᵀAV` from V and AV, made symmetric.
+fn symmetric(block: &Block, image: &Block) -> Small {
+    let product = |a: usize, b: usize| block.column_inner(a, image, b);
+    std::array::from_fn(|a| std::array::from_fn(|b| 0.5 * (product(a, b) + product(b, a))))
 }
 
 /// The same from all eigenvalues of the operator's matrix. A negligible operator is all rounding,
@@ -246,18 +334,19 @@ impl Krylov {
 fn decomposed(
     dimension: usize,
     keep: Keep,
-    project: &dyn Fn(&mut [f64]),
-    normal: &dyn Fn(&[f64]) -> Vec<f64>,
+    project: &dyn Fn(&mut Block),
+    normal: &dyn Fn(&Block) -> Block,
 ) -> LargestSingularValue {
     let mut matrix = Mat::zeros(dimension, dimension);
-    for column in 0..dimension {
-        let mut vector = vec![0.0; dimension];
-        vector[column] = 1.0;
-        project(&mut vector);
-        let mut image = normal(&vector);
+    for first in (0..dimension).step_by(WIDTH) {
+        let mut block = Block::zeros(dimension);
+        let columns = WIDTH.min(dimension - first);
+        (0..columns).for_each(|k| block.row_mut(first + k)[k] = 1.0);
+        project(&mut block);
+        let mut image = normal(&block);
         project(&mut image);
-        for (row, value) in image.into_iter().enumerate() {
-            matrix[(row, column)] = value;
+        for row in 0..dimension {
+            (0..columns).for_each(|k| matrix[(row, first + k)] = image.row(row)[k]);
         }
     }
     let Ok(eigen) = matrix.self_adjoint_eigen(Side::Lower) else {
@@ -283,26 +372,18 @@ fn decomposed(
     }
 }
 
-fn gaussian(dimension: usize, seed: u64) -> Vec<f64> {
+fn gaussian(dimension: usize, seed: u64) -> Block {
     let mut random = ChaCha12Rng::seed_from_u64(seed);
+    let mut block = Block::zeros(dimension);
     // Box–Muller, one half of each pair.
-    (0..dimension)
-        .map(|_| {
-            let (u, v): (f64, f64) = (1.0 - random.random::<f64>(), random.random());
-            (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-        })
-        .collect()
-}
-
-/// Twice is enough (Kahan): the second pass removes what rounding left of the first.
-#[inline(always)]
-fn orthogonalise(vector: &mut [f64], basis: &[Vec<f64>]) {
-    for _ in 0..2 {
-        for direction in basis {
-            let along = dot_f64(direction, vector);
-            add_scaled_f64(vector, -along, direction);
-        }
+    let mut draw = || {
+        let (u, v): (f64, f64) = (1.0 - random.random::<f64>(), random.random());
+        (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+    };
+    for row in 0..dimension {
+        *block.row_mut(row) = std::array::from_fn(|_| draw());
     }
+    block
 }
 
 #[cfg(test)]
@@ -321,7 +402,7 @@ mod tests {
             enough: 0.0,
             failure_probability: 1e-9,
         };
-        let found = largest_singular_value(0, &options, &|_| {}, &|_| Vec::new(), &|| false);
+        let found = largest_singular_value(0, &options, &|_| {}, &|_| Block::zeros(0), &|| false);
         assert_eq!((found.upper, found.vectors.columns()), (0.0, 0));
     }
 
@@ -330,12 +411,8 @@ mod tests {
     fn the_bound_is_above_and_near_for_every_seed() {
         let dimension = 400;
         let value = |k: usize| 1.0 / (1.0 + k as f64 / 10.0);
-        let normal = |x: &[f64]| -> Vec<f64> {
-            x.iter()
-                .enumerate()
-                .map(|(k, x)| value(k) * value(k) * x)
-                .collect()
-        };
+        let normal =
+            |x: &Block| Block::from_rows(x.rows(), |k| x.row(k).map(|x| value(k) * value(k) * x));
         for seed in 0..50 {
             let options = LanczosOptions {
                 steps_max: 60,
@@ -358,12 +435,9 @@ mod tests {
     #[test]
     fn a_bound_that_is_enough_ends_the_work() {
         let products = std::cell::Cell::new(0);
-        let normal = |x: &[f64]| -> Vec<f64> {
-            products.set(products.get() + 1);
-            x.iter()
-                .enumerate()
-                .map(|(k, x)| x / (1.0 + k as f64))
-                .collect()
+        let normal = |x: &Block| {
+            products.set(products.get() + WIDTH);
+            Block::from_rows(x.rows(), |k| x.row(k).map(|x| x / (1.0 + k as f64)))
         };
         let options = LanczosOptions {
             steps_max: 200,

@@ -8,6 +8,7 @@ mod dual_point;
 pub mod duality_gap;
 mod gradient_operator;
 pub mod lanczos;
+mod narrow;
 mod neighbourhood;
 pub mod rank;
 mod strengths;

@@ -4,13 +4,10 @@
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
-use pulp::Arch;
 use rayon::prelude::*;
 
-use crate::simd::{add_scaled_f64, dot_f64, vectorised};
-
 /// Rows of one parallel task.
-const CHUNK_ROWS: usize = 256;
+pub(super) const CHUNK_ROWS: usize = 256;
 
 /// A dense matrix of rows × columns, f64, row after row.
 #[derive(Debug, Clone)]
@@ -53,6 +50,17 @@ impl Tall {
 
     pub(super) fn row(&self, row: usize) -> &[f64] {
         &self.values[row * self.columns..(row + 1) * self.columns]
+    }
+
+    /// Overwrites the columns from `from` on: `fill` gets each row's number and its values there.
+    pub(super) fn set_columns(&mut self, from: usize, fill: impl Fn(usize, &mut [f64])) {
+        for (row, values) in self
+            .values
+            .chunks_exact_mut(self.columns.max(1))
+            .enumerate()
+        {
+            fill(row, &mut values[from..]);
+        }
     }
 
     /// One column, copied.
@@ -174,72 +182,12 @@ impl Tall {
         sum
     }
 
-    /// `selfᵀ · vector`. Cost: rows·columns multiply-adds.
-    pub(super) fn transposed_times_vector(&self, vector: &[f64]) -> Vec<f64> {
-        let columns = self.columns;
-        let mut sum = vec![0.0; columns];
-        if columns == 0 {
-            return sum;
-        }
-        let partial: Vec<Vec<f64>> = self
-            .values
-            .par_chunks(CHUNK_ROWS * columns)
-            .zip(vector.par_chunks(CHUNK_ROWS))
-            .map(|(rows, values)| {
-                vectorised(
-                    Arch::new(),
-                    #[inline(always)]
-                    || {
-                        let mut sum = vec![0.0; columns];
-                        for (row, value) in rows.chunks_exact(columns).zip(values) {
-                            add_scaled_f64(&mut sum, *value, row);
-                        }
-                        sum
-                    },
-                )
-            })
-            .collect();
-        for chunk in partial {
-            add_scaled_f64(&mut sum, 1.0, &chunk);
-        }
-        sum
-    }
-
-    /// `into += scale · self · coefficients`. Cost: rows·columns multiply-adds.
-    pub(super) fn add_times_vector(&self, coefficients: &[f64], scale: f64, into: &mut [f64]) {
-        let columns = self.columns;
-        if columns == 0 {
-            return;
-        }
-        into.par_chunks_mut(CHUNK_ROWS)
-            .zip(self.values.par_chunks(CHUNK_ROWS * columns))
-            .for_each(|(into, rows)| {
-                vectorised(
-                    Arch::new(),
-                    #[inline(always)]
-                    || {
-                        for (sum, row) in into.iter_mut().zip(rows.chunks_exact(columns)) {
-                            *sum += scale * dot_f64(row, coefficients);
-                        }
-                    },
-                );
-            });
-    }
-
     /// Removes from the columns what lies within the orthonormal columns of `basis`; twice, for
     /// rounding.
     pub(super) fn remove(&mut self, basis: &Self) {
         for _ in 0..2 {
             let along = basis.transposed_times(self);
             self.add_product(basis, along.as_ref(), -1.0);
-        }
-    }
-
-    /// The same for one vector.
-    pub(super) fn remove_from(&self, vector: &mut [f64]) {
-        for _ in 0..2 {
-            let along = self.transposed_times_vector(vector);
-            self.add_times_vector(&along, -1.0, vector);
         }
     }
 

@@ -202,9 +202,11 @@ impl Running {
             receipt_issuer: "recant".into(),
             worker: WorkerOptions {
                 update_budget: Duration::from_millis(10),
+                update_tolerance: TOLERANCE,
                 tolerance: TOLERANCE,
                 certificate_target: TARGET,
                 threads: 1,
+                kept_bytes_max: 1 << 28,
             },
         };
         let started = Service::start(store.clone(), options).await;

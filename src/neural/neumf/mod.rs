@@ -33,7 +33,7 @@ pub struct NeuMf {
     /// Negatives of each pair.
     pub negatives: usize,
     /// Strength of the quadratic penalty.
-    pub lambda: f32,
+    pub lambda: f64,
 }
 
 impl Default for NeuMf {
@@ -114,7 +114,7 @@ impl NeuralModel for NeuMf {
     }
 
     fn lambda(&self) -> f32 {
-        self.lambda
+        self.lambda as f32
     }
 
     fn negatives(&self) -> usize {

@@ -3,6 +3,7 @@
 
 pub mod adamw;
 pub mod conjugate_gradients;
+pub(super) mod dense;
 pub mod lbfgs;
 pub mod newton_cg;
 pub mod rows;

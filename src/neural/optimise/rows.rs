@@ -5,14 +5,14 @@
 //! of a row's n examples by its w parameters: `(Jᵀ H J + n(λ + μ) I) step = −gradient`, by Cholesky.
 
 use faer::linalg::matmul::matmul;
-use faer::linalg::solvers::{Llt, Solve};
-use faer::{Accum, Mat, MatMut, MatRef, Par, Side as Triangle};
+use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::model::factors::Side;
 use crate::neural::loss::Point;
 use crate::neural::network::{BATCH_PAIRS, Batch};
 use crate::neural::objective::{Objective, square};
+use crate::neural::optimise::dense::newton_step;
 use crate::neural::parameters::Parameters;
 
 /// Share of the decrease that the slope promises which a step must bring (Armijo).
@@ -236,11 +236,7 @@ impl<'a> RowProblem<'a> {
         for at in 0..width {
             matrix[(at, at)] += strength * self.others.len() as f64;
         }
-        let factor = Llt::new(matrix.as_ref(), Triangle::Lower).ok()?;
-        let mut step = Mat::from_fn(width, 1, |at, _| -system.slope[at]);
-        factor.solve_in_place(step.as_mut());
-        let step = step.col_as_slice(0).to_vec();
-        step.iter().all(|value| value.is_finite()).then_some(step)
+        newton_step(&matrix, &system.slope)
     }
 
     fn search(
