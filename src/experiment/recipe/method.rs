@@ -40,6 +40,10 @@ pub enum MethodSpec {
         /// Step size; that of the training unless given.
         #[serde(default)]
         learning_rate: Option<f32>,
+        /// Whether every epoch meets the fixed negatives that the second-order methods work on,
+        /// instead of its own.
+        #[serde(default)]
+        fixed_negatives: bool,
     },
     /// Neural: Newton-CG on all parameters at once.
     NewtonCg {
@@ -172,12 +176,17 @@ impl MethodSpec {
             } => format!("stage 1 + 2, {budget} ms, 2 every {polish_every}"),
             Self::AdamW {
                 epochs,
-                learning_rate: None,
-            } => format!("AdamW, {epochs} epochs"),
-            Self::AdamW {
-                epochs,
-                learning_rate: Some(rate),
-            } => format!("AdamW, {epochs} epochs at {rate}"),
+                learning_rate,
+                fixed_negatives,
+            } => {
+                let rate = learning_rate.map_or(String::new(), |rate| format!(" at {rate}"));
+                let negatives = if *fixed_negatives {
+                    ", fixed negatives"
+                } else {
+                    ""
+                };
+                format!("AdamW, {epochs} epochs{rate}{negatives}")
+            }
             Self::NewtonCg {
                 steps, products, ..
             } => format!("joint Newton-CG, {steps} × {products}"),

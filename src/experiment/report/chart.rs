@@ -5,10 +5,10 @@ use std::fmt::Write;
 use super::markup::escape;
 use super::scale::Scale;
 
-/// Series that can be told apart; more begin anew.
+/// Colours and shapes of marks; further series begin anew, with the next dashes.
 const SERIES: usize = 12;
 
-/// Dashes of lines, by series: with the shapes of marks, all twelve differ without colour.
+/// Dashes of lines, by series: with the shapes of marks, series differ without colour.
 const DASHES: [&str; 4] = ["none", "6 3", "2 3", "9 3 2 3"];
 
 /// The rectangle that values are drawn in, in user units.
@@ -79,7 +79,7 @@ impl Drawing {
         let nth = series % SERIES;
         self.add(format_args!(
             "<polyline class=\"line s{nth}\" stroke-dasharray=\"{}\" points=\"{}\"/>",
-            DASHES[nth % DASHES.len()],
+            DASHES[(series + series / SERIES) % DASHES.len()],
             points.join(" ")
         ));
     }

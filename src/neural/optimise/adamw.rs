@@ -37,6 +37,9 @@ pub struct AdamWOptions {
     pub seed: u64,
     /// Number of the first epoch; its order and negatives depend on it.
     pub first_epoch: u64,
+    /// The epoch whose negatives every epoch meets; without it, each has negatives of its own. With
+    /// it, AdamW minimises the objective of that epoch's fixed examples.
+    pub negatives_of: Option<u64>,
 }
 
 impl AdamWOptions {
@@ -57,6 +60,7 @@ impl AdamWOptions {
             weight_decay: 0.0,
             seed: 1,
             first_epoch: 1,
+            negatives_of: None,
         }
     }
 }
@@ -106,7 +110,8 @@ pub fn adamw(
     };
     for done in 0..options.epochs {
         let epoch = options.first_epoch + done as u64;
-        let (groups, order) = epoch_order(graph, sampling, epoch);
+        let negatives_of = options.negatives_of.unwrap_or(epoch);
+        let (groups, order) = epoch_order(graph, sampling, epoch, negatives_of);
         let stride = sampling.negatives + 1;
         let mut loss = 0.0;
         for batch in order.chunks((options.batch / stride).max(1)) {
@@ -139,12 +144,12 @@ pub fn adamw(
 /// own, user and place.
 type EpochOrder = (Vec<Vec<u32>>, Vec<(u64, u32, u32)>);
 
-fn epoch_order(graph: &Graph, sampling: Sampling, epoch: u64) -> EpochOrder {
+fn epoch_order(graph: &Graph, sampling: Sampling, epoch: u64, negatives_of: u64) -> EpochOrder {
     let users = 0..graph.user_rows() as u32;
     let groups = users
         .clone()
         .into_par_iter()
-        .map(|user| groups_of(graph, sampling, epoch, user))
+        .map(|user| groups_of(graph, sampling, negatives_of, user))
         .collect();
     let mut order: Vec<(u64, u32, u32)> = users
         .flat_map(|user| {

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::ops::ControlFlow;
 
-use super::{NeuralModelState, NeuralScores, NeuralSubject, diverged, fixed_examples};
+use super::{FIXED_EPOCH, NeuralModelState, NeuralScores, NeuralSubject, diverged, fixed_examples};
 use crate::eval::scorer::Scorer;
 use crate::experiment::recipe::{MethodSpec, ReachSpec, SolverSpec};
 use crate::experiment::unlearner::{Change, MethodError, Seeds, Unlearner};
@@ -67,6 +67,7 @@ impl<'a> NeuralUnlearner<'a> {
         graph: &Graph,
         epochs: usize,
         learning_rate: Option<f32>,
+        negatives_of: Option<u64>,
         watch: &mut Watch<'_>,
     ) -> Result<(), Divergence> {
         let model = self.subject.model();
@@ -75,6 +76,7 @@ impl<'a> NeuralUnlearner<'a> {
             epochs,
             learning_rate: learning_rate.unwrap_or(usual.learning_rate),
             first_epoch: self.epochs,
+            negatives_of,
             ..usual
         };
         self.epochs += epochs as u64;
@@ -135,7 +137,11 @@ impl Unlearner for NeuralUnlearner<'_> {
                 MethodSpec::AdamW {
                     epochs,
                     learning_rate,
-                } => self.adamw(&graph, epochs, learning_rate, watch),
+                    fixed_negatives,
+                } => {
+                    let negatives_of = fixed_negatives.then_some(FIXED_EPOCH);
+                    self.adamw(&graph, epochs, learning_rate, negatives_of, watch)
+                }
                 MethodSpec::Influence { .. } => {
                     let done = self.second_order(&graph, touched, watch);
                     self.settle_rows(&graph);
