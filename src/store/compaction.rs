@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::event::UnixMillis;
 use crate::store::codec;
 use crate::store::crash_point::crash_point;
+use crate::store::current::open_current;
 use crate::store::database::wait_until_let_go;
 use crate::store::generation::{NextGeneration, Switched, remove_before};
 use crate::store::records::Begun;
@@ -162,12 +163,13 @@ fn copy(shared: &Shared, next: &NextGeneration<'_>) -> Result<u64, StoreError> {
                 std::thread::sleep(began.elapsed() * GIVE_WAY);
                 began = Instant::now();
             }
-            if key != keys::SCHEMA
-                && current.codec.is_personal(&value)?
-                && current.codec.open_if_kept(&key, &value)?.is_none()
-            {
-                // Erased at this moment: its key is among those that changed.
-                continue;
+            let mut value = value;
+            if key != keys::SCHEMA && current.codec.is_personal(&value)? {
+                match open_current(&current.database, &current.codec, &key, &value)? {
+                    Some((now, _)) => value = now,
+                    // Erased at this moment: its key is among those that changed.
+                    None => continue,
+                }
             }
             records += u64::from(next.take_over(current, &key, Some(&value))?);
         }

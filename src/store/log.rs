@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Interaction, UnixMillis};
 use crate::ids::{ErasureId, UserId};
 use crate::store::codec::{self, Codec, PAYLOAD_BYTES_MAX};
+use crate::store::current::open_current;
 use crate::store::database::Database;
 use crate::store::hash::Named;
 use crate::store::records::{QueuedRecord, QueuedRow};
@@ -165,29 +166,4 @@ pub(super) fn read_from(
     }
     entries.truncate(limit);
     Ok(entries)
-}
-
-type Opened = Option<(sled::IVec, Vec<u8>)>;
-
-/// Opens a value that an erasure may be taking away at this moment: read again, it is gone or
-/// sealed under another key.
-fn open_current(
-    database: &Database,
-    codec: &Codec,
-    key: &[u8],
-    value: &sled::IVec,
-) -> Result<Opened, StoreError> {
-    let mut value = value.clone();
-    loop {
-        if let Some(payload) = codec.open_if_kept(key, &value)? {
-            return Ok(Some((value, payload)));
-        }
-        match database.get(key)? {
-            None => return Ok(None),
-            Some(again) if again == value => {
-                return Err(StoreError::damaged("a log entry whose key is gone"));
-            }
-            Some(again) => value = again,
-        }
-    }
 }

@@ -9,6 +9,7 @@ pub mod batch;
 mod codec;
 pub mod compaction;
 pub mod crash_point;
+mod current;
 mod database;
 mod directory;
 mod error;

@@ -111,16 +111,16 @@ impl Backup<'_> {
             let read = shared.read(|open| {
                 // Nothing of this person changes while it is read.
                 let index = shared.index();
-                match index.persons.get(&hash) {
-                    Some(person) => self.read_person(open, &index, person).map(Some),
-                    None => Ok(None),
-                }
+                let Some(person) = index.persons.get(&hash) else {
+                    return Ok(None);
+                };
+                // Its slot may hold somebody else's key as soon as the index may change.
+                let key = shared.files.ring.key(person.backup)?;
+                let (person, user, rows) = self.read_person(open, &index, person)?;
+                Ok(key.map(|key| (person, user, rows, key)))
             })?;
-            let Some((person, user, rows)) = read else {
-                continue;
-            };
             // Erased in this very moment: then it does not belong into the backup.
-            let Some(key) = shared.files.ring.key(person.backup)? else {
+            let Some((person, user, rows, key)) = read else {
                 continue;
             };
             self.summary.users += 1;
