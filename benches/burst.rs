@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant::config::{CertificateSettings, LearningSettings, TrainingSettings};
+use recant::config::LearningSettings;
 use recant::erasure::{ErasureRecord, ErasureStatus};
 use recant::event::ErasureTarget;
 use recant::ids::{ErasureId, ItemId, UserId};
@@ -26,9 +26,6 @@ use recant::model::ials::Ials;
 use recant::model::interactions::InteractionMatrix;
 use recant::optim::als::{self, KEPT_BYTES_MAX, KeptFactors, TrainingOptions};
 use recant::service::Service;
-use recant::service::start::ServiceOptions;
-use recant::service::training::train;
-use recant::service::worker::WorkerOptions;
 use recant::store::{Store, StoreOptions};
 use recant::unlearn::update::{Touched, UpdateOptions, update};
 use support::argument;
@@ -65,25 +62,15 @@ fn burst(hyper: IalsHyperparameters) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("data");
     support::stored::store(&path, &matrix);
-    let store = Store::open(&path, &StoreOptions::default()).expect("a store");
-    let started = Instant::now();
-    train(
-        &store,
-        hyper,
-        &TrainingOptions::default(),
-        CertificateSettings::default().target,
-        &mut |_| ControlFlow::Continue(()),
-    )
-    .expect("it trains");
+    let trained = support::stored::train(&path, hyper);
     println!(
         "{name}: {} pairs, d = {}, λ = {}, {} threads; trained to the certificate in {}",
         matrix.interactions(),
         hyper.dim,
         hyper.lambda,
         rayon::current_num_threads(),
-        shown(started.elapsed())
+        shown(trained)
     );
-    drop(store);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(send(&path, hyper, pairs_to_erase(&matrix)));
 }
@@ -97,11 +84,10 @@ fn pairs_to_erase(matrix: &InteractionMatrix) -> Vec<(UserId, ItemId)> {
     let mut random = ChaCha12Rng::seed_from_u64(4);
     // The first one sees a service that has just started; it is not counted.
     let (some, _) = pairs.partial_shuffle(&mut random, 1 + erasures);
-    let id = |(user, item): &(u32, u32)| {
-        let user = UserId::new(&format!("user-{user}")).expect("an id");
-        (user, ItemId::new(&format!("item-{item}")).expect("an id"))
-    };
-    some.iter().map(id).collect()
+    let ids = some
+        .iter()
+        .map(|(user, item)| support::stored::ids(*user, *item));
+    ids.collect()
 }
 
 /// What one client saw of one erasure.
@@ -113,22 +99,8 @@ struct Seen {
 
 async fn send(path: &Path, hyper: IalsHyperparameters, mut pairs: Vec<(UserId, ItemId)>) {
     let clients = argument("--clients", 64.0) as usize;
-    let learning = LearningSettings::default();
     let store = Store::open(path, &StoreOptions::default()).expect("a store");
-    let options = ServiceOptions {
-        model: hyper.into(),
-        seed: 1,
-        queue_max: learning.queue_max as usize,
-        receipt_issuer: "recant".into(),
-        worker: WorkerOptions {
-            update_budget: learning.budget(),
-            update_tolerance: learning.tolerance,
-            tolerance: TrainingSettings::default().tolerance,
-            certificate_target: CertificateSettings::default().target,
-            threads: learning.threads,
-            kept_bytes_max: learning.kept_bytes_max as usize,
-        },
-    };
+    let options = support::stored::service_options(hyper);
     let (service, guard) = Service::start(store, options).await.expect("it starts");
     let first = pairs.pop().expect("one pair");
     let first = erase(&service, first).await;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant::config::{CertificateSettings, LearningSettings, TrainingSettings};
+use recant::config::LearningSettings;
 use recant::erasure::ErasureStatus;
 use recant::event::ErasureTarget;
 use recant::ids::{ItemId, UserId};
@@ -20,9 +20,6 @@ use recant::model::ials::Ials;
 use recant::model::interactions::InteractionMatrix;
 use recant::optim::als::{self, KeptFactors, TrainingOptions};
 use recant::service::Service;
-use recant::service::start::ServiceOptions;
-use recant::service::training::train;
-use recant::service::worker::WorkerOptions;
 use recant::store::{Store, StoreOptions};
 use recant::unlearn::update::{Touched, UpdateOptions, update};
 use support::table::{Table, Times, median, shown};
@@ -49,7 +46,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("data");
     support::stored::store(&path, &matrix);
-    let trained = train_in(&path, hyper);
+    let trained = support::stored::train(&path, hyper);
     println!(
         "{name}: {} pairs, {} users, {} items; d = {}, α₀ = {}, λ = {}, {} threads; trained to the \
          certificate in {}",
@@ -68,21 +65,6 @@ fn main() {
     let pairs = pairs_to_erase(&matrix, 2 * erasures);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(end_to_end(&path, hyper, pairs, tolerance));
-}
-
-/// Trains the model of the store to its certificate, and returns how long that took.
-fn train_in(path: &Path, hyper: IalsHyperparameters) -> Duration {
-    let store = Store::open(path, &StoreOptions::default()).expect("a store");
-    let started = Instant::now();
-    train(
-        &store,
-        hyper,
-        &TrainingOptions::default(),
-        CertificateSettings::default().target,
-        &mut |_| ControlFlow::Continue(()),
-    )
-    .expect("it trains");
-    started.elapsed()
 }
 
 fn alone(
@@ -231,12 +213,9 @@ fn distance(model: &Ials, reference: &Ials) -> f64 {
 /// Pairs at random, with the ids that the store gave them.
 fn pairs_to_erase(matrix: &InteractionMatrix, count: usize) -> Vec<(UserId, ItemId)> {
     let mut random = ChaCha12Rng::seed_from_u64(4);
-    let ids = |(user, item): (u32, u32)| {
-        let user = UserId::new(&format!("user-{user}")).expect("an id");
-        (user, ItemId::new(&format!("item-{item}")).expect("an id"))
-    };
     (0..count)
-        .map(|_| ids(any_pair(matrix, &mut random)))
+        .map(|_| any_pair(matrix, &mut random))
+        .map(|(user, item)| support::stored::ids(user, item))
         .collect()
 }
 
@@ -249,20 +228,8 @@ async fn end_to_end(
     tolerance: f64,
 ) {
     let store = Store::open(path, &StoreOptions::default()).expect("a store");
-    let options = ServiceOptions {
-        model: hyper.into(),
-        seed: 1,
-        queue_max: 1_000,
-        receipt_issuer: "recant".into(),
-        worker: WorkerOptions {
-            update_budget: update_options(tolerance).budget,
-            update_tolerance: tolerance,
-            tolerance: TrainingSettings::default().tolerance,
-            certificate_target: CertificateSettings::default().target,
-            threads: 0,
-            kept_bytes_max: als::KEPT_BYTES_MAX,
-        },
-    };
+    let mut options = support::stored::service_options(hyper);
+    options.worker.update_tolerance = tolerance;
     let (service, guard) = Service::start(store, options).await.expect("it starts");
     let mut table = Table::new(&[
         "when",

@@ -1,10 +1,20 @@
 //! Pairs in a store of their own.
 #![allow(dead_code)]
 
+use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use recant::config::{CertificateSettings, LearningSettings, TrainingSettings};
+use recant::ids::{ItemId, UserId};
 use recant::import::{RowSink, SinkError};
+use recant::model::hyper::IalsHyperparameters;
 use recant::model::interactions::InteractionMatrix;
+use recant::optim::als::TrainingOptions;
+use recant::service::start::ServiceOptions;
+use recant::service::training;
+use recant::service::worker::WorkerOptions;
+use recant::store::Store;
 use recant::store::StoreOptions;
 use recant::store::import::{ImportSession, ImportWriter};
 
@@ -50,4 +60,44 @@ pub fn store(path: &Path, matrix: &InteractionMatrix) {
         }
     }
     writer.finish().expect("the pairs are stored");
+}
+
+/// The ids that [`store`] gave a pair of rows.
+pub fn ids(user: u32, item: u32) -> (UserId, ItemId) {
+    let user = UserId::new(&format!("user-{user}")).expect("an id");
+    (user, ItemId::new(&format!("item-{item}")).expect("an id"))
+}
+
+/// Trains the model of the store at `path` to its certificate, and returns how long that took.
+pub fn train(path: &Path, hyper: IalsHyperparameters) -> Duration {
+    let store = Store::open(path, &StoreOptions::default()).expect("a store");
+    let started = Instant::now();
+    training::train(
+        &store,
+        hyper,
+        &TrainingOptions::default(),
+        CertificateSettings::default().target,
+        &mut |_| ControlFlow::Continue(()),
+    )
+    .expect("it trains");
+    started.elapsed()
+}
+
+/// A service as it is without any setting.
+pub fn service_options(hyper: IalsHyperparameters) -> ServiceOptions {
+    let learning = LearningSettings::default();
+    ServiceOptions {
+        model: hyper.into(),
+        seed: 1,
+        queue_max: learning.queue_max as usize,
+        receipt_issuer: "recant".into(),
+        worker: WorkerOptions {
+            update_budget: learning.budget(),
+            update_tolerance: learning.tolerance,
+            tolerance: TrainingSettings::default().tolerance,
+            certificate_target: CertificateSettings::default().target,
+            threads: learning.threads,
+            kept_bytes_max: learning.kept_bytes_max as usize,
+        },
+    }
 }

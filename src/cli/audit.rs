@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::progress::{TrainingBar, bar};
 use super::settings::{StoreArgs, open_store, thread_pool};
-use super::{CliError, print};
+use super::{CliError, print, print_json};
 use crate::service::audit::{Audit, AuditOptions, AuditProgress, Audited, LIST_LENGTH, audit};
 
 /// Flags of `recant audit`. An absent flag leaves the configured value.
@@ -69,7 +69,7 @@ pub fn run(args: &AuditArgs) -> Result<(), CliError> {
     let audit = audited.map_err(CliError::failed)?;
     let summary = Summary::new(&audit, began.elapsed());
     match args.json {
-        true => print(&(serde_json::to_string(&summary).map_err(CliError::failed)? + "\n"))?,
+        true => print_json(&summary)?,
         false => print(&summary.to_string())?,
     }
     match summary.bound_held {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::{self, Request};
 use super::settings::{StoreArgs, store_options};
-use super::{CliError, print};
+use super::{CliError, print, print_json};
 use crate::store::backup::BackupSummary;
 use crate::store::{Store, StoreError};
 
@@ -63,7 +63,7 @@ pub fn run(args: &BackupArgs) -> Result<(), CliError> {
         Err(error) => return Err(CliError::failed(error)),
     };
     if args.json {
-        return print(&(serde_json::to_string(&answer).map_err(CliError::failed)? + "\n"));
+        return print_json(&answer);
     }
     print(&format!(
         "{} holds {} users, {} items, {} interactions in {} bytes\n",

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::control::{self, Request};
 use super::settings::{StoreArgs, store_options};
-use super::{CliError, print};
+use super::{CliError, print, print_json};
 use crate::store::compaction::Compaction;
 use crate::store::{Store, StoreError};
 
@@ -55,7 +55,7 @@ pub fn run(args: &CompactArgs) -> Result<(), CliError> {
         Err(error) => return Err(CliError::failed(error)),
     };
     if args.json {
-        return print(&(serde_json::to_string(&answer).map_err(CliError::failed)? + "\n"));
+        return print_json(&answer);
     }
     print(&format!(
         "compacted into generation {}: {} records in {:.2} s, writes paused for {:.3} s\n",

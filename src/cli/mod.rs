@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use output::print;
+pub use output::{print, print_json};
 pub use settings::StoreArgs;
 
 /// Exit code of a command that could not do what was asked.

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use super::CliError;
 
 /// Writes `text` to stdout. A reader that has gone away, such as `head`, is no failure.
@@ -16,6 +18,11 @@ pub fn print(text: &str) -> Result<(), CliError> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// Writes `answer` to stdout as one line of JSON.
+pub fn print_json(answer: &impl Serialize) -> Result<(), CliError> {
+    print(&(serde_json::to_string(answer).map_err(CliError::failed)? + "\n"))
 }
 
 /// Writes one line to stderr, whatever becomes of it: there is nowhere left to complain.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::progress::TrainingBar;
 use super::settings::{StoreArgs, open_store, thread_pool};
-use super::{CliError, print};
+use super::{CliError, print, print_json};
 use crate::config::ModelSettings;
 use crate::model::certificate::Certificate;
 use crate::model::hyper::IalsHyperparameters;
@@ -157,7 +157,7 @@ pub fn run(args: &TrainArgs) -> Result<(), CliError> {
     }
     let summary = Summary::new(&trained, began.elapsed());
     match args.json {
-        true => print(&(serde_json::to_string(&summary).map_err(CliError::failed)? + "\n")),
+        true => print_json(&summary),
         false => print(&summary.to_string()),
     }
 }

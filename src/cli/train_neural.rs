@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::progress::bar;
 use super::settings::{open_store, thread_pool};
 use super::train::TrainArgs;
-use super::{CliError, print};
+use super::{CliError, print, print_json};
 use crate::config::Settings;
 use crate::model::certificate::Certificate;
 use crate::neural::forget::polish::PolishOptions;
@@ -107,7 +107,7 @@ pub(super) fn run(
     progress.finish_and_clear();
     let summary = Summary::new(&trained.map_err(CliError::failed)?, began.elapsed());
     match args.json {
-        true => print(&(serde_json::to_string(&summary).map_err(CliError::failed)? + "\n")),
+        true => print_json(&summary),
         false => print(&summary.to_string()),
     }
 }

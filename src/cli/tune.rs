@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::progress::bar;
 use super::settings::{StoreArgs, open_store, thread_pool};
-use super::{CliError, print};
+use super::{CliError, print, print_json};
 use crate::model::hyper::IalsHyperparameters;
 use crate::optim::als::TrainingOptions;
 use crate::service::tuning::{
@@ -116,7 +116,7 @@ pub fn run(args: &TuneArgs) -> Result<(), CliError> {
     let (seed, directory) = (options.training.seed, &settings.store.data_dir);
     let summary = Summary::new(&tuned, seed, directory, began.elapsed());
     match args.json {
-        true => print(&(serde_json::to_string(&summary).map_err(CliError::failed)? + "\n")),
+        true => print_json(&summary),
         false => print(&summary.to_string()),
     }
 }

@@ -34,13 +34,7 @@ impl Default for Factorisation {
 
 impl NeuralModel for Factorisation {
     fn layout(&self, users: usize, items: usize) -> Layout {
-        Layout {
-            users,
-            items,
-            user_width: self.dim,
-            item_width: self.dim,
-            shared: 0,
-        }
+        inner_product::layout(self.dim, users, items)
     }
 
     fn initialise_shared(&self, _shared: &mut [f32], _seed: u64) {}

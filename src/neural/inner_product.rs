@@ -3,6 +3,7 @@
 use pulp::Arch;
 
 use crate::neural::network::Batch;
+use crate::neural::parameters::Layout;
 use crate::simd::vectorised;
 
 /// `x · y` in f32, sixteen partial sums.
@@ -19,6 +20,17 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     }
     let tail: f32 = tail_a.iter().zip(tail_b).map(|(x, y)| x * y).sum();
     sums.iter().sum::<f32>() + tail
+}
+
+/// The parameters: a row of `dim` for everybody, and no layers.
+pub fn layout(dim: usize, users: usize, items: usize) -> Layout {
+    Layout {
+        users,
+        items,
+        user_width: dim,
+        item_width: dim,
+        shared: 0,
+    }
 }
 
 /// Scores of a batch of rows of `dim`.

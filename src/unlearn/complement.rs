@@ -71,9 +71,7 @@ impl<'a> Complement<'a> {
         largest_singular_value(
             self.operator.items(),
             options,
-            &|block| {
-                remove(self.right, self.right.columns(), block);
-            },
+            &|block| remove(self.right, self.right.columns(), block),
             &|block| self.normal(block),
             should_stop,
         )

@@ -125,10 +125,9 @@ pub(super) fn add_times(tall: &Tall, coefficients: &Coefficients, scale: f64, in
 }
 
 /// Removes from a block what lies within the first `columns` orthonormal columns of `basis`.
-pub(super) fn remove(basis: &Tall, columns: usize, block: &mut Block) -> Coefficients {
+pub(super) fn remove(basis: &Tall, columns: usize, block: &mut Block) {
     let along = inner(basis, columns, block);
     add_times(basis, &along, -1.0, block);
-    along
 }
 
 #[inline(always)]

@@ -5,7 +5,7 @@ use clap::Args;
 use super::RecipeArgs;
 use super::table::Table;
 use crate::cli::progress::bar;
-use crate::cli::{CliError, print};
+use crate::cli::{CliError, print, print_json};
 use crate::experiment::accuracy::{ModelAccuracy, accuracy};
 use crate::experiment::summary::figure;
 
@@ -42,7 +42,7 @@ pub fn run(args: &AccuracyArgs) -> Result<(), CliError> {
     shown.finish_and_clear();
     let measured = measured.map_err(CliError::failed)?;
     match args.recipe.json {
-        true => print(&(serde_json::to_string(&measured).map_err(CliError::failed)? + "\n")),
+        true => print_json(&measured),
         false => print(&text(&measured)),
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::RecipeArgs;
 use super::table::Table;
 use crate::cli::progress::bar;
-use crate::cli::{CliError, print};
+use crate::cli::{CliError, print, print_json};
 use crate::eval::cohort::Group;
 use crate::experiment::cell::Outcome;
 use crate::experiment::report;
@@ -66,7 +66,7 @@ pub fn run(args: &UnlearnArgs) -> Result<(), CliError> {
     std::fs::write(&report, report::html(&results))
         .map_err(|error| CliError::Failed(format!("cannot write {}: {error}", report.display())))?;
     match args.recipe.json {
-        true => print(&(serde_json::to_string(&results).map_err(CliError::failed)? + "\n")),
+        true => print_json(&results),
         false => print(&format!(
             "{}everything is in {} and {}\n",
             text(&results),

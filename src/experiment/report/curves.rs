@@ -1,18 +1,9 @@
 //! Distance to the retrained model against time.
 
-use super::chart::{Drawing, Frame};
-use super::scale::Scale;
+use super::distances::Distances;
 use crate::eval::cohort::Group;
 use crate::experiment::cell::Approach;
 use crate::experiment::summary::{Column, Comparison, Line};
-
-const WIDTH: f64 = 900.0;
-const FRAME: Frame = Frame {
-    left: 70.0,
-    right: 640.0,
-    top: 14.0,
-    bottom: 330.0,
-};
 
 /// The plot of a deletion that was made at once; empty where nothing was measured.
 pub(super) fn plot(comparison: &Comparison<'_>, nth: usize) -> String {
@@ -30,41 +21,27 @@ pub(super) fn plot(comparison: &Comparison<'_>, nth: usize) -> String {
     let distances = points()
         .map(|point| point.distance)
         .chain(levels.iter().map(|l| l.1));
-    let x = Scale::logarithmic(points().map(|point| point.seconds), FRAME.left, FRAME.right);
-    let y = Scale::logarithmic(distances, FRAME.bottom, FRAME.top);
-    let (Some(x), Some(y)) = (x, y) else {
+    let seconds = points().map(|point| point.seconds);
+    let name = "seconds since the deletion";
+    let Some(mut plot) = Distances::new(&lines, seconds, distances, name) else {
         return String::new();
     };
-    let height = (FRAME.bottom + 46.0).max(40.0 + 18.0 * lines.len() as f64);
-    let mut drawing = Drawing::new(WIDTH, height);
-    drawing.axes(
-        FRAME,
-        &x,
-        &y,
-        "seconds since the deletion",
-        "relative distance to the retrain",
-    );
     for (name, distance) in &levels {
-        drawing.level(FRAME, "level", y.place(*distance), name);
+        plot.level(*distance, name);
     }
     for (series, line) in &lines {
         for run in &line.runs {
             let places: Vec<(f64, f64)> = run
                 .curve()
                 .iter()
-                .map(|point| (x.place(point.seconds), y.place(point.distance)))
+                .map(|point| plot.place(point.seconds, point.distance))
                 .collect();
-            drawing.path(*series, &places);
+            plot.path(*series, &places);
             if let Some(end) = places.last() {
-                drawing.mark(*series, *end);
+                plot.mark(*series, *end);
             }
         }
     }
-    let names: Vec<(usize, &str)> = lines
-        .iter()
-        .map(|(series, line)| (*series, line.label.as_str()))
-        .collect();
-    drawing.legend((FRAME.right + 16.0, FRAME.top + 12.0), &names);
     let title = format!(
         "Distance to the retrained model against time: {}",
         heading_text(comparison)
@@ -72,7 +49,7 @@ pub(super) fn plot(comparison: &Comparison<'_>, nth: usize) -> String {
     let description = "Both axes are logarithmic. One line for each seed of each method, with a mark \
                        where the method ends; level lines show what two retrains differ by and what \
                        doing nothing leaves. The figures are in the tables below.";
-    drawing.finish(&format!("curves-{nth}"), &title, description)
+    plot.finish(&format!("curves-{nth}"), &title, description)
 }
 
 /// Retrains and methods have an end to show; the reference and doing nothing have none.

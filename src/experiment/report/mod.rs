@@ -7,6 +7,7 @@
 mod chart;
 mod contents;
 mod curves;
+mod distances;
 mod markup;
 mod scale;
 mod sequence;
