@@ -293,10 +293,12 @@ fn new_users_with_new_items_are_learnt_too() {
     server.until("learnt", |s| {
         s.model()["interactions"].as_u64() == Some(interactions.len() as u64)
     });
-    let answer = server.get("/recommend?user=u1&k=2").json();
-    assert_eq!(answer["source"], "model");
-    let best = answer["items"][0]["score"].as_f64().expect("a score");
-    assert!(best > 0.05, "nothing was learnt: {answer}");
+    // The first version may hold no more than what its time budget allowed; polishing completes it.
+    server.until("a model that has learnt", |s| {
+        let answer = s.get("/recommend?user=u1&k=2").json();
+        let best = answer["items"][0]["score"].as_f64();
+        answer["source"] == "model" && best.is_some_and(|score| score > 0.05)
+    });
 }
 
 #[test]
