@@ -3,6 +3,7 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 
+use crate::neural::loss::is_taken;
 use crate::neural::network::{Batch, NeuralModel};
 use crate::neural::objective::square;
 use crate::neural::optimise::dense::newton_step;
@@ -30,11 +31,15 @@ pub fn fold_in<'a>(
     groups: &[u32],
 ) -> Vec<f32> {
     let width = model.layout(1, 1).user_width;
+    let stride = model.negatives() + 1;
+    let taken = |group: &[u32]| (0..stride).filter(|place| is_taken(group, *place)).count();
+    let count: usize = groups.chunks_exact(stride).map(taken).sum();
     let mut problem = Newcomer {
         model,
         shared,
         groups,
-        stride: model.negatives() + 1,
+        stride,
+        count: count as f64,
         batch: Batch {
             pairs: groups.len(),
             items: groups.iter().flat_map(|row| item(*row)).copied().collect(),
@@ -53,7 +58,7 @@ pub fn fold_in<'a>(
             .map(|length| (length, moved(&row, &step, length)))
             .find(|(length, to)| problem.value(to) <= value - ARMIJO * length * promise);
         match moved {
-            Some((_, to)) if promise > 1e-9 * groups.len() as f64 => row = to,
+            Some((_, to)) if promise > 1e-9 * problem.count => row = to,
             _ => break,
         }
     }
@@ -72,6 +77,8 @@ struct Newcomer<'a> {
     shared: &'a [f32],
     groups: &'a [u32],
     stride: usize,
+    /// Examples, without places that were left empty for want of a negative.
+    count: f64,
     batch: Batch,
 }
 
@@ -86,7 +93,7 @@ impl Newcomer<'_> {
     }
 
     fn weight(&self) -> f64 {
-        f64::from(self.model.lambda()) * self.groups.len() as f64
+        f64::from(self.model.lambda()) * self.count
     }
 
     /// Loss and slopes of the scores there are.
@@ -131,7 +138,7 @@ impl Newcomer<'_> {
             1.0,
             Par::Seq,
         );
-        let damping = weight + DAMPING * self.groups.len() as f64;
+        let damping = weight + DAMPING * self.count;
         let curvature = Mat::from_fn(width, width, |at, to| {
             f64::from(narrow[(at, to)]) + if at == to { damping } else { 0.0 }
         });
@@ -157,5 +164,30 @@ impl Newcomer<'_> {
             }
         }
         bent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::neural::factorisation::Factorisation;
+    use crate::neural::loss::Loss;
+
+    /// The row of somebody who has every item, of whom each pair counts once, by the equation that
+    /// its length solves: `σ(−t‖q‖) ‖q‖ = λ t` along the one item.
+    #[test]
+    fn places_left_empty_add_nothing_to_the_penalty() {
+        let model = Factorisation {
+            dim: 2,
+            loss: Loss::Logistic,
+            negatives: 3,
+            lambda: 0.1,
+        };
+        let item = [0.6f32, 0.8];
+        let row = fold_in(&model, &[], |_| &item, &[0, 0, 0, 0]);
+        let length = row[0] / item[0];
+        assert!((row[1] / item[1] - length).abs() < 1e-4, "{row:?}");
+        let pull = 1.0 / (1.0 + length.exp());
+        assert!((pull - 0.1 * length).abs() < 1e-3, "{pull} at {length}");
     }
 }
