@@ -111,6 +111,7 @@ fn forget(
         model,
         graph: &graph,
         examples: &examples,
+        hold: None,
     };
     timings(&objective, &at);
     let rounds = support::argument("--rounds", 2.0) as usize;
@@ -203,6 +204,7 @@ fn erase(
         model,
         graph: &graph,
         examples: &examples,
+        hold: None,
     };
     let options = AltEraserOptions {
         reach: Reach::Touched,

@@ -58,7 +58,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("optim", vec!["model", "simd", "topk"]),
         ("unlearn", vec!["model", "optim", "simd"]),
         ("topk", vec!["simd"]),
-        ("neural", vec!["model", "simd"]),
+        ("neural", vec!["model", "optim", "simd"]),
         ("eval", vec!["model", "neural"]),
         (
             "experiment",

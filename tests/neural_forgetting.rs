@@ -13,12 +13,14 @@ use recant::neural::factorisation::Factorisation;
 use recant::neural::forget::alteraser::{AltEraserOptions, BlockSolver, Reach, alt_eraser};
 use recant::neural::forget::influence::{InfluenceOptions, influence_step};
 use recant::neural::forget::shards::{Aggregation, Dealing, Shards};
+use recant::neural::forget::trained::Trained;
 use recant::neural::forget::{Touched, retrain};
 use recant::neural::graph::Graph;
 use recant::neural::initial::settle_rows;
 use recant::neural::lightgcn::LightGcn;
 use recant::neural::loss::Loss;
 use recant::neural::neumf::NeuMf;
+use recant::neural::objective::Objective;
 use recant::neural::optimise::Divergence;
 use recant::neural::optimise::adamw::AdamWOptions;
 use recant::neural::optimise::lbfgs::{LbfgsOptions, lbfgs};
@@ -52,6 +54,16 @@ fn models() -> Vec<ModelSpecification> {
 
 fn world(specification: ModelSpecification) -> World {
     World::new(specification, grouped(60, 50, 5), 3)
+}
+
+/// Rows of this one can be solved for one by one.
+fn logistic_factorisation() -> ModelSpecification {
+    ModelSpecification::Factorisation(Factorisation {
+        dim: 8,
+        loss: Loss::Logistic,
+        negatives: 4,
+        lambda: 2e-2,
+    })
 }
 
 /// AdamW, and L-BFGS on the fixed examples until it stands still.
@@ -263,6 +275,91 @@ fn nothing_depends_on_the_number_of_threads() {
         let one = run(1, &specification);
         assert_eq!(one, run(4, &specification), "{}", specification.kind());
     }
+}
+
+/// A model that training left somewhere else than at a minimum becomes one when it is held: no
+/// method moves it while nothing is erased. What is erased moves it to another minimum.
+#[test]
+fn a_half_trained_model_that_is_held_moves_for_what_is_erased_only() {
+    let specification = logistic_factorisation();
+    let world = world(specification);
+    let at = settled_briefly(&world);
+    let plain = world.objective();
+    let trained = Trained::new(&plain, &at, 0.5);
+    let pull = trained.pull(&plain, &at);
+    let held = Objective {
+        hold: Some(trained.hold(&pull)),
+        ..plain
+    };
+    assert!(plain.at(&at).residual() > 1e-2);
+    assert!(held.at(&at).residual() < 1e-5);
+    let settle = |objective: &Objective<'_>, touched: &Touched, at: &mut Parameters| {
+        let options = AltEraserOptions {
+            rounds_max: 30,
+            ..AltEraserOptions::default()
+        };
+        let go_on = &mut |_: &_, _: &_| true;
+        alt_eraser(objective, at, touched, &options, &|| false, go_on).expect("finite");
+    };
+    let everything = Touched::everything(&world.graph);
+    let mut same = at.clone();
+    settle(&held, &everything, &mut same);
+    let mut further = at.clone();
+    settle(&plain, &everything, &mut further);
+    let drift = distance(&world, &at, &same);
+    assert!(drift < 1e-3 * distance(&world, &at, &further), "{drift}");
+
+    let (rest, touched) = without(&world, &[3]);
+    let plain = rest.objective();
+    let pull = trained.pull(&plain, &at);
+    assert!(pull.user(3).iter().all(|value| *value == 0.0));
+    let held = Objective {
+        hold: Some(trained.hold(&pull)),
+        ..plain
+    };
+    let mut settled = at.clone();
+    settle_rows(rest.model(), &rest.graph, 3, &mut settled);
+    let before = held.at(&settled).residual();
+    settle(&held, &touched, &mut settled);
+    let after = held.at(&settled).residual();
+    assert!(after < 0.01 * before, "{after} of {before}");
+    assert!(settled.user(3).iter().all(|value| *value == 0.0));
+}
+
+/// As many rounds end lower with the acceleration than without it.
+#[test]
+fn accelerated_rounds_come_further() {
+    let world = world(logistic_factorisation());
+    let objective = world.objective();
+    let residual_after = |memory| {
+        let mut at = settled_briefly(&world);
+        let options = AltEraserOptions {
+            reach: Reach::Everything,
+            rounds_max: 40,
+            memory,
+            ..AltEraserOptions::default()
+        };
+        let everything = Touched::everything(&world.graph);
+        let mut last = f64::INFINITY;
+        let observe = &mut |_: &_, at: &Parameters| {
+            let value = objective.at(at).value();
+            assert!(value <= last * (1.0 + 1e-6), "{value} after {last}");
+            last = value;
+            true
+        };
+        alt_eraser(
+            &objective,
+            &mut at,
+            &everything,
+            &options,
+            &|| false,
+            observe,
+        )
+        .expect("finite");
+        objective.at(&at).residual()
+    };
+    let (plain, accelerated) = (residual_after(0), residual_after(5));
+    assert!(accelerated < 0.5 * plain, "{accelerated}, {plain} without");
 }
 
 fn settled_briefly(world: &World) -> Parameters {

@@ -6,6 +6,9 @@
 //! row's problem has the same condition whether its owner is busy or not. Sums, not means: erasing
 //! a pair takes its terms away and leaves the others.
 //!
+//! A model whose training ended elsewhere than at a minimum of L can be made one ([`Hold`]). Then what
+//! moves it is what changes in the data, and not what training would still have done.
+//!
 //! Curvature is that of Gauss and Newton: `Jᵀ H J + λ n`, J the derivatives of the scores, H the
 //! Hessian of ℓ by the scores. It is positive semi-definite everywhere (Schraudolph 2002).
 
@@ -32,6 +35,19 @@ pub struct Objective<'a> {
     pub graph: &'a Graph,
     /// The examples made of them.
     pub examples: &'a Examples,
+    /// What holds the minimum near a trained model; nothing for L itself.
+    pub hold: Option<Hold<'a>>,
+}
+
+/// What is added to the objective so that a model that training left elsewhere than at a minimum
+/// becomes one: `μ/2 Σ n ‖θ‖² − ⟨r, θ⟩`, n how many examples name a parameter
+/// ([`Trained`](crate::neural::forget::trained::Trained)).
+#[derive(Debug, Clone, Copy)]
+pub struct Hold<'a> {
+    /// μ, per example.
+    pub strength: f32,
+    /// r, of the shape of the parameters.
+    pub pull: &'a Parameters,
 }
 
 /// The objective at one place, with the rows propagated once for whatever is asked there.
@@ -90,6 +106,11 @@ impl<'a> Objective<'a> {
         }
     }
 
+    /// Strength of the quadratic terms, per example: λ, and μ where the model is held.
+    pub fn penalty(&self) -> f32 {
+        self.model.lambda() + self.hold.map_or(0.0, |hold| hold.strength)
+    }
+
     /// How many examples name the row of a user.
     pub fn user_weight(&self, row: usize) -> f32 {
         self.examples.user_weight(row as u32) as f32
@@ -132,7 +153,7 @@ impl Point<'_> {
         };
         let parts = self.parts().into_par_iter();
         let losses: Vec<f64> = parts.map(|users| self.part(users, pass, None)).collect();
-        losses.iter().sum::<f64>() + self.penalty()
+        losses.iter().sum::<f64>() + self.penalty() - self.tilt()
     }
 
     /// Value and gradient; the gradient goes `into`, and is zero outside `block`. Cost: three times
@@ -148,7 +169,11 @@ impl Point<'_> {
             into,
         );
         self.add_penalty(block, self.at, into);
-        value + self.penalty()
+        if let Some(hold) = self.objective.hold {
+            let slopes = into.block_mut(block).iter_mut().zip(hold.pull.block(block));
+            slopes.for_each(|(slope, pull)| *slope -= pull);
+        }
+        value + self.penalty() - self.tilt()
     }
 
     /// The pull of the retained pairs alone: the part of the gradient that comes from the slopes of
@@ -210,12 +235,18 @@ impl Point<'_> {
             .visit_weights(self.at, Block::All, |range, weight| {
                 sum += f64::from(weight) * square(&self.at.values()[range]);
             });
-        0.5 * f64::from(self.objective.model.lambda()) * sum
+        0.5 * f64::from(self.objective.penalty()) * sum
+    }
+
+    /// ⟨r, θ⟩.
+    fn tilt(&self) -> f64 {
+        let hold = self.objective.hold;
+        hold.map_or(0.0, |hold| inner(hold.pull.values(), self.at.values()))
     }
 
     /// Adds the penalty's gradient at `at`, which is also its curvature times `at`.
     fn add_penalty(&self, block: Block, at: &Parameters, into: &mut Parameters) {
-        let lambda = self.objective.model.lambda();
+        let lambda = self.objective.penalty();
         self.objective.visit_weights(at, block, |range, weight| {
             let values = &at.values()[range.clone()];
             let sums = into.values_mut()[range].iter_mut().zip(values);
@@ -383,6 +414,12 @@ pub(super) fn scatter(
 fn add(into: &mut [f32], what: &[f32]) {
     let sums = into.par_iter_mut().zip(what);
     sums.for_each(|(sum, value)| *sum += value);
+}
+
+/// ⟨x, y⟩, summed in f64.
+pub fn inner(a: &[f32], b: &[f32]) -> f64 {
+    let pairs = a.iter().zip(b);
+    pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
 
 /// ‖x‖², summed in f64.

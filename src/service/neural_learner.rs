@@ -74,6 +74,7 @@ impl NeuralLearner {
             model: self.model(),
             graph: &self.graph,
             examples: &self.examples,
+            hold: None,
         }
     }
 

@@ -44,6 +44,7 @@ impl World {
             model: self.model(),
             graph: &self.graph,
             examples: &self.examples,
+            hold: None,
         }
     }
 

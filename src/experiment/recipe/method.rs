@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ModelSpec, RecipeError};
+use crate::neural::forget::alteraser::AltEraserOptions;
 
 /// Most sweeps, steps, rounds, epochs or shards of one method.
 const COUNT_MAX: usize = 1_000_000;
@@ -55,11 +56,19 @@ pub enum MethodSpec {
         /// Damping per example.
         #[serde(default = "damping")]
         damping: f64,
+        /// Strength, per example, with which the trained model is held: it counts as a minimum,
+        /// whatever gradient training left. Without, the objective is minimised as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hold: Option<f32>,
     },
     /// Neural: L-BFGS on all parameters at once.
     Lbfgs {
         /// Steps.
         steps: usize,
+        /// Strength, per example, with which the trained model is held: it counts as a minimum,
+        /// whatever gradient training left. Without, the objective is minimised as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hold: Option<f32>,
     },
     /// Neural: second-order steps on one block after the other.
     #[serde(rename = "alteraser")]
@@ -80,6 +89,13 @@ pub enum MethodSpec {
         /// Which rows are taken.
         #[serde(default)]
         reach: ReachSpec,
+        /// Rounds over everything that the acceleration looks back on; 0 for none.
+        #[serde(default = "memory")]
+        memory: usize,
+        /// Strength, per example, with which the trained model is held: it counts as a minimum,
+        /// whatever gradient training left. Without, the objective is minimised as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hold: Option<f32>,
     },
     /// Neural: one step by influence functions, in the manner of SCIF and IFRU.
     Influence {
@@ -158,6 +174,22 @@ fn damping() -> f64 {
     1e-3
 }
 
+fn memory() -> usize {
+    AltEraserOptions::default().memory
+}
+
+/// What a label says of a damping that is not the usual one, and of what holds the model.
+fn particulars(damping: f64, hold: Option<f32>) -> String {
+    let mut said = String::new();
+    if damping != self::damping() {
+        said += &format!(", damping {damping}");
+    }
+    if let Some(strength) = hold {
+        said += &format!(", held by {strength}");
+    }
+    said
+}
+
 impl MethodSpec {
     /// What tables call it.
     pub fn label(&self) -> String {
@@ -188,16 +220,32 @@ impl MethodSpec {
                 format!("AdamW, {epochs} epochs{rate}{negatives}")
             }
             Self::NewtonCg {
-                steps, products, ..
-            } => format!("joint Newton-CG, {steps} × {products}"),
-            Self::Lbfgs { steps } => format!("joint L-BFGS, {steps}"),
+                steps,
+                products,
+                damping,
+                hold,
+            } => {
+                let particulars = particulars(*damping, *hold);
+                format!("joint Newton-CG, {steps} × {products}{particulars}")
+            }
+            Self::Lbfgs { steps, hold } => {
+                let particulars = particulars(self::damping(), *hold);
+                format!("joint L-BFGS, {steps}{particulars}")
+            }
             Self::AltEraser {
                 solver,
                 rounds,
                 steps,
+                damping,
                 reach,
+                memory,
+                hold,
                 ..
             } => {
+                let mut particulars = particulars(*damping, *hold);
+                if *memory == 0 {
+                    particulars += ", not accelerated";
+                }
                 let solver = match solver {
                     SolverSpec::NewtonCg => "Newton",
                     SolverSpec::Lbfgs => "L-BFGS",
@@ -207,7 +255,7 @@ impl MethodSpec {
                     ReachSpec::Touched => ", touched rows",
                     ReachSpec::Everything => ", all rows",
                 };
-                format!("AltEraser ({solver}), {rounds} × {steps}{reach}")
+                format!("AltEraser ({solver}), {rounds} × {steps}{reach}{particulars}")
             }
             Self::Influence { touched_only, .. } => match touched_only {
                 true => "influence step, touched rows".to_owned(),
@@ -242,6 +290,12 @@ impl MethodSpec {
         {
             return invalid(format!("counts must be between 1 and {COUNT_MAX}"));
         }
+        if self
+            .hold()
+            .is_some_and(|hold| !(hold >= 0.0 && hold.is_finite()))
+        {
+            return invalid("hold must be a finite number from 0 on".to_owned());
+        }
         match self {
             Self::NewtonCg { damping, .. }
             | Self::AltEraser { damping, .. }
@@ -260,6 +314,16 @@ impl MethodSpec {
         }
     }
 
+    /// How strongly it holds the trained model, if it does.
+    pub(in crate::experiment) fn hold(&self) -> Option<f32> {
+        match self {
+            Self::NewtonCg { hold, .. }
+            | Self::Lbfgs { hold, .. }
+            | Self::AltEraser { hold, .. } => *hold,
+            _ => None,
+        }
+    }
+
     /// Every number of things to do.
     fn counts(&self) -> Vec<usize> {
         match self {
@@ -270,7 +334,7 @@ impl MethodSpec {
             Self::NewtonCg {
                 steps, products, ..
             } => vec![*steps, *products],
-            Self::Lbfgs { steps } => vec![*steps],
+            Self::Lbfgs { steps, .. } => vec![*steps],
             Self::AltEraser {
                 rounds,
                 steps,

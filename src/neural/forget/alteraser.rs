@@ -6,6 +6,9 @@
 //! two stand. The first round takes the rows that the erasure touched, the second their neighbours
 //! too, and from the third on all rows and the layers.
 //!
+//! Rounds over everything are accelerated: Anderson's method combines the last ones, and what it says
+//! is taken when the objective is no higher there than where the round ended before.
+//!
 //! Where rows do not depend on one another (no propagation, a pointwise loss) the Newton solver
 //! goes row by row, with a dense matrix each; otherwise a block is solved as a whole, by Newton-CG
 //! or L-BFGS.
@@ -21,6 +24,7 @@ use crate::neural::optimise::newton_cg::{NewtonOptions, newton_cg};
 use crate::neural::optimise::rows::{RowOptions, is_separable, solve_rows};
 use crate::neural::optimise::selection::Selection;
 use crate::neural::parameters::{Block, Parameters};
+use crate::optim::anderson::Anderson;
 
 /// Rows solved between two looks at the clock.
 const ROWS_PER_TURN: usize = 32;
@@ -60,6 +64,8 @@ pub struct AltEraserOptions {
     pub products: usize,
     /// Damping μ, per example.
     pub damping: f64,
+    /// Rounds over everything that Anderson's acceleration looks back on; 0 for none.
+    pub memory: usize,
     /// Ends when this has passed, once the first round is done; looked at between turns of a block.
     pub budget: Option<Duration>,
 }
@@ -73,6 +79,7 @@ impl Default for AltEraserOptions {
             steps: 1,
             products: 10,
             damping: 1e-3,
+            memory: 5,
             budget: None,
         }
     }
@@ -98,6 +105,15 @@ struct Run<'a> {
     should_stop: &'a (dyn Fn() -> bool + Sync),
     began: Instant,
     report: AltEraserReport,
+    acceleration: Option<Acceleration>,
+}
+
+/// The rounds that are combined, and the objective where the last of them ended.
+struct Acceleration {
+    rounds: Anderson,
+    value: f64,
+    /// Roots of the numbers of examples: what lengths are measured with.
+    roots: Vec<f64>,
 }
 
 /// Moves `at`, the model before the change, towards the minimum of `objective`, that of the retained
@@ -122,6 +138,7 @@ pub fn alt_eraser(
         should_stop,
         began: Instant::now(),
         report: AltEraserReport::default(),
+        acceleration: None,
     };
     let everything = Touched::everything(objective.graph);
     for round in 0..options.rounds_max {
@@ -132,7 +149,11 @@ pub fn alt_eraser(
         };
         let with_layers = rows == everything && options.reach != Reach::Touched;
         run.report.rounds = round + 1;
+        let start = with_layers.then(|| at.clone());
         run.round(at, &rows, with_layers)?;
+        if let Some(start) = start.filter(|_| !run.report.interrupted) {
+            run.accelerate(&start, at);
+        }
         if run.report.interrupted || !observe(&run.report, at) {
             break;
         }
@@ -145,6 +166,35 @@ pub fn alt_eraser(
     }
     run.report.moved.settle();
     Ok(run.report)
+}
+
+impl Acceleration {
+    fn new(memory: usize, objective: &Objective<'_>, at: &Parameters) -> Self {
+        let scales = Selection::from(Block::All).scales(objective, at);
+        Self {
+            rounds: Anderson::new(memory),
+            value: f64::INFINITY,
+            roots: scales
+                .iter()
+                .map(|scale| f64::from(*scale).sqrt())
+                .collect(),
+        }
+    }
+
+    fn next(&mut self, start: &Parameters, end: &Parameters) -> Parameters {
+        let weighted = |at: &Parameters| -> Vec<f64> {
+            let values = at.values().iter().zip(&self.roots);
+            values
+                .map(|(value, root)| f64::from(*value) * root)
+                .collect()
+        };
+        let next = self.rounds.next(&weighted(start), &weighted(end));
+        let mut moved = end.clone();
+        let values = moved.values_mut().iter_mut();
+        let places = values.zip(next.iter().zip(&self.roots));
+        places.for_each(|(value, (next, root))| *value = (next / root) as f32);
+        moved
+    }
 }
 
 impl Run<'_> {
@@ -160,6 +210,28 @@ impl Run<'_> {
             self.block(at, &Selection::from(Block::Shared))?;
         }
         Ok(())
+    }
+
+    /// Goes from the end of a round over everything to where the last such rounds together point, if
+    /// the objective is no higher there than at the end of the round before.
+    fn accelerate(&mut self, start: &Parameters, at: &mut Parameters) {
+        if self.options.memory == 0 {
+            return;
+        }
+        let objective = self.objective;
+        let acceleration = self
+            .acceleration
+            .get_or_insert_with(|| Acceleration::new(self.options.memory, objective, at));
+        let is_first = !acceleration.rounds.has_history();
+        let moved = acceleration.next(start, at);
+        let value = objective.at(&moved).value();
+        if value <= acceleration.value || is_first {
+            acceleration.value = value;
+            *at = moved;
+        } else {
+            acceleration.rounds.reset();
+            acceleration.value = objective.at(at).value();
+        }
     }
 
     fn is_over(&mut self) -> bool {

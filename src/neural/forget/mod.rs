@@ -8,6 +8,7 @@ pub mod influence;
 pub mod polish;
 pub mod retrain;
 pub mod shards;
+pub mod trained;
 
 use crate::neural::graph::Graph;
 

@@ -49,28 +49,58 @@ pub fn polish(
     should_stop: &(dyn Fn() -> bool + Sync),
     observe: &mut dyn FnMut(&PolishReport),
 ) -> Result<Option<PolishReport>, Divergence> {
-    let mut report = measure(objective, at, 0, options);
+    let report = measure(objective, at, 0, options);
     observe(&report);
-    while !report.converged && report.rounds < options.rounds_max {
-        let before = at.clone();
-        round(objective, at, should_stop)?;
-        if should_stop() {
-            return Ok(None);
-        }
-        let next = measure(objective, at, report.rounds + 1, options);
-        if next.residual >= report.residual {
-            *at = before;
-            report.rounds = next.rounds;
-            break;
-        }
-        let helps = next.residual <= STOPS_AT * report.residual;
-        report = next;
-        observe(&report);
-        if !helps {
-            break;
-        }
+    if report.converged || options.rounds_max == 0 {
+        return Ok(Some(report));
     }
-    Ok(Some(report))
+    let mut best = Best {
+        parameters: at.clone(),
+        report,
+        rounds: 0,
+    };
+    let mut goes_on = |at: &Parameters| {
+        let next = measure(objective, at, best.rounds + 1, options);
+        let helps = best.take(next, at);
+        if best.report == next {
+            observe(&next);
+        }
+        helps && !next.converged
+    };
+    if is_separable(objective) {
+        sweep(objective, at, options, should_stop, &mut goes_on)?;
+    } else {
+        descend(objective, at, options, should_stop, &mut goes_on)?;
+    }
+    if should_stop() {
+        return Ok(None);
+    }
+    *at = best.parameters;
+    Ok(Some(PolishReport {
+        rounds: best.rounds,
+        ..best.report
+    }))
+}
+
+/// The parameters with the least residual so far.
+struct Best {
+    parameters: Parameters,
+    report: PolishReport,
+    /// Rounds done, those that did not help too.
+    rounds: usize,
+}
+
+impl Best {
+    /// Takes in what a round led to; whether it helped enough to go on.
+    fn take(&mut self, next: PolishReport, at: &Parameters) -> bool {
+        self.rounds = next.rounds;
+        let helps = next.residual <= STOPS_AT * self.report.residual;
+        if next.residual < self.report.residual {
+            self.report = next;
+            self.parameters.clone_from(at);
+        }
+        helps
+    }
 }
 
 /// Value and residual after so many rounds.
@@ -90,29 +120,48 @@ pub fn measure(
     }
 }
 
-fn round(
+/// Rounds of AltEraser over everything.
+fn sweep(
     objective: &Objective<'_>,
     at: &mut Parameters,
+    options: &PolishOptions,
     should_stop: &(dyn Fn() -> bool + Sync),
+    goes_on: &mut dyn FnMut(&Parameters) -> bool,
 ) -> Result<(), Divergence> {
-    if is_separable(objective) {
-        let options = AltEraserOptions {
-            solver: BlockSolver::NewtonCg,
-            reach: Reach::Everything,
-            rounds_max: 1,
-            ..AltEraserOptions::default()
-        };
-        let everything = Touched::everything(objective.graph);
-        let go_on = &mut |_: &_, _: &_| true;
-        alt_eraser(objective, at, &everything, &options, should_stop, go_on)?;
-    } else {
-        let options = LbfgsOptions {
-            steps_max: STEPS_PER_ROUND,
-            tolerance: 0.0,
-            ..LbfgsOptions::default()
-        };
-        let all = Selection::from(Block::All);
-        lbfgs(objective, at, &all, &options, &mut |_, _| !should_stop())?;
+    let options = AltEraserOptions {
+        solver: BlockSolver::NewtonCg,
+        reach: Reach::Everything,
+        rounds_max: options.rounds_max,
+        ..AltEraserOptions::default()
+    };
+    let everything = Touched::everything(objective.graph);
+    let observe = &mut |_: &_, at: &_| goes_on(at);
+    alt_eraser(objective, at, &everything, &options, should_stop, observe)?;
+    Ok(())
+}
+
+/// L-BFGS on everything; so many of its steps are a round, the last perhaps fewer.
+fn descend(
+    objective: &Objective<'_>,
+    at: &mut Parameters,
+    options: &PolishOptions,
+    should_stop: &(dyn Fn() -> bool + Sync),
+    goes_on: &mut dyn FnMut(&Parameters) -> bool,
+) -> Result<(), Divergence> {
+    let options = LbfgsOptions {
+        steps_max: STEPS_PER_ROUND * options.rounds_max,
+        tolerance: 0.0,
+        ..LbfgsOptions::default()
+    };
+    let all = Selection::from(Block::All);
+    let mut steps = 0;
+    lbfgs(objective, at, &all, &options, &mut |report, at| {
+        steps = report.steps;
+        let is_round = steps % STEPS_PER_ROUND == 0;
+        !should_stop() && (!is_round || goes_on(at))
+    })?;
+    if steps % STEPS_PER_ROUND != 0 && !should_stop() {
+        goes_on(at);
     }
     Ok(())
 }

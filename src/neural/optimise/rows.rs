@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::model::factors::Side;
 use crate::neural::loss::Point;
 use crate::neural::network::{BATCH_PAIRS, Batch};
-use crate::neural::objective::{Objective, square};
+use crate::neural::objective::{Objective, inner, square};
 use crate::neural::optimise::dense::newton_step;
 use crate::neural::parameters::Parameters;
 
@@ -49,6 +49,8 @@ struct RowProblem<'a> {
     side: Side,
     /// The row of the other side in each example, and whether it is a positive.
     others: Vec<(u32, bool)>,
+    /// The pull of what holds the model; empty for none.
+    pull: &'a [f32],
 }
 
 /// Whether single rows can be solved for.
@@ -108,11 +110,16 @@ impl<'a> RowProblem<'a> {
                     .collect()
             }
         };
+        let pull = objective.hold.map_or(&[][..], |hold| match side {
+            Side::Users => hold.pull.user(row),
+            Side::Items => hold.pull.item(row),
+        });
         Self {
             objective,
             at,
             side,
             others,
+            pull,
         }
     }
 
@@ -162,9 +169,10 @@ impl<'a> RowProblem<'a> {
         self.objective.model.forward(self.at.shared(), batch);
     }
 
+    /// What does not depend on scores: the penalty, and what holds the model.
     fn penalty(&self, values: &[f32]) -> f64 {
-        let weight = f64::from(self.objective.model.lambda()) * self.others.len() as f64;
-        0.5 * weight * square(values)
+        let weight = f64::from(self.objective.penalty()) * self.others.len() as f64;
+        0.5 * weight * square(values) - inner(self.pull, values)
     }
 
     fn value(&self, values: &[f32], batch: &mut Batch) -> f64 {
@@ -182,7 +190,7 @@ impl<'a> RowProblem<'a> {
 
     fn system(&self, values: &[f32], batch: &mut Batch) -> System {
         let width = values.len();
-        let weight = f64::from(self.objective.model.lambda()) * self.others.len() as f64;
+        let weight = f64::from(self.objective.penalty()) * self.others.len() as f64;
         let mut system = System {
             slope: values
                 .iter()
@@ -191,6 +199,8 @@ impl<'a> RowProblem<'a> {
             curvature: Mat::zeros(width, width),
             value: self.penalty(values),
         };
+        let slopes = system.slope.iter_mut().zip(self.pull);
+        slopes.for_each(|(slope, pull)| *slope -= f64::from(*pull));
         let (mut bent, mut sum) = (Vec::new(), vec![0.0; width * width]);
         for others in self.others.chunks(BATCH_PAIRS) {
             self.score(values, others, batch);
@@ -231,7 +241,7 @@ impl<'a> RowProblem<'a> {
 
     fn step(&self, system: &System, damping: f32) -> Option<Vec<f64>> {
         let width = system.slope.len();
-        let strength = f64::from(self.objective.model.lambda() + damping);
+        let strength = f64::from(self.objective.penalty() + damping);
         let mut matrix = system.curvature.clone();
         for at in 0..width {
             matrix[(at, at)] += strength * self.others.len() as f64;

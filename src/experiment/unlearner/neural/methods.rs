@@ -11,6 +11,7 @@ use crate::experiment::watch::Watch;
 use crate::neural::examples::Examples;
 use crate::neural::forget::alteraser::{AltEraserOptions, BlockSolver, Reach, alt_eraser};
 use crate::neural::forget::influence::{InfluenceOptions, influence_step};
+use crate::neural::forget::trained::Trained;
 use crate::neural::forget::{Touched, retrain};
 use crate::neural::graph::Graph;
 use crate::neural::initial::settle_rows;
@@ -33,6 +34,8 @@ pub(super) struct NeuralUnlearner<'a> {
     parameters: Parameters,
     /// Kept up to date, as a service would; AdamW draws its own.
     examples: Option<Examples>,
+    /// The model that training left, for methods that hold on to it.
+    trained: Option<Trained>,
     seeds: Seeds,
     /// Epochs trained so far: the next ones draw other negatives.
     epochs: u64,
@@ -48,16 +51,28 @@ impl<'a> NeuralUnlearner<'a> {
         seeds: Seeds,
     ) -> Self {
         let is_second_order = !matches!(method, MethodSpec::AdamW { .. });
-        let examples = || fixed_examples(subject.model(), &original.graph, seeds.order);
-        let trained = subject.training.adamw(subject.model(), seeds.order);
+        let model = subject.model();
+        let examples = is_second_order.then(|| fixed_examples(model, &original.graph, seeds.order));
+        let held = examples.as_ref().zip(method.hold());
+        let trained = held.map(|(examples, strength)| {
+            let objective = Objective {
+                model,
+                graph: &original.graph,
+                examples,
+                hold: None,
+            };
+            Trained::new(&objective, &original.parameters, strength)
+        });
+        let training = subject.training.adamw(model, seeds.order);
         Self {
             subject,
             method: method.clone(),
             graph: original.graph.clone(),
             parameters: original.parameters.clone(),
-            examples: is_second_order.then(examples),
+            examples,
+            trained,
             seeds,
-            epochs: trained.first_epoch + trained.epochs as u64,
+            epochs: training.first_epoch + training.epochs as u64,
             scores: OnceCell::new(),
         }
     }
@@ -106,15 +121,24 @@ impl<'a> NeuralUnlearner<'a> {
         let before = matches!(self.method, MethodSpec::Influence { .. }).then(|| examples.clone());
         touched.users.extend(examples.update(graph, &touched.users));
         touched.settle();
-        let objective = Objective {
+        let plain = Objective {
             model,
             graph,
             examples,
+            hold: None,
+        };
+        let trained = self.trained.as_ref();
+        let pull = trained.map(|trained| trained.pull(&plain, &self.parameters));
+        let held = trained.zip(pull.as_ref());
+        let objective = Objective {
+            hold: held.map(|(trained, pull)| trained.hold(pull)),
+            ..plain
         };
         let before = before.as_ref().map(|examples| Objective {
             model,
             graph: &self.graph,
             examples,
+            hold: None,
         });
         let at = &mut self.parameters;
         let subject = self.subject;
@@ -196,6 +220,7 @@ fn solve(
             steps,
             products,
             damping,
+            ..
         } => {
             let options = NewtonOptions {
                 steps_max: *steps,
@@ -205,7 +230,7 @@ fn solve(
             };
             newton_cg(objective, at, &everything, &options, &mut |_, at| look(at))?;
         }
-        MethodSpec::Lbfgs { steps } => {
+        MethodSpec::Lbfgs { steps, .. } => {
             let options = LbfgsOptions {
                 steps_max: *steps,
                 tolerance: TOLERANCE,
@@ -235,6 +260,8 @@ fn alt_eraser_options(method: &MethodSpec) -> AltEraserOptions {
             products,
             damping,
             reach,
+            memory,
+            ..
         } => AltEraserOptions {
             solver: match solver {
                 SolverSpec::NewtonCg => BlockSolver::NewtonCg,
@@ -249,6 +276,7 @@ fn alt_eraser_options(method: &MethodSpec) -> AltEraserOptions {
             steps,
             products,
             damping,
+            memory,
             budget: None,
         },
         _ => usual,

@@ -165,6 +165,7 @@ impl NeuralSubject {
             model: self.model(),
             graph,
             examples: &examples,
+            hold: None,
         };
         let options = LbfgsOptions {
             steps_max: self.training.polish,
