@@ -388,7 +388,9 @@ lambda = 0.3
 fn one_training_gives_the_whole_curve_of_accuracy_and_the_same_model() {
     let folder = tempfile::tempdir().expect("a folder");
     let accuracy = |rest: &str| -> (Vec<ModelAccuracy>, String) {
-        let path = write(folder.path(), &recipe(rest));
+        // As many items as the protocol of one in a hundred needs.
+        let text = recipe(rest).replace("items = 50", "items = 200");
+        let path = write(folder.path(), &text);
         let mut command = recant();
         let output = command
             .args(["eval", "accuracy", "--json"])
@@ -415,6 +417,7 @@ fn one_training_gives_the_whole_curve_of_accuracy_and_the_same_model() {
         let first = found.curve[0].full_ranking;
         assert_ne!(first, found.full_ranking, "nothing was learnt in between");
         assert_eq!(first.users, found.full_ranking.users);
+        assert!(found.leave_one_out.users > 0 && first.users > 0);
     }
     assert_eq!(told.lines().count(), 8, "{told}");
     assert!(
