@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Output;
 use std::time::SystemTime;
 
+use recant::experiment::accuracy::ModelAccuracy;
 use recant::experiment::cell::{Approach, Outcome};
 use recant::experiment::results::Results;
 use support::recant;
@@ -156,6 +157,12 @@ fn a_run_goes_on_where_it_was_interrupted_and_no_further() {
     // The same seed gives the same, but for the time it takes.
     let of = |found: &Results| distance(found, "one pair", "warm start, 2 sweeps");
     assert_eq!(of(&results(&out)), of(&first));
+    // What is asked of accuracy does not concern cells.
+    let before = times(&out);
+    let measure = "[measure]\nevery_epochs = 1\n";
+    write(folder.path(), &recipe(&format!("{measure}{IALS}")));
+    succeeded(&unlearn(&path, &out, &[]));
+    assert_eq!(times(&out), before);
     // Another setting is another cell.
     write(folder.path(), &recipe(&IALS.replace("0.3", "0.4")));
     succeeded(&unlearn(&path, &out, &[]));
@@ -293,6 +300,11 @@ fn what_cannot_be_done_is_told_before_anything_is_trained() {
             "unknown variant `planet`",
         ),
         (
+            recipe(&format!("[measure]\nevery_epochs = 0\n{IALS}")),
+            2,
+            "measure: every_epochs must be at least 1",
+        ),
+        (
             recipe(IALS).replace("warm_sweeps\"\nsweeps", "lbfgs\"\nsteps"),
             2,
             "fits none",
@@ -349,4 +361,81 @@ fn accuracy_is_measured_under_both_protocols_from_files() {
         .as_f64()
         .expect("a rate");
     assert!(rate > 0.4, "{rate}");
+}
+
+/// A training whose last epoch is no third one, one that goes on after its epochs, one that ends with
+/// a third epoch, and one without epochs.
+const ALONG_A_TRAINING: &str = r#"
+[[model]]
+kind = "lightgcn"
+parameters = { dim = 4, layers = 2 }
+training = { epochs = 7, batch = 256 }
+[[model]]
+kind = "factorisation"
+parameters = { dim = 4, lambda = 0.1, loss = "logistic", negatives = 4 }
+training = { epochs = 6, batch = 256, polish = 20 }
+[[model]]
+kind = "neumf"
+parameters = { factors = 2, layers = [4, 2], negatives = 2 }
+training = { epochs = 6, batch = 256 }
+[[model]]
+kind = "ials"
+dim = 4
+lambda = 0.3
+"#;
+
+#[test]
+fn one_training_gives_the_whole_curve_of_accuracy_and_the_same_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let accuracy = |rest: &str| -> (Vec<ModelAccuracy>, String) {
+        // As many items as the protocol of one in a hundred needs.
+        let text = recipe(rest).replace("items = 50", "items = 200");
+        let path = write(folder.path(), &text);
+        let mut command = recant();
+        let output = command
+            .args(["eval", "accuracy", "--json"])
+            .arg(&path)
+            .output();
+        let output = output.expect("the binary starts");
+        let found = serde_json::from_str(&succeeded(&output)).expect("JSON");
+        (found, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (found, told) = accuracy(&format!("[measure]\nevery_epochs = 3\n{ALONG_A_TRAINING}"));
+    let epochs = |found: &ModelAccuracy| -> Vec<usize> {
+        found.curve.iter().map(|point| point.epochs).collect()
+    };
+    // The end is a point of its own, unless it is a third epoch.
+    let expected: [&[usize]; 4] = [&[3, 6, 7], &[3, 6, 6], &[3, 6], &[]];
+    assert_eq!(found.iter().map(epochs).collect::<Vec<_>>(), expected);
+    for found in &found[..3] {
+        let last = found.curve.last().expect("the end");
+        assert_eq!(
+            (last.seconds, last.full_ranking, last.leave_one_out),
+            (found.seconds, found.full_ranking, found.leave_one_out)
+        );
+        assert!(found.curve.is_sorted_by(|a, b| a.seconds < b.seconds));
+        let first = found.curve[0].full_ranking;
+        assert_ne!(first, found.full_ranking, "nothing was learnt in between");
+        assert_eq!(first.users, found.full_ranking.users);
+        assert!(found.leave_one_out.users > 0 && first.users > 0);
+    }
+    assert_eq!(told.lines().count(), 8, "{told}");
+    assert!(
+        told.starts_with("LightGCN-2 on made, seed 1, 3 epochs, "),
+        "{told}"
+    );
+
+    // Looking changes nothing.
+    let (unseen, told) = accuracy(ALONG_A_TRAINING);
+    assert_eq!(told, "");
+    for (found, unseen) in found.iter().zip(&unseen) {
+        assert_eq!(unseen.curve, []);
+        assert_eq!(found.full_ranking, unseen.full_ranking);
+        assert_eq!(found.leave_one_out, unseen.leave_one_out);
+    }
+
+    // A point is what a training of so many epochs ends with.
+    let (short, _) = accuracy(&ALONG_A_TRAINING.replace("epochs = 7", "epochs = 3"));
+    assert_eq!(found[0].curve[0].full_ranking, short[0].full_ranking);
+    assert_eq!(found[0].curve[0].leave_one_out, short[0].leave_one_out);
 }

@@ -25,6 +25,11 @@ pub fn print_json(answer: &impl Serialize) -> Result<(), CliError> {
     print(&(serde_json::to_string(answer).map_err(CliError::failed)? + "\n"))
 }
 
+/// Writes one line about work under way to stderr. Nothing depends on its being read.
+pub(super) fn print_note(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
 /// Writes one line to stderr, whatever becomes of it: there is nowhere left to complain.
 pub(super) fn print_error(message: &str) {
     let line = message.lines().collect::<Vec<_>>().join(" ");

@@ -69,6 +69,21 @@ pub struct MeasureOptions {
     pub users_max: usize,
     /// Most users whose scores are looked at along the way.
     pub curve_users_max: usize,
+    /// Accuracy alone: a neural model is measured after every so many epochs of AdamW; only at its
+    /// end where this is not given. Not written where it is not given, as the fingerprints of cells
+    /// are made of what is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_epochs: Option<usize>,
+}
+
+impl MeasureOptions {
+    /// What the figures of unlearning depend on: cells stay valid whatever is asked of accuracy.
+    pub(super) fn of_unlearning(self) -> Self {
+        Self {
+            every_epochs: None,
+            ..self
+        }
+    }
 }
 
 impl Default for MeasureOptions {
@@ -76,6 +91,7 @@ impl Default for MeasureOptions {
         Self {
             users_max: 10_000,
             curve_users_max: 1_000,
+            every_epochs: None,
         }
     }
 }
@@ -157,6 +173,12 @@ impl Recipe {
         }
         if self.measure.users_max == 0 || self.measure.curve_users_max == 0 {
             return invalid("measure", "at least one user must be compared");
+        }
+        if self.measure.every_epochs == Some(0) {
+            return invalid(
+                "measure",
+                "every_epochs must be at least 1: leave it out to measure at the end only",
+            );
         }
         if self.data.is_empty() {
             return invalid("data", "name at least one data set in a [[data]] table");
@@ -312,9 +334,28 @@ choice = "most_active"
                 "small is there twice",
             ),
             ("users = 100", "users = 0", "at least 1"),
+            (
+                "[[method]]",
+                "[measure]\nevery_epochs = 0\n\n[[method]]",
+                "measure: every_epochs must be at least 1",
+            ),
         ] {
             let text = GOOD.replace(from, to);
             assert!(told(&text).contains(expected), "{}", told(&text));
+        }
+    }
+
+    /// Fingerprints of cells are made of this text: another one would make every kept cell stale.
+    #[test]
+    fn what_is_asked_of_accuracy_is_not_written_for_unlearning() {
+        let text = GOOD.replace("[[method]]", "[measure]\nevery_epochs = 5\n\n[[method]]");
+        let asked = Recipe::parse(&text).expect("it is right").measure;
+        assert_eq!(asked.every_epochs, Some(5));
+        for measure in [MeasureOptions::default(), asked.of_unlearning()] {
+            assert_eq!(
+                serde_json::to_string(&measure).expect("JSON"),
+                r#"{"users_max":10000,"curve_users_max":1000}"#
+            );
         }
     }
 

@@ -154,7 +154,7 @@ fn keys_of(
             deletion: deletion.clone(),
             approach,
             seed,
-            measure: recipe.measure,
+            measure: recipe.measure.of_unlearning(),
         })
         .collect()
 }

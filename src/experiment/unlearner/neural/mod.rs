@@ -19,6 +19,7 @@ use crate::neural::graph::Graph;
 use crate::neural::network::NeuralModel;
 use crate::neural::objective::Objective;
 use crate::neural::optimise::Divergence;
+use crate::neural::optimise::adamw::EpochReport;
 use crate::neural::optimise::lbfgs::{LbfgsOptions, lbfgs};
 use crate::neural::optimise::selection::Selection;
 use crate::neural::parameters::{Block, Parameters};
@@ -134,8 +135,9 @@ impl NeuralSubject {
             .time(|watch| {
                 let graph = Graph::new(matrix);
                 let options = self.training.adamw(self.model(), seeds.order);
-                let look = &mut |_: &_, at: &Parameters| {
-                    watch.look_at(|| NeuralScores::new(&self.specification, &graph, at));
+                let look = &mut |report: &EpochReport, at: &Parameters| {
+                    let scores = || NeuralScores::new(&self.specification, &graph, at);
+                    watch.look_after_epoch(report.epoch, scores);
                     ControlFlow::Continue(())
                 };
                 let mut at = retrain::cold(self.model(), &graph, seeds.initial, &options, look)?;
