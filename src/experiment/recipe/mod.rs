@@ -108,6 +108,10 @@ pub struct Recipe {
     /// Each draws a split, a training and deletions of its own.
     #[serde(default = "one_seed")]
     pub seeds: Vec<u64>,
+    /// Whether neural models are retrained twice more, with the start of the reference and with its
+    /// negatives, which tells what each does to the noise floor.
+    #[serde(default = "yes")]
+    pub partial_floors: bool,
     /// How models are compared.
     #[serde(default)]
     pub measure: MeasureOptions,
@@ -123,6 +127,10 @@ pub struct Recipe {
     /// What is deleted.
     #[serde(default)]
     pub deletion: Vec<DeletionSpec>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one_seed() -> Vec<u64> {

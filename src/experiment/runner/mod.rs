@@ -141,7 +141,9 @@ fn keys_of(
     let fitting = recipe.method.iter().filter(|method| method.fits(model));
     let methods = fitting.map(|method| Approach::Method(method.clone()));
     let chances = [Approach::RetrainSameStart, Approach::RetrainSameExamples];
-    let chances = chances.into_iter().filter(|_| model.is_neural());
+    let chances = chances
+        .into_iter()
+        .filter(|_| model.is_neural() && recipe.partial_floors);
     [Approach::Reference, Approach::Retrain]
         .into_iter()
         .chain(chances)
