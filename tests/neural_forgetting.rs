@@ -4,6 +4,7 @@
 mod neural_support;
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use neural_support::{World, grouped, matrix, small_models};
 use proptest::prelude::*;
@@ -292,6 +293,17 @@ fn a_half_trained_model_that_is_held_moves_for_what_is_erased_only() {
         ..plain
     };
     assert!(plain.at(&at).residual() > 1e-2);
+    let some = Touched::by_pairs(&[(3, 7), (9, 1)]);
+    let of_some = Trained::of_rows(&plain, &at, 0.5, &some).pull(&plain, &at);
+    for row in &some.users {
+        let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4 * (1.0 + b.abs());
+        assert!(of_some.user(*row).iter().zip(pull.user(*row)).all(close));
+    }
+    for row in &some.items {
+        let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4 * (1.0 + b.abs());
+        assert!(of_some.item(*row).iter().zip(pull.item(*row)).all(close));
+    }
+    assert!(of_some.user(4).iter().all(|value| *value == 0.0));
     assert!(held.at(&at).residual() < 1e-5);
     let settle = |objective: &Objective<'_>, touched: &Touched, at: &mut Parameters| {
         let options = AltEraserOptions {
@@ -324,6 +336,22 @@ fn a_half_trained_model_that_is_held_moves_for_what_is_erased_only() {
     let after = held.at(&settled).residual();
     assert!(after < 0.01 * before, "{after} of {before}");
     assert!(settled.user(3).iter().all(|value| *value == 0.0));
+}
+
+/// A measurement in the background gives way to an erasure that comes meanwhile.
+#[test]
+fn a_measurement_ends_when_it_is_told_to() {
+    let world = world(logistic_factorisation());
+    let at = settled_briefly(&world);
+    let objective = world.objective();
+    let point = objective.at(&at);
+    let measured = point.measure(&|| false).expect("nobody stopped it");
+    assert_eq!(measured.residual, point.residual());
+    assert!((measured.value - point.value()).abs() < 1e-6 * measured.value.abs());
+    let asked = AtomicUsize::new(0);
+    let stops = || asked.fetch_add(1, Ordering::Relaxed) >= 1;
+    assert_eq!(point.measure(&stops), None);
+    assert!(asked.load(Ordering::Relaxed) > 1);
 }
 
 /// As many rounds end lower with the acceleration than without it.

@@ -66,6 +66,7 @@ async fn start(store: Store) -> (Service, WorkerGuard) {
             update_budget: Duration::from_millis(10),
             update_tolerance: 1e-4,
             tolerance: 1e-4,
+            polish_rounds: 5,
             certificate_target: 1e-2,
             threads: 1,
             kept_bytes_max: 1 << 28,

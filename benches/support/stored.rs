@@ -95,6 +95,7 @@ pub fn service_options(hyper: IalsHyperparameters) -> ServiceOptions {
             update_budget: learning.budget(),
             update_tolerance: learning.tolerance,
             tolerance: TrainingSettings::default().tolerance,
+            polish_rounds: TrainingSettings::default().rounds as usize,
             certificate_target: CertificateSettings::default().target,
             threads: learning.threads,
             kept_bytes_max: learning.kept_bytes_max as usize,

@@ -125,7 +125,8 @@ pub struct TrainingSettings {
     pub max_sweeps: u64,
     /// Epochs of AdamW of a neural model, before it is polished.
     pub epochs: u64,
-    /// Most rounds of polishing after them.
+    /// Most rounds of polishing after them, and after each change. With none the model stays what AdamW
+    /// made it, and is held while it forgets.
     pub rounds: u64,
     /// Examples in a mini-batch; 0 takes what suits the kind of model.
     pub batch: u64,

@@ -69,6 +69,21 @@ struct Pass<'a> {
     direction: Option<&'a Parameters>,
     block: Block,
     weigh: &'a Weigh<'a>,
+    /// Asked before every batch; the sum is left unfinished when it says so.
+    should_stop: &'a (dyn Fn() -> bool + Sync),
+}
+
+fn never() -> bool {
+    false
+}
+
+/// What is measured of a place.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measurement {
+    /// The objective.
+    pub value: f64,
+    /// [`Point::residual`].
+    pub residual: f64,
 }
 
 /// Where the gradients of some users' examples go.
@@ -150,6 +165,7 @@ impl Point<'_> {
             direction: None,
             block: Block::All,
             weigh: &move |group, scores, _, into| loss.slopes(group, scores, into),
+            should_stop: &never,
         };
         let parts = self.parts().into_par_iter();
         let losses: Vec<f64> = parts.map(|users| self.part(users, pass, None)).collect();
@@ -159,12 +175,22 @@ impl Point<'_> {
     /// Value and gradient; the gradient goes `into`, and is zero outside `block`. Cost: three times
     /// a score of every example, and a propagation.
     pub fn gradient(&self, block: Block, into: &mut Parameters) -> f64 {
+        self.gradient_until(&never, block, into)
+    }
+
+    fn gradient_until(
+        &self,
+        should_stop: &(dyn Fn() -> bool + Sync),
+        block: Block,
+        into: &mut Parameters,
+    ) -> f64 {
         let loss = self.objective.model.loss();
         let value = self.pull_back(
             Pass {
                 direction: None,
                 block,
                 weigh: &move |group, scores, _, into| loss.slopes(group, scores, into),
+                should_stop,
             },
             into,
         );
@@ -179,6 +205,15 @@ impl Point<'_> {
     /// The pull of the retained pairs alone: the part of the gradient that comes from the slopes of
     /// the positives. What the gradient is measured against.
     pub fn pull(&self, block: Block, into: &mut Parameters) {
+        self.pull_until(&never, block, into);
+    }
+
+    fn pull_until(
+        &self,
+        should_stop: &(dyn Fn() -> bool + Sync),
+        block: Block,
+        into: &mut Parameters,
+    ) {
         let loss = self.objective.model.loss();
         let pass = Pass {
             direction: None,
@@ -188,6 +223,7 @@ impl Point<'_> {
                 into[1..].fill(0.0);
                 value
             },
+            should_stop,
         };
         self.pull_back(pass, into);
     }
@@ -195,14 +231,20 @@ impl Point<'_> {
     /// `‖∇L‖ / ‖pull‖`: what is left of the pull of the retained pairs once negatives and penalty
     /// push back; 0 at a stationary point. The counterpart of ‖∇L‖/‖b‖ for implicit ALS.
     pub fn residual(&self) -> f64 {
+        let measured = self.measure(&never);
+        measured.map_or(f64::NAN, |measured| measured.residual)
+    }
+
+    /// Value and residual. `None` when `should_stop`, asked before every batch of examples, said so.
+    /// Cost: two gradients.
+    pub fn measure(&self, should_stop: &(dyn Fn() -> bool + Sync)) -> Option<Measurement> {
         let mut gradient = Parameters::zeros(*self.at.layout());
-        self.gradient(Block::All, &mut gradient);
+        let value = self.gradient_until(should_stop, Block::All, &mut gradient);
         let slope = norm(gradient.values());
-        self.pull(Block::All, &mut gradient);
-        match norm(gradient.values()) {
-            0.0 => 0.0,
-            pull => slope / pull,
-        }
+        self.pull_until(should_stop, Block::All, &mut gradient);
+        let pull = norm(gradient.values());
+        let residual = if pull == 0.0 { 0.0 } else { slope / pull };
+        (!should_stop()).then_some(Measurement { value, residual })
     }
 
     /// The Gauss–Newton curvature times `direction`, both restricted to `block`; `direction` is zero
@@ -224,6 +266,7 @@ impl Point<'_> {
                 loss.curve(group, scores, tangents, into);
                 0.0
             },
+            should_stop: &never,
         };
         self.pull_back(pass, into);
         self.add_penalty(block, direction, into);
@@ -325,6 +368,9 @@ impl Point<'_> {
         for user in users {
             for group in examples.user(user as u32).chunks_exact(examples.stride()) {
                 if !items.is_empty() && items.len() + group.len() > BATCH_PAIRS {
+                    if (pass.should_stop)() {
+                        return loss;
+                    }
                     loss += self.run(&owners, &items, first, pass, &mut batch, into.as_mut());
                     owners.clear();
                     items.clear();

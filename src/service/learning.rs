@@ -18,18 +18,17 @@ use crate::unlearn::update::{self, Touched, UpdateOptions, UpdateReport};
 /// residual says so, and the next change polishes on.
 const POLISH_SWEEPS_MAX: usize = 500;
 
-/// Most rounds of one polishing of a neural model.
-const POLISH_ROUNDS_MAX: usize = 5;
-
-/// Stage 1: block Newton steps from the touched blocks outwards, within `budget`.
+/// Stage 1: block Newton steps from the touched blocks outwards, within `budget`. With `hold`, a neural
+/// model is held while it forgets.
 pub fn update(
     trainer: &mut Trainer,
     touched: &Touched,
     budget: Duration,
     tolerance: f64,
+    hold: bool,
 ) -> Result<UpdateReport, Divergence> {
     if let Some(learner) = &mut trainer.neural {
-        return learner.update(&trainer.matrix, touched, budget);
+        return learner.update(&trainer.matrix, touched, budget, hold);
     }
     let options = UpdateOptions {
         budget,
@@ -68,15 +67,17 @@ pub struct Polished {
 /// Stage 2: sweeps over all blocks until the residual is at most the tolerance and the certificate
 /// meets its target.
 ///
-/// Works on a copy of the factors. `None` when `should_stop`, asked between blocks, turned true:
+/// A neural model gets at most `rounds_max` rounds; with none it is measured only. Works on a copy of the
+/// factors. `None` when `should_stop`, asked between blocks, turned true:
 /// then the trainer is as it was.
 pub fn polish(
     trainer: &mut Trainer,
     goal: PolishGoal,
+    rounds_max: usize,
     should_stop: ShouldStop<'_>,
 ) -> Option<Polished> {
     if trainer.neural.is_some() {
-        return polish_neural(trainer, goal, should_stop);
+        return polish_neural(trainer, goal, rounds_max, should_stop);
     }
     let mut model = trainer.model.clone();
     let convergence = converge::converge(
@@ -137,12 +138,13 @@ pub fn polish(
 fn polish_neural(
     trainer: &mut Trainer,
     goal: PolishGoal,
+    rounds_max: usize,
     should_stop: ShouldStop<'_>,
 ) -> Option<Polished> {
     let learner = trainer.neural.as_mut()?;
     let options = PolishOptions {
         tolerance: goal.tolerance,
-        rounds_max: POLISH_ROUNDS_MAX,
+        rounds_max,
     };
     let observe = &mut |report: &PolishReport| tracing::debug!(?report, "polishing");
     let (report, changed) = match learner.polished(&options, should_stop, observe) {
@@ -155,7 +157,7 @@ fn polish_neural(
         Err(error) => {
             // The live parameters stay; their residual is what there is to tell.
             tracing::error!(%error, "polishing failed");
-            (learner.measure(&options), false)
+            (learner.measure(&options, should_stop)?, false)
         }
     };
     let certificate = Certificate::residual(report.residual, goal.tolerance);

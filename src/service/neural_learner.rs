@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::model::interactions::InteractionMatrix;
+use crate::model::interactions::{Entry, InteractionMatrix};
 use crate::neural::examples::{Examples, Sampling};
 use crate::neural::forget::Touched;
-use crate::neural::forget::alteraser::{AltEraserOptions, alt_eraser};
+use crate::neural::forget::alteraser::{AltEraserOptions, Reach, alt_eraser};
 use crate::neural::forget::polish::{PolishOptions, PolishReport, measure, polish};
+use crate::neural::forget::trained::Trained;
 use crate::neural::graph::Graph;
 use crate::neural::initial::{initial, settle_rows};
 use crate::neural::network::NeuralModel;
@@ -23,6 +24,14 @@ const UPDATE_ROUNDS_MAX: usize = 3;
 
 /// Curvature products of a step in stage 1, where rows depend on one another.
 const UPDATE_PRODUCTS: usize = 5;
+
+/// Rounds of stage 1 over the touched rows of a model that is held.
+const HELD_ROUNDS: usize = 2;
+
+/// How strongly a trained model is held while it forgets, per example: where rows stand alone, and
+/// where they depend on one another. Chosen by the experiments (docs/experiments.md).
+const HOLD_SEPARATE: f32 = 0.03;
+const HOLD_PROPAGATED: f32 = 3e-3;
 
 /// A neural model under training, owned by the trainer.
 ///
@@ -91,26 +100,49 @@ impl NeuralLearner {
     /// Stage 1: AltEraser from the touched rows outwards. Every touched row is solved for; what
     /// follows is bounded by `budget`. Rows that lost everything become zero. The layers of a model
     /// that has none yet are drawn.
+    ///
+    /// With `hold`, and when nothing but losses touched the rows, these alone are solved for, held to
+    /// what training had made of them. What was learnt, and a loss that the data no longer show (it
+    /// was carried out before a restart), is solved for as it is.
     pub fn update(
         &mut self,
         matrix: &InteractionMatrix,
         touched: &update::Touched,
         budget: Duration,
+        hold: bool,
     ) -> Result<UpdateReport, Divergence> {
         let mut rows = Touched {
             users: touched.users.clone(),
             items: touched.items.clone(),
         };
+        let only_lost = hold && self.only_lost(matrix, &rows);
+        let trained = only_lost.then(|| self.trained(&rows));
+        let own = rows.clone();
         self.follow(matrix, &mut rows);
+        // Whoever drew other negatives is not held: their rows are solved for as they are.
+        let trained = trained.filter(|_| rows == own);
+        let pull = trained
+            .as_ref()
+            .map(|trained| trained.pull(&self.objective(), &self.parameters));
+        let held = trained.as_ref().zip(pull.as_ref());
+        let objective = Objective {
+            hold: held.map(|(trained, pull)| trained.hold(pull)),
+            ..self.objective()
+        };
         let mut at = self.parameters.clone();
+        let (reach, rounds_max) = match held {
+            Some(_) => (Reach::Touched, HELD_ROUNDS),
+            None => (Reach::Growing, UPDATE_ROUNDS_MAX),
+        };
         let options = AltEraserOptions {
-            rounds_max: UPDATE_ROUNDS_MAX,
+            reach,
+            rounds_max,
             products: UPDATE_PRODUCTS,
             budget: Some(budget),
             ..AltEraserOptions::default()
         };
         let report = alt_eraser(
-            &self.objective(),
+            &objective,
             &mut at,
             &rows,
             &options,
@@ -123,6 +155,30 @@ impl NeuralLearner {
             changed_items: report.moved.items,
             blocks_solved: report.blocks,
         })
+    }
+
+    /// Whether every row of `rows` has fewer neighbours in `matrix` than in the graph, and no new one.
+    fn only_lost(&self, matrix: &InteractionMatrix, rows: &Touched) -> bool {
+        let lost = |before: &[u32], after: &[Entry]| {
+            after.len() < before.len()
+                && after
+                    .iter()
+                    .all(|entry| before.binary_search(&entry.index).is_ok())
+        };
+        let (users, items) = (&self.graph.users, &self.graph.items);
+        let mut of_users = rows.users.iter();
+        let mut of_items = rows.items.iter();
+        of_users.all(|row| lost(users.neighbours(*row), matrix.user(*row)))
+            && of_items.all(|row| lost(items.neighbours(*row), matrix.item(*row)))
+    }
+
+    /// What training has made of some rows.
+    fn trained(&self, rows: &Touched) -> Trained {
+        let strength = match self.model().is_propagated() {
+            true => HOLD_PROPAGATED,
+            false => HOLD_SEPARATE,
+        };
+        Trained::of_rows(&self.objective(), &self.parameters, strength, rows)
     }
 
     /// Brings graph, examples and the number of rows up to date with `matrix`, and adds to `rows`
@@ -156,9 +212,13 @@ impl NeuralLearner {
         Ok(report.map(|report| (at, report)))
     }
 
-    /// Value and residual of the parameters as they are.
-    pub fn measure(&self, options: &PolishOptions) -> PolishReport {
-        measure(&self.objective(), &self.parameters, 0, options)
+    /// Value and residual of the parameters as they are; `None` when `should_stop` said so.
+    pub fn measure(
+        &self,
+        options: &PolishOptions,
+        should_stop: &(dyn Fn() -> bool + Sync),
+    ) -> Option<PolishReport> {
+        measure(&self.objective(), &self.parameters, 0, options, should_stop)
     }
 
     /// The rows that readers get: propagated, where the model propagates.

@@ -246,9 +246,11 @@ impl Worker {
                 .polish_tolerance(self.options.tolerance, &self.quality),
             target: self.options.certificate_target,
         };
+        let rounds_max = self.options.polish_rounds;
         let polished = self
             .lend(move |trainer| {
-                learning::polish(trainer, goal, &|| *log.borrow() > taken || *stop.borrow())
+                let should_stop = || *log.borrow() > taken || *stop.borrow();
+                learning::polish(trainer, goal, rounds_max, &should_stop)
             })
             .await?;
         match polished {
@@ -401,8 +403,9 @@ impl Worker {
             touched.clone()
         };
         let (budget, tolerance) = (self.options.update_budget, self.options.update_tolerance);
+        let hold = self.options.polish_rounds == 0;
         Ok(self
-            .lend(move |trainer| learning::update(trainer, &touched, budget, tolerance))
+            .lend(move |trainer| learning::update(trainer, &touched, budget, tolerance, hold))
             .await??)
     }
 

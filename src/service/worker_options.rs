@@ -11,6 +11,9 @@ pub struct WorkerOptions {
     pub update_tolerance: f64,
     /// The residual that polishing works to.
     pub tolerance: f64,
+    /// Most rounds of polishing a neural model after a change. With none it is not polished, and held
+    /// while it forgets.
+    pub polish_rounds: usize,
     /// The certified root mean square that polishing works to.
     pub certificate_target: f64,
     /// Threads for arithmetic; 0 takes as many as the machine has.

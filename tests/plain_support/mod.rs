@@ -204,6 +204,7 @@ impl Running {
                 update_budget: Duration::from_millis(10),
                 update_tolerance: TOLERANCE,
                 tolerance: TOLERANCE,
+                polish_rounds: 5,
                 certificate_target: TARGET,
                 threads: 1,
                 kept_bytes_max: 1 << 28,

@@ -49,7 +49,9 @@ pub fn polish(
     should_stop: &(dyn Fn() -> bool + Sync),
     observe: &mut dyn FnMut(&PolishReport),
 ) -> Result<Option<PolishReport>, Divergence> {
-    let report = measure(objective, at, 0, options);
+    let Some(report) = measure(objective, at, 0, options, should_stop) else {
+        return Ok(None);
+    };
     observe(&report);
     if report.converged || options.rounds_max == 0 {
         return Ok(Some(report));
@@ -60,7 +62,9 @@ pub fn polish(
         rounds: 0,
     };
     let mut goes_on = |at: &Parameters| {
-        let next = measure(objective, at, best.rounds + 1, options);
+        let Some(next) = measure(objective, at, best.rounds + 1, options, should_stop) else {
+            return false;
+        };
         let helps = best.take(next, at);
         if best.report == next {
             observe(&next);
@@ -103,21 +107,21 @@ impl Best {
     }
 }
 
-/// Value and residual after so many rounds.
+/// Value and residual after so many rounds; `None` when `should_stop` said so meanwhile.
 pub fn measure(
     objective: &Objective<'_>,
     at: &Parameters,
     rounds: usize,
     options: &PolishOptions,
-) -> PolishReport {
-    let point = objective.at(at);
-    let residual = point.residual();
-    PolishReport {
+    should_stop: &(dyn Fn() -> bool + Sync),
+) -> Option<PolishReport> {
+    let measured = objective.at(at).measure(should_stop)?;
+    Some(PolishReport {
         rounds,
-        value: point.value(),
-        residual,
-        converged: residual <= options.tolerance,
-    }
+        value: measured.value,
+        residual: measured.residual,
+        converged: measured.residual <= options.tolerance,
+    })
 }
 
 /// Rounds of AltEraser over everything.

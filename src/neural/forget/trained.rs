@@ -11,7 +11,10 @@
 //! minimum. Both are the additions of DANE (Shamir, Srebro & Zhang 2014, equation 13) to a local
 //! objective.
 
+use crate::model::factors::Side;
+use crate::neural::forget::Touched;
 use crate::neural::objective::{Hold, Objective};
+use crate::neural::optimise::rows::{is_separable, row_gradient};
 use crate::neural::parameters::{Block, Parameters};
 
 /// A trained model, as what it adds to objectives.
@@ -33,6 +36,45 @@ impl Trained {
             let values = per_example.values_mut()[range].iter_mut().zip(places);
             values.for_each(|(value, at)| *value = *value / weight.max(1.0) + strength * at);
         });
+        Self {
+            strength,
+            per_example,
+        }
+    }
+
+    /// The same for some rows only, and nothing that holds the others: for methods that move no
+    /// other. Cost: where rows can be solved for one by one, the gradients of these; a whole gradient
+    /// otherwise.
+    pub fn of_rows(
+        objective: &Objective<'_>,
+        at: &Parameters,
+        strength: f32,
+        rows: &Touched,
+    ) -> Self {
+        if !is_separable(objective) {
+            return Self::new(objective, at, strength);
+        }
+        let mut per_example = Parameters::zeros(*at.layout());
+        let held = |side, row, weight: f32| -> Vec<f32> {
+            let values = match side {
+                Side::Users => at.user(row),
+                Side::Items => at.item(row),
+            };
+            let slopes = row_gradient(objective, at, side, row).into_iter();
+            let share = 1.0 / weight.max(1.0);
+            slopes
+                .zip(values)
+                .map(|(slope, value)| slope as f32 * share + strength * value)
+                .collect()
+        };
+        for row in &rows.users {
+            let values = held(Side::Users, *row, objective.user_weight(*row as usize));
+            per_example.user_mut(*row).copy_from_slice(&values);
+        }
+        for row in &rows.items {
+            let values = held(Side::Items, *row, objective.item_weight(*row as usize));
+            per_example.item_mut(*row).copy_from_slice(&values);
+        }
         Self {
             strength,
             per_example,

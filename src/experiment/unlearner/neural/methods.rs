@@ -53,28 +53,20 @@ impl<'a> NeuralUnlearner<'a> {
         let is_second_order = !matches!(method, MethodSpec::AdamW { .. });
         let model = subject.model();
         let examples = is_second_order.then(|| fixed_examples(model, &original.graph, seeds.order));
-        let held = examples.as_ref().zip(method.hold());
-        let trained = held.map(|(examples, strength)| {
-            let objective = Objective {
-                model,
-                graph: &original.graph,
-                examples,
-                hold: None,
-            };
-            Trained::new(&objective, &original.parameters, strength)
-        });
         let training = subject.training.adamw(model, seeds.order);
-        Self {
+        let mut unlearner = Self {
             subject,
             method: method.clone(),
             graph: original.graph.clone(),
             parameters: original.parameters.clone(),
             examples,
-            trained,
+            trained: None,
             seeds,
             epochs: training.first_epoch + training.epochs as u64,
             scores: OnceCell::new(),
-        }
+        };
+        unlearner.hold_on();
+        unlearner
     }
 
     fn adamw(
@@ -179,6 +171,7 @@ impl Unlearner for NeuralUnlearner<'_> {
             self.graph = graph;
             done
         });
+        self.hold_on();
         self.scores = OnceCell::new();
         done.map_err(diverged)
     }
@@ -191,6 +184,20 @@ impl Unlearner for NeuralUnlearner<'_> {
 }
 
 impl NeuralUnlearner<'_> {
+    /// From now on the model as it is counts as the trained one, for methods that hold it. As a
+    /// service does, where one erasure follows another.
+    fn hold_on(&mut self) {
+        if let (Some(strength), Some(examples)) = (self.method.hold(), &self.examples) {
+            let objective = Objective {
+                model: self.subject.model(),
+                graph: &self.graph,
+                examples,
+                hold: None,
+            };
+            self.trained = Some(Trained::new(&objective, &self.parameters, strength));
+        }
+    }
+
     /// Rows that lost everything become zero.
     fn settle_rows(&mut self, graph: &Graph) {
         let model = self.subject.model();
