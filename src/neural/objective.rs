@@ -379,7 +379,7 @@ impl Point<'_> {
                 owners.resize(items.len(), user as u32);
             }
         }
-        if !items.is_empty() {
+        if !items.is_empty() && !(pass.should_stop)() {
             loss += self.run(&owners, &items, first, pass, &mut batch, into.as_mut());
         }
         loss
