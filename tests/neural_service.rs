@@ -45,6 +45,17 @@ fn configuration(folder: &Path, kind: &str, section: &str, rounds: u32) -> PathB
     path
 }
 
+/// Imports both tastes, trains, and returns what the command says of it.
+fn train(data: &Path, configuration: &Path) -> Value {
+    import(data, &two_tastes());
+    let trained = run(recant()
+        .args(["train", "--json", "--config"])
+        .arg(configuration)
+        .arg("--data-dir")
+        .arg(data));
+    serde_json::from_str(&trained).expect("JSON")
+}
+
 fn start(data: &Path, configuration: &Path) -> Server {
     Server::start_with(data, |command| {
         command.arg("--config").arg(configuration);
@@ -110,13 +121,7 @@ fn a_neural_model_is_trained_served_and_forgets() {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data");
         let configuration = configuration(folder.path(), kind, section, 5);
-        import(&data, &two_tastes());
-        let trained = run(recant()
-            .args(["train", "--json", "--config"])
-            .arg(&configuration)
-            .arg("--data-dir")
-            .arg(&data));
-        let trained: Value = serde_json::from_str(&trained).expect("JSON");
+        let trained = train(&data, &configuration);
         assert_eq!(trained["kind"], kind);
         let server = start(&data, &configuration);
         serves_its_taste(&server, kind);
@@ -147,12 +152,7 @@ fn a_model_that_is_not_polished_is_held_while_it_forgets() {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data");
         let configuration = configuration(folder.path(), kind, section, 0);
-        import(&data, &two_tastes());
-        run(recant()
-            .args(["train", "--config"])
-            .arg(&configuration)
-            .arg("--data-dir")
-            .arg(&data));
+        train(&data, &configuration);
         let server = start(&data, &configuration);
         let residual = server.model()["residual"].as_f64().expect("measured");
         assert!(residual > 1e-3, "{kind}: at no minimum, {residual}");

@@ -470,7 +470,7 @@ pub fn inner(a: &[f32], b: &[f32]) -> f64 {
 
 /// ‖x‖², summed in f64.
 pub fn square(values: &[f32]) -> f64 {
-    values.iter().map(|value| f64::from(*value).powi(2)).sum()
+    inner(values, values)
 }
 
 /// ‖x‖, summed in f64.

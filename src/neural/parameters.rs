@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::model::factors::Side;
+
 /// How many parameters there are, and whose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
@@ -142,6 +144,22 @@ impl Parameters {
     /// Those of an item, to change.
     pub fn item_mut(&mut self, row: u32) -> &mut [f32] {
         &mut self.values[self.layout.item(row as usize)]
+    }
+
+    /// Those of a row of a side.
+    pub fn row(&self, side: Side, row: u32) -> &[f32] {
+        match side {
+            Side::Users => self.user(row),
+            Side::Items => self.item(row),
+        }
+    }
+
+    /// Those of a row of a side, to change.
+    pub fn row_mut(&mut self, side: Side, row: u32) -> &mut [f32] {
+        match side {
+            Side::Users => self.user_mut(row),
+            Side::Items => self.item_mut(row),
+        }
     }
 
     /// Those that belong to nobody.

@@ -55,25 +55,19 @@ impl Trained {
             return Self::new(objective, at, strength);
         }
         let mut per_example = Parameters::zeros(*at.layout());
-        let held = |side, row, weight: f32| -> Vec<f32> {
-            let values = match side {
-                Side::Users => at.user(row),
-                Side::Items => at.item(row),
-            };
-            let slopes = row_gradient(objective, at, side, row).into_iter();
-            let share = 1.0 / weight.max(1.0);
-            slopes
-                .zip(values)
-                .map(|(slope, value)| slope as f32 * share + strength * value)
-                .collect()
+        let mut hold = |side, row: u32, weight: f32| {
+            let slopes = row_gradient(objective, at, side, row);
+            let values = per_example.row_mut(side, row).iter_mut();
+            let places = values.zip(slopes.iter().zip(at.row(side, row)));
+            places.for_each(|(value, (slope, at))| {
+                *value = *slope as f32 / weight.max(1.0) + strength * at;
+            });
         };
         for row in &rows.users {
-            let values = held(Side::Users, *row, objective.user_weight(*row as usize));
-            per_example.user_mut(*row).copy_from_slice(&values);
+            hold(Side::Users, *row, objective.user_weight(*row as usize));
         }
         for row in &rows.items {
-            let values = held(Side::Items, *row, objective.item_weight(*row as usize));
-            per_example.item_mut(*row).copy_from_slice(&values);
+            hold(Side::Items, *row, objective.item_weight(*row as usize));
         }
         Self {
             strength,

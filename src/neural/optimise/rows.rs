@@ -76,10 +76,7 @@ pub fn solve_rows(
         .map(|row| RowProblem::new(objective, at, side, *row).solve(*row, options))
         .collect();
     for (row, values) in rows.iter().zip(solved) {
-        match side {
-            Side::Users => at.user_mut(*row).copy_from_slice(&values),
-            Side::Items => at.item_mut(*row).copy_from_slice(&values),
-        }
+        at.row_mut(side, *row).copy_from_slice(&values);
     }
 }
 
@@ -89,10 +86,7 @@ pub fn solve_rows(
 /// When the problem is not separable ([`is_separable`]).
 pub fn row_gradient(objective: &Objective<'_>, at: &Parameters, side: Side, row: u32) -> Vec<f64> {
     assert!(is_separable(objective), "rows that depend on one another");
-    let values = match side {
-        Side::Users => at.user(row),
-        Side::Items => at.item(row),
-    };
+    let values = at.row(side, row);
     let problem = RowProblem::new(objective, at, side, row);
     problem.system(values, &mut Batch::default()).slope
 }
@@ -124,10 +118,8 @@ impl<'a> RowProblem<'a> {
                     .collect()
             }
         };
-        let pull = objective.hold.map_or(&[][..], |hold| match side {
-            Side::Users => hold.pull.user(row),
-            Side::Items => hold.pull.item(row),
-        });
+        let hold = objective.hold;
+        let pull = hold.map_or(&[][..], |hold| hold.pull.row(side, row));
         Self {
             objective,
             at,
@@ -138,10 +130,7 @@ impl<'a> RowProblem<'a> {
     }
 
     fn solve(&self, row: u32, options: &RowOptions) -> Vec<f32> {
-        let mut values = match self.side {
-            Side::Users => self.at.user(row).to_vec(),
-            Side::Items => self.at.item(row).to_vec(),
-        };
+        let mut values = self.at.row(self.side, row).to_vec();
         if self.others.is_empty() {
             values.fill(0.0);
             return values;
