@@ -17,17 +17,16 @@ use std::time::{Duration, Instant};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant::config::LearningSettings;
-use recant::erasure::{ErasureRecord, ErasureStatus};
-use recant::event::ErasureTarget;
-use recant::ids::{ErasureId, ItemId, UserId};
-use recant::model::hyper::IalsHyperparameters;
-use recant::model::ials::Ials;
-use recant::model::interactions::InteractionMatrix;
-use recant::optim::als::{self, KEPT_BYTES_MAX, KeptFactors, TrainingOptions};
-use recant::service::Service;
-use recant::store::{Store, StoreOptions};
-use recant::unlearn::update::{Touched, UpdateOptions, update};
+use recant_core::model::ials::Ials;
+use recant_core::model::interactions::InteractionMatrix;
+use recant_core::optim::als::{self, KEPT_BYTES_MAX, KeptFactors, TrainingOptions};
+use recant_core::unlearn::update::{Touched, UpdateOptions, update};
+use recant_http::config::LearningSettings;
+use recant_service::Service;
+use recant_store::{Store, StoreOptions};
+use recant_types::{
+    ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, IalsHyperparameters, ItemId, UserId,
+};
 use support::argument;
 use support::table::{Table, Times, shown};
 

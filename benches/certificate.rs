@@ -8,11 +8,11 @@ mod support;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use recant::model::hyper::IalsHyperparameters;
-use recant::optim::als::TrainingOptions;
-use recant::unlearn::cold;
-use recant::unlearn::converge::Progress;
-use recant::unlearn::duality_gap::{GapOptions, duality_gap};
+use recant_core::optim::als::TrainingOptions;
+use recant_core::unlearn::cold;
+use recant_core::unlearn::converge::Progress;
+use recant_core::unlearn::duality_gap::{GapOptions, duality_gap};
+use recant_types::IalsHyperparameters;
 use support::argument;
 
 fn main() {

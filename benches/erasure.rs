@@ -11,17 +11,14 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant::config::LearningSettings;
-use recant::erasure::ErasureStatus;
-use recant::event::ErasureTarget;
-use recant::ids::{ItemId, UserId};
-use recant::model::hyper::IalsHyperparameters;
-use recant::model::ials::Ials;
-use recant::model::interactions::InteractionMatrix;
-use recant::optim::als::{self, KeptFactors, TrainingOptions};
-use recant::service::Service;
-use recant::store::{Store, StoreOptions};
-use recant::unlearn::update::{Touched, UpdateOptions, update};
+use recant_core::model::ials::Ials;
+use recant_core::model::interactions::InteractionMatrix;
+use recant_core::optim::als::{self, KeptFactors, TrainingOptions};
+use recant_core::unlearn::update::{Touched, UpdateOptions, update};
+use recant_http::config::LearningSettings;
+use recant_service::Service;
+use recant_store::{Store, StoreOptions};
+use recant_types::{ErasureStatus, ErasureTarget, IalsHyperparameters, ItemId, UserId};
 use support::table::{Table, Times, median, shown};
 
 /// Erasures that are followed to convergence, which takes sweeps over everything.

@@ -13,9 +13,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant::import::{self, ImportOptions};
-use recant::store::StoreOptions;
-use recant::store::import::ImportSession;
+use recant_import::ImportOptions;
+use recant_store::StoreOptions;
+use recant_store::import::ImportSession;
 use support::stored::StoreSink;
 use support::table::{Table, Times, shown};
 
@@ -58,7 +58,7 @@ fn import_file(path: &Path, rows: usize) -> u64 {
     let options = StoreOptions::default();
     let session = ImportSession::begin(&folder.path().join("data"), &options).expect("a store");
     let mut sink = StoreSink(session.writer().expect("a writer"));
-    let counts = import::run(
+    let counts = recant_import::run(
         &[path.to_owned()],
         &[],
         &ImportOptions::default(),

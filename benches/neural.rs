@@ -11,22 +11,21 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use recant::model::interactions::{Entry, InteractionMatrix};
-use recant::neural::examples::{Examples, Sampling};
-use recant::neural::forget::Touched;
-use recant::neural::forget::alteraser::{AltEraserOptions, BlockSolver, Reach, alt_eraser};
-use recant::neural::graph::Graph;
-use recant::neural::initial::{initial, settle_rows};
-use recant::neural::lightgcn::LightGcn;
-use recant::neural::negatives::Source;
-use recant::neural::network::NeuralModel;
-use recant::neural::neumf::NeuMf;
-use recant::neural::objective::Objective;
-use recant::neural::optimise::adamw::{AdamWOptions, adamw};
-use recant::neural::optimise::lbfgs::{LbfgsOptions, lbfgs};
-use recant::neural::optimise::selection::Selection;
-use recant::neural::parameters::{Block, Parameters};
-use recant::neural::scoring::Scorer;
+use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_neural::examples::{Examples, Sampling};
+use recant_neural::forget::Touched;
+use recant_neural::forget::alteraser::{AltEraserOptions, BlockSolver, Reach, alt_eraser};
+use recant_neural::graph::Graph;
+use recant_neural::initial::{initial, settle_rows};
+use recant_neural::negatives::Source;
+use recant_neural::network::NeuralModel;
+use recant_neural::objective::Objective;
+use recant_neural::optimise::adamw::{AdamWOptions, adamw};
+use recant_neural::optimise::lbfgs::{LbfgsOptions, lbfgs};
+use recant_neural::optimise::selection::Selection;
+use recant_neural::parameters::{Block, Parameters};
+use recant_neural::scoring::Scorer;
+use recant_types::{LightGcn, NeuMf};
 
 /// What is held out of the training data.
 enum HeldOut {

@@ -6,24 +6,21 @@
 
 mod support;
 
+use recant_neural::specification::model_of;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant::erasure::ErasureStatus;
-use recant::event::ErasureTarget;
-use recant::model::interactions::InteractionMatrix;
-use recant::neural::forget::polish::PolishOptions;
-use recant::neural::lightgcn::LightGcn;
-use recant::neural::neumf::NeuMf;
-use recant::neural::optimise::adamw::AdamWOptions;
-use recant::neural::specification::ModelSpecification;
-use recant::service::Service;
-use recant::service::load::ConfiguredModel;
-use recant::service::neural_training::{NeuralTraining, train_neural};
-use recant::store::{Store, StoreOptions};
+use recant_core::model::interactions::InteractionMatrix;
+use recant_neural::forget::polish::PolishOptions;
+use recant_neural::optimise::adamw::AdamWOptions;
+use recant_service::Service;
+use recant_service::load::ConfiguredModel;
+use recant_service::neural_training::{NeuralTraining, train_neural};
+use recant_store::{Store, StoreOptions};
+use recant_types::{ErasureStatus, ErasureTarget, LightGcn, ModelSpecification, NeuMf};
 use support::table::{Table, Times, shown};
 
 /// How long a state is waited for.
@@ -67,7 +64,7 @@ fn train(path: &Path, specification: &ModelSpecification) -> Duration {
     let options = NeuralTraining {
         adamw: AdamWOptions {
             epochs: support::argument("--epochs", 20.0) as usize,
-            ..AdamWOptions::for_model(specification.model())
+            ..AdamWOptions::for_model(model_of(specification))
         },
         polish: PolishOptions {
             tolerance: 1e-3,

@@ -4,6 +4,11 @@
 //! `cargo bench --bench store`; `RECANT_BENCH_DIRECTORY` names the disk to measure (else the
 //! directory for temporary files).
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what one sync costs is measured here"
+)]
+
 mod support;
 
 use std::fs::File;
@@ -12,11 +17,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use recant::event::{ErasureTarget, Event, UnixMillis};
-use recant::ids::{ErasureId, ItemId, UserId};
-use recant::store::batch::WriteBatch;
-use recant::store::import::ImportSession;
-use recant::store::{Store, StoreOptions};
+use recant_store::batch::WriteBatch;
+use recant_store::import::ImportSession;
+use recant_store::{Store, StoreOptions};
+use recant_types::{ErasureId, ErasureTarget, Event, ItemId, UnixMillis, UserId};
 use support::table::Table;
 
 const USERS: u32 = 20_000;

@@ -9,16 +9,15 @@ use std::sync::Arc;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant::ids::{ItemId, UserId};
-use recant::model::factors::{Factors, Side};
-use recant::model::hyper::IalsHyperparameters;
-use recant::model::ials::Ials;
-use recant::model::interactions::{Entry, InteractionMatrix};
-use recant::service::dirty::DirtyRows;
-use recant::service::publish::{Progress, Publisher};
-use recant::service::rows::RowTable;
-use recant::service::snapshot::Quality;
-use recant::service::trainer::Trainer;
+use recant_core::model::factors::{Factors, Side};
+use recant_core::model::ials::Ials;
+use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_service::dirty::DirtyRows;
+use recant_service::publish::{Progress, Publisher};
+use recant_service::rows::RowTable;
+use recant_service::snapshot::Quality;
+use recant_service::trainer::Trainer;
+use recant_types::{IalsHyperparameters, ItemId, UserId};
 use support::table::{Table, Times, shown};
 
 const ITEMS: usize = 10_000;
@@ -60,10 +59,10 @@ fn trainer(users: usize) -> Trainer {
         seed: 1,
         users: RowTable::from_rows((0..users as u32).map(|row| (row, user(row)))),
         items: RowTable::from_rows((0..ITEMS as u32).map(|row| (row, item(row)))),
-        tags: recant::service::tags::Tags::default(),
+        tags: recant_service::tags::Tags::default(),
         titles: (0..ITEMS).map(title).collect(),
         neural: None,
-        warm: recant::unlearn::converge::Warm::new(0),
+        warm: recant_core::unlearn::converge::Warm::new(0),
     }
 }
 

@@ -15,15 +15,15 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant::model::hyper::IalsHyperparameters;
-use recant::model::interactions::{Entry, InteractionMatrix};
-use recant::optim::als::{self, TrainingOptions};
-use recant::topk::filter::{Filter, RowSet};
-use recant::topk::index::ItemIndex;
-use recant::topk::kernel::Kernel;
-use recant::topk::rows::PagedRows;
-use recant::topk::scan;
-use recant::topk::search::{Question, Work};
+use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::optim::als::{self, TrainingOptions};
+use recant_core::topk::filter::{Filter, RowSet};
+use recant_core::topk::index::ItemIndex;
+use recant_core::topk::kernel::Kernel;
+use recant_core::topk::rows::PagedRows;
+use recant_core::topk::scan;
+use recant_core::topk::search::{Question, Work};
+use recant_types::IalsHyperparameters;
 use support::table::{Table, Times, shown};
 
 /// Items of the grown catalogues, up to `--largest`.

@@ -8,10 +8,10 @@ mod support;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use recant::model::factors::{Factors, Side};
-use recant::model::hyper::IalsHyperparameters;
-use recant::model::ials::Ials;
-use recant::optim::als::{self, TrainingOptions};
+use recant_core::model::factors::{Factors, Side};
+use recant_core::model::ials::Ials;
+use recant_core::optim::als::{self, TrainingOptions};
+use recant_types::IalsHyperparameters;
 
 fn main() {
     let (name, matrix) = support::matrix();

@@ -3,9 +3,9 @@
 //! Changes: writes the position of the first log entry (1) and the position applied so far (0).
 //! Every other record appears as it is needed; docs/store.md lists them all.
 
-use crate::store::database::Database;
-use crate::store::generation::NextGeneration;
-use crate::store::{StoreError, keys};
+use crate::database::Database;
+use crate::generation::NextGeneration;
+use crate::{StoreError, keys};
 
 /// Brings an empty generation to version 1.
 pub fn migrate(_: Option<&Database>, next: &NextGeneration<'_>) -> Result<(), StoreError> {

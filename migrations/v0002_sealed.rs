@@ -8,18 +8,16 @@
 
 use std::collections::HashSet;
 
-use crate::erasure::ErasureRecord;
-use crate::event::Event;
-use crate::ids::{ErasureId, UserId};
-use crate::store::batch::WriteBatch;
-use crate::store::codec;
-use crate::store::database::Database;
-use crate::store::generation::NextGeneration;
-use crate::store::index::Index;
-use crate::store::log::LogPosition;
-use crate::store::records::{HeldInteraction, IdempotencyRecord, unpack_history};
-use crate::store::stage::Stage;
-use crate::store::{StoreError, keys, row_of};
+use crate::batch::WriteBatch;
+use crate::codec;
+use crate::database::Database;
+use crate::generation::NextGeneration;
+use crate::index::Index;
+use crate::log::LogPosition;
+use crate::records::{HeldInteraction, IdempotencyRecord, unpack_history};
+use crate::stage::Stage;
+use crate::{StoreError, keys, row_of};
+use recant_types::{ErasureId, ErasureRecord, Event, UserId};
 
 /// Users that are sealed as one write.
 const USERS_PER_WRITE: usize = 4_096;

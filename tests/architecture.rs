@@ -1,98 +1,119 @@
-//! Holds the code to the table of rooms in ARCHITECTURE.md: what each may use, and nothing else.
+//! Holds the manifests to the table in ARCHITECTURE.md, and the sources to what no manifest can say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Longest file of source, in lines, its unit tests included.
-const FILE_LINES_MAX: usize = 500;
+/// Crates that are functions of arrays and bytes, and what they must not know.
+const PURE_CRATES: [&str; 6] = ["types", "core", "neural", "eval", "receipt", "import"];
+const IMPURE_LIBRARIES: [&str; 6] = ["axum", "metrics", "sled", "tokio", "tower", "tower-http"];
 
-/// Crates that the pure mathematics must not know, by room.
-const PURE_ROOMS: [&str; 8] = [
-    "eval", "model", "neural", "optim", "receipt", "simd", "topk", "unlearn",
-];
-const IMPURE_CRATES: [&str; 5] = ["axum", "metrics", "sled", "tokio", "tower"];
+/// The one folder whose files may hold `unsafe`: the kernels of instructions that the compiler does
+/// not choose by itself.
+const UNSAFE_FOLDER: &str = "crates/core/src/topk/kernel";
 
-/// The rooms each room may use, besides itself.
-fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
-    let vocabulary = ["erasure", "event", "ids"];
-    let below_service = [
-        "eval",
-        "model",
-        "neural",
-        "optim",
-        "receipt",
-        "store",
-        "telemetry",
-        "topk",
-        "unlearn",
-    ];
-    let everything = [
-        "config",
-        "demo",
-        "erasure",
-        "eval",
-        "event",
-        "experiment",
-        "http",
-        "ids",
-        "import",
-        "model",
-        "neural",
-        "optim",
-        "receipt",
-        "scan",
-        "service",
-        "simd",
-        "store",
-        "telemetry",
-        "topk",
-        "unlearn",
-    ];
-    BTreeMap::from([
-        ("ids", vec![]),
-        ("event", vec!["ids"]),
-        ("erasure", vec!["event", "ids", "model"]),
-        ("simd", vec![]),
-        ("model", vec!["simd"]),
-        ("optim", vec!["model", "simd", "topk"]),
-        ("unlearn", vec!["model", "optim", "simd"]),
-        ("topk", vec!["simd"]),
-        ("neural", vec!["model", "optim", "simd"]),
-        ("eval", vec!["model", "neural"]),
-        (
-            "experiment",
-            vec![
-                "demo", "eval", "import", "model", "neural", "optim", "unlearn",
-            ],
-        ),
-        ("receipt", [&vocabulary[..], &["model"]].concat()),
-        ("scan", vec![]),
-        (
-            "store",
-            [
-                &vocabulary[..],
-                &["model", "neural", "receipt", "telemetry"],
-            ]
-            .concat(),
-        ),
-        ("import", vec!["ids", "event", "store"]),
-        ("demo", vec!["ids"]),
-        ("service", [&vocabulary[..], &below_service[..]].concat()),
-        ("config", vec!["model", "neural"]),
-        ("telemetry", vec!["config"]),
-        (
-            "http",
-            [
-                &vocabulary[..],
-                &["config", "model", "receipt", "service", "telemetry"],
-            ]
-            .concat(),
-        ),
-        ("cli", everything.to_vec()),
-        ("fuzzing", everything.to_vec()),
-        ("lib", everything.to_vec()),
-    ])
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The last column of the table of crates: short name of a crate → short names it may use.
+fn table() -> BTreeMap<String, BTreeSet<String>> {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let quoted = |cell: &str| -> BTreeSet<String> {
+        let parts = cell.split('`').skip(1).step_by(2);
+        parts.map(str::to_owned).collect()
+    };
+    let mut table = BTreeMap::new();
+    for line in text.lines().filter(|line| line.starts_with("| `recant")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').collect();
+        let name = cells[0].trim().trim_matches('`');
+        let may_use = quoted(cells.last().expect("a cell"));
+        table.insert(short(name).to_owned(), may_use);
+    }
+    assert!(table.len() > 10, "the table of crates was not found");
+    table
+}
+
+fn short(name: &str) -> &str {
+    name.strip_prefix("recant-").unwrap_or(name)
+}
+
+/// The manifests of the workspace, by short name of the crate.
+fn manifests() -> BTreeMap<String, toml::Table> {
+    let mut paths = vec![root().join("Cargo.toml")];
+    for entry in fs::read_dir(root().join("crates")).expect("crates") {
+        paths.push(entry.expect("a folder").path().join("Cargo.toml"));
+    }
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("a manifest");
+        let manifest: toml::Table = text.parse().expect("TOML");
+        let name = manifest["package"]["name"].as_str().expect("a name");
+        (short(name).to_owned(), manifest)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn dependencies(manifest: &toml::Table) -> BTreeSet<String> {
+    let table = manifest.get("dependencies").and_then(toml::Value::as_table);
+    table
+        .into_iter()
+        .flat_map(toml::Table::keys)
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn crates_use_only_what_the_table_allows() {
+    let table = table();
+    for (name, manifest) in manifests() {
+        let may_use = table
+            .get(&name)
+            .unwrap_or_else(|| panic!("{name} is not in the table"));
+        let used: BTreeSet<String> = dependencies(&manifest)
+            .iter()
+            .filter_map(|used| used.strip_prefix("recant-").map(str::to_owned))
+            .collect();
+        let forbidden: Vec<_> = used.difference(may_use).collect();
+        assert!(forbidden.is_empty(), "{name} must not use {forbidden:?}");
+        let idle: Vec<_> = may_use.difference(&used).collect();
+        assert!(
+            idle.is_empty(),
+            "{name} does not use {idle:?}: strike it out of the table"
+        );
+    }
+}
+
+#[test]
+fn mathematics_knows_no_disk_no_network_and_no_tasks() {
+    let manifests = manifests();
+    for name in PURE_CRATES {
+        let used = dependencies(&manifests[name]);
+        for library in IMPURE_LIBRARIES {
+            assert!(!used.contains(library), "{name} uses {library}");
+        }
+    }
+}
+
+#[test]
+fn only_the_store_knows_the_database_and_only_the_edge_knows_http() {
+    for (name, manifest) in manifests() {
+        let used = dependencies(&manifest);
+        assert!(
+            name == "store" || !used.contains("sled"),
+            "{name} uses sled"
+        );
+        assert!(name == "http" || !used.contains("axum"), "{name} uses axum");
+    }
+}
+
+#[test]
+fn every_crate_obeys_the_lints_of_the_workspace() {
+    for (name, manifest) in manifests() {
+        let inherits = manifest
+            .get("lints")
+            .and_then(|lints| lints.get("workspace"));
+        assert_eq!(inherits, Some(&toml::Value::Boolean(true)), "{name}");
+    }
 }
 
 fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
@@ -106,141 +127,35 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-fn all_sources() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+#[test]
+fn every_block_of_unsafe_code_says_why_it_is_sound() {
     let mut paths = Vec::new();
-    sources(&root, &mut paths);
-    assert!(
-        paths.len() > 20,
-        "the walk found only {} files",
-        paths.len()
-    );
-    paths
-        .into_iter()
-        .map(|path| {
-            let text = fs::read_to_string(&path).expect("a readable file");
-            (
-                path.strip_prefix(&root).expect("below src").to_owned(),
-                text,
-            )
-        })
-        .collect()
-}
-
-fn room(path: &Path) -> String {
-    let first = path
-        .components()
-        .next()
-        .expect("a file")
-        .as_os_str()
-        .to_string_lossy();
-    first.trim_end_matches(".rs").to_owned()
-}
-
-/// Rooms named in `crate::room` anywhere outside comments.
-fn rooms_used(text: &str) -> Vec<String> {
-    text.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .flat_map(|line| line.split("crate::").skip(1))
-        .map(|rest| {
-            rest.chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect::<String>()
-        })
-        .collect()
-}
-
-#[test]
-fn rooms_use_only_what_the_table_allows() {
-    let allowed = allowed();
-    let mut broken = Vec::new();
-    for (path, text) in all_sources() {
-        let room = room(&path);
-        if room == "main" {
-            continue;
-        }
-        let may = allowed
-            .get(room.as_str())
-            .unwrap_or_else(|| panic!("{room} is not in the table"));
-        for used in rooms_used(&text) {
-            let known = allowed.contains_key(used.as_str());
-            if known && used != room && !may.contains(&used.as_str()) {
-                broken.push(format!("{}: {room} must not use {used}", path.display()));
-            }
-        }
-    }
-    assert!(broken.is_empty(), "{}", broken.join("\n"));
-}
-
-#[test]
-fn mathematics_knows_no_disk_no_network_and_no_tasks() {
-    for (path, text) in all_sources() {
-        if !PURE_ROOMS.contains(&room(&path).as_str()) {
-            continue;
-        }
-        for name in IMPURE_CRATES {
-            assert!(
-                !text.contains(&format!("{name}::")),
-                "{} uses {name}",
-                path.display()
-            );
-        }
-    }
-}
-
-#[test]
-fn only_the_store_knows_the_database_and_only_the_edge_knows_http() {
-    for (path, text) in all_sources() {
-        let room = room(&path);
-        if room != "store" {
-            assert!(!text.contains("sled::"), "{} uses sled", path.display());
-        }
-        if room != "http" && room != "cli" {
-            assert!(!text.contains("axum::"), "{} uses axum", path.display());
-        }
-    }
-}
-
-/// The one folder whose files may hold `unsafe`: the kernels of instructions that the compiler does
-/// not choose by itself.
-const UNSAFE_FOLDER: &str = "topk/kernel";
-
-#[test]
-fn unsafe_code_stays_in_its_folder() {
-    let mut inside = 0;
-    for (path, text) in all_sources() {
-        let code = text
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("//"));
-        let mentions = code
-            .filter(|line| line.contains("unsafe ") || line.contains("allow(unsafe_code)"))
-            .count();
-        if path.starts_with(UNSAFE_FOLDER) {
-            inside += mentions;
-            let reasons = text.matches("SAFETY:").count();
-            let blocks = text.matches("unsafe {").count();
-            assert!(
-                reasons >= blocks,
-                "{}: a block without SAFETY",
-                path.display()
-            );
-        } else if path == Path::new("lib.rs") {
-            assert!(text.contains("#![deny(unsafe_code)]"));
-        } else {
-            assert_eq!(mentions, 0, "{} mentions unsafe", path.display());
-        }
-    }
-    assert!(inside > 0, "the folder has moved");
-}
-
-#[test]
-fn files_stay_readable() {
-    for (path, text) in all_sources() {
-        let lines = text.lines().count();
+    sources(&root().join(UNSAFE_FOLDER), &mut paths);
+    let mut blocks = 0;
+    for path in paths {
+        let text = fs::read_to_string(&path).expect("a readable file");
+        let here = text.matches("unsafe {").count();
+        let reasons = text.matches("SAFETY:").count();
         assert!(
-            lines <= FILE_LINES_MAX,
-            "{} has {lines} lines: split it",
+            reasons >= here,
+            "{}: a block without SAFETY",
             path.display()
         );
+        blocks += here;
+    }
+    assert!(blocks > 0, "the folder has moved");
+}
+
+#[test]
+fn unsafe_code_is_allowed_in_one_folder_only() {
+    let mut paths = Vec::new();
+    for folder in ["src", "crates", "migrations"] {
+        sources(&root().join(folder), &mut paths);
+    }
+    let allows = format!("allow({}", "unsafe_code");
+    for path in paths {
+        let text = fs::read_to_string(&path).expect("a readable file");
+        let inside = path.starts_with(root().join(UNSAFE_FOLDER));
+        assert!(inside || !text.contains(&allows), "{}", path.display());
     }
 }

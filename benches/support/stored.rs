@@ -5,18 +5,17 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use recant::config::{CertificateSettings, LearningSettings, TrainingSettings};
-use recant::ids::{ItemId, UserId};
-use recant::import::{RowSink, SinkError};
-use recant::model::hyper::IalsHyperparameters;
-use recant::model::interactions::InteractionMatrix;
-use recant::optim::als::TrainingOptions;
-use recant::service::start::ServiceOptions;
-use recant::service::training;
-use recant::service::worker::WorkerOptions;
-use recant::store::Store;
-use recant::store::StoreOptions;
-use recant::store::import::{ImportSession, ImportWriter};
+use recant_core::model::interactions::InteractionMatrix;
+use recant_core::optim::als::TrainingOptions;
+use recant_http::config::{CertificateSettings, LearningSettings, TrainingSettings};
+use recant_import::{RowSink, SinkError};
+use recant_service::start::ServiceOptions;
+use recant_service::training;
+use recant_service::worker::WorkerOptions;
+use recant_store::Store;
+use recant_store::StoreOptions;
+use recant_store::import::{ImportSession, ImportWriter};
+use recant_types::{IalsHyperparameters, ItemId, UserId};
 
 /// Takes the rows of files into a store, as the command `import` does.
 pub struct StoreSink<'a>(pub ImportWriter<'a>);

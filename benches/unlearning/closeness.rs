@@ -5,10 +5,10 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
-use recant::eval::lists::best;
-use recant::eval::ranking::jaccard;
-use recant::model::ials::Ials;
-use recant::model::interactions::InteractionMatrix;
+use recant_core::model::ials::Ials;
+use recant_core::model::interactions::InteractionMatrix;
+use recant_eval::lists::best;
+use recant_eval::ranking::jaccard;
 
 /// Users whose scores one parallel task computes.
 const USERS_PER_TASK: usize = 32;

@@ -3,8 +3,8 @@
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant::model::interactions::InteractionMatrix;
-use recant::unlearn::update::Touched;
+use recant_core::model::interactions::InteractionMatrix;
+use recant_core::unlearn::update::Touched;
 
 /// Single pairs and single users that are tried.
 const SINGLE: usize = 3;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use closeness::Closeness;
 use deletion::Deletion;
 use methods::{Competition, Outcome, Settings, Start};
-use recant::model::hyper::IalsHyperparameters;
+use recant_types::IalsHyperparameters;
 use support::table::{Table, median, shown};
 use support::{argument, text_argument};
 

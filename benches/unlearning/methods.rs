@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use recant::config::{CertificateSettings, LearningSettings, TrainingSettings};
-use recant::model::hyper::IalsHyperparameters;
-use recant::model::ials::Ials;
-use recant::model::interactions::InteractionMatrix;
-use recant::optim::als::{self, KEPT_BYTES_MAX, TrainingOptions};
-use recant::unlearn::cold;
-use recant::unlearn::converge::{Convergence, Goal, POLISHED_SHARE, Warm, converge};
-use recant::unlearn::update::{UpdateOptions, update};
+use recant_core::model::ials::Ials;
+use recant_core::model::interactions::InteractionMatrix;
+use recant_core::optim::als::{self, KEPT_BYTES_MAX, TrainingOptions};
+use recant_core::unlearn::cold;
+use recant_core::unlearn::converge::{Convergence, Goal, POLISHED_SHARE, Warm, converge};
+use recant_core::unlearn::update::{UpdateOptions, update};
+use recant_http::config::{CertificateSettings, LearningSettings, TrainingSettings};
+use recant_types::IalsHyperparameters;
 
 use crate::closeness::{Closeness, closeness};
 use crate::deletion::Deletion;

@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    recant::fuzzing::run("import_json_lines", bytes);
+    recant_testkit::fuzzing::run("import_json_lines", bytes);
 });

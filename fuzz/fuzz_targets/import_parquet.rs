@@ -7,6 +7,6 @@ use std::panic::set_hook;
 libfuzzer_sys::fuzz_target!(
     init: set_hook(Box::new(|_| {})),
     |bytes: &[u8]| {
-        recant::fuzzing::run("import_parquet", bytes);
+        recant_testkit::fuzzing::run("import_parquet", bytes);
     }
 );

@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    recant::fuzzing::run("log_addition", bytes);
+    recant_testkit::fuzzing::run("log_addition", bytes);
 });

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::progress::{TrainingBar, bar};
 use super::settings::{StoreArgs, open_store, thread_pool};
 use super::{CliError, print, print_json};
-use crate::service::audit::{Audit, AuditOptions, AuditProgress, Audited, LIST_LENGTH, audit};
+use recant_jobs::audit::{Audit, AuditOptions, AuditProgress, Audited, LIST_LENGTH, audit};
 
 /// Flags of `recant audit`. An absent flag leaves the configured value.
 #[derive(Debug, Clone, Args)]

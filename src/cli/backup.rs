@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::control::{self, Request};
 use super::settings::{StoreArgs, store_options};
 use super::{CliError, print, print_json};
-use crate::store::backup::BackupSummary;
-use crate::store::{Store, StoreError};
+use recant_store::backup::BackupSummary;
+use recant_store::{Store, StoreError};
 
 /// Flags of `recant backup`.
 #[derive(Debug, Clone, Args)]

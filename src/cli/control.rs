@@ -24,7 +24,7 @@ use serde_json::Value;
 use super::CliError;
 use super::backup::BackupAnswer;
 use super::compact::CompactAnswer;
-use crate::store::Store;
+use recant_store::Store;
 
 /// Longest request line.
 const REQUEST_BYTES_MAX: u64 = 16 * 1024;

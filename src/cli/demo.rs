@@ -10,13 +10,13 @@ use clap::Args;
 use super::settings::{StoreArgs, flag, open_store, store_options, thread_pool};
 use super::train_neural::neural_training;
 use super::{CliError, print, serve};
-use crate::config::Settings;
-use crate::demo::{self, Catalogue, CatalogueSize};
-use crate::optim::als::TrainingOptions;
-use crate::service::neural_training::train_neural;
-use crate::service::training;
-use crate::store::import::ImportSession;
-use crate::unlearn::converge::Progress;
+use recant_core::optim::als::TrainingOptions;
+use recant_core::unlearn::converge::Progress;
+use recant_http::config::Settings;
+use recant_lab::demo::{self, Catalogue, CatalogueSize};
+use recant_service::neural_training::train_neural;
+use recant_service::training;
+use recant_store::import::ImportSession;
 
 /// Flags of `recant demo`; none is needed.
 #[derive(Debug, Clone, Args)]

@@ -10,10 +10,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::settings::{StoreArgs, store_options};
 use super::{CliError, print};
-use crate::import::{
+use recant_import::{
     self, Columns, Format, ImportError, ImportOptions, RowCounts, RowSink, SinkError,
 };
-use crate::store::import::{ImportSession, ImportWriter};
+use recant_store::import::{ImportSession, ImportWriter};
 use summary::{Stored, Summary};
 
 /// How often the progress bar is drawn at most, per second.
@@ -100,7 +100,7 @@ impl ImportArgs {
     /// Reads every file into `sink`, showing how far it is on a terminal.
     fn read_into(&self, sink: &mut impl RowSink) -> Result<RowCounts, ImportError> {
         let bar = self.progress_bar();
-        let counts = import::run(
+        let counts = recant_import::run(
             &self.files,
             &self.items,
             &self.options(),

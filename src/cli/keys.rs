@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 
 use super::settings::{StoreArgs, store_options};
 use super::{CliError, print};
-use crate::store::keyring::{MasterKey, MasterKeySource};
-use crate::store::rotate_master_key;
+use recant_store::keyring::{MasterKey, MasterKeySource};
+use recant_store::rotate_master_key;
 
 /// Flags of `recant keys`.
 #[derive(Debug, Clone, Args)]

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::settings::{StoreArgs, store_options};
 use super::{CliError, print};
-use crate::event::UnixMillis;
-use crate::store::backup::{self, Restored};
+use recant_store::backup::{self, Restored};
+use recant_types::UnixMillis;
 
 /// Flags of `recant restore`.
 #[derive(Debug, Clone, Args)]

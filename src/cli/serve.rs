@@ -13,17 +13,17 @@ use super::control::ControlServer;
 use super::settings::{StoreArgs, configured_model, flag, serving_options, thread_pool};
 use super::train_neural::neural_training;
 use super::{CliError, print};
-use crate::config::Settings;
-use crate::http::{AppState, Server, router};
-use crate::optim::als::TrainingOptions;
-use crate::service::Service;
-use crate::service::neural_training::train_neural;
-use crate::service::start::{ServiceOptions, WorkerGuard};
-use crate::service::training::{self, TrainError, Trained};
-use crate::service::worker::WorkerOptions;
-use crate::store::Store;
-use crate::telemetry::metrics;
-use crate::unlearn::converge::Progress;
+use recant_core::optim::als::TrainingOptions;
+use recant_core::unlearn::converge::Progress;
+use recant_http::config::Settings;
+use recant_http::http::{AppState, Server, router};
+use recant_http::telemetry::metrics;
+use recant_service::Service;
+use recant_service::neural_training::train_neural;
+use recant_service::start::{ServiceOptions, WorkerGuard};
+use recant_service::training::{self, TrainError, Trained};
+use recant_service::worker::WorkerOptions;
+use recant_store::Store;
 
 /// Flags of `recant serve`. An absent flag leaves the configured value.
 #[derive(Debug, Clone, Args)]

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CliError;
-use crate::config::{FlagOverride, Settings, Sources};
-use crate::service::load::ConfiguredModel;
-use crate::store::compaction::CompactionSchedule;
-use crate::store::keyring::MasterKeySource;
-use crate::store::{Store, StoreOptions};
-use crate::telemetry::logs;
+use recant_http::config::{FlagOverride, Settings, Sources};
+use recant_http::telemetry::logs;
+use recant_service::load::ConfiguredModel;
+use recant_store::compaction::CompactionSchedule;
+use recant_store::keyring::MasterKeySource;
+use recant_store::{Store, StoreOptions};
 
 /// Where the store is and what configures it.
 #[derive(Debug, Clone, Default, Args)]

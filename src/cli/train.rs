@@ -10,12 +10,10 @@ use serde::Serialize;
 use super::progress::TrainingBar;
 use super::settings::{StoreArgs, open_store, thread_pool};
 use super::{CliError, print, print_json};
-use crate::config::ModelSettings;
-use crate::model::certificate::Certificate;
-use crate::model::hyper::IalsHyperparameters;
-use crate::neural::specification::ModelSpecification;
-use crate::optim::als::TrainingOptions;
-use crate::service::training::{self, Trained};
+use recant_core::optim::als::TrainingOptions;
+use recant_http::config::ModelSettings;
+use recant_service::training::{self, Trained};
+use recant_types::{Certificate, IalsHyperparameters, ModelSpecification};
 
 /// The kinds of model the command line knows by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -89,9 +87,9 @@ impl TrainArgs {
     fn neural(&self, configured: &ModelSettings) -> Option<ModelSpecification> {
         let kind = match self.model {
             None => configured.kind,
-            Some(ModelKind::Ials) => crate::config::ModelKind::Ials,
-            Some(ModelKind::Neumf) => crate::config::ModelKind::NeuMf,
-            Some(ModelKind::Lightgcn) => crate::config::ModelKind::LightGcn,
+            Some(ModelKind::Ials) => recant_http::config::ModelKind::Ials,
+            Some(ModelKind::Neumf) => recant_http::config::ModelKind::NeuMf,
+            Some(ModelKind::Lightgcn) => recant_http::config::ModelKind::LightGcn,
         };
         let model = ModelSettings {
             kind,
@@ -293,7 +291,7 @@ mod tests {
         };
         assert_eq!(kind(&[], &settings), None);
         assert_eq!(kind(&["--model", "neumf"], &settings), Some("neumf"));
-        settings.kind = crate::config::ModelKind::LightGcn;
+        settings.kind = recant_http::config::ModelKind::LightGcn;
         assert_eq!(kind(&[], &settings), Some("lightgcn"));
         assert_eq!(kind(&["--model", "ials"], &settings), None);
     }

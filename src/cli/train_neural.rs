@@ -1,5 +1,6 @@
 //! `recant train --model neumf|lightgcn`: what differs from training implicit ALS.
 
+use recant_neural::specification::model_of;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -11,21 +12,19 @@ use super::progress::bar;
 use super::settings::{open_store, thread_pool};
 use super::train::TrainArgs;
 use super::{CliError, print, print_json};
-use crate::config::Settings;
-use crate::model::certificate::Certificate;
-use crate::neural::forget::polish::PolishOptions;
-use crate::neural::neumf::NeuMf;
-use crate::neural::optimise::adamw::AdamWOptions;
-use crate::neural::specification::ModelSpecification;
-use crate::service::neural_training::{NeuralProgress, NeuralTraining, train_neural};
-use crate::service::training::Trained;
+use recant_http::config::Settings;
+use recant_neural::forget::polish::PolishOptions;
+use recant_neural::optimise::adamw::AdamWOptions;
+use recant_service::neural_training::{NeuralProgress, NeuralTraining, train_neural};
+use recant_service::training::Trained;
+use recant_types::{Certificate, ModelSpecification, NeuMf};
 
 /// How the settings want a neural model trained.
 pub(super) fn neural_training(
     settings: &Settings,
     specification: &ModelSpecification,
 ) -> NeuralTraining {
-    let usual = AdamWOptions::for_model(specification.model());
+    let usual = AdamWOptions::for_model(model_of(specification));
     let training = &settings.training;
     NeuralTraining {
         adamw: AdamWOptions {

@@ -10,11 +10,9 @@ use serde::Serialize;
 use super::progress::bar;
 use super::settings::{StoreArgs, open_store, thread_pool};
 use super::{CliError, print, print_json};
-use crate::model::hyper::IalsHyperparameters;
-use crate::optim::als::TrainingOptions;
-use crate::service::tuning::{
-    Grid, LIST_LENGTH, Stage, TIE_SHARE, Trial, Tuned, TuningOptions, tune,
-};
+use recant_core::optim::als::TrainingOptions;
+use recant_jobs::tuning::{Grid, LIST_LENGTH, Stage, TIE_SHARE, Trial, Tuned, TuningOptions, tune};
+use recant_types::IalsHyperparameters;
 
 /// Settings tried unless `--trials` says otherwise.
 const TRIALS_DEFAULT: u64 = 56;

@@ -10,10 +10,9 @@ use serde::Deserialize;
 
 use super::settings::StoreArgs;
 use super::{CliError, print};
-use crate::event::ErasureTarget;
-use crate::ids::{InvalidId, ItemId, UserId};
-use crate::receipt::{JwkSet, Salt, check_chain, commit, verify};
-use crate::store::published_receipt_keys;
+use recant_receipt::{JwkSet, Salt, check_chain, commit, verify};
+use recant_store::published_receipt_keys;
+use recant_types::{ErasureTarget, InvalidId, ItemId, UserId};
 use report::{Opening, Report};
 
 /// Flags of `recant verify`.

@@ -14,11 +14,11 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use pulp::Arch;
 use rayon::prelude::*;
-use recant::model::factors::{Factors, Side};
-use recant::model::hyper::IalsHyperparameters;
-use recant::model::ials::Ials;
-use recant::model::interactions::{Entry, InteractionMatrix};
-use recant::simd::{add_scaled_f64, dot_f64, vectorised};
+use recant_core::model::factors::{Factors, Side};
+use recant_core::model::ials::Ials;
+use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::simd::{add_scaled_f64, dot_f64, vectorised};
+use recant_types::IalsHyperparameters;
 
 /// Rows of one parallel task.
 const ROWS_PER_TASK: usize = 64;

@@ -2,11 +2,11 @@
 //! Optimization", 2nd edition, algorithms 4.1 and 7.2 (Steihaug), in the preconditioner's norm.
 
 use rayon::prelude::*;
-use recant::model::factors::Side;
-use recant::model::ials::Ials;
-use recant::model::interactions::InteractionMatrix;
-use recant::optim::als::KeptFactors;
-use recant::optim::block::{BlockSolver, PackedFactor, SharedHessian};
+use recant_core::model::factors::Side;
+use recant_core::model::ials::Ials;
+use recant_core::model::interactions::InteractionMatrix;
+use recant_core::optim::als::KeptFactors;
+use recant_core::optim::block::{BlockSolver, PackedFactor, SharedHessian};
 
 use super::vector::{add_scaled, dot, scale};
 use super::{Joint, Residuals};

@@ -1,7 +1,7 @@
 //! Long vectors, on all threads.
 
 use rayon::prelude::*;
-use recant::simd::{add_scaled_f64, dot_f64};
+use recant_core::simd::{add_scaled_f64, dot_f64};
 
 /// Values of one parallel task.
 const CHUNK: usize = 1 << 15;

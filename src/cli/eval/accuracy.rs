@@ -7,10 +7,10 @@ use super::table::Table;
 use crate::cli::output::print_note;
 use crate::cli::progress::bar;
 use crate::cli::{CliError, print, print_json};
-use crate::eval::held_out::HeldOutAccuracy;
-use crate::eval::leave_one_out::LeaveOneOut;
-use crate::experiment::accuracy::{AccuracyPoint, AccuracyProgress, ModelAccuracy, accuracy};
-use crate::experiment::summary::figure;
+use recant_eval::held_out::HeldOutAccuracy;
+use recant_eval::leave_one_out::LeaveOneOut;
+use recant_lab::experiment::accuracy::{AccuracyPoint, AccuracyProgress, ModelAccuracy, accuracy};
+use recant_lab::experiment::summary::figure;
 
 /// Flags of `recant eval accuracy`.
 #[derive(Debug, Clone, Args)]

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::CliError;
-use crate::experiment::data_set::Source;
-use crate::experiment::recipe::Recipe;
+use recant_lab::experiment::data_set::Source;
+use recant_lab::experiment::recipe::Recipe;
 
 /// Flags of `recant eval`.
 #[derive(Debug, Clone, Args)]

@@ -8,12 +8,12 @@ use super::RecipeArgs;
 use super::table::Table;
 use crate::cli::progress::bar;
 use crate::cli::{CliError, print, print_json};
-use crate::eval::cohort::Group;
-use crate::experiment::cell::Outcome;
-use crate::experiment::report;
-use crate::experiment::results::{FILE_NAME, Results};
-use crate::experiment::runner::{self, RunProgress};
-use crate::experiment::summary::{Column, Comparison, Line, comparisons, figure};
+use recant_eval::cohort::Group;
+use recant_lab::experiment::cell::Outcome;
+use recant_lab::experiment::report;
+use recant_lab::experiment::results::{FILE_NAME, Results};
+use recant_lab::experiment::runner::{self, RunProgress};
+use recant_lab::experiment::summary::{Column, Comparison, Line, comparisons, figure};
 
 /// Flags of `recant eval unlearn`.
 #[derive(Debug, Clone, Args)]

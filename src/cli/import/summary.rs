@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::import::{REJECTED_SHOWN_MAX, RejectedRow, RowCounts};
+use recant_import::{REJECTED_SHOWN_MAX, RejectedRow, RowCounts};
 
 /// What the store counted at the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -149,7 +149,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::import::Rejection;
+    use recant_import::Rejection;
 
     fn summary(rejected: u64) -> Summary {
         let row = |line| RejectedRow {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::super::CliError;
-use crate::erasure::Commitment;
-use crate::receipt::chain::{ChainFault, Gap};
-use crate::receipt::{ChainReport, CommitmentClaim, Receipt, ReceiptError};
+use recant_receipt::chain::{ChainFault, Gap};
+use recant_receipt::{ChainReport, CommitmentClaim, Receipt, ReceiptError};
+use recant_types::Commitment;
 
 /// What a commitment is to be opened with.
 pub struct Opening(CommitmentClaim);

@@ -1,0 +1,137 @@
+//! Sweeps over all blocks, and training to a tolerance.
+
+use std::ops::ControlFlow;
+
+use crate::model::factors::{Factors, Side};
+use crate::model::ials::Ials;
+use crate::model::interactions::InteractionMatrix;
+use crate::optim::accelerated::{AcceleratedSweeps, Goal};
+pub use crate::optim::half_sweep::{KeptFactors, half_sweep, solve_users, sweep};
+use recant_types::IalsHyperparameters;
+
+/// Plain sweeps before acceleration begins: from random factors the first ones turn the most.
+const PLAIN_SWEEPS: usize = 4;
+
+/// Asked between groups of blocks whether to give way.
+pub type ShouldStop<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// How to train.
+#[derive(Debug, Clone)]
+pub struct TrainingOptions {
+    /// Seed of the initial factors.
+    pub seed: u64,
+    /// Training ends when the relative residual is at most this.
+    pub tolerance: f64,
+    /// Training ends after so many sweeps in any case.
+    pub max_sweeps: usize,
+    /// Memory for factors of block matrices that are kept between sweeps. Where it does not
+    /// suffice, the blocks with few interactions form theirs in every sweep.
+    pub kept_bytes_max: usize,
+}
+
+/// Memory for kept factors unless something else is asked for: 1 GiB holds those of 29 000 blocks
+/// at d = 128, of 125 000 at d = 64.
+pub const KEPT_BYTES_MAX: usize = 1 << 30;
+
+impl Default for TrainingOptions {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            tolerance: 4e-6,
+            max_sweeps: 500,
+            kept_bytes_max: KEPT_BYTES_MAX,
+        }
+    }
+}
+
+/// How far training has come.
+#[derive(Debug, Clone, Copy)]
+pub struct SweepReport {
+    /// Sweeps done.
+    pub sweep: usize,
+    /// The objective at the user factors that are optimal for the present item factors.
+    pub objective: f64,
+    /// The relative residual on the users' side before their step; the items' side was at zero.
+    pub residual: f64,
+}
+
+/// How training ended.
+#[derive(Debug, Clone, Copy)]
+pub struct TrainingReport {
+    /// Sweeps done.
+    pub sweeps: usize,
+    /// The objective of the trained model.
+    pub objective: f64,
+    /// Its relative residual over all blocks, measured.
+    pub residual: f64,
+    /// Whether the residual is at most the tolerance.
+    pub converged: bool,
+}
+
+/// Why training has no result.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum TrainingError {
+    /// A value became infinite or undefined.
+    #[error("training diverged in sweep {sweep}: try a larger lambda or smaller weights")]
+    Diverged {
+        /// The sweep in which it was noticed.
+        sweep: usize,
+    },
+}
+
+/// Trains from random factors until the relative residual is at most the tolerance.
+///
+/// The result depends on data, hyper-parameters and options, not on the number of threads.
+/// `observe` is called after every sweep and may end the training early.
+pub fn train(
+    matrix: &InteractionMatrix,
+    hyper: IalsHyperparameters,
+    options: &TrainingOptions,
+    observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
+) -> Result<(Ials, TrainingReport), TrainingError> {
+    let mut kept = KeptFactors::new(options.kept_bytes_max);
+    train_keeping(matrix, hyper, options, &mut kept, observe)
+}
+
+/// [`train`], which leaves the factors of its last block matrices in `kept`.
+pub fn train_keeping(
+    matrix: &InteractionMatrix,
+    hyper: IalsHyperparameters,
+    options: &TrainingOptions,
+    kept: &mut KeptFactors,
+    observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
+) -> Result<(Ials, TrainingReport), TrainingError> {
+    let random = |rows, side| Factors::random(rows, hyper.dim, options.seed, side);
+    let users = random(matrix.user_rows(), Side::Users);
+    let items = random(matrix.item_rows(), Side::Items);
+    let mut model = Ials::from_factors(hyper, users, items);
+    model.clear_inactive(matrix);
+    let mut sweeps = AcceleratedSweeps::new(PLAIN_SWEEPS, kept);
+    let goal = Goal {
+        tolerance: options.tolerance,
+        max_sweeps: options.max_sweeps,
+    };
+    let report = sweeps.run(&mut model, matrix, goal, &|| false, observe)?;
+    Ok((model, report.expect("nothing asks it to stop")))
+}
+
+/// Brings a model that is near its minimum closer: sweeps until the relative residual is at most
+/// `tolerance`, or until `observe`, called after each, says so. `None` when `should_stop` turned
+/// true first; the model is consistent then. Steps with the factors in `kept` where they serve, and
+/// leaves there what it had to make.
+pub fn polish(
+    model: &mut Ials,
+    matrix: &InteractionMatrix,
+    kept: &mut KeptFactors,
+    tolerance: f64,
+    max_sweeps: usize,
+    should_stop: ShouldStop<'_>,
+    observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
+) -> Result<Option<TrainingReport>, TrainingError> {
+    let mut sweeps = AcceleratedSweeps::new(0, kept);
+    let goal = Goal {
+        tolerance,
+        max_sweeps,
+    };
+    sweeps.run(model, matrix, goal, should_stop, observe)
+}

@@ -1,0 +1,41 @@
+//! The duality gap against the truth: the convex problem solved another way.
+
+use recant_core::unlearn::duality_gap::{GapOptions, duality_gap};
+use recant_testkit::convex::{Problem, distance};
+
+/// Hundreds of factors, from untrained to converged, disturbed and not: the bound holds for all.
+#[test]
+fn the_bound_is_never_below_the_true_distance() {
+    let mut checked = 0;
+    for problem_seed in 0..12u64 {
+        for (weighted, nu) in [(false, 0.0), (false, 1.0), (true, 0.0), (true, 1.0)] {
+            for lambda in [0.02, 0.4] {
+                let problem = Problem::random(problem_seed, weighted, nu, lambda);
+                let truth = problem.minimiser();
+                for (sweeps, noise) in [(0, 0.0), (2, 0.3), (10, 0.01), (60, 0.0)] {
+                    let model = problem.model(problem_seed + 100, sweeps, noise);
+                    let bound = duality_gap(&model, &problem.matrix, &GapOptions::default());
+                    let distance = distance(&model, &truth);
+                    assert!(
+                        distance <= bound.frobenius + 1e-6,
+                        "distance {distance} above the bound {bound:?} (seed {problem_seed}, \
+                         weighted {weighted}, nu {nu}, lambda {lambda}, sweeps {sweeps})"
+                    );
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked >= 300, "only {checked} cases");
+}
+
+/// A bound that is always huge would hold too: at a converged model it must be small.
+#[test]
+fn the_bound_closes_at_the_minimiser() {
+    for (weighted, nu) in [(false, 1.0), (true, 1.0)] {
+        let problem = Problem::random(3, weighted, nu, 0.2);
+        let model = problem.model(5, 3_000, 0.0);
+        let bound = duality_gap(&model, &problem.matrix, &GapOptions::default());
+        assert!(bound.frobenius < 1e-3, "{bound:?}");
+    }
+}

@@ -1,0 +1,7 @@
+//! The mathematics against oracles computed another way.
+//!
+//! One binary for all of them: linking is what a test costs most.
+
+mod certificate;
+mod stages;
+mod top_k;

@@ -1,0 +1,212 @@
+//! The two stages of forgetting against a model trained from other random factors on what is left:
+//! the first alone, the second alone, both; and ten thousand erasures against one batch.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use recant_core::model::ials::Ials;
+use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::optim::als::{KEPT_BYTES_MAX, TrainingOptions};
+use recant_core::unlearn::cold;
+use recant_core::unlearn::converge::{Goal, Warm, converge};
+use recant_core::unlearn::update::{Touched, UpdateOptions, update};
+use recant_types::IalsHyperparameters;
+
+const HYPER: IalsHyperparameters = IalsHyperparameters {
+    dim: 24,
+    alpha0: 0.3,
+    lambda: 0.05,
+    nu: 1.0,
+};
+
+/// Certified root mean square that every model here is brought to.
+const TARGET: f64 = 1e-6;
+
+/// Users and items of a few tastes, popular and rare ones among them.
+fn data(users: usize, items: usize, seed: u64) -> InteractionMatrix {
+    let mut random = ChaCha12Rng::seed_from_u64(seed);
+    let histories = (0..users)
+        .map(|user| {
+            let length = 4 + user % 23;
+            let mut history: Vec<u32> = (0..length)
+                .map(|_| {
+                    let popular = random.random::<f64>().powi(2);
+                    let taste = if random.random::<f64>() < 0.7 {
+                        user % 5
+                    } else {
+                        0
+                    };
+                    ((popular * items as f64 / 5.0) as usize * 5 + taste) as u32 % items as u32
+                })
+                .collect();
+            history.sort_unstable();
+            history.dedup();
+            let entry = |index| Entry { index, weight: 1.0 };
+            history.into_iter().map(entry).collect()
+        })
+        .collect();
+    InteractionMatrix::from_histories(histories, items)
+}
+
+fn trained(matrix: &InteractionMatrix, seed: u64) -> Ials {
+    let options = TrainingOptions {
+        seed,
+        tolerance: 1e-9,
+        max_sweeps: 20_000,
+        ..TrainingOptions::default()
+    };
+    let observe = &mut |_: recant_core::unlearn::converge::Progress<'_>| ControlFlow::Continue(());
+    let trained = cold::train(matrix, HYPER, &options, TARGET, observe).expect("no divergence");
+    let (model, convergence) = trained.expect("nothing ends it");
+    let bound = convergence.gap.root_mean_square;
+    assert!(bound <= TARGET, "{bound} after {:?}", convergence.report);
+    model
+}
+
+/// What a service knows that has polished `model` before.
+fn warm(model: &Ials, matrix: &InteractionMatrix) -> Warm {
+    let mut warm = Warm::new(KEPT_BYTES_MAX);
+    let mut copy = model.clone();
+    stage_two(&mut copy, matrix, &mut warm);
+    warm
+}
+
+fn stage_one(model: &mut Ials, matrix: &InteractionMatrix, warm: &mut Warm, touched: &Touched) {
+    let options = UpdateOptions {
+        // The work is bounded by the tolerance and by what a pass may leave: no clock in a test.
+        budget: Duration::from_secs(600),
+        tolerance: 1e-6,
+        seed: 1,
+    };
+    update(model, matrix, &mut warm.kept, touched, &options);
+}
+
+fn stage_two(model: &mut Ials, matrix: &InteractionMatrix, warm: &mut Warm) -> f64 {
+    let goal = Goal {
+        root_mean_square: TARGET,
+        residual: 1e-9,
+        max_sweeps: 20_000,
+        seed: 3,
+    };
+    let observe = &mut |_: recant_core::unlearn::converge::Progress<'_>| ControlFlow::Continue(());
+    let convergence = converge(model, matrix, warm, &goal, &|| false, observe);
+    let convergence = convergence
+        .expect("no divergence")
+        .expect("nothing ends it");
+    let bound = convergence.gap.root_mean_square;
+    assert!(bound <= TARGET, "{bound} after {:?}", convergence.report);
+    convergence.gap.frobenius
+}
+
+/// The largest and the Frobenius difference of all scores.
+fn difference(a: &Ials, b: &Ials) -> (f64, f64) {
+    let scores = |model: &Ials| model.users.view().dot(&model.items.view().t());
+    let difference = scores(a) - scores(b);
+    let largest = difference.iter().fold(0.0f64, |most, d| most.max(d.abs()));
+    (
+        largest,
+        difference.iter().map(|d| d * d).sum::<f64>().sqrt(),
+    )
+}
+
+#[test]
+fn each_stage_comes_nearer_to_the_retrained_model_and_both_together_arrive() {
+    let whole = data(220, 120, 5);
+    let model = trained(&whole, 1);
+    for (user, place) in [(7u32, 0usize), (22, 3), (100, 1), (150, 4), (219, 2)] {
+        let mut matrix = whole.clone();
+        let mut state = warm(&model, &whole);
+        let item = matrix.user(user)[place].index;
+        matrix.remove(user, item).expect("it is there");
+        let touched = Touched {
+            users: vec![user],
+            items: vec![item],
+        };
+        let retrained = trained(&matrix, 77);
+        let (nothing, _) = difference(&model, &retrained);
+        assert!(nothing > 1e-3, "nothing to forget: {nothing}");
+
+        let mut both = model.clone();
+        stage_one(&mut both, &matrix, &mut state, &touched);
+        let (first, _) = difference(&both, &retrained);
+        assert!(first <= 0.25 * nothing, "stage 1 left {first} of {nothing}");
+        let bound = stage_two(&mut both, &matrix, &mut state);
+        let (_, arrived) = difference(&both, &retrained);
+        let pairs = f64::from(matrix.active_users() as u32 * matrix.active_items() as u32);
+        assert!(arrived <= bound + TARGET * pairs.sqrt(), "{arrived}");
+
+        let mut second = model.clone();
+        stage_two(&mut second, &matrix, &mut Warm::new(0));
+        let (alone, _) = difference(&second, &both);
+        assert!(
+            alone <= 2.0 * TARGET * pairs.sqrt(),
+            "stage 2 alone: {alone}"
+        );
+    }
+}
+
+/// Ten thousand erasures one after another, a polishing now and then, as in a service; the same in
+/// one batch; and a training from scratch on what is left.
+#[test]
+fn ten_thousand_erasures_do_not_drift() {
+    const ERASURES: usize = 10_000;
+    let whole = data(2_000, 150, 9);
+    assert!(
+        whole.interactions() > ERASURES + 5_000,
+        "{}",
+        whole.interactions()
+    );
+    let model = trained(&whole, 1);
+    let mut random = ChaCha12Rng::seed_from_u64(8);
+    let (mut one_by_one, mut matrix) = (model.clone(), whole.clone());
+    let mut state = warm(&model, &whole);
+    let mut all = Touched::default();
+    for erasure in 0..ERASURES {
+        let (user, item) = loop {
+            let user = random.random_range(0..matrix.user_rows() as u32);
+            let history = matrix.user(user);
+            if !history.is_empty() {
+                break (user, history[random.random_range(0..history.len())].index);
+            }
+        };
+        matrix.remove(user, item).expect("it is there");
+        let touched = Touched {
+            users: vec![user],
+            items: vec![item],
+        };
+        let options = UpdateOptions {
+            budget: Duration::ZERO,
+            tolerance: 1e-5,
+            seed: 1,
+        };
+        update(
+            &mut one_by_one,
+            &matrix,
+            &mut state.kept,
+            &touched,
+            &options,
+        );
+        all.users.push(user);
+        all.items.push(item);
+        if erasure % 2_500 == 2_499 {
+            stage_two(&mut one_by_one, &matrix, &mut state);
+        }
+    }
+    let mut at_once = model.clone();
+    let mut fresh = warm(&model, &whole);
+    stage_one(&mut at_once, &matrix, &mut fresh, &all);
+    stage_two(&mut at_once, &matrix, &mut fresh);
+    let retrained = trained(&matrix, 31);
+    let pairs = (matrix.active_users() as f64 * matrix.active_items() as f64).sqrt();
+    for (name, model) in [("one by one", &one_by_one), ("at once", &at_once)] {
+        let (largest, frobenius) = difference(model, &retrained);
+        assert!(frobenius <= 2.0 * TARGET * pairs, "{name}: {frobenius}");
+        assert!(largest <= 1e-3, "{name}: {largest}");
+        for row in 0..matrix.user_rows() {
+            let gone = matrix.user(row as u32).is_empty();
+            assert!(!gone || model.users.row(row).iter().all(|value| *value == 0.0));
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Puts the layers on top of each other and says which one is to blame.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use config::builder::DefaultState;
+use config::{Config, ConfigBuilder, Environment, File, FileFormat};
+use serde_json::Value;
+
+use super::{InvalidSetting, Settings};
+
+/// The file that is read when no other is named, if it is there.
+const DEFAULT_FILE: &str = "config/default.toml";
+
+/// Variables `RECANT__SECTION__KEY` override the file.
+const ENVIRONMENT_PREFIX: &str = "RECANT";
+const ENVIRONMENT_SEPARATOR: &str = "__";
+
+/// Largest configuration file read.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Why the settings could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("cannot read the configuration file {}: {reason}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why, in the system's words.
+        reason: String,
+    },
+    /// The layer is not well-formed.
+    #[error("{source_name} is not well-formed: {reason}")]
+    Malformed {
+        /// Which layer.
+        source_name: String,
+        /// Where and why.
+        reason: String,
+    },
+    /// A key is unknown, or its value is of the wrong type.
+    #[error("{source_name}: {key}: {reason}")]
+    Key {
+        /// Which layer.
+        source_name: String,
+        /// Which key, dotted.
+        key: String,
+        /// What was expected.
+        reason: String,
+    },
+    /// A value is out of range.
+    #[error("{source_name}: {setting}")]
+    Value {
+        /// Which layer.
+        source_name: String,
+        /// Which key, and how to mend it.
+        setting: InvalidSetting,
+    },
+}
+
+/// One setting given on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlagOverride {
+    /// The flag as the caller wrote it, `--listen`; for error messages.
+    pub flag: &'static str,
+    /// The dotted key it sets, `server.listen`.
+    pub key: &'static str,
+    /// The value.
+    pub value: String,
+}
+
+/// Where settings come from, beside the built-in defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The file named by `--config`. Without it `config/default.toml` in the working directory is
+    /// read when present.
+    pub file: Option<PathBuf>,
+    /// Overrides by flags, in order.
+    pub flags: Vec<FlagOverride>,
+    /// The environment; `None` takes that of the process. Tests give their own.
+    pub environment: Option<HashMap<String, String>>,
+}
+
+impl Sources {
+    /// Builds the settings layer by layer, checking after each.
+    pub fn load(&self) -> Result<Settings, ConfigError> {
+        let mut builder = Config::builder();
+        if let Some(path) = self.file_to_read() {
+            let text = read_limited(path)?;
+            builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
+            settle(&builder, &format!("configuration file {}", path.display()))?;
+        }
+        builder = builder.add_source(self.environment_source());
+        settle(&builder, "environment (RECANT__SECTION__KEY)")?;
+        for flag in &self.flags {
+            let malformed = |error| malformed(flag.flag, &error);
+            builder = builder
+                .set_override(flag.key, flag.value.clone())
+                .map_err(malformed)?;
+            settle(&builder, flag.flag)?;
+        }
+        settle(&builder, "settings")
+    }
+
+    fn file_to_read(&self) -> Option<&Path> {
+        let fallback = || Some(Path::new(DEFAULT_FILE)).filter(|path| path.is_file());
+        self.file.as_deref().or_else(fallback)
+    }
+
+    fn environment_source(&self) -> Environment {
+        Environment::with_prefix(ENVIRONMENT_PREFIX)
+            .separator(ENVIRONMENT_SEPARATOR)
+            .source(self.environment.clone())
+    }
+}
+
+fn malformed(source_name: &str, error: &config::ConfigError) -> ConfigError {
+    ConfigError::Malformed {
+        source_name: source_name.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+fn read_limited(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |reason: String| ConfigError::Unreadable {
+        path: path.to_owned(),
+        reason,
+    };
+    let length = std::fs::metadata(path)
+        .map_err(|error| unreadable(error.to_string()))?
+        .len();
+    if length > FILE_BYTES_MAX {
+        return Err(unreadable(format!(
+            "it has more than {FILE_BYTES_MAX} bytes"
+        )));
+    }
+    std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
+}
+
+/// The settings that the layers so far amount to. Whatever is wrong came with the last one, named
+/// `source_name`, for the earlier ones passed.
+fn settle(
+    builder: &ConfigBuilder<DefaultState>,
+    source_name: &str,
+) -> Result<Settings, ConfigError> {
+    let built = builder.build_cloned();
+    let layers = built.map_err(|error| malformed(source_name, &error))?;
+    // Through JSON rather than straight into the struct: the config crate would round 1.5 to 2
+    // and read "yes" as 1 where a whole number is wanted.
+    let mut tree: Value = layers
+        .try_deserialize()
+        .map_err(|error| malformed(source_name, &error))?;
+    read_numbers(&mut tree, &defaults_tree());
+    let settings: Settings =
+        serde_path_to_error::deserialize(tree).map_err(|error| ConfigError::Key {
+            source_name: source_name.to_owned(),
+            key: error.path().to_string(),
+            reason: error.into_inner().to_string(),
+        })?;
+    settings.check().map_err(|setting| ConfigError::Value {
+        source_name: source_name.to_owned(),
+        setting,
+    })?;
+    Ok(settings)
+}
+
+fn defaults_tree() -> Value {
+    serde_json::to_value(Settings::default()).expect("settings are plain data")
+}
+
+/// Environment and flags know only texts: reads those as numbers where the default is a number.
+/// A text that is none stays, for the type check to name.
+fn read_numbers(value: &mut Value, default: &Value) {
+    match (value, default) {
+        (Value::Object(fields), Value::Object(defaults)) => {
+            for (name, field) in fields {
+                if let Some(default) = defaults.get(name) {
+                    read_numbers(field, default);
+                }
+            }
+        }
+        (value, Value::Number(_)) => {
+            let number = value.as_str().and_then(|text| {
+                let number: serde_json::Number = text.trim().parse().ok()?;
+                Some(number)
+            });
+            if let Some(number) = number {
+                *value = Value::Number(number);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::config::Role;
+
+    fn from_file(text: &str) -> Result<Settings, ConfigError> {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(text.as_bytes()).expect("room for it");
+        let sources = Sources {
+            file: Some(file.path().to_owned()),
+            environment: Some(HashMap::new()),
+            ..Sources::default()
+        };
+        sources.load()
+    }
+
+    fn with_environment(name: &str, value: &str) -> Result<Settings, ConfigError> {
+        let sources = Sources {
+            environment: Some(HashMap::from([(name.to_owned(), value.to_owned())])),
+            ..Sources::default()
+        };
+        sources.load()
+    }
+
+    #[test]
+    fn the_shipped_file_equals_the_built_in_defaults() {
+        let text = include_str!("../../../../config/default.toml");
+        assert_eq!(from_file(text).expect("a good file"), Settings::default());
+        let written: Value = Config::builder()
+            .add_source(File::from_str(text, FileFormat::Toml))
+            .build()
+            .and_then(Config::try_deserialize)
+            .expect("a good file");
+        let mut expected = defaults_tree();
+        // The list of keys is empty by default and shown there as a comment.
+        let sections = expected.as_object_mut().expect("sections");
+        sections.remove("access");
+        assert_eq!(written, expected, "every key is there and has its default");
+    }
+
+    #[test]
+    fn flags_go_before_the_environment_and_that_before_the_file() {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(b"[model]\ndim = 8\nseed = 8\nlambda = 8\n")
+            .expect("room for it");
+        let variables = [("RECANT__MODEL__SEED", "9"), ("RECANT__MODEL__LAMBDA", "9")];
+        let settings = Sources {
+            file: Some(file.path().to_owned()),
+            environment: Some(
+                variables
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into(),
+            ),
+            flags: vec![FlagOverride {
+                flag: "--lambda",
+                key: "model.lambda",
+                value: String::from("10"),
+            }],
+        }
+        .load()
+        .expect("good sources");
+        let model = settings.model;
+        assert_eq!((model.dim, model.seed, model.lambda), (8, 9, 10.0));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_source() {
+        let error = from_file("[server]\nlisen = \"x\"\n").expect_err("a slip");
+        let text = error.to_string();
+        assert!(text.contains("configuration file"), "{text}");
+        assert!(text.contains("server.lisen"), "{text}");
+        assert!(text.contains("`listen`"), "says what there is: {text}");
+        let error = with_environment("RECANT__MODEL__DIMS", "3").expect_err("a slip");
+        let text = error.to_string();
+        assert!(
+            text.contains("environment") && text.contains("model.dims"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn numbers_are_neither_rounded_nor_guessed() {
+        for (file, key) in [
+            ("[model]\ndim = 64.5\n", "model.dim"),
+            ("[model]\ndim = true\n", "model.dim"),
+            ("[model]\nalpha0 = inf\n", "model.alpha0"),
+            ("[training]\nmax_sweeps = -1\n", "training.max_sweeps"),
+            ("[log]\nformat = \"xml\"\n", "log.format"),
+        ] {
+            let text = from_file(file).expect_err("a bad value").to_string();
+            assert!(text.contains(key), "{file}: {text}");
+        }
+        let text = with_environment("RECANT__MODEL__DIM", "many")
+            .expect_err("no number")
+            .to_string();
+        assert!(text.contains("model.dim"), "{text}");
+    }
+
+    #[test]
+    fn a_flag_out_of_range_is_blamed_by_its_name() {
+        let sources = Sources {
+            environment: Some(HashMap::new()),
+            flags: vec![FlagOverride {
+                flag: "--dim",
+                key: "model.dim",
+                value: String::from("0"),
+            }],
+            ..Sources::default()
+        };
+        let text = sources.load().expect_err("no dimension").to_string();
+        assert!(text.starts_with("--dim: model.dim"), "{text}");
+    }
+
+    #[test]
+    fn keys_are_read_with_their_roles() {
+        let digest = "ab".repeat(32);
+        let settings = from_file(&format!(
+            "[[access.keys]]\nname = \"ci\"\nsha256 = \"{digest}\"\nroles = [\"read\", \"erase\"]\n"
+        ))
+        .expect("a good key");
+        assert_eq!(settings.access.keys[0].roles, [Role::Read, Role::Erase]);
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error_when_it_was_named() {
+        let sources = Sources {
+            file: Some(PathBuf::from("no-such-file.toml")),
+            ..Sources::default()
+        };
+        let text = sources.load().expect_err("nothing there").to_string();
+        assert!(text.contains("no-such-file.toml"), "{text}");
+    }
+}

@@ -1,0 +1,102 @@
+//! `DELETE /interactions`.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, RawQuery, Request, State};
+use axum::response::Response;
+
+use super::erasure_answer::{self, AcceptedAnswer, PairsBody};
+use super::json_body;
+use super::parameters::{Parameters, invalid};
+use super::problem::{Problem, ProblemBody};
+use super::state::AppState;
+use recant_types::ErasureTarget;
+
+/// Erases interactions and makes the model forget them: one (`user` and `item`), everything of a
+/// user (`user`), every interaction with an item (`item`), or the pairs of a body. The answer is
+/// the same whether or not they existed, and repeating the call is harmless.
+#[utoipa::path(
+    delete,
+    path = "/interactions",
+    tag = "erasures",
+    params(
+        ("user" = Option<String>, Query, description = "Erase what this user did", example = "ada"),
+        ("item" = Option<String>, Query, description = "Erase what was done with this item", example = "dune"),
+        ("Prefer" = Option<String>, Header, description = "`wait=S` waits up to S seconds, at most 60, until the model has forgotten"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and request again return the same erasure"),
+    ),
+    request_body(content = Option<PairsBody>, content_type = "application/json"),
+    responses(
+        (status = 202, description = "Accepted and durable", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
+        (status = 200, description = "Waited for, and forgotten", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
+        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("api_key" = ["erase"])),
+)]
+pub(super) async fn erase(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Response, Problem> {
+    let headers = request.headers().clone();
+    let body = OptionalBody::from_request(request, &state).await?;
+    let target = target(query.as_deref(), body)?;
+    erasure_answer::erase(&state, &headers, target).await
+}
+
+/// A JSON body, or none.
+struct OptionalBody(Option<Bytes>);
+
+impl<S: Send + Sync> FromRequest<S> for OptionalBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let acceptable = json_body::require_json(request.headers());
+        let bytes = json_body::read(request, state).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        acceptable.map(|()| Self(Some(bytes)))
+    }
+}
+
+/// What is to be erased: named by the query or by the body, never by both.
+fn target(query: Option<&str>, body: OptionalBody) -> Result<ErasureTarget, Problem> {
+    let mut parameters = Parameters::parse(query, &["user", "item"])?;
+    let named = (parameters.user()?, parameters.item()?);
+    match (named, body.0) {
+        ((None, None), Some(bytes)) => json_body::parse::<PairsBody>(&bytes)?.target(),
+        ((None, None), None) => Err(invalid(
+            "nothing is named: give user, item or both, or pairs in a JSON body",
+        )),
+        (_, Some(_)) => Err(invalid(
+            "name what to erase in the query or in the body, not in both",
+        )),
+        ((Some(user), Some(item)), None) => Ok(ErasureTarget::Pairs(vec![(user, item)])),
+        ((Some(user), None), None) => Ok(ErasureTarget::User(user)),
+        ((None, Some(item)), None) => Ok(ErasureTarget::Item(item)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &str, body: &'static str) -> Result<ErasureTarget, Problem> {
+        let body = Some(Bytes::from_static(body.as_bytes())).filter(|body| !body.is_empty());
+        target(Some(query), OptionalBody(body))
+    }
+
+    #[test]
+    fn the_query_or_the_body_names_the_target() {
+        use ErasureTarget::{Item, Pairs, User};
+        assert!(matches!(read("user=a&item=x", ""), Ok(Pairs(pairs)) if pairs.len() == 1));
+        assert!(matches!(read("user=a", ""), Ok(User(_))));
+        assert!(matches!(read("item=x", ""), Ok(Item(_))));
+        let body = r#"{"interactions":[{"user":"a","item":"x"},{"user":"b","item":"x"}]}"#;
+        assert!(matches!(read("", body), Ok(Pairs(pairs)) if pairs.len() == 2));
+        for (query, body) in [("", ""), ("user=a", body), ("item=", ""), ("users=a", "")] {
+            assert!(read(query, body).is_err(), "{query} {body}");
+        }
+    }
+}

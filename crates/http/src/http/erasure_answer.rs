@@ -1,0 +1,216 @@
+//! What all calls that erase have in common: the pairs of a body, the headers they honour, the
+//! answer. It has the same shape whether or not what they name existed.
+
+use axum::Json;
+use axum::http::header::{HeaderName, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::prefer;
+use super::problem::{BODY_TOO_LARGE, INVALID_BODY, INVALID_HEADER, Problem};
+use super::state::AppState;
+use recant_receipt::Salt;
+use recant_service::erasures::AcceptedErasure;
+use recant_service::query::IdempotencyKey;
+use recant_types::{
+    ERASURE_PAIRS_MAX, ErasureRecord, ErasureStatus, ErasureTarget, ItemId, UserId,
+};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Longest idempotency key, in bytes.
+const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+/// Pairs to erase.
+#[derive(Deserialize, ToSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with the array interactions"
+)]
+#[schema(as = ErasureRequest, example = json!({"interactions": [{"user": "ada", "item": "dune"}]}))]
+pub(super) struct PairsBody {
+    /// 1 to 10 000 of them, erased as one.
+    interactions: Vec<PairBody>,
+}
+
+/// One pair.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, expecting = "an object with user and item")]
+#[schema(as = Pair)]
+pub(super) struct PairBody {
+    /// Who.
+    #[schema(value_type = String)]
+    user: UserId,
+    /// With what.
+    #[schema(value_type = String)]
+    item: ItemId,
+}
+
+impl PairsBody {
+    /// The target it names.
+    pub(super) fn target(self) -> Result<ErasureTarget, Problem> {
+        if self.interactions.is_empty() {
+            let detail = "interactions is empty: name at least one pair";
+            return Err(Problem::new(&INVALID_BODY, detail));
+        }
+        if self.interactions.len() > ERASURE_PAIRS_MAX {
+            let detail = format!("name at most {ERASURE_PAIRS_MAX} pairs a request");
+            return Err(Problem::new(&BODY_TOO_LARGE, detail));
+        }
+        let pairs = self.interactions.into_iter();
+        let pairs = pairs.map(|pair| (pair.user, pair.item)).collect();
+        Ok(ErasureTarget::Pairs(pairs))
+    }
+}
+
+/// The answer to an erasure request.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AcceptedErasure, example = json!({
+    "id": "019381e4-6c1c-7a51-a38b-8f0e6a4b6f3a",
+    "status": "accepted",
+    "accepted_at": "2025-01-31T12:00:00.000Z",
+    "receipt_salt": "kZ0yqk3mKQf0vQ7tq1mC0f3n0oZ5o2jH1bq8cJx3A2E",
+}))]
+pub(super) struct AcceptedAnswer {
+    /// Where to follow it: `/erasures/{id}`.
+    id: String,
+    /// How far it has come.
+    status: &'static str,
+    /// When it was made durable.
+    accepted_at: String,
+    /// Opens the commitment in the receipt: with it you can show what the erasure was about, and
+    /// nobody can without it. It is kept nowhere and not shown again; keep it with the receipt.
+    /// Null in the answer to a repeated request when the service has replaced its key since.
+    receipt_salt: Option<String>,
+}
+
+/// Has `target` erased as the headers ask for it, and makes the answer: 202 when it is accepted,
+/// 200 when the caller waited and the live model has forgotten.
+pub(super) async fn erase(
+    state: &AppState,
+    headers: &HeaderMap,
+    target: ErasureTarget,
+) -> Result<Response, Problem> {
+    let key = idempotency_key(headers)?;
+    let service = state.service()?;
+    let AcceptedErasure { mut record, salt } = service.erase(target, key).await?;
+    let wait = prefer::wait(headers);
+    if let Some(patience) = wait {
+        let waited = service.wait_forgotten(record.id, patience).await?;
+        record = waited.unwrap_or(record);
+    }
+    let mut response = answer(&record, salt.as_ref(), wait.is_some());
+    if let Some(wait) = wait {
+        let applied = HeaderValue::try_from(format!("wait={}", wait.as_secs()));
+        let applied = applied.expect("letters and digits");
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+    }
+    Ok(response)
+}
+
+fn answer(record: &ErasureRecord, salt: Option<&Salt>, waited: bool) -> Response {
+    let forgotten = matches!(
+        record.status,
+        ErasureStatus::Forgotten | ErasureStatus::Certified
+    );
+    let status = if waited && forgotten {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    let location = format!("/erasures/{}", record.id);
+    let body = AcceptedAnswer {
+        id: record.id.to_string(),
+        status: record.status.as_str(),
+        accepted_at: record.accepted_at.to_rfc3339(),
+        receipt_salt: salt.map(Salt::expose),
+    };
+    (status, [(LOCATION, location)], Json(body)).into_response()
+}
+
+/// The caller's idempotency key, if there is one.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default();
+    if values.next().is_some() || text.is_empty() || text.len() > IDEMPOTENCY_KEY_BYTES_MAX {
+        let detail = "Idempotency-Key: send one, of 1 to 255 visible ASCII characters";
+        return Err(Problem::new(&INVALID_HEADER, detail));
+    }
+    Ok(Some(IdempotencyKey(text.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::json_body;
+    use recant_types::{ErasureId, UnixMillis};
+
+    fn target(body: &str) -> Result<ErasureTarget, Problem> {
+        json_body::parse::<PairsBody>(body.as_bytes()).and_then(PairsBody::target)
+    }
+
+    #[test]
+    fn pairs_are_read_strictly() {
+        let good = target(r#"{"interactions":[{"user":"a","item":"x"}]}"#);
+        assert!(matches!(good, Ok(ErasureTarget::Pairs(pairs)) if pairs.len() == 1));
+        for (bad, part) in [
+            (r#"{"interactions":[]}"#, "empty"),
+            (r#"{"interactions":[{"user":"a"}]}"#, "`item`"),
+            (
+                r#"{"interactions":[{"user":"a","item":"x","weight":1}]}"#,
+                "does not know",
+            ),
+            (r#"{"oops":1}"#, "does not know"),
+            (r#"{"interactions":[{"user":"a","item":""}]}"#, "empty"),
+        ] {
+            let problem = target(bad).expect_err(bad);
+            let (code, detail) = problem.parts();
+            assert!(
+                code == "invalid_body" && detail.contains(part),
+                "{bad}: {detail}"
+            );
+        }
+        let pairs = vec![r#"{"user":"u","item":"i"}"#; ERASURE_PAIRS_MAX + 1].join(",");
+        let problem = target(&format!("{{\"interactions\":[{pairs}]}}")).expect_err("too many");
+        assert_eq!(problem.parts().0, "body_too_large");
+    }
+
+    #[test]
+    fn only_one_plain_idempotency_key_is_taken() {
+        let mut headers = HeaderMap::new();
+        assert!(matches!(idempotency_key(&headers), Ok(None)));
+        headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_static("k-1"));
+        let key = idempotency_key(&headers).expect("a key").expect("a key");
+        assert_eq!(key.0, "k-1");
+        headers.append(IDEMPOTENCY_KEY, HeaderValue::from_static("k-2"));
+        assert!(idempotency_key(&headers).is_err(), "two");
+        for bad in ["", "é", &"x".repeat(256)] {
+            let mut headers = HeaderMap::new();
+            let value = HeaderValue::from_bytes(bad.as_bytes()).expect("a header");
+            headers.insert(IDEMPOTENCY_KEY, value);
+            assert!(idempotency_key(&headers).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn it_is_200_only_for_those_who_waited_long_enough() {
+        let target = ErasureTarget::User(UserId::new("ada").expect("an id"));
+        let id = ErasureId::generate();
+        let mut record = ErasureRecord::accepted(id, 1, &target, UnixMillis(0));
+        assert_eq!(answer(&record, None, true).status(), StatusCode::ACCEPTED);
+        record.status = ErasureStatus::Forgotten;
+        assert_eq!(answer(&record, None, false).status(), StatusCode::ACCEPTED);
+        let response = answer(&record, None, true);
+        assert_eq!(response.status(), StatusCode::OK);
+        let location = response.headers()[LOCATION].to_str().expect("ASCII");
+        assert_eq!(location, format!("/erasures/{id}"));
+        record.status = ErasureStatus::Failed;
+        assert_eq!(answer(&record, None, true).status(), StatusCode::ACCEPTED);
+    }
+}

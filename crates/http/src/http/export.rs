@@ -1,0 +1,116 @@
+//! `GET /export`.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::parameters::{Parameters, invalid};
+use super::problem::{Problem, ProblemBody};
+use super::state::AppState;
+use recant_service::query::ExportedInteraction;
+use recant_types::ItemId;
+
+/// Lines put into one piece of the body: large enough to be cheap, small enough to stay in memory
+/// only briefly.
+const LINES_PER_CHUNK: usize = 512;
+
+/// One line of an export.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExportedInteraction)]
+pub(super) struct ExportLine {
+    /// With what.
+    #[schema(value_type = String, example = "dune")]
+    item: ItemId,
+    /// Its title, when one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    title: Option<Arc<str>>,
+    /// Confidence.
+    weight: f32,
+    /// When, in the unit it came with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<i64>,
+}
+
+/// Reads out everything held about a user, a JSON object a line; nothing for an unknown one.
+#[utoipa::path(
+    get,
+    path = "/export",
+    tag = "interactions",
+    params(("user" = String, Query, description = "About whom", example = "ada")),
+    responses(
+        (status = 200, description = "Everything held", body = ExportLine, content_type = "application/x-ndjson"),
+        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("api_key" = ["admin"])),
+)]
+pub(super) async fn export(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let user = Parameters::parse(query.as_deref(), &["user"])?
+        .user()?
+        .ok_or_else(|| invalid("user is missing: say whose data, as in /export?user=ID"))?;
+    let rows = state.service()?.export(&user).await?;
+    let body = Body::from_stream(stream::iter(chunks(rows).map(Ok::<_, Infallible>)));
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+/// The lines of `rows`, some hundred at a time, made when the connection asks for them.
+fn chunks(rows: Vec<ExportedInteraction>) -> impl Iterator<Item = Bytes> {
+    let mut rows = rows.into_iter().peekable();
+    std::iter::from_fn(move || {
+        rows.peek()?;
+        let mut text = Vec::new();
+        for row in rows.by_ref().take(LINES_PER_CHUNK) {
+            let line = ExportLine {
+                item: row.item,
+                title: row.title,
+                weight: row.weight,
+                timestamp: row.timestamp,
+            };
+            serde_json::to_writer(&mut text, &line).expect("plain data into memory");
+            text.push(b'\n');
+        }
+        Some(Bytes::from(text))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_becomes_one_line() {
+        let count = 2 * LINES_PER_CHUNK + 1;
+        let rows = (0..count).map(|index| ExportedInteraction {
+            item: ItemId::new(&format!("i{index}")).expect("an id"),
+            title: None,
+            weight: 1.5,
+            timestamp: (index == 0).then_some(3),
+        });
+        let chunks: Vec<Bytes> = chunks(rows.collect()).collect();
+        assert_eq!(chunks.len(), 3);
+        let text = String::from_utf8(chunks.concat()).expect("UTF-8");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), count);
+        assert_eq!(lines[0], r#"{"item":"i0","weight":1.5,"timestamp":3}"#);
+        assert_eq!(
+            lines[count - 1],
+            format!(r#"{{"item":"i{}","weight":1.5}}"#, count - 1)
+        );
+    }
+
+    #[test]
+    fn nothing_becomes_nothing() {
+        assert_eq!(chunks(Vec::new()).count(), 0);
+    }
+}

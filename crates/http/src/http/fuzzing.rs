@@ -1,0 +1,54 @@
+//! What fuzzing calls of this room: bodies and queries, read as the routes read them.
+
+use super::erasure_answer::PairsBody;
+use super::interaction_rows::{Rows, rows_of_json, rows_of_lines};
+use super::json_body;
+use super::parameters::Parameters;
+use super::problem::Problem;
+use recant_types::{ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget};
+
+/// Reads the JSON body of `POST /interactions`; whether it was taken.
+pub fn interactions_json(bytes: &[u8]) -> bool {
+    check_rows(rows_of_json(bytes))
+}
+
+/// Reads the NDJSON body of `POST /interactions`; whether it was taken.
+pub fn interactions_lines(bytes: &[u8]) -> bool {
+    check_rows(rows_of_lines(bytes))
+}
+
+fn check_rows(rows: Result<Rows, Problem>) -> bool {
+    let Ok(rows) = rows else {
+        return false;
+    };
+    assert!(rows.good.len() + rows.rejected.len() <= ADDITION_INTERACTIONS_MAX);
+    for row in &rows.good {
+        assert!(row.weight.is_finite() && row.weight > 0.0);
+    }
+    !rows.good.is_empty()
+}
+
+/// Reads the body of `POST /erasures`; whether it was taken.
+pub fn erasures(bytes: &[u8]) -> bool {
+    let target = json_body::parse::<PairsBody>(bytes).and_then(PairsBody::target);
+    if let Ok(ErasureTarget::Pairs(pairs)) = &target {
+        assert!(!pairs.is_empty() && pairs.len() <= ERASURE_PAIRS_MAX);
+    }
+    target.is_ok()
+}
+
+/// Reads a query string; whether it was taken.
+pub fn query(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
+    let read = || -> Result<(), Problem> {
+        let mut parameters = Parameters::parse(Some(text), &["user", "item", "k"])?;
+        parameters.user()?;
+        parameters.item()?;
+        let k: usize = parameters.number("k", 1..=1_000, 10)?;
+        assert!((1..=1_000).contains(&k));
+        Ok(())
+    };
+    read().is_ok()
+}

@@ -1,0 +1,430 @@
+//! Interactions read row by row: a bad row is told apart from a bad request.
+//!
+//! A row is read into [`Row`], which accepts any JSON value and keeps only scalars of known fields,
+//! so that neither one wrong row nor a deeply filled one costs more than its own bytes.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::interactions::RejectedRow;
+use super::json_body;
+use super::problem::{BODY_TOO_LARGE, MALFORMED_BODY, Problem};
+use recant_types::{ADDITION_INTERACTIONS_MAX, Interaction, InvalidId, ItemId, UserId};
+
+/// Weight of an interaction that gives none.
+const WEIGHT_DEFAULT: f32 = 1.0;
+
+/// The rows of a request, sorted.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// Those that can be learnt.
+    pub(super) good: Vec<Interaction>,
+    /// Those that cannot.
+    pub(super) rejected: Vec<RejectedRow>,
+}
+
+impl Rows {
+    fn push(&mut self, row: Result<Interaction, String>) -> Result<(), Problem> {
+        let index = self.good.len() + self.rejected.len();
+        if index == ADDITION_INTERACTIONS_MAX {
+            return Err(too_many());
+        }
+        match row {
+            Ok(interaction) => self.good.push(interaction),
+            Err(reason) => self.rejected.push(RejectedRow { index, reason }),
+        }
+        Ok(())
+    }
+}
+
+fn too_many() -> Problem {
+    let detail = format!("send at most {ADDITION_INTERACTIONS_MAX} rows a request");
+    Problem::new(&BODY_TOO_LARGE, detail)
+}
+
+/// Rows of `{"interactions":[…]}`.
+pub(super) fn rows_of_json(bytes: &[u8]) -> Result<Rows, Problem> {
+    #[derive(Deserialize)]
+    #[serde(
+        deny_unknown_fields,
+        expecting = "an object with the array interactions"
+    )]
+    struct Body {
+        interactions: RowList,
+    }
+    let body: Body = json_body::parse(bytes)?;
+    if body.interactions.overflowed {
+        return Err(too_many());
+    }
+    let mut rows = Rows::default();
+    for row in body.interactions.rows {
+        rows.push(row.check())?;
+    }
+    Ok(rows)
+}
+
+/// Rows of NDJSON, one a line; blank lines do not count.
+pub(super) fn rows_of_lines(bytes: &[u8]) -> Result<Rows, Problem> {
+    let mut rows = Rows::default();
+    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    for line in lines.filter(|line| !line.is_empty()) {
+        let row = serde_json::from_slice::<Row>(line);
+        rows.push(match row {
+            Ok(row) => row.check(),
+            Err(_) => Err(String::from("the line is not well-formed JSON")),
+        })?;
+    }
+    if rows.good.is_empty() && rows.rejected.is_empty() {
+        let detail = "the body has no lines: send a JSON object a line";
+        return Err(Problem::new(&MALFORMED_BODY, detail));
+    }
+    Ok(rows)
+}
+
+/// The array of rows, read no further than the limit.
+struct RowList {
+    rows: Vec<Row>,
+    overflowed: bool,
+}
+
+impl<'de> Deserialize<'de> for RowList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ListVisitor;
+        impl<'de> Visitor<'de> for ListVisitor {
+            type Value = RowList;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of interactions")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RowList, A::Error> {
+                let mut rows = Vec::new();
+                while rows.len() < ADDITION_INTERACTIONS_MAX {
+                    match list.next_element()? {
+                        Some(row) => rows.push(row),
+                        None => break,
+                    }
+                }
+                let mut overflowed = false;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    overflowed = true;
+                }
+                Ok(RowList { rows, overflowed })
+            }
+        }
+        deserializer.deserialize_seq(ListVisitor)
+    }
+}
+
+/// A JSON value as far as a row can use it.
+#[derive(Debug, Default)]
+enum Scalar {
+    /// The field is absent or null.
+    #[default]
+    Absent,
+    Text(String),
+    Integer(i64),
+    Float(f64),
+    /// Anything else.
+    Other,
+}
+
+/// One row as it came; [`Row::check`] judges it.
+#[derive(Debug, Default)]
+struct Row {
+    user: Scalar,
+    item: Scalar,
+    weight: Scalar,
+    timestamp: Scalar,
+    /// What is wrong with the row as a whole, if anything.
+    flaw: Option<&'static str>,
+}
+
+impl Row {
+    fn check(self) -> Result<Interaction, String> {
+        if let Some(flaw) = self.flaw {
+            return Err(flaw.to_owned());
+        }
+        Ok(Interaction {
+            user: id("user", self.user, UserId::new)?,
+            item: id("item", self.item, ItemId::new)?,
+            weight: weight(self.weight)?,
+            timestamp: timestamp(self.timestamp)?,
+        })
+    }
+}
+
+fn id<T>(
+    name: &str,
+    value: Scalar,
+    make: impl FnOnce(&str) -> Result<T, InvalidId>,
+) -> Result<T, String> {
+    match value {
+        Scalar::Text(text) => make(&text).map_err(|reason| format!("{name}: {reason}")),
+        Scalar::Absent => Err(format!("{name} is missing")),
+        _ => Err(format!("{name} must be a string")),
+    }
+}
+
+fn weight(value: Scalar) -> Result<f32, String> {
+    let number = match value {
+        Scalar::Absent => return Ok(WEIGHT_DEFAULT),
+        Scalar::Integer(integer) => integer as f32,
+        Scalar::Float(float) => float as f32,
+        Scalar::Text(_) | Scalar::Other => f32::NAN,
+    };
+    // Judged after rounding: what is stored must be usable, too.
+    if number.is_finite() && number > 0.0 {
+        return Ok(number);
+    }
+    Err(String::from("weight must be a finite number above 0"))
+}
+
+fn timestamp(value: Scalar) -> Result<Option<i64>, String> {
+    match value {
+        Scalar::Absent => Ok(None),
+        Scalar::Integer(integer) => Ok(Some(integer)),
+        _ => Err(String::from("timestamp must be a whole number of 64 bits")),
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar, E> {
+        Ok(Scalar::Absent)
+    }
+
+    fn visit_bool<E>(self, _value: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Integer(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
+        // Beyond i64 it can only be a weight.
+        Ok(i64::try_from(value).map_or(Scalar::Float(value as f64), Scalar::Integer))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Float(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Scalar, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other)
+    }
+}
+
+impl<'de> Deserialize<'de> for Row {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RowVisitor)
+    }
+}
+
+struct RowVisitor;
+
+/// The answer to a row that is not an object.
+fn not_an_object<E>() -> Result<Row, E> {
+    Ok(Row {
+        flaw: Some("a row must be an object with user and item"),
+        ..Row::default()
+    })
+}
+
+impl<'de> Visitor<'de> for RowVisitor {
+    type Value = Row;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row, A::Error> {
+        let mut row = Row::default();
+        let mut seen = [false; 4];
+        while let Some(name) = map.next_key::<String>()? {
+            let (position, field) = match name.as_str() {
+                "user" => (0, &mut row.user),
+                "item" => (1, &mut row.item),
+                "weight" => (2, &mut row.weight),
+                "timestamp" => (3, &mut row.timestamp),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    row.flaw = Some("a row has user, item, weight and timestamp, no other field");
+                    continue;
+                }
+            };
+            *field = map.next_value()?;
+            if std::mem::replace(&mut seen[position], true) {
+                row.flaw = Some("a field is given twice");
+            }
+        }
+        Ok(row)
+    }
+
+    fn visit_unit<E>(self) -> Result<Row, E> {
+        not_an_object()
+    }
+
+    fn visit_bool<E>(self, _value: bool) -> Result<Row, E> {
+        not_an_object()
+    }
+
+    fn visit_i64<E>(self, _value: i64) -> Result<Row, E> {
+        not_an_object()
+    }
+
+    fn visit_u64<E>(self, _value: u64) -> Result<Row, E> {
+        not_an_object()
+    }
+
+    fn visit_f64<E>(self, _value: f64) -> Result<Row, E> {
+        not_an_object()
+    }
+
+    fn visit_str<E>(self, _value: &str) -> Result<Row, E> {
+        not_an_object()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Row, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        not_an_object()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_rows(rows: &str) -> Rows {
+        let body = format!("{{\"interactions\":[{rows}]}}");
+        rows_of_json(body.as_bytes()).expect("a good envelope")
+    }
+
+    #[test]
+    fn good_rows_are_kept_beside_bad_ones() {
+        let rows = of_rows(
+            r#"{"user":"a","item":"x"},{"user":"","item":"x"},
+               {"user":"b","item":"y","weight":2.5,"timestamp":-7},{"user":"c"}"#,
+        );
+        assert_eq!(rows.good.len(), 2);
+        assert_eq!((rows.good[0].weight, rows.good[0].timestamp), (1.0, None));
+        assert_eq!(
+            (rows.good[1].weight, rows.good[1].timestamp),
+            (2.5, Some(-7))
+        );
+        let rejected: Vec<_> = rows
+            .rejected
+            .iter()
+            .map(|row| (row.index, row.reason.as_str()))
+            .collect();
+        assert_eq!(
+            rejected,
+            [(1, "user: an id must not be empty"), (3, "item is missing")]
+        );
+    }
+
+    #[test]
+    fn every_kind_of_bad_row_gets_a_reason_that_repeats_nothing() {
+        for (row, part) in [
+            ("1", "object"),
+            ("null", "object"),
+            ("true", "object"),
+            ("\"needle\"", "object"),
+            ("-2.5", "object"),
+            (r#"["needle"]"#, "object"),
+            (r#"{"user":7,"item":"x"}"#, "user must be a string"),
+            (r#"{"user":"a","item":["needle"]}"#, "item must be a string"),
+            (r#"{"user":"a","item":"needle\u0007"}"#, "control"),
+            (r#"{"user":"a","item":"x","needle":1}"#, "no other field"),
+            (r#"{"user":"a","user":"b","item":"x"}"#, "twice"),
+            (r#"{"user":"a","item":"x","weight":"NaN"}"#, "weight"),
+            (r#"{"user":"a","item":"x","weight":-1}"#, "weight"),
+            (r#"{"user":"a","item":"x","weight":0}"#, "weight"),
+            (r#"{"user":"a","item":"x","weight":1e300}"#, "weight"),
+            (r#"{"user":"a","item":"x","weight":1e-300}"#, "weight"),
+            (r#"{"user":"a","item":"x","weight":{"a":[1]}}"#, "weight"),
+            (r#"{"user":"a","item":"x","timestamp":1.5}"#, "timestamp"),
+            (
+                r#"{"user":"a","item":"x","timestamp":"today"}"#,
+                "timestamp",
+            ),
+        ] {
+            let rows = of_rows(row);
+            assert!(rows.good.is_empty(), "{row}");
+            let reason = &rows.rejected[0].reason;
+            assert!(
+                reason.contains(part) && !reason.contains("needle"),
+                "{row}: {reason}"
+            );
+        }
+    }
+
+    #[test]
+    fn lines_are_judged_one_by_one() {
+        let body = b"{\"user\":\"a\",\"item\":\"x\"}\r\n\n{oops\n{\"user\":\"a\",\"item\":\"y\",\"weight\":1e999}\n";
+        let rows = rows_of_lines(body).expect("lines");
+        assert_eq!(rows.good.len(), 1);
+        let indices: Vec<_> = rows.rejected.iter().map(|row| row.index).collect();
+        assert_eq!(indices, [1, 2]);
+        assert!(rows_of_lines(b" \n\n").is_err(), "nothing at all");
+    }
+
+    #[test]
+    fn envelopes_are_strict() {
+        for (body, code) in [
+            ("not json", "malformed_body"),
+            ("[1,2]", "invalid_body"),
+            ("{}", "invalid_body"),
+            (r#"{"interactions":{}}"#, "invalid_body"),
+            (r#"{"interactions":[],"more":1}"#, "invalid_body"),
+            (
+                r#"{"interactions":[{"user":"a","item":"b","weight":1e999}]}"#,
+                "malformed_body",
+            ),
+        ] {
+            let problem = rows_of_json(body.as_bytes()).expect_err(body);
+            assert_eq!(problem.parts().0, code, "{body}");
+        }
+        let none = rows_of_json(br#"{"interactions":[]}"#).expect("an empty list is a list");
+        assert!(none.good.is_empty() && none.rejected.is_empty());
+    }
+
+    #[test]
+    fn the_number_of_rows_is_bounded_in_both_forms() {
+        let row = r#"{"user":"a","item":"x"}"#;
+        let list = vec![row; ADDITION_INTERACTIONS_MAX + 1];
+        let json = format!("{{\"interactions\":[{}]}}", list.join(","));
+        let problem = rows_of_json(json.as_bytes()).expect_err("too many");
+        assert_eq!(problem.parts().0, "body_too_large");
+        let problem = rows_of_lines(list.join("\n").as_bytes()).expect_err("too many");
+        assert_eq!(problem.parts().0, "body_too_large");
+        let most = vec![row; ADDITION_INTERACTIONS_MAX].join("\n");
+        assert!(rows_of_lines(most.as_bytes()).is_ok());
+    }
+}

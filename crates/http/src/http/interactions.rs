@@ -1,0 +1,123 @@
+//! `POST /interactions`.
+
+use axum::Json;
+use axum::extract::{FromRequest, RawQuery, Request, State};
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::interaction_rows::{Rows, rows_of_json, rows_of_lines};
+use super::json_body::{self, media_type};
+use super::parameters::Parameters;
+use super::problem::{Problem, ProblemBody, UNSUPPORTED_MEDIA_TYPE};
+use super::state::AppState;
+use recant_service::query::Added;
+
+/// What became of the rows.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AdditionResult, example = json!({
+    "accepted": 2,
+    "held_back": 0,
+    "rejected": [{"index": 1, "reason": "weight must be a number above 0"}],
+}))]
+pub(super) struct AddAnswer {
+    /// Rows that are durable now.
+    accepted: usize,
+    /// Rows whose timestamp lies before an erasure of their user, their item or the two together:
+    /// they were erased once and are not taken again.
+    held_back: usize,
+    /// Rows that are not, and why.
+    rejected: Vec<RejectedRow>,
+}
+
+/// One row that was not taken.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct RejectedRow {
+    /// Its place in the request, from 0; blank lines do not count.
+    pub(super) index: usize,
+    /// What is wrong with it; never what it says.
+    pub(super) reason: String,
+}
+
+/// The shape of the JSON body, for the documentation; rows are read one by one.
+#[derive(ToSchema)]
+#[schema(as = AdditionRequest, example = json!({
+    "interactions": [{"user": "ada", "item": "dune"}, {"user": "ada", "item": "solaris", "weight": 2.5}],
+}))]
+#[allow(dead_code, reason = "it only documents")]
+pub(super) struct AddBody {
+    /// Up to 10 000.
+    interactions: Vec<InteractionRow>,
+}
+
+/// One interaction; a line of NDJSON holds just this.
+#[derive(ToSchema)]
+#[schema(as = Interaction)]
+#[allow(dead_code, reason = "it only documents")]
+pub(super) struct InteractionRow {
+    /// Who.
+    user: String,
+    /// With what.
+    item: String,
+    /// Confidence, a finite number above 0; 1 unless given.
+    weight: Option<f64>,
+    /// When, since 1970 in seconds, milliseconds, microseconds or nanoseconds, told apart by size;
+    /// returned by the export. Without one the interaction happens now.
+    timestamp: Option<i64>,
+}
+
+/// Adds interactions: durable when answered, learnt by the live model in the background. A bad row
+/// is reported and does not stop the good ones.
+#[utoipa::path(
+    post,
+    path = "/interactions",
+    tag = "interactions",
+    request_body(content(
+        (AddBody = "application/json"),
+        (InteractionRow = "application/x-ndjson"),
+    )),
+    responses(
+        (status = 202, description = "The good rows are durable", body = AddAnswer),
+        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "Not now, and nothing was taken", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("api_key" = ["write"])),
+)]
+pub(super) async fn add(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+    RowsBody(rows): RowsBody,
+) -> Result<(StatusCode, Json<AddAnswer>), Problem> {
+    Parameters::refuse(query.as_deref())?;
+    let added = match rows.good.is_empty() {
+        true => Added::default(),
+        false => state.service()?.add(rows.good).await?,
+    };
+    let answer = AddAnswer {
+        accepted: added.accepted,
+        held_back: added.held_back,
+        rejected: rows.rejected,
+    };
+    Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+/// The rows of a body in either media type.
+pub(super) struct RowsBody(Rows);
+
+impl<S: Send + Sync> FromRequest<S> for RowsBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let media_type = media_type(request.headers());
+        let parse = match media_type.as_deref() {
+            None | Some("application/json") => rows_of_json,
+            Some("application/x-ndjson") => rows_of_lines,
+            Some(_) => {
+                let detail = "send application/json, or application/x-ndjson with a row a line";
+                return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, detail));
+            }
+        };
+        let bytes = json_body::read(request, state).await?;
+        parse(&bytes).map(Self)
+    }
+}

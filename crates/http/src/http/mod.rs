@@ -1,0 +1,42 @@
+//! The HTTP interface: one file a route; parse, call the service, answer.
+//!
+//! A request meets, in this order: headers every answer carries, a request id with the log line
+//! and the metrics, the net under panics, the limit on requests at once, the time limit, the body
+//! limit, the check of the API key, and then its handler (`router.rs` puts them together). Every
+//! answer of 400 and above is an RFC 9457 problem, whoever gave it.
+
+mod access;
+mod docs;
+mod erase_interactions;
+mod erasure_answer;
+mod erasures;
+mod explanation;
+mod export;
+#[doc(hidden)]
+pub mod fuzzing;
+mod health;
+mod index;
+mod interaction_rows;
+mod interactions;
+mod json_body;
+mod key_set;
+mod layers;
+mod metric_names;
+mod metrics;
+mod model;
+mod openapi;
+mod parameters;
+mod prefer;
+mod problem;
+mod receipt;
+mod recommend;
+mod router;
+mod routes;
+mod server;
+mod similar;
+mod state;
+
+pub use metric_names::METRICS;
+pub use router::router;
+pub use server::{ServeError, Server};
+pub use state::AppState;

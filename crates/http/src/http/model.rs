@@ -1,0 +1,132 @@
+//! `GET /model`.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::parameters::Parameters;
+use super::problem::{Problem, ProblemBody};
+use super::state::AppState;
+use recant_service::query::ModelSummary;
+use recant_types::Certificate;
+
+/// The live model.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Model)]
+pub(super) struct ModelAnswer {
+    /// Its version; it grows with every swap.
+    #[schema(example = 42)]
+    version: u64,
+    /// `ials`, `neumf` or `lightgcn`.
+    #[schema(example = "ials")]
+    kind: &'static str,
+    /// Number of latent dimensions; of a neural model, parameters of one item.
+    #[schema(example = 64)]
+    dim: usize,
+    /// Users with at least one interaction.
+    users: usize,
+    /// Items with at least one interaction.
+    items: usize,
+    /// User-item pairs held.
+    interactions: usize,
+    /// What the model was trained with.
+    hyper_parameters: AnyHyperparametersAnswer,
+    /// The objective at the last measurement.
+    objective: Option<f64>,
+    /// The relative gradient residual at the last measurement.
+    residual: Option<f64>,
+    /// The version that objective and residual were measured at.
+    measured_version: Option<u64>,
+    /// The certificate of the last certified version.
+    #[schema(value_type = Option<Object>)]
+    certificate: Option<Certificate>,
+}
+
+/// Hyper-parameters, by the kind of model.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = AnyHyperparameters)]
+pub(super) enum AnyHyperparametersAnswer {
+    /// Those of implicit ALS.
+    Ials(HyperparametersAnswer),
+    /// Those of a neural model, by their names in the configuration, and the seed.
+    #[schema(value_type = Object)]
+    Neural(Value),
+}
+
+/// The numbers that define the objective of implicit ALS.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Hyperparameters)]
+pub(super) struct HyperparametersAnswer {
+    /// Number of latent dimensions.
+    #[schema(example = 64)]
+    dim: usize,
+    /// Weight of every pair, observed or not.
+    #[schema(example = 0.3)]
+    alpha0: f64,
+    /// Regularisation strength.
+    #[schema(example = 0.02)]
+    lambda: f64,
+    /// Exponent of its scaling with frequency.
+    #[schema(example = 1.0)]
+    nu: f64,
+    /// Seed of the initial factors.
+    seed: u64,
+}
+
+impl From<ModelSummary> for ModelAnswer {
+    fn from(summary: ModelSummary) -> Self {
+        let hyper = summary.hyperparameters;
+        let neural = summary.neural.map(|specification| {
+            let mut numbers = serde_json::to_value(specification).unwrap_or_default();
+            if let Some(numbers) = numbers.as_object_mut() {
+                numbers.remove("kind");
+                numbers.insert(String::from("seed"), summary.seed.into());
+            }
+            AnyHyperparametersAnswer::Neural(numbers)
+        });
+        let hyper_parameters =
+            neural.unwrap_or(AnyHyperparametersAnswer::Ials(HyperparametersAnswer {
+                dim: hyper.dim,
+                alpha0: hyper.alpha0,
+                lambda: hyper.lambda,
+                nu: hyper.nu,
+                seed: summary.seed,
+            }));
+        Self {
+            version: summary.version,
+            kind: summary.kind,
+            dim: summary.dim,
+            users: summary.users,
+            items: summary.items,
+            interactions: summary.interactions,
+            hyper_parameters,
+            objective: summary.objective,
+            residual: summary.residual,
+            measured_version: summary.measured_version,
+            certificate: summary.certificate,
+        }
+    }
+}
+
+/// Describes the live model.
+#[utoipa::path(
+    get,
+    path = "/model",
+    tag = "operations",
+    responses(
+        (status = 200, description = "The live model", body = ModelAnswer),
+        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("api_key" = ["read"])),
+)]
+pub(super) async fn model(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ModelAnswer>, Problem> {
+    Parameters::refuse(query.as_deref())?;
+    Ok(Json(state.service()?.model().into()))
+}

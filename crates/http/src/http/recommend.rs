@@ -1,0 +1,433 @@
+//! `GET /recommend` and `POST /recommend`.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use futures_util::{Stream, StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::explanation::ExplanationAnswer;
+use super::json_body::JsonBody;
+use super::layers::Deadline;
+use super::metric_names::RECOMMEND_DURATION_SECONDS;
+use super::parameters::{Parameters, invalid};
+use super::problem::{INVALID_BODY, Problem, ProblemBody};
+use super::state::AppState;
+use recant_service::query::{
+    BATCH_USERS_MAX, BatchQuery, K_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
+    Recommendations, ScoredItem, Subject,
+};
+use recant_types::{ItemId, UserId};
+
+/// How many items are returned when the caller does not say.
+pub(super) const K_DEFAULT: usize = 10;
+
+/// Recommendations, all of one model version.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Recommendations)]
+pub(super) struct RecommendAnswer {
+    /// The user they are for; absent for a session history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "ada")]
+    user: Option<UserId>,
+    /// The version of the model that answered.
+    #[schema(example = 42)]
+    model_version: u64,
+    /// `model`, `fold_in` or `popular`.
+    #[schema(example = "model")]
+    source: &'static str,
+    /// Best first.
+    items: Vec<ItemAnswer>,
+    /// What is proven about the list; only when `explain` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<ExplanationAnswer>,
+}
+
+impl RecommendAnswer {
+    fn of(user: Option<UserId>, found: Recommendations) -> Self {
+        Self {
+            user,
+            model_version: found.model_version,
+            source: found.source.as_str(),
+            items: found.items.into_iter().map(ItemAnswer::from).collect(),
+            explanation: found.explanation.map(ExplanationAnswer::from),
+        }
+    }
+}
+
+/// One item of an answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ScoredItem)]
+pub(super) struct ItemAnswer {
+    /// Its id.
+    #[schema(value_type = String, example = "dune")]
+    item: ItemId,
+    /// What the list is ordered by.
+    #[schema(example = 0.93)]
+    score: f32,
+    /// Its title, when one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "Dune")]
+    title: Option<Arc<str>>,
+}
+
+impl From<ScoredItem> for ItemAnswer {
+    fn from(scored: ScoredItem) -> Self {
+        Self {
+            item: scored.item,
+            score: scored.score,
+            title: scored.title,
+        }
+    }
+}
+
+/// A question without an id in the URL. Exactly one of `user`, `users` and `history` is given.
+#[derive(Deserialize, ToSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with user, users or history, and k, exclude_seen, exclude, allow, tags, explain"
+)]
+#[schema(as = RecommendRequest, example = json!({"history": ["dune", "solaris"], "k": 10}))]
+pub(super) struct RecommendBody {
+    /// For whom.
+    #[schema(value_type = Option<String>)]
+    user: Option<UserId>,
+    /// For each of these, up to 10 000; the answer is NDJSON, a line for each in this order.
+    #[schema(value_type = Option<Vec<String>>)]
+    users: Option<Vec<UserId>>,
+    /// The items of a session without a user.
+    #[schema(value_type = Option<Vec<String>>)]
+    history: Option<Vec<ItemId>>,
+    /// How many, 1 to 1000; 10 unless given.
+    k: Option<usize>,
+    /// Leave out what the user or the history already has; true unless given.
+    exclude_seen: Option<bool>,
+    /// Leave out these items too.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    exclude: Vec<ItemId>,
+    /// Say what is proven about the list too.
+    #[serde(default)]
+    explain: bool,
+    /// Take only from these items.
+    #[schema(value_type = Option<Vec<String>>)]
+    allow: Option<Vec<ItemId>>,
+    /// Take only items with at least one of these tags, as the items file has them.
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+/// Recommends items to a user. A user it does not know gets what is popular.
+#[utoipa::path(
+    get,
+    path = "/recommend",
+    tag = "recommend",
+    params(
+        ("user" = String, Query, description = "For whom", example = "ada"),
+        ("k" = Option<usize>, Query, description = "How many, 1 to 1000; 10 unless given"),
+        ("exclude_seen" = Option<bool>, Query, description = "Leave out what the user has; true unless given"),
+        ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them"),
+        ("explain" = Option<bool>, Query, description = "Say what is proven about the list too"),
+        ("allow" = Option<String>, Query, description = "Take only from these items, with commas between them"),
+        ("tag" = Option<String>, Query, description = "Take only items with at least one of these tags, with commas between them"),
+    ),
+    responses(
+        (status = 200, description = "The best items, best first", body = RecommendAnswer),
+        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("api_key" = ["read"])),
+)]
+pub(super) async fn by_query(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<RecommendAnswer>, Problem> {
+    let query = read_query(query.as_deref())?;
+    answer(&state, query).await
+}
+
+/// Recommends items to a user, to many users, or to a session known by its history, with no id in
+/// the URL.
+///
+/// The answer for many users is a line of JSON for each, all of one version of the model; one that
+/// breaks off before its last line was not finished in time.
+#[utoipa::path(
+    post,
+    path = "/recommend",
+    tag = "recommend",
+    request_body(content = RecommendBody, content_type = "application/json"),
+    responses(
+        (status = 200, description = "The best items, best first; for many users a line for each", content(
+            (RecommendAnswer = "application/json"),
+            (RecommendAnswer = "application/x-ndjson"),
+        )),
+        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("api_key" = ["read"])),
+)]
+pub(super) async fn by_body(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+    Extension(deadline): Extension<Deadline>,
+    JsonBody(body): JsonBody<RecommendBody>,
+) -> Result<Response, Problem> {
+    Parameters::refuse(query.as_deref())?;
+    match read_body(body)? {
+        Asked::One(query) => Ok(answer(&state, query).await?.into_response()),
+        Asked::Many(query) => answer_batch(&state, query, deadline),
+    }
+}
+
+/// What a body asks for.
+#[derive(Debug)]
+enum Asked {
+    One(RecommendQuery),
+    Many(BatchQuery),
+}
+
+fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
+    let known = [
+        "user",
+        "k",
+        "exclude_seen",
+        "exclude",
+        "allow",
+        "tag",
+        "explain",
+    ];
+    let mut parameters = Parameters::parse(query, &known)?;
+    let user = parameters
+        .user()?
+        .ok_or_else(|| invalid("user is missing: say for whom, as in /recommend?user=ID"))?;
+    Ok(RecommendQuery {
+        subject: Subject::User(user),
+        k: parameters.number("k", 1..=K_MAX, K_DEFAULT)?,
+        exclude_seen: parameters.truth("exclude_seen", true)?,
+        exclude: parameters.items("exclude", QUERY_ITEMS_MAX)?,
+        explain: parameters.truth("explain", false)?,
+        allow: parameters.some_items("allow", QUERY_ITEMS_MAX)?,
+        tags: parameters.tags("tag", QUERY_TAGS_MAX)?,
+    })
+}
+
+fn read_body(body: RecommendBody) -> Result<Asked, Problem> {
+    let refuse = |detail: String| Err(Problem::new(&INVALID_BODY, detail));
+    let subject = match (body.user, body.users, body.history) {
+        (Some(user), None, None) => Ok(Subject::User(user)),
+        (None, None, Some(history)) => Ok(Subject::History(history)),
+        (None, Some(users), None) => Err(users),
+        _ => return refuse(String::from("give either user, users or history")),
+    };
+    let k = body.k.unwrap_or(K_DEFAULT);
+    if k == 0 || k > K_MAX {
+        return refuse(format!("k must be a whole number from 1 to {K_MAX}"));
+    }
+    let history_length = match &subject {
+        Ok(Subject::History(items)) => items.len(),
+        _ => 0,
+    };
+    let allowed = body.allow.as_ref().map_or(0, Vec::len);
+    if history_length.max(body.exclude.len()).max(allowed) > QUERY_ITEMS_MAX {
+        return refuse(format!(
+            "history, exclude and allow may name up to {QUERY_ITEMS_MAX} items each"
+        ));
+    }
+    if body.tags.len() > QUERY_TAGS_MAX {
+        return refuse(format!("tags may name up to {QUERY_TAGS_MAX} tags"));
+    }
+    let (exclude, allow, tags) = (body.exclude, body.allow, body.tags);
+    let exclude_seen = body.exclude_seen.unwrap_or(true);
+    Ok(match subject {
+        Ok(subject) => Asked::One(RecommendQuery {
+            subject,
+            k,
+            exclude_seen,
+            exclude,
+            allow,
+            tags,
+            explain: body.explain,
+        }),
+        Err(users) if users.len() > BATCH_USERS_MAX => {
+            return refuse(format!("users may name up to {BATCH_USERS_MAX} users"));
+        }
+        Err(_) if body.explain => {
+            return refuse(String::from("explain is for one user or history at a time"));
+        }
+        Err(users) => Asked::Many(BatchQuery {
+            users,
+            k,
+            exclude_seen,
+            exclude,
+            allow,
+            tags,
+        }),
+    })
+}
+
+async fn answer(state: &AppState, query: RecommendQuery) -> Result<Json<RecommendAnswer>, Problem> {
+    let user = match &query.subject {
+        Subject::User(user) => Some(user.clone()),
+        Subject::History(_) => None,
+    };
+    let start = Instant::now();
+    let found: Recommendations = state.service()?.recommend(query).await?;
+    metrics::histogram!(RECOMMEND_DURATION_SECONDS).record(start.elapsed().as_secs_f64());
+    Ok(Json(RecommendAnswer::of(user, found)))
+}
+
+/// Streams the lists of many users. The head is sent before they are found, so one that is not
+/// done by the deadline can only break off.
+fn answer_batch(
+    state: &AppState,
+    query: BatchQuery,
+    deadline: Deadline,
+) -> Result<Response, Problem> {
+    let line = |user: &UserId, found| {
+        let answer = RecommendAnswer::of(Some(user.clone()), found);
+        let mut line = serde_json::to_vec(&answer).expect("plain data into memory");
+        line.push(b'\n');
+        line
+    };
+    let blocks = state.service()?.recommend_batch(query, line)?;
+    let late = tokio::time::sleep_until(deadline.0.into());
+    let chunks = blocks.map(|block| match block {
+        Ok(lines) => Ok(Bytes::from(lines.concat())),
+        Err(error) => Err(io::Error::other(error)),
+    });
+    let broken = stream::once(late).map(|()| Err(io::Error::from(io::ErrorKind::TimedOut)));
+    let body = Body::from_stream(until(chunks, broken));
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+/// What `first` yields, to its end, or until `limit` has something to say.
+fn until<T>(
+    first: impl Stream<Item = T> + Send + 'static,
+    limit: impl Stream<Item = T> + Send + 'static,
+) -> impl Stream<Item = T> + Send + 'static {
+    let both = (Box::pin(first), Box::pin(limit), false);
+    stream::unfold(both, |(mut first, mut limit, is_over)| async move {
+        if is_over {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            last = limit.next() => Some((last?, (first, limit, true))),
+            next = first.next() => Some((next?, (first, limit, false))),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::json_body;
+
+    #[test]
+    fn a_query_has_defaults_and_limits() {
+        let query = read_query(Some("user=ada")).expect("a good query");
+        assert!(matches!(query.subject, Subject::User(user) if user.expose() == "ada"));
+        assert_eq!((query.k, query.exclude_seen), (K_DEFAULT, true));
+        assert!(query.exclude.is_empty());
+        let query = read_query(Some("user=a&k=1000&exclude_seen=false&exclude=x,y"));
+        let query = query.expect("a good query");
+        assert_eq!((query.k, query.exclude_seen), (1000, false));
+        assert_eq!(query.exclude.len(), 2);
+        for bad in [
+            "",
+            "user=",
+            "user=a&k=0",
+            "user=a&k=1001",
+            "user=a&history=b",
+        ] {
+            assert!(read_query(Some(bad)).is_err(), "{bad}");
+        }
+    }
+
+    fn from_json(text: &str) -> Result<RecommendQuery, Problem> {
+        match json_body::parse(text.as_bytes()).and_then(read_body)? {
+            Asked::One(query) => Ok(query),
+            Asked::Many(_) => panic!("a batch: {text}"),
+        }
+    }
+
+    #[test]
+    fn a_body_with_users_is_a_batch() {
+        let asked = |text: &str| json_body::parse(text.as_bytes()).and_then(read_body);
+        let batch = asked(r#"{"users":["a","b"],"k":3,"tags":["noir"],"allow":["x"]}"#);
+        let Ok(Asked::Many(batch)) = batch else {
+            panic!("{batch:?}")
+        };
+        assert_eq!(
+            (batch.users.len(), batch.k, batch.exclude_seen),
+            (2, 3, true)
+        );
+        assert_eq!(
+            (batch.tags, batch.allow.map(|allow| allow.len())),
+            (vec![String::from("noir")], Some(1))
+        );
+        assert!(asked(r#"{"users":["a"],"user":"a"}"#).is_err());
+        let users = vec!["\"x\""; BATCH_USERS_MAX + 1].join(",");
+        assert!(asked(&format!("{{\"users\":[{users}]}}")).is_err());
+        let tags = vec!["\"x\""; QUERY_TAGS_MAX + 1].join(",");
+        assert!(asked(&format!("{{\"user\":\"a\",\"tags\":[{tags}]}}")).is_err());
+    }
+
+    #[test]
+    fn a_body_names_a_user_or_a_history() {
+        let query = from_json(r#"{"history":["a","b"],"k":3}"#).expect("a history");
+        assert!(matches!(query.subject, Subject::History(items) if items.len() == 2));
+        assert!(from_json(r#"{"user":"a","exclude_seen":false}"#).is_ok());
+        for bad in [
+            "{}",
+            r#"{"user":"a","history":[]}"#,
+            r#"{"user":"a","k":0}"#,
+            r#"{"user":"a","k":-1}"#,
+            r#"{"history":"abc"}"#,
+            r#"{"user":"a","oops":1}"#,
+        ] {
+            let problem = from_json(bad).expect_err(bad);
+            assert_eq!(problem.parts().0, "invalid_body", "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_in_a_body_are_bounded() {
+        let items = vec!["\"x\""; QUERY_ITEMS_MAX + 1].join(",");
+        for field in [
+            "history",
+            "exclude\":[],\"history\":[],\"exclude",
+            "user\":\"a\",\"allow",
+        ] {
+            assert!(from_json(&format!("{{\"{field}\":[{items}]}}")).is_err());
+        }
+        let text = format!("{{\"user\":\"a\",\"exclude\":[{items}]}}");
+        assert!(from_json(&text).is_err());
+    }
+
+    #[test]
+    fn the_answer_has_the_names_of_the_contract() {
+        let answer = RecommendAnswer {
+            user: Some(UserId::new("ada").expect("an id")),
+            model_version: 7,
+            source: "model",
+            items: vec![ItemAnswer {
+                item: ItemId::new("dune").expect("an id"),
+                score: 0.25,
+                title: None,
+            }],
+            explanation: None,
+        };
+        assert_eq!(
+            serde_json::to_string(&answer).expect("plain data"),
+            r#"{"user":"ada","model_version":7,"source":"model","items":[{"item":"dune","score":0.25}]}"#
+        );
+    }
+}

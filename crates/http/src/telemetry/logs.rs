@@ -1,0 +1,97 @@
+//! Log lines on standard error, as text for people or JSON for machines.
+//!
+//! Libraries trace what passes through them: the database its records, the server its requests.
+//! That is full of ids. So whatever the filter asks for, of others' events only those of level
+//! `info` and above are logged.
+
+use std::io::{IsTerminal, stderr};
+
+use tracing::{Level, Metadata};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::{LogFormat, LogSettings};
+
+/// The variable that overrides the configured level.
+pub const FILTER_VARIABLE: &str = "RECANT_LOG";
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filter is not well-formed.
+    #[error(
+        "the log filter of {source_name} is no filter: {reason}; try info or recant=debug,warn"
+    )]
+    Filter {
+        /// Where the filter came from.
+        source_name: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The process logs already.
+    #[error("logging is already set up in this process")]
+    AlreadyInstalled,
+}
+
+/// Sends the log of the whole process to standard error.
+pub fn install(settings: &LogSettings) -> Result<(), LogError> {
+    let filter = filter(settings, std::env::var(FILTER_VARIABLE).ok())?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal());
+    let impersonal = filter_fn(is_impersonal);
+    let installed = match settings.format {
+        LogFormat::Text => lines.finish().with(impersonal).try_init(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true);
+            lines.finish().with(impersonal).try_init()
+        }
+    };
+    installed.map_err(|_| LogError::AlreadyInstalled)
+}
+
+/// Whether an event or span is of this program, or of a library at a level at which no library
+/// repeats what passes through it.
+fn is_impersonal(metadata: &Metadata<'_>) -> bool {
+    let room = metadata.target().split("::").next();
+    room.is_some_and(is_ours) || *metadata.level() <= Level::INFO
+}
+
+/// Whether a crate of that name is of this program.
+fn is_ours(name: &str) -> bool {
+    name == "recant" || name.starts_with("recant_")
+}
+
+/// The filter of the variable when it is set, else that of the settings.
+fn filter(settings: &LogSettings, variable: Option<String>) -> Result<EnvFilter, LogError> {
+    let (source_name, directives) = match variable {
+        Some(directives) if !directives.is_empty() => (FILTER_VARIABLE, directives),
+        _ => ("log.level", settings.level.clone()),
+    };
+    EnvFilter::try_new(directives).map_err(|error| LogError::Filter {
+        source_name,
+        reason: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_goes_before_the_settings() {
+        let settings = LogSettings::default();
+        let shown = |variable: Option<&str>| {
+            let filter = filter(&settings, variable.map(str::to_owned));
+            filter.map(|filter| filter.to_string())
+        };
+        assert_eq!(shown(None).ok().as_deref(), Some("info"));
+        assert_eq!(shown(Some("")).ok().as_deref(), Some("info"));
+        assert_eq!(shown(Some("warn")).ok().as_deref(), Some("warn"));
+        let error = shown(Some("recant=loud")).expect_err("no level");
+        assert!(error.to_string().contains(FILTER_VARIABLE), "{error}");
+    }
+}

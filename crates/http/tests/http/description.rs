@@ -1,0 +1,119 @@
+//! The description covers every call, and its page needs nothing from the internet.
+
+use std::collections::BTreeSet;
+
+use crate::support::TestServer;
+
+/// The calls that are promised.
+const CALLS: [(&str, &str); 18] = [
+    ("get", "/recommend"),
+    ("post", "/recommend"),
+    ("get", "/similar"),
+    ("post", "/interactions"),
+    ("delete", "/interactions"),
+    ("post", "/erasures"),
+    ("get", "/erasures"),
+    ("get", "/erasures/{id}"),
+    ("get", "/erasures/{id}/receipt"),
+    ("get", "/export"),
+    ("get", "/model"),
+    ("get", "/metrics"),
+    ("get", "/healthz"),
+    ("get", "/readyz"),
+    ("get", "/.well-known/jwks.json"),
+    ("get", "/openapi.json"),
+    ("get", "/docs"),
+    ("get", "/"),
+];
+
+fn described(document: &serde_json::Value) -> BTreeSet<(String, String)> {
+    let paths = document["paths"].as_object().expect("paths");
+    let calls = paths.iter().flat_map(|(path, item)| {
+        let methods = item.as_object().expect("methods").keys();
+        methods.map(move |method| (method.clone(), path.clone()))
+    });
+    calls.collect()
+}
+
+#[test]
+fn every_call_is_described_and_no_other() {
+    let document = TestServer::start().get("/openapi.json").json();
+    let promised = CALLS.map(|(method, path)| (method.to_owned(), path.to_owned()));
+    assert_eq!(described(&document), BTreeSet::from(promised));
+}
+
+#[test]
+fn every_described_call_answers() {
+    let server = TestServer::start();
+    let document = server.get("/openapi.json").json();
+    for (method, path) in described(&document) {
+        let target = path.replace("{id}", "00000000-0000-0000-0000-000000000000");
+        let answer = server.call(&method.to_uppercase(), &target, &[], b"");
+        assert!(
+            ![404, 405, 500].contains(&answer.status),
+            "{method} {path}: {answer:?}"
+        );
+    }
+}
+
+#[test]
+fn calls_that_need_a_key_and_those_that_fail_are_described_so() {
+    let document = TestServer::start().get("/openapi.json").json();
+    let schemes = &document["components"]["securitySchemes"];
+    assert_eq!(schemes["api_key"]["scheme"], "bearer");
+    let schemas = document["components"]["schemas"].as_object();
+    assert!(schemas.is_some_and(|schemas| schemas.contains_key("Problem")));
+    let erase = &document["paths"]["/interactions"]["delete"];
+    assert_eq!(erase["security"][0]["api_key"][0], "erase");
+    let problem = &erase["responses"]["4XX"]["content"]["application/problem+json"];
+    assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem");
+}
+
+/// Every reference points at a component that is there.
+#[test]
+fn the_description_is_closed() {
+    let document = TestServer::start().get("/openapi.json").json();
+    let text = document.to_string();
+    let references = text.split("\"$ref\":\"#").skip(1);
+    let mut count = 0;
+    for reference in references {
+        let pointer = reference.split('"').next().expect("a pointer");
+        assert!(document.pointer(pointer).is_some(), "{pointer} is nowhere");
+        count += 1;
+    }
+    assert!(count > 10, "the calls refer to schemas");
+}
+
+#[test]
+fn the_page_loads_everything_from_this_server() {
+    let server = TestServer::start();
+    let entry = server.get("/docs");
+    assert_eq!(
+        (entry.status, entry.header("location")),
+        (308, Some("/docs/"))
+    );
+    let page = server.get("/docs/");
+    assert_eq!(page.status, 200);
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(
+        policy.contains("default-src 'none'") && !policy.contains("http"),
+        "{policy}"
+    );
+    let start = server.get("/docs/swagger-initializer.js");
+    for part in [&page, &start] {
+        assert!(!part.text().contains("://"), "{}", part.text());
+    }
+    let text = start.text();
+    assert!(text.contains(r#""validatorUrl": "none""#), "{text}");
+    assert!(text.contains("/openapi.json"), "{text}");
+    let references = ["src=\"", "href=\""];
+    let names = references
+        .iter()
+        .flat_map(|start| page.text().split(start).skip(1));
+    for name in names.filter_map(|rest| rest.split('"').next()) {
+        let file = name.trim_start_matches("./");
+        let answer = server.get(&format!("/docs/{file}"));
+        assert_eq!(answer.status, 200, "{name}");
+        assert!(!answer.body.is_empty());
+    }
+}

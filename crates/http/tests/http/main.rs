@@ -1,0 +1,10 @@
+//! Routes on real sockets, before there is a service.
+//!
+//! One binary for all of them: linking is what a test costs most.
+
+mod access;
+mod description;
+mod limits;
+mod metrics;
+mod problems;
+mod support;

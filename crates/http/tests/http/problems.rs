@@ -1,0 +1,219 @@
+//! Whatever is wrong with a request is answered with a problem that says how to mend it, and that
+//! repeats nothing of the request.
+
+use crate::support::TestServer;
+
+/// Stands where an id would stand, and must come back in no error.
+const NEEDLE: &str = "needle";
+
+#[test]
+fn a_bad_query_is_a_problem() {
+    let server = TestServer::start();
+    let long = "x".repeat(5000);
+    for (target, status, code) in [
+        ("/recommend", 400, "invalid_query"),
+        ("/recommend?user=", 400, "invalid_query"),
+        ("/recommend?user=needle&k=0", 400, "invalid_query"),
+        ("/recommend?user=needle&k=-3", 400, "invalid_query"),
+        ("/recommend?user=needle&k=1000000000", 400, "invalid_query"),
+        ("/recommend?user=needle&k=ten", 400, "invalid_query"),
+        ("/recommend?user=needle&user=needle", 400, "invalid_query"),
+        ("/recommend?user=tom&needle", 400, "invalid_query"),
+        ("/recommend?user=needle%00", 400, "invalid_query"),
+        ("/recommend?user=%ff%fe", 400, "invalid_query"),
+        ("/recommend?user=%zz", 400, "invalid_query"),
+        ("/recommend?user=a&exclude_seen=yes", 400, "invalid_query"),
+        (&format!("/recommend?user={long}"), 400, "invalid_query"),
+        ("/similar", 400, "invalid_query"),
+        ("/export", 400, "invalid_query"),
+        ("/export?user=a&format=csv", 400, "invalid_query"),
+        ("/erasures?status=done", 400, "invalid_query"),
+        ("/erasures?limit=0", 400, "invalid_query"),
+        ("/erasures?cursor=needle", 400, "invalid_query"),
+        ("/erasures/needle", 400, "invalid_erasure_id"),
+        ("/erasures/%ff", 400, "invalid_erasure_id"),
+        ("/model?verbose=1", 400, "invalid_query"),
+        ("/nowhere/needle", 404, "route_not_found"),
+        ("/recommend/", 404, "route_not_found"),
+        ("/docs/needle", 404, "route_not_found"),
+    ] {
+        let answer = server.get(target);
+        assert_eq!(answer.status, status, "{target}: {answer:?}");
+        assert_eq!(answer.problem_code(), code, "{target}");
+        assert!(!answer.text().contains(NEEDLE), "{}", answer.text());
+    }
+}
+
+#[test]
+fn an_unknown_parameter_is_named() {
+    let answer = TestServer::start().get("/recommend?user=a&kk=3");
+    let body = answer.json();
+    let detail = body["detail"].as_str().expect("a detail");
+    assert!(
+        detail.contains("`kk`") && detail.contains("exclude_seen"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn a_bad_body_is_a_problem() {
+    let server = TestServer::start();
+    let many = vec![r#"{"user":"needle","item":"i"}"#; 10_001].join(",");
+    let many = format!("{{\"interactions\":[{many}]}}");
+    let deep = "[".repeat(200_000);
+    let deep_objects = "{\"needle\":".repeat(100_000);
+    for (method, target, body, status) in [
+        ("POST", "/erasures", "{", 400),
+        ("POST", "/erasures", "", 400),
+        ("POST", "/erasures", r#"{"interactions":[]}"#, 422),
+        (
+            "POST",
+            "/erasures",
+            r#"{"interactions":[{"user":"needle"}]}"#,
+            422,
+        ),
+        ("POST", "/erasures", r#"{"needle":1}"#, 422),
+        ("POST", "/erasures", many.as_str(), 413),
+        ("DELETE", "/interactions", many.as_str(), 413),
+        ("DELETE", "/interactions", "", 400),
+        (
+            "DELETE",
+            "/interactions?user=needle",
+            r#"{"interactions":[]}"#,
+            400,
+        ),
+        ("POST", "/interactions", "needle", 400),
+        ("POST", "/interactions", "[1,2]", 422),
+        ("POST", "/interactions", many.as_str(), 413),
+        ("POST", "/interactions", deep.as_str(), 422),
+        ("POST", "/interactions", deep_objects.as_str(), 422),
+        ("POST", "/interactions?user=needle", "{}", 422),
+        ("POST", "/recommend", r#"{"history":"needle"}"#, 422),
+        (
+            "POST",
+            "/recommend",
+            r#"{"user":"needle","history":[]}"#,
+            422,
+        ),
+        ("POST", "/recommend", r#"{"user":"needle","user":"b"}"#, 422),
+    ] {
+        let answer = server.json(method, target, body);
+        let shown = &body[..body.len().min(60)];
+        assert_eq!(
+            answer.status, status,
+            "{method} {target} {shown}: {answer:?}"
+        );
+        answer.problem_code();
+        assert!(!answer.text().contains(NEEDLE), "{}", answer.text());
+    }
+}
+
+#[test]
+fn rows_without_use_are_reported_one_by_one() {
+    let server = TestServer::start();
+    for row in [
+        r#"{"user":"needle","item":"b","weight":"NaN"}"#,
+        r#"{"user":"needle","item":"b","weight":-1}"#,
+        r#"{"user":"","item":"needle"}"#,
+        r#"{"user":"needle","item":"b","colour":"red"}"#,
+    ] {
+        let body = format!("{{\"interactions\":[{row}]}}");
+        let answer = server.json("POST", "/interactions", &body);
+        assert_eq!(answer.status, 202, "{answer:?}");
+        let json = answer.json();
+        assert_eq!(json["accepted"], 0);
+        assert_eq!(json["rejected"][0]["index"], 0);
+        assert!(!answer.text().contains(NEEDLE), "{json}");
+    }
+    let headers = ["Content-Type: application/x-ndjson"];
+    let lines = b"{oops\n\n{\"user\":\"a\",\"item\":\"b\",\"weight\":1e999}\n";
+    let answer = server.call("POST", "/interactions", &headers, lines);
+    assert_eq!(answer.status, 202);
+    let rejected = answer.json()["rejected"].as_array().map(Vec::len);
+    assert_eq!(rejected, Some(2));
+}
+
+#[test]
+fn other_media_types_are_refused() {
+    let server = TestServer::start();
+    for (method, target) in [
+        ("POST", "/interactions"),
+        ("POST", "/erasures"),
+        ("POST", "/recommend"),
+        ("DELETE", "/interactions"),
+    ] {
+        let headers = ["Content-Type: application/x-www-form-urlencoded"];
+        let answer = server.call(method, target, &headers, b"user=needle");
+        assert_eq!(answer.status, 415, "{method} {target}");
+        assert_eq!(answer.problem_code(), "unsupported_media_type");
+    }
+}
+
+#[test]
+fn a_wrong_method_is_told_the_right_ones() {
+    let server = TestServer::start();
+    for (method, target, allowed) in [
+        ("PATCH", "/recommend", ["GET", "POST"]),
+        ("PUT", "/interactions", ["POST", "DELETE"]),
+        ("DELETE", "/erasures", ["GET", "POST"]),
+        ("POST", "/metrics", ["GET", "HEAD"]),
+        ("BREW", "/healthz", ["GET", "HEAD"]),
+    ] {
+        let answer = server.call(method, target, &[], b"");
+        assert_eq!(answer.status, 405, "{method} {target}");
+        assert_eq!(answer.problem_code(), "method_not_allowed");
+        let allow = answer.header("allow").expect("an Allow header");
+        for method in allowed {
+            assert!(allow.contains(method), "{target}: {allow}");
+        }
+    }
+}
+
+#[test]
+fn a_bad_idempotency_key_is_refused() {
+    let key = format!("Idempotency-Key: {}", "x".repeat(256));
+    let server = TestServer::start();
+    let answer = server.call("DELETE", "/interactions?user=a", &[&key], b"");
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.problem_code(), "invalid_header");
+}
+
+#[test]
+fn good_requests_hear_that_the_service_is_starting() {
+    let server = TestServer::start();
+    assert_eq!(server.get("/healthz").status, 200);
+    let pair = r#"{"interactions":[{"user":"a","item":"b"}]}"#;
+    for (method, target, body) in [
+        ("GET", "/readyz", ""),
+        ("GET", "/recommend?user=a%20b&k=3&exclude=x,y", ""),
+        ("POST", "/recommend", r#"{"history":["a"],"k":3}"#),
+        ("GET", "/similar?item=a", ""),
+        ("GET", "/export?user=a", ""),
+        ("GET", "/model", ""),
+        ("POST", "/interactions", pair),
+        ("DELETE", "/interactions?user=a", ""),
+        ("DELETE", "/interactions", pair),
+        ("POST", "/erasures", pair),
+        ("GET", "/erasures?status=accepted&limit=3", ""),
+        ("GET", "/erasures/00000000-0000-0000-0000-000000000000", ""),
+    ] {
+        let answer = server.json(method, target, body);
+        assert_eq!(answer.status, 503, "{method} {target}: {answer:?}");
+        assert_eq!(answer.problem_code(), "starting");
+        assert!(answer.header("retry-after").is_some(), "{target}");
+    }
+}
+
+#[test]
+fn every_answer_carries_an_id_and_the_standing_headers() {
+    let server = TestServer::start();
+    let own = ["X-Request-Id: needle"];
+    for target in ["/healthz", "/nowhere", "/recommend", "/"] {
+        let answer = server.call("GET", target, &own, b"");
+        let id = answer.header("x-request-id").expect("an id");
+        assert!(id.len() == 32 && id != NEEDLE, "{id}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert!(answer.header("content-security-policy").is_some());
+    }
+}

@@ -1,0 +1,228 @@
+//! What can be wrong with a file, and what can be wrong with one row of it.
+
+use std::io;
+use std::path::PathBuf;
+
+use recant_types::InvalidId;
+
+use super::lines::{LINE_BYTES_MAX, RECORD_LINES_MAX};
+use super::titles::{TAG_BYTES_MAX, TAGS_MAX, TITLE_BYTES_MAX};
+
+/// Why one row was not taken. The row's values are never part of the message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The row has another number of fields than the header (or the first row).
+    #[error("has {found} fields where {expected} are expected")]
+    FieldCount {
+        /// Fields of the header or the first row.
+        expected: usize,
+        /// Fields of this row.
+        found: usize,
+    },
+    /// A field that every row needs is absent or null.
+    #[error("has no {0}")]
+    MissingField(&'static str),
+    /// The text of the field cannot be an id.
+    #[error("{field}: {reason}")]
+    InvalidId {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: InvalidId,
+    },
+    /// The weight is not a decimal number.
+    #[error("weight is not a number")]
+    WeightUnreadable,
+    /// The weight is zero, negative, infinite or NaN.
+    #[error("weight must be a finite number greater than 0")]
+    WeightOutOfRange,
+    /// The timestamp is neither a number nor RFC 3339.
+    #[error("timestamp is neither a number nor an RFC 3339 time")]
+    TimestampUnreadable,
+    /// The title is longer than the limit.
+    #[error("title is longer than {TITLE_BYTES_MAX} bytes")]
+    TitleTooLong,
+    /// There are too many tags, or one is too long.
+    #[error("has more than {TAGS_MAX} tags, or one longer than {TAG_BYTES_MAX} bytes")]
+    TagsTooLong,
+    /// A wanted field is not UTF-8.
+    #[error("{0} is not valid UTF-8")]
+    NotUtf8(&'static str),
+    /// A wanted field has a type that cannot be used, such as a list.
+    #[error("{0} has a type that cannot be used")]
+    WrongType(&'static str),
+    /// Two keys of one JSON object name the same field.
+    #[error("names {0} twice")]
+    NamedTwice(&'static str),
+    /// A line or a record is longer than the limit.
+    #[error("is longer than {LINE_BYTES_MAX} bytes")]
+    TooLong,
+    /// A quoted field does not end within the limits.
+    #[error("opens a quote that is not closed within {RECORD_LINES_MAX} lines")]
+    UnclosedQuote,
+    /// The line is not a JSON object.
+    #[error("is not a JSON object (near column {column})")]
+    NotJson {
+        /// Where the parser gave up, counted in bytes from 1.
+        column: usize,
+    },
+}
+
+/// Why an import stops. Every message says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// There is nothing at this path.
+    #[error("{path}: no such file: check the path", path = .0.display())]
+    NotFound(PathBuf),
+    /// The path is a directory.
+    #[error("{path}: is a directory: name the files in it", path = .0.display())]
+    Directory(PathBuf),
+    /// The file cannot be opened.
+    #[error("{path}: cannot be opened: {source}", path = path.display())]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file has no bytes, or only blank lines.
+    #[error("{path}: is empty: a header line or a first row is needed", path = .0.display())]
+    Empty(PathBuf),
+    /// Reading failed part way.
+    #[error("{path}: cannot be read after line {line}: {source}", path = path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// The last line that was read.
+        line: u64,
+        /// What the operating system or the decompressor said.
+        source: io::Error,
+    },
+    /// The compressed data stop before their end.
+    #[error(
+        "{path}: the compressed data end too early, after line {line}: \
+         the file is truncated, fetch it again", path = path.display()
+    )]
+    Truncated {
+        /// Which file.
+        path: PathBuf,
+        /// The last line that was read.
+        line: u64,
+    },
+    /// The name promises a compression that the content is not in, or it is damaged.
+    #[error(
+        "{path}: is not valid {compression} data: fetch it again, or rename it if it is not \
+         compressed", path = path.display()
+    )]
+    Corrupt {
+        /// Which file.
+        path: PathBuf,
+        /// `gzip` or `zstd`.
+        compression: &'static str,
+    },
+    /// The text is UTF-16.
+    #[error("{path}: is UTF-16: save it as UTF-8", path = .0.display())]
+    Utf16(PathBuf),
+    /// A JSON array instead of one object a line.
+    #[error(
+        "{path}: is a JSON array: write one object a line, for example with jq -c '.[]'",
+        path = .0.display()
+    )]
+    JsonArray(PathBuf),
+    /// Parquet inside another compression.
+    #[error("{path}: Parquet is read uncompressed: decompress the file first", path = .0.display())]
+    CompressedParquet(PathBuf),
+    /// A format that cannot hold what is wanted of it.
+    #[error("{path}: {format} holds no {wanted}: name another file or --format", path = path.display())]
+    WrongFormat {
+        /// Which file.
+        path: PathBuf,
+        /// The format it has.
+        format: &'static str,
+        /// `interactions` or `titles`.
+        wanted: &'static str,
+    },
+    /// A column is not among those of the header.
+    #[error(
+        "{path}: no {wanted} column: the columns are {found}: name it with {flag}",
+        path = path.display()
+    )]
+    MissingColumn {
+        /// Which file.
+        path: PathBuf,
+        /// The column that was looked for.
+        wanted: String,
+        /// The flag that names it.
+        flag: &'static str,
+        /// The columns of the header.
+        found: String,
+    },
+    /// The first line holds numbers, so it is taken for data, and its text is not repeated.
+    #[error(
+        "{path}: the first line looks like data: put a header line such as user_id,item_id \
+         before it", path = .0.display()
+    )]
+    NoHeader(PathBuf),
+    /// The header line cannot be used.
+    #[error("{path}: the header line {reason}", path = path.display())]
+    BadHeader {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: Rejection,
+    },
+    /// Two columns have the name of the one that is wanted.
+    #[error(
+        "{path}: two columns are named {name}: rename one, or name another with {flag}",
+        path = path.display()
+    )]
+    AmbiguousColumn {
+        /// Which file.
+        path: PathBuf,
+        /// The name that occurs twice.
+        name: String,
+        /// The flag that names another.
+        flag: &'static str,
+    },
+    /// The Parquet library could not read the file.
+    #[error("{path}: is not a readable Parquet file: {source}", path = path.display())]
+    Parquet {
+        /// Which file.
+        path: PathBuf,
+        /// What it said.
+        source: ::parquet::errors::ParquetError,
+    },
+    /// A Parquet column has a type that cannot be used.
+    #[error(
+        "{path}: column {column} is {found}: store it as a plain {usable}", path = path.display()
+    )]
+    ColumnType {
+        /// Which file.
+        path: PathBuf,
+        /// Name of the column.
+        column: String,
+        /// The type it has.
+        found: String,
+        /// The types that would do.
+        usable: &'static str,
+    },
+    /// `--min-rating` was given, and the file has nothing to compare it with.
+    #[error(
+        "{path}: --min-rating needs a weight or rating column: name it with --weight-col",
+        path = .0.display()
+    )]
+    NoRating(PathBuf),
+    /// A bad row, where bad rows are fatal.
+    #[error("{path}:{line}: {reason}: mend the row, or leave --strict out", path = path.display())]
+    Strict {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, or row of a Parquet file, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: Rejection,
+    },
+    /// The receiver of the rows failed.
+    #[error("{0}")]
+    Sink(#[source] super::SinkError),
+}

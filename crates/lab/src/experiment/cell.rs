@@ -1,0 +1,245 @@
+//! One finished combination, and the file it is kept in.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::data_set::hex;
+use super::recipe::{DeletionSpec, MeasureOptions, MethodSpec, ModelSpec, slug};
+use super::watch::CurvePoint;
+use recant_eval::cohort::PerGroup;
+use recant_eval::consistency::Consistency;
+use recant_eval::held_out::HeldOutAccuracy;
+use recant_eval::membership::ControlKind;
+
+/// Changes with everything that changes what a cell's figures mean.
+const FORMAT: u32 = 1;
+
+/// What is done about a deletion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Approach {
+    /// The retrained model that every other is compared with.
+    Reference,
+    /// Another retrain, from another seed: the noise floor.
+    Retrain,
+    /// Another retrain from the same initial parameters, with other negatives in another order: what
+    /// a model that is not convex makes of chance alone.
+    RetrainSameStart,
+    /// Another retrain from other initial parameters, with the same negatives in the same order: what
+    /// the start alone makes.
+    RetrainSameExamples,
+    /// Nothing: the ceiling.
+    Nothing,
+    /// A method under test.
+    Method(MethodSpec),
+}
+
+impl Approach {
+    /// What tables call it.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Reference => "retrained (reference)".to_owned(),
+            Self::Retrain => "retrained, other seed".to_owned(),
+            Self::RetrainSameStart => "retrained, same start".to_owned(),
+            Self::RetrainSameExamples => "retrained, same negatives".to_owned(),
+            Self::Nothing => "nothing done".to_owned(),
+            Self::Method(method) => method.label(),
+        }
+    }
+}
+
+/// What identifies a cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellKey {
+    /// Name of the data set.
+    pub data: String,
+    /// Identifies its content and split.
+    pub data_fingerprint: String,
+    /// The model.
+    pub model: ModelSpec,
+    /// The deletion.
+    pub deletion: DeletionSpec,
+    /// What is done about it.
+    pub approach: Approach,
+    /// The seed.
+    pub seed: u64,
+    /// How models are compared.
+    pub measure: MeasureOptions,
+}
+
+/// A finished cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// Identifies key and format.
+    pub fingerprint: String,
+    /// Which combination.
+    pub key: CellKey,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a combination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Outcome {
+    /// It was carried out.
+    Measured(Measured),
+    /// It could not be: the reason.
+    Failed(String),
+}
+
+/// What was measured of a combination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// Comparisons with the retrained model; one, or one for each checkpoint of a sequence.
+    pub checkpoints: Vec<Checkpoint>,
+    /// How near the method was along the way, for deletions that are no sequences.
+    pub curve: Vec<CurvePoint>,
+    /// Largest resident memory of the whole process while the method ran.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// A comparison with the model retrained on what was left at that point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    /// Deletions so far.
+    pub deletions: usize,
+    /// Pairs deleted so far.
+    pub pairs: usize,
+    /// Time of the method so far.
+    pub seconds: f64,
+    /// How like the retrained model it is.
+    pub consistency: PerGroup<Consistency>,
+    /// What it finds of the held-out items.
+    pub accuracy: PerGroup<HeldOutAccuracy>,
+    /// Whether the erased pairs can be told from pairs never trained on.
+    pub membership: Vec<Membership>,
+}
+
+/// A membership attack on the erased pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Membership {
+    /// What they are told from.
+    pub controls: ControlKind,
+    /// Erased pairs, and as many controls.
+    pub pairs: usize,
+    /// Area under the curve; `None` for too few pairs.
+    pub area_under_curve: Option<f64>,
+    /// True positives at 1 % false ones; `None` for too few pairs.
+    pub true_positive_rate: Option<f64>,
+    /// The area for the retrained model.
+    pub area_of_reference: Option<f64>,
+    /// The rate for the retrained model.
+    pub rate_of_reference: Option<f64>,
+}
+
+impl CellKey {
+    /// Identifies the key, the format of cells, and the version of the program.
+    pub fn fingerprint(&self) -> Result<String, serde_json::Error> {
+        let text = serde_json::to_string(&(FORMAT, env!("CARGO_PKG_VERSION"), self))?;
+        Ok(hex(&Sha256::digest(text)))
+    }
+
+    /// The file a cell is kept in, below the folder of cells.
+    pub fn file_name(&self) -> String {
+        let parts = [
+            slug(&self.data),
+            slug(&self.model.label()),
+            slug(&self.deletion.label()),
+            format!("seed-{}", self.seed),
+            slug(&self.approach.label()),
+        ];
+        parts.join("--") + ".json"
+    }
+}
+
+impl Cell {
+    /// The cell in `folder` that belongs to `key`; `None` when there is none, or only one of other
+    /// settings, or one that cannot be read.
+    pub fn read(folder: &Path, key: &CellKey) -> Option<Self> {
+        let text = std::fs::read_to_string(folder.join(key.file_name())).ok()?;
+        let cell: Self = serde_json::from_str(&text).ok()?;
+        let is_same = key.fingerprint().is_ok_and(|own| own == cell.fingerprint);
+        is_same.then_some(cell)
+    }
+
+    /// Keeps the cell in `folder`: all of it, or what was there before.
+    pub fn write(&self, folder: &Path) -> std::io::Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(std::io::Error::other)?;
+        write_whole(&folder.join(self.key.file_name()), text.as_bytes())
+    }
+}
+
+/// Writes a file beside its place, syncs it and puts it there.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "experiments do not know the store"
+)]
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let beside = PathBuf::from(format!("{}.new", path.display()));
+    let mut file = File::create(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> CellKey {
+        let recipe = super::super::recipe::Recipe::parse(
+            "name = 'x'\n[[data]]\nname = 'd'\n[[model]]\nkind = 'ials'\n[[deletion]]\nkind = 'pair'",
+        )
+        .expect("a recipe");
+        CellKey {
+            data: recipe.data[0].name.clone(),
+            data_fingerprint: "00".to_owned(),
+            model: recipe.model[0].clone(),
+            deletion: recipe.deletion[0].clone(),
+            approach: Approach::Nothing,
+            seed: 1,
+            measure: recipe.measure,
+        }
+    }
+
+    #[test]
+    fn a_cell_comes_back_as_it_was_and_only_for_its_own_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = key();
+        assert_eq!(Cell::read(folder.path(), &key), None);
+        let cell = Cell {
+            fingerprint: key.fingerprint().expect("JSON"),
+            key: key.clone(),
+            outcome: Outcome::Failed("it diverged".to_owned()),
+        };
+        cell.write(folder.path()).expect("it is written");
+        assert_eq!(Cell::read(folder.path(), &key), Some(cell));
+        let other = CellKey {
+            data_fingerprint: "01".to_owned(),
+            ..key
+        };
+        assert_eq!(
+            other.file_name(),
+            "d--ials-d-64--one-pair--seed-1--nothing-done.json"
+        );
+        assert_eq!(Cell::read(folder.path(), &other), None);
+    }
+
+    #[test]
+    fn half_a_file_is_no_cell() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = key();
+        std::fs::write(folder.path().join(key.file_name()), "{\"fingerprint\":").expect("written");
+        assert_eq!(Cell::read(folder.path(), &key), None);
+    }
+}

@@ -1,0 +1,204 @@
+//! Neural models: training by AdamW, and their scores.
+
+mod methods;
+mod shards;
+
+use recant_neural::specification::model_of;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use faer::Mat;
+
+use super::{MethodError, Seeds, Unlearner};
+use crate::experiment::recipe::{MethodSpec, ModelSpec, TrainingSpec};
+use crate::experiment::watch::Watch;
+use recant_core::model::interactions::InteractionMatrix;
+use recant_eval::scorer::Scorer;
+use recant_neural::examples::{Examples, Sampling};
+use recant_neural::forget::retrain;
+use recant_neural::graph::Graph;
+use recant_neural::network::NeuralModel;
+use recant_neural::objective::Objective;
+use recant_neural::optimise::Divergence;
+use recant_neural::optimise::adamw::EpochReport;
+use recant_neural::optimise::lbfgs::{LbfgsOptions, lbfgs};
+use recant_neural::optimise::selection::Selection;
+use recant_neural::parameters::{Block, Parameters};
+use recant_neural::scoring;
+use recant_types::ModelSpecification;
+
+/// The epoch whose negatives are those of the fixed examples; training begins with the next.
+const FIXED_EPOCH: u64 = 0;
+
+/// L-BFGS ends its part of a training when the gradient has fallen to this share.
+const POLISH_TOLERANCE: f64 = 1e-6;
+
+/// A neural model with its training.
+pub(in crate::experiment) struct NeuralSubject {
+    specification: Arc<ModelSpecification>,
+    training: TrainingSpec,
+}
+
+/// A trained neural model.
+#[derive(Clone)]
+pub(in crate::experiment) struct NeuralModelState {
+    graph: Graph,
+    parameters: Parameters,
+    scores: Arc<NeuralScores>,
+}
+
+impl NeuralModelState {
+    pub(super) fn scorer(&self) -> &dyn Scorer {
+        self.scores.as_ref()
+    }
+}
+
+/// The scores of parameters that were propagated once.
+pub(super) struct NeuralScores {
+    specification: Arc<ModelSpecification>,
+    rows: Parameters,
+}
+
+impl NeuralScores {
+    fn new(
+        specification: &Arc<ModelSpecification>,
+        graph: &Graph,
+        parameters: &Parameters,
+    ) -> Self {
+        let mut rows = parameters.clone();
+        if model_of(specification).is_propagated() {
+            model_of(specification).propagate(graph, &mut rows);
+        }
+        Self {
+            specification: specification.clone(),
+            rows,
+        }
+    }
+}
+
+impl Scorer for NeuralScores {
+    fn user_rows(&self) -> usize {
+        self.rows.layout().users
+    }
+
+    fn item_rows(&self) -> usize {
+        self.rows.layout().items
+    }
+
+    fn scores(&self, users: &[u32]) -> Mat<f64> {
+        let scorer = scoring::Scorer::of_propagated(model_of(&self.specification), &self.rows);
+        let scores = scorer.catalogue(users);
+        let items = self.item_rows();
+        Mat::from_fn(items, users.len(), |item, column| {
+            f64::from(scores[column * items + item])
+        })
+    }
+}
+
+fn diverged(error: Divergence) -> MethodError {
+    MethodError::Diverged {
+        what: "the neural model",
+        reason: error.to_string(),
+    }
+}
+
+/// The examples that second-order methods work on.
+fn fixed_examples(model: &dyn NeuralModel, graph: &Graph, seed: u64) -> Examples {
+    let sampling = Sampling {
+        seed,
+        negatives: model.negatives(),
+    };
+    Examples::new(graph, sampling, FIXED_EPOCH)
+}
+
+impl NeuralSubject {
+    /// `None` for a model that is not neural.
+    pub(super) fn new(spec: &ModelSpec) -> Option<Self> {
+        let (specification, training) = spec.neural()?;
+        Some(Self {
+            specification: Arc::new(specification),
+            training,
+        })
+    }
+
+    fn model(&self) -> &dyn NeuralModel {
+        model_of(&self.specification)
+    }
+
+    /// AdamW from random parameters, then L-BFGS as far as the recipe asks for it.
+    pub(super) fn train(
+        &self,
+        matrix: &InteractionMatrix,
+        seeds: Seeds,
+        watch: &mut Watch<'_>,
+    ) -> Result<NeuralModelState, MethodError> {
+        let (graph, parameters) = watch
+            .time(|watch| {
+                let graph = Graph::new(matrix);
+                let options = self.training.adamw(self.model(), seeds.order);
+                let look = &mut |report: &EpochReport, at: &Parameters| {
+                    let scores = || NeuralScores::new(&self.specification, &graph, at);
+                    watch.look_after_epoch(report.epoch, scores);
+                    ControlFlow::Continue(())
+                };
+                let mut at = retrain::cold(self.model(), &graph, seeds.initial, &options, look)?;
+                self.polish(&graph, &mut at, seeds, watch)?;
+                Ok((graph, at))
+            })
+            .map_err(diverged)?;
+        Ok(NeuralModelState {
+            scores: Arc::new(NeuralScores::new(&self.specification, &graph, &parameters)),
+            graph,
+            parameters,
+        })
+    }
+
+    fn polish(
+        &self,
+        graph: &Graph,
+        at: &mut Parameters,
+        seeds: Seeds,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Divergence> {
+        if self.training.polish == 0 {
+            return Ok(());
+        }
+        let examples = fixed_examples(self.model(), graph, seeds.order);
+        let objective = Objective {
+            model: self.model(),
+            graph,
+            examples: &examples,
+            hold: None,
+        };
+        let options = LbfgsOptions {
+            steps_max: self.training.polish,
+            tolerance: POLISH_TOLERANCE,
+            ..LbfgsOptions::default()
+        };
+        let everything = Selection::from(Block::All);
+        lbfgs(&objective, at, &everything, &options, &mut |_, at| {
+            watch.look_at(|| NeuralScores::new(&self.specification, graph, at));
+            true
+        })?;
+        Ok(())
+    }
+
+    /// A method for neural models at work on `original`, which was trained on `matrix`.
+    pub(super) fn unlearner<'a>(
+        &'a self,
+        method: &MethodSpec,
+        original: &NeuralModelState,
+        matrix: &InteractionMatrix,
+        seeds: Seeds,
+    ) -> Result<Box<dyn Unlearner + 'a>, MethodError> {
+        match method {
+            MethodSpec::Shards { count, dealing } => {
+                let shards = shards::ShardsUnlearner::new(self, matrix, *count, *dealing, seeds)?;
+                Ok(Box::new(shards))
+            }
+            _ => Ok(Box::new(methods::NeuralUnlearner::new(
+                self, method, original, seeds,
+            ))),
+        }
+    }
+}

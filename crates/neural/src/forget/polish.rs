@@ -1,0 +1,171 @@
+//! Polishing: rounds over all blocks until the gradient stops falling.
+
+use crate::forget::Touched;
+use crate::forget::alteraser::{AltEraserOptions, BlockSolver, Reach, alt_eraser};
+use crate::objective::Objective;
+use crate::optimise::Divergence;
+use crate::optimise::lbfgs::{LbfgsOptions, lbfgs};
+use crate::optimise::rows::is_separable;
+use crate::optimise::selection::Selection;
+use crate::parameters::{Block, Parameters};
+
+/// A round that leaves more than this share of the residual is the last.
+const STOPS_AT: f64 = 0.95;
+
+/// Steps of L-BFGS that count as a round, where rows depend on one another.
+const STEPS_PER_ROUND: usize = 20;
+
+/// How far to polish.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PolishOptions {
+    /// Ends when the residual is at most this.
+    pub tolerance: f64,
+    /// Most rounds.
+    pub rounds_max: usize,
+}
+
+/// How polishing went so far.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PolishReport {
+    /// Rounds done.
+    pub rounds: usize,
+    /// Value of the objective.
+    pub value: f64,
+    /// [`Point::residual`](crate::objective::Point::residual).
+    pub residual: f64,
+    /// Whether the residual is at most the tolerance.
+    pub converged: bool,
+}
+
+/// Brings the residual down: by AltEraser's rounds where rows are separate, by L-BFGS on the whole
+/// problem where they are not. Ends at the tolerance, after the last round, or when a round no
+/// longer helps; what a round that raised the residual did is taken back. `None` when `should_stop`,
+/// asked between turns, said so; then `at` is somewhere on the way. `observe` follows the rounds,
+/// the start as round 0.
+pub fn polish(
+    objective: &Objective<'_>,
+    at: &mut Parameters,
+    options: &PolishOptions,
+    should_stop: &(dyn Fn() -> bool + Sync),
+    observe: &mut dyn FnMut(&PolishReport),
+) -> Result<Option<PolishReport>, Divergence> {
+    let Some(report) = measure(objective, at, 0, options, should_stop) else {
+        return Ok(None);
+    };
+    observe(&report);
+    if report.converged || options.rounds_max == 0 {
+        return Ok(Some(report));
+    }
+    let mut best = Best {
+        parameters: at.clone(),
+        report,
+        rounds: 0,
+    };
+    let mut goes_on = |at: &Parameters| {
+        let Some(next) = measure(objective, at, best.rounds + 1, options, should_stop) else {
+            return false;
+        };
+        let helps = best.take(next, at);
+        if best.report == next {
+            observe(&next);
+        }
+        helps && !next.converged
+    };
+    if is_separable(objective) {
+        sweep(objective, at, options, should_stop, &mut goes_on)?;
+    } else {
+        descend(objective, at, options, should_stop, &mut goes_on)?;
+    }
+    if should_stop() {
+        return Ok(None);
+    }
+    *at = best.parameters;
+    Ok(Some(PolishReport {
+        rounds: best.rounds,
+        ..best.report
+    }))
+}
+
+/// The parameters with the least residual so far.
+struct Best {
+    parameters: Parameters,
+    report: PolishReport,
+    /// Rounds done, those that did not help too.
+    rounds: usize,
+}
+
+impl Best {
+    /// Takes in what a round led to; whether it helped enough to go on.
+    fn take(&mut self, next: PolishReport, at: &Parameters) -> bool {
+        self.rounds = next.rounds;
+        let helps = next.residual <= STOPS_AT * self.report.residual;
+        if next.residual < self.report.residual {
+            self.report = next;
+            self.parameters.clone_from(at);
+        }
+        helps
+    }
+}
+
+/// Value and residual after so many rounds; `None` when `should_stop` said so meanwhile.
+pub fn measure(
+    objective: &Objective<'_>,
+    at: &Parameters,
+    rounds: usize,
+    options: &PolishOptions,
+    should_stop: &(dyn Fn() -> bool + Sync),
+) -> Option<PolishReport> {
+    let measured = objective.at(at).measure(should_stop)?;
+    Some(PolishReport {
+        rounds,
+        value: measured.value,
+        residual: measured.residual,
+        converged: measured.residual <= options.tolerance,
+    })
+}
+
+/// Rounds of AltEraser over everything.
+fn sweep(
+    objective: &Objective<'_>,
+    at: &mut Parameters,
+    options: &PolishOptions,
+    should_stop: &(dyn Fn() -> bool + Sync),
+    goes_on: &mut dyn FnMut(&Parameters) -> bool,
+) -> Result<(), Divergence> {
+    let options = AltEraserOptions {
+        solver: BlockSolver::NewtonCg,
+        reach: Reach::Everything,
+        rounds_max: options.rounds_max,
+        ..AltEraserOptions::default()
+    };
+    let everything = Touched::everything(objective.graph);
+    let observe = &mut |_: &_, at: &_| goes_on(at);
+    alt_eraser(objective, at, &everything, &options, should_stop, observe)?;
+    Ok(())
+}
+
+/// L-BFGS on everything; so many of its steps are a round, the last perhaps fewer.
+fn descend(
+    objective: &Objective<'_>,
+    at: &mut Parameters,
+    options: &PolishOptions,
+    should_stop: &(dyn Fn() -> bool + Sync),
+    goes_on: &mut dyn FnMut(&Parameters) -> bool,
+) -> Result<(), Divergence> {
+    let options = LbfgsOptions {
+        steps_max: STEPS_PER_ROUND * options.rounds_max,
+        tolerance: 0.0,
+        ..LbfgsOptions::default()
+    };
+    let all = Selection::from(Block::All);
+    let mut steps = 0;
+    lbfgs(objective, at, &all, &options, &mut |report, at| {
+        steps = report.steps;
+        let is_round = steps % STEPS_PER_ROUND == 0;
+        !should_stop() && (!is_round || goes_on(at))
+    })?;
+    if steps % STEPS_PER_ROUND != 0 && !should_stop() {
+        goes_on(at);
+    }
+    Ok(())
+}

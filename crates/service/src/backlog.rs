@@ -1,0 +1,123 @@
+//! Erasures that are accepted and not yet forgotten.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use recant_types::{ErasureId, ErasureTarget, ItemId, UnixMillis, UserId};
+
+/// What waits, shared between the routes that accept and the worker that forgets.
+///
+/// An erasure enters before it is appended to the log and leaves when the updated model is live.
+/// Until the store has lost the data, the target hides it from every export. A std mutex: it is
+/// held for a look-up, never across a wait.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    waiting: Mutex<HashMap<ErasureId, Waiting>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    accepted_at: UnixMillis,
+    /// `None` once the store no longer holds what is named.
+    hides: Option<ErasureTarget>,
+}
+
+impl Backlog {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ErasureId, Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters an erasure. To be called before the append, so that the worker cannot be done with
+    /// it earlier. Without a target it hides nothing.
+    pub fn enter(&self, id: ErasureId, target: Option<ErasureTarget>, accepted_at: UnixMillis) {
+        self.lock().insert(
+            id,
+            Waiting {
+                accepted_at,
+                hides: target,
+            },
+        );
+    }
+
+    /// What an erasure names, as long as this process accepted it and the store may hold some of
+    /// it. The log itself names by hashes alone.
+    pub fn target(&self, id: ErasureId) -> Option<ErasureTarget> {
+        self.lock().get(&id)?.hides.clone()
+    }
+
+    /// The store no longer holds what this erasure names.
+    pub fn erased(&self, id: ErasureId) {
+        if let Some(waiting) = self.lock().get_mut(&id) {
+            waiting.hides = None;
+        }
+    }
+
+    /// The erasure is forgotten, or was never appended.
+    pub fn leave(&self, id: ErasureId) {
+        self.lock().remove(&id);
+    }
+
+    /// How many wait.
+    pub fn depth(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// When the oldest that waits was accepted.
+    pub fn oldest(&self) -> Option<UnixMillis> {
+        self.lock()
+            .values()
+            .map(|waiting| waiting.accepted_at)
+            .min()
+    }
+
+    /// Whether an accepted erasure names this pair, or one of its sides.
+    pub fn hides(&self, user: &UserId, item: &ItemId) -> bool {
+        self.lock()
+            .values()
+            .filter_map(|waiting| waiting.hides.as_ref())
+            .any(|target| match target {
+                ErasureTarget::User(named) => named == user,
+                ErasureTarget::Item(named) => named == item,
+                ErasureTarget::Pairs(pairs) => pairs.iter().any(|(u, i)| u == user && i == item),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_is_hidden_until_the_store_has_lost_it() {
+        let (ada, bob) = (
+            UserId::new("ada").expect("id"),
+            UserId::new("bob").expect("id"),
+        );
+        let (x, y) = (ItemId::new("x").expect("id"), ItemId::new("y").expect("id"));
+        let backlog = Backlog::default();
+        let ids = [
+            ErasureId::generate(),
+            ErasureId::generate(),
+            ErasureId::generate(),
+        ];
+        let pair = ErasureTarget::Pairs(vec![(ada.clone(), x.clone())]);
+        backlog.enter(ids[0], Some(pair), UnixMillis(5));
+        assert!(backlog.hides(&ada, &x) && !backlog.hides(&ada, &y) && !backlog.hides(&bob, &x));
+        backlog.enter(
+            ids[1],
+            Some(ErasureTarget::User(ada.clone())),
+            UnixMillis(3),
+        );
+        backlog.enter(ids[2], Some(ErasureTarget::Item(y.clone())), UnixMillis(9));
+        assert!(backlog.hides(&ada, &y) && backlog.hides(&bob, &y));
+        assert_eq!(
+            (backlog.depth(), backlog.oldest()),
+            (3, Some(UnixMillis(3)))
+        );
+        backlog.erased(ids[1]);
+        backlog.erased(ids[2]);
+        assert!(!backlog.hides(&bob, &y) && backlog.hides(&ada, &x));
+        ids.into_iter().for_each(|id| backlog.leave(id));
+        assert_eq!((backlog.depth(), backlog.oldest()), (0, None));
+    }
+}

@@ -1,0 +1,147 @@
+//! Accepting erasures and telling how far they have come.
+
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+use crate::Service;
+use crate::metric_names as names;
+use crate::query::{IdempotencyKey, ServiceError};
+use recant_receipt::{Salt, commit};
+use recant_store::batch::{Idempotency, WriteBatch};
+use recant_types::{ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event, UnixMillis};
+
+/// An erasure as its requester is told about it.
+#[derive(Debug, Clone)]
+pub struct AcceptedErasure {
+    /// Its record.
+    pub record: ErasureRecord,
+    /// Opens the commitment of its receipt. For the requester alone: it is kept nowhere. `None`
+    /// when a repeated request comes after the key was replaced that the first salt came from.
+    pub salt: Option<Salt>,
+}
+
+impl Service {
+    /// Accepts an erasure: durable on return. A repeated `key` with the same target returns the
+    /// first erasure; with another target it is [`ServiceError::IdempotencyKeyReused`].
+    pub async fn erase(
+        &self,
+        target: ErasureTarget,
+        key: Option<IdempotencyKey>,
+    ) -> Result<AcceptedErasure, ServiceError> {
+        self.check_running()?;
+        if self.0.backlog.depth() >= self.0.queue_max {
+            return Err(ServiceError::Overloaded);
+        }
+        let started = Instant::now();
+        let (id, accepted_at) = (ErasureId::generate(), UnixMillis::now());
+        let mut batch = WriteBatch::default();
+        let event = Event::Erase {
+            id,
+            accepted_at,
+            target: target.clone(),
+        };
+        let salt = self.salt(id, key.as_ref());
+        let once = key.as_ref().map(|key| idempotency(key, &target));
+        batch.append_erasure(event, commit(&salt, &target), once.transpose()?);
+        self.0.backlog.enter(id, Some(target.clone()), accepted_at);
+        let committed = self.commit(batch).await;
+        let record = match committed {
+            Ok(committed) => committed.records.into_iter().next(),
+            Err(error) => {
+                self.0.backlog.leave(id);
+                return Err(error);
+            }
+        };
+        let record = record.ok_or(ServiceError::Internal)?;
+        if record.id == id {
+            metrics::counter!(names::ERASURES_TOTAL, "status" => "accepted").increment(1);
+            metrics::histogram!(names::ERASURE_ACCEPT_SECONDS).record(started.elapsed());
+            tracing::info!(erasure = %id, kind = ?record.kind, "accepted");
+            return Ok(AcceptedErasure {
+                record,
+                salt: Some(salt),
+            });
+        }
+        self.0.backlog.leave(id);
+        // A repeated request: the same key leads to the salt of the first one.
+        let first = self.salt(record.id, key.as_ref());
+        let opens = record.commitment == Some(commit(&first, &target));
+        Ok(AcceptedErasure {
+            record,
+            salt: opens.then_some(first),
+        })
+    }
+
+    /// The salt for the erasure `id`: random, or when there is a key the one that it leads to.
+    fn salt(&self, id: ErasureId, key: Option<&IdempotencyKey>) -> Salt {
+        key.map_or_else(Salt::generate, |key| {
+            self.0.receipt_keys.signing.salt_for(id, &key.0)
+        })
+    }
+
+    /// Waits until the erasure is at least forgotten, or until `patience` is over; returns its
+    /// state then, or `None` when the id is unknown.
+    pub async fn wait_forgotten(
+        &self,
+        id: ErasureId,
+        patience: Duration,
+    ) -> Result<Option<ErasureRecord>, ServiceError> {
+        let Some(record) = self.erasure(id).await? else {
+            return Ok(None);
+        };
+        let mut progress = self.0.publisher.follow();
+        let forgotten = progress.wait_for(|progress| progress.learnt.0 >= record.position);
+        // Running out of patience is an answer like any other: the state as it is then.
+        let _ = tokio::time::timeout(patience, forgotten).await;
+        self.erasure(id).await
+    }
+
+    /// One erasure; `None` when the id is unknown.
+    pub async fn erasure(&self, id: ErasureId) -> Result<Option<ErasureRecord>, ServiceError> {
+        let record = self.read(move |store| store.erasure(id)).await?;
+        Ok(record.map(|record| self.as_far_as_live(record)))
+    }
+
+    /// A page of erasures, newest first, older than `before`.
+    pub async fn erasures(
+        &self,
+        status: Option<ErasureStatus>,
+        before: Option<ErasureId>,
+        limit: usize,
+    ) -> Result<Vec<ErasureRecord>, ServiceError> {
+        let records = self
+            .read(move |store| store.erasures(status, before, limit))
+            .await?;
+        Ok(records
+            .into_iter()
+            .map(|record| self.as_far_as_live(record))
+            .collect())
+    }
+
+    /// The record without states that are durable already but not yet true of the live model: the
+    /// swap follows its commit by microseconds, and a state must not be reported before both.
+    fn as_far_as_live(&self, mut record: ErasureRecord) -> ErasureRecord {
+        let progress = self.0.publisher.progress();
+        if record.status == ErasureStatus::Certified && record.position > progress.certified.0 {
+            record.status = ErasureStatus::Forgotten;
+            record.certified_at = None;
+            record.certificate = None;
+        }
+        if record.status == ErasureStatus::Forgotten && record.position > progress.learnt.0 {
+            record.status = ErasureStatus::Erased;
+            record.forgotten_at = None;
+            record.model_version_after = None;
+        }
+        record
+    }
+}
+
+/// Digests of the key and of what it was used for; neither text is stored.
+fn idempotency(key: &IdempotencyKey, target: &ErasureTarget) -> Result<Idempotency, ServiceError> {
+    let request = serde_json::to_vec(target).map_err(|_| ServiceError::Internal)?;
+    Ok(Idempotency {
+        key: Sha256::digest(key.0.as_bytes()).into(),
+        request: Sha256::digest(&request).into(),
+    })
+}

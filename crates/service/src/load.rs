@@ -1,0 +1,280 @@
+//! From the store to a trainer, and from a trained model back to the store.
+
+use std::sync::Arc;
+
+use crate::dirty::DirtyRows;
+use crate::neural_learner::NeuralLearner;
+use crate::rows::RowTable;
+use crate::snapshot::Snapshot;
+use crate::tags::Tags;
+use crate::trainer::Trainer;
+use recant_core::model::factors::Factors;
+use recant_core::model::ials::Ials;
+use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::optim::als;
+use recant_core::unlearn::converge::Warm;
+use recant_neural::parameters::Block;
+use recant_store::batch::{SHARED_ROW_VALUES, Tensor, WriteBatch};
+use recant_store::log::LogPosition;
+use recant_store::records::ModelHeader;
+use recant_store::{Store, StoreError};
+use recant_types::{IalsHyperparameters, ModelSpecification};
+
+/// A trainer as the store holds it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Data and factors. Without a stored model the factors are zero.
+    pub trainer: Trainer,
+    /// The header of the stored model, if there is one.
+    pub header: Option<ModelHeader>,
+    /// The newest entry of the log when reading began. What erasures up to it named had left the
+    /// store, but for erasures of items.
+    pub loaded_at: LogPosition,
+}
+
+/// The model of a store that holds none yet.
+#[derive(Debug, Clone, Default)]
+pub struct ConfiguredModel {
+    /// Hyper-parameters of implicit ALS.
+    pub hyperparameters: IalsHyperparameters,
+    /// Kind and hyper-parameters of a neural model that is wanted instead.
+    pub neural: Option<ModelSpecification>,
+}
+
+impl From<IalsHyperparameters> for ConfiguredModel {
+    fn from(hyperparameters: IalsHyperparameters) -> Self {
+        Self {
+            hyperparameters,
+            neural: None,
+        }
+    }
+}
+
+/// Reads everything the service keeps in memory.
+///
+/// User factors of implicit ALS are not stored: each is the exact minimiser for its history and the
+/// item factors, and is solved for here. Those of a neural model are, under each person's key. Cost:
+/// one half sweep over the users, or drawing the examples, besides reading.
+pub fn load(
+    store: &Store,
+    configured: impl Into<ConfiguredModel>,
+    seed: u64,
+) -> Result<Loaded, StoreError> {
+    let configured = configured.into();
+    let loaded_at = *store.watch_log().borrow();
+    let header = store.model_header()?;
+    let (hyperparameters, seed) = header
+        .as_ref()
+        .map_or((configured.hyperparameters, seed), |h| {
+            (h.hyperparameters, h.seed)
+        });
+    let (items, titles, tags) = read_items(store)?;
+    let users = RowTable::from_rows(store.users()?);
+    let matrix = read_matrix(
+        store,
+        users.directory().capacity(),
+        items.directory().capacity(),
+    )?;
+    let specification = match &header {
+        Some(header) => header.neural.clone(),
+        None => configured.neural.clone(),
+    };
+    let (model, neural) = match specification {
+        Some(specification) => {
+            let learner = read_learner(store, specification, &matrix, seed, header.is_some())?;
+            (Ials::zeros(hyperparameters, 0, 0), Some(learner))
+        }
+        None => (read_ials(store, hyperparameters, &matrix)?, None),
+    };
+    let counts = (0..matrix.item_rows() as u32).map(|row| matrix.item(row).len() as u32);
+    let item_counts: imbl::Vector<u32> = counts.collect();
+    let popular = (0..).zip(item_counts.iter().copied()).collect();
+    let trainer = Trainer {
+        matrix,
+        model,
+        neural,
+        seed,
+        users,
+        items,
+        titles,
+        tags,
+        item_counts,
+        warm: Warm::new(als::KEPT_BYTES_MAX),
+        popular,
+    };
+    Ok(Loaded {
+        trainer,
+        header,
+        loaded_at,
+    })
+}
+
+fn read_ials(
+    store: &Store,
+    hyperparameters: IalsHyperparameters,
+    matrix: &InteractionMatrix,
+) -> Result<Ials, StoreError> {
+    let mut factors = Factors::zeros(matrix.item_rows(), hyperparameters.dim);
+    store.visit_tensor(Tensor::ItemFactors, |row, values| {
+        if !matrix.item(row).is_empty() && values.len() == hyperparameters.dim {
+            factors.row_mut(row as usize).copy_from_slice(&values);
+        }
+    })?;
+    let mut model = Ials::from_item_factors(hyperparameters, matrix.user_rows(), factors);
+    als::solve_users(&mut model, matrix);
+    Ok(model)
+}
+
+/// Reads rows and layers of a neural model. A row that is not there stays zero, to be learnt; without
+/// the layers the rows are worth nothing.
+fn read_learner(
+    store: &Store,
+    specification: ModelSpecification,
+    matrix: &InteractionMatrix,
+    seed: u64,
+    is_stored: bool,
+) -> Result<NeuralLearner, StoreError> {
+    let mut learner = NeuralLearner::new(specification, matrix, seed);
+    let at = &mut learner.parameters;
+    let layout = *at.layout();
+    store.visit_user_factors(|row, values| {
+        if !matrix.user(row).is_empty() && values.len() == layout.user_width {
+            at.user_mut(row).copy_from_slice(&values);
+        }
+    })?;
+    store.visit_tensor(Tensor::ItemFactors, |row, values| {
+        if !matrix.item(row).is_empty() && values.len() == layout.item_width {
+            let values = values.iter().map(|value| *value as f32);
+            at.item_mut(row)
+                .iter_mut()
+                .zip(values)
+                .for_each(|(to, from)| *to = from);
+        }
+    })?;
+    let mut layers = Vec::with_capacity(layout.shared);
+    store.visit_tensor(Tensor::Shared, |_, values| {
+        layers.extend(values.iter().map(|value| *value as f32));
+    })?;
+    if layers.len() == layout.shared {
+        at.block_mut(Block::Shared).copy_from_slice(&layers);
+    } else if is_stored {
+        tracing::error!("layers of the stored model are missing: it is learnt anew; better train");
+        at.values_mut().fill(0.0);
+    }
+    Ok(learner)
+}
+
+type Items = (
+    RowTable<recant_types::ItemId>,
+    imbl::Vector<Option<Arc<str>>>,
+    Tags,
+);
+
+fn read_items(store: &Store) -> Result<Items, StoreError> {
+    let (mut ids, mut tags) = (Vec::new(), Vec::new());
+    let mut titles: imbl::Vector<Option<Arc<str>>> = imbl::Vector::new();
+    for (row, record) in store.items()? {
+        while titles.len() <= row as usize {
+            titles.push_back(None);
+        }
+        titles.set(row as usize, record.title);
+        ids.push((row, record.id));
+        tags.push((row, record.tags));
+    }
+    Ok((RowTable::from_rows(ids), titles, Tags::new(tags)))
+}
+
+fn read_matrix(store: &Store, users: usize, items: usize) -> Result<InteractionMatrix, StoreError> {
+    let mut histories: Vec<Vec<Entry>> = vec![Vec::new(); users];
+    store.visit_histories(|row, held| {
+        if let Some(slot) = histories.get_mut(row as usize) {
+            *slot = held
+                .iter()
+                .map(|h| Entry {
+                    index: h.item,
+                    weight: h.weight,
+                })
+                .collect();
+        }
+    })?;
+    Ok(InteractionMatrix::from_histories(histories, items))
+}
+
+/// The records that make `trainer`'s model the stored one: the header and every item row.
+pub fn whole_model(trainer: &Trainer, header: &ModelHeader) -> WriteBatch {
+    let mut batch = WriteBatch::default();
+    batch.remove_tensor(Tensor::ItemFactors);
+    batch.remove_tensor(Tensor::Shared);
+    batch.remove_user_factors();
+    for row in 0..trainer.matrix.item_rows() as u32 {
+        put_item_row(&mut batch, trainer, row);
+    }
+    if let Some(learner) = &trainer.neural {
+        for row in 0..trainer.matrix.user_rows() as u32 {
+            put_user_row(&mut batch, trainer, row, header.learnt);
+        }
+        put_layers(&mut batch, learner);
+    }
+    batch.put_model_header(header);
+    batch
+}
+
+/// The records that bring the stored rows to what the trainer has made of the `dirty` ones, and the
+/// layers with them if they are not those of the `live` version, which is stored.
+pub fn dirty_rows(
+    trainer: &Trainer,
+    dirty: &DirtyRows,
+    live: &Snapshot,
+    known: LogPosition,
+) -> WriteBatch {
+    let mut batch = WriteBatch::default();
+    for row in dirty.item_rows() {
+        put_item_row(&mut batch, trainer, row);
+    }
+    if let Some(learner) = &trainer.neural {
+        for row in dirty.user_rows() {
+            put_user_row(&mut batch, trainer, row, known);
+        }
+        let stored = live.network.as_ref().map(|network| &network.shared[..]);
+        if stored != Some(learner.parameters.shared()) {
+            put_layers(&mut batch, learner);
+        }
+    }
+    batch
+}
+
+/// Writes the factors of one item, or takes them away when nothing is left of it.
+fn put_item_row(batch: &mut WriteBatch, trainer: &Trainer, row: u32) {
+    if trainer.matrix.item(row).is_empty() {
+        batch.remove_tensor_row(Tensor::ItemFactors, row);
+    } else if let Some(learner) = &trainer.neural {
+        let values = learner.parameters.item(row).iter();
+        let values: Vec<f64> = values.map(|value| f64::from(*value)).collect();
+        batch.put_tensor_row(Tensor::ItemFactors, row, &values);
+    } else {
+        batch.put_tensor_row(
+            Tensor::ItemFactors,
+            row,
+            trainer.model.items.row(row as usize),
+        );
+    }
+}
+
+/// Writes a user's row of a neural model, which stands for the log up to `known`. The row of a user
+/// who is gone goes with the user.
+fn put_user_row(batch: &mut WriteBatch, trainer: &Trainer, row: u32, known: LogPosition) {
+    if let Some(learner) = &trainer.neural
+        && !trainer.matrix.user(row).is_empty()
+    {
+        batch.put_user_factors(row, learner.parameters.user(row), known);
+    }
+}
+
+/// Writes the layers of a neural model.
+fn put_layers(batch: &mut WriteBatch, learner: &NeuralLearner) {
+    let rows = learner.parameters.shared().chunks(SHARED_ROW_VALUES);
+    for (row, values) in (0..).zip(rows) {
+        let values: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
+        batch.put_tensor_row(Tensor::Shared, row, &values);
+    }
+}

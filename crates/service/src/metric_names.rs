@@ -1,0 +1,26 @@
+//! The metrics of the service. A new one is one line here.
+
+use recant_types::MetricKind::{Counter, Gauge, Histogram};
+use recant_types::{BLOCK_BUCKETS, ERASURE_BUCKETS, REQUEST_BUCKETS, SWAP_BUCKETS};
+
+recant_types::declare_metrics! {
+    ERASURES_TOTAL = "recant_erasures_total", Counter, labels: true, "Erasures that reached a status, by status.";
+    ERASURE_QUEUE_DEPTH = "recant_erasure_queue_depth", Gauge, labels: false, "Erasures accepted and not yet forgotten.";
+    ERASURE_OLDEST_PENDING_SECONDS = "recant_erasure_oldest_pending_seconds", Gauge, labels: false, "Age of the oldest erasure not yet forgotten; 0 without any.";
+    ERASURE_ACCEPT_SECONDS = "recant_erasure_accept_seconds", Histogram(REQUEST_BUCKETS), labels: false, "Time from an erasure request to its durable acceptance.";
+    ERASURE_FORGOTTEN_SECONDS = "recant_erasure_forgotten_seconds", Histogram(ERASURE_BUCKETS), labels: false, "Time from the acceptance of an erasure to the swap of the model that forgot.";
+    ERASURE_CERTIFIED_SECONDS = "recant_erasure_certified_seconds", Histogram(ERASURE_BUCKETS), labels: false, "Time from the acceptance of an erasure to its certificate.";
+    ERASURE_BLOCKS_UPDATED = "recant_erasure_blocks_updated", Histogram(BLOCK_BUCKETS), labels: false, "User and item blocks solved for one update.";
+    MODEL_VERSION = "recant_model_version", Gauge, labels: false, "The live model version.";
+    MODEL_USERS = "recant_model_users", Gauge, labels: false, "Users with at least one interaction.";
+    MODEL_ITEMS = "recant_model_items", Gauge, labels: false, "Items with at least one interaction.";
+    MODEL_INTERACTIONS = "recant_model_interactions", Gauge, labels: false, "User-item pairs held.";
+    MODEL_RESIDUAL = "recant_model_residual", Gauge, labels: false, "Relative gradient residual of the model at the last measurement.";
+    MODEL_CERTIFICATE_FROBENIUS = "recant_model_certificate_frobenius", Gauge, labels: false, "Certified Frobenius distance to the retrained model; 0 while the model has no such bound.";
+    SWAP_DURATION_SECONDS = "recant_swap_duration_seconds", Histogram(SWAP_BUCKETS), labels: false, "Time to swap the live model.";
+}
+
+/// Every metric of this crate and of the store below it.
+pub fn all() -> impl Iterator<Item = &'static recant_types::Metric> {
+    METRICS.iter().chain(recant_store::metric_names::METRICS)
+}

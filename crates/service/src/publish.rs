@@ -1,0 +1,96 @@
+//! Where a new version becomes the live one.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use crate::metric_names as names;
+use crate::snapshot::Snapshot;
+use crate::versions::VersionError;
+use recant_store::log::LogPosition;
+use recant_types::Certificate;
+
+/// How far the live model has come along the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// The live model reflects every entry up to here.
+    pub learnt: LogPosition,
+    /// The certificate of the live model covers every entry up to here.
+    pub certified: LogPosition,
+}
+
+/// Holds the live version. The worker publishes, everybody else reads.
+///
+/// Reading is wait-free and never sees a version half made: the snapshot is complete before the
+/// one pointer to it is exchanged.
+#[derive(Debug)]
+pub struct Publisher {
+    live: ArcSwap<Snapshot>,
+    progress: watch::Sender<Progress>,
+}
+
+impl Publisher {
+    /// Starts with `snapshot` as the live version.
+    pub fn new(snapshot: Snapshot, progress: Progress) -> Self {
+        report(&snapshot);
+        Self {
+            live: ArcSwap::from_pointee(snapshot),
+            progress: watch::Sender::new(progress),
+        }
+    }
+
+    /// The live version.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.live.load_full()
+    }
+
+    /// Swaps `make_snapshot()` in and tells whoever waits how far the model has come. The time of
+    /// both, making and swapping, is the swap's. When no snapshot can be made the live version
+    /// stays.
+    pub fn publish(
+        &self,
+        progress: Progress,
+        make_snapshot: impl FnOnce() -> Result<Snapshot, VersionError>,
+    ) -> Result<(), VersionError> {
+        let started = Instant::now();
+        let snapshot = make_snapshot()?;
+        self.swap(progress, snapshot, started.elapsed());
+        Ok(())
+    }
+
+    /// [`Self::publish`] for a snapshot that took `making` to make.
+    pub fn swap(&self, progress: Progress, snapshot: Snapshot, making: Duration) {
+        let started = Instant::now();
+        report(&snapshot);
+        self.live.store(Arc::new(snapshot));
+        let swapping = making + started.elapsed();
+        metrics::histogram!(names::SWAP_DURATION_SECONDS).record(swapping.as_secs_f64());
+        self.progress.send_replace(progress);
+    }
+
+    /// Follows the progress along the log.
+    pub fn follow(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// The progress now.
+    pub fn progress(&self) -> Progress {
+        *self.progress.borrow()
+    }
+}
+
+fn report(snapshot: &Snapshot) {
+    metrics::gauge!(names::MODEL_VERSION).set(snapshot.version as f64);
+    metrics::gauge!(names::MODEL_USERS).set(snapshot.active_users as f64);
+    metrics::gauge!(names::MODEL_ITEMS).set(snapshot.active_items as f64);
+    metrics::gauge!(names::MODEL_INTERACTIONS).set(snapshot.interactions as f64);
+    if let Some(residual) = snapshot.quality.residual {
+        metrics::gauge!(names::MODEL_RESIDUAL).set(residual);
+    }
+    let certificate = snapshot.quality.certificate.as_ref();
+    if let Some(frobenius) = certificate.and_then(Certificate::frobenius) {
+        metrics::gauge!(names::MODEL_CERTIFICATE_FROBENIUS).set(frobenius);
+    }
+}

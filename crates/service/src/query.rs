@@ -1,0 +1,201 @@
+//! Questions the service answers, and the answers.
+
+use std::sync::Arc;
+
+use crate::explain::Explanation;
+use recant_types::{Certificate, IalsHyperparameters, ItemId, ModelSpecification, UserId};
+
+/// Most recommendations one question may ask for.
+pub const K_MAX: usize = 1_000;
+
+/// Most items an exclusion list or a session history may name.
+pub const QUERY_ITEMS_MAX: usize = 10_000;
+
+/// Most users a batch may name.
+pub const BATCH_USERS_MAX: usize = 10_000;
+
+/// Most tags a question may name.
+pub const QUERY_TAGS_MAX: usize = 64;
+
+/// For whom recommendations are wanted.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// A user, known or not.
+    User(UserId),
+    /// A session without a user: the items of its history.
+    History(Vec<ItemId>),
+}
+
+/// A question for recommendations, already checked against the limits.
+#[derive(Debug, Clone)]
+pub struct RecommendQuery {
+    /// For whom.
+    pub subject: Subject,
+    /// How many, 1 to [`K_MAX`].
+    pub k: usize,
+    /// Leave out what the user has interacted with (or the session history).
+    pub exclude_seen: bool,
+    /// Leave out these items too; unknown ones are ignored.
+    pub exclude: Vec<ItemId>,
+    /// Only these items may be in the list; all may without it.
+    pub allow: Option<Vec<ItemId>>,
+    /// Only items with at least one of these tags may be in the list; all may when it is empty.
+    pub tags: Vec<String>,
+    /// Say what is proven about the list too.
+    pub explain: bool,
+}
+
+/// A question for the lists of many users, all from one version; checked against the limits.
+#[derive(Debug, Clone)]
+pub struct BatchQuery {
+    /// For whom, in the order of the answer.
+    pub users: Vec<UserId>,
+    /// As in [`RecommendQuery`], for each of them.
+    pub k: usize,
+    /// As in [`RecommendQuery`].
+    pub exclude_seen: bool,
+    /// As in [`RecommendQuery`].
+    pub exclude: Vec<ItemId>,
+    /// As in [`RecommendQuery`].
+    pub allow: Option<Vec<ItemId>>,
+    /// As in [`RecommendQuery`].
+    pub tags: Vec<String>,
+}
+
+/// Where a list of recommendations came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The stored factors of a known user.
+    Model,
+    /// Factors solved for at request time from a history.
+    FoldIn,
+    /// Interaction counts, for an unknown user or an empty history.
+    Popular,
+}
+
+impl Source {
+    /// The name used in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::FoldIn => "fold_in",
+            Self::Popular => "popular",
+        }
+    }
+}
+
+/// One recommended item.
+#[derive(Debug, Clone)]
+pub struct ScoredItem {
+    /// Which.
+    pub item: ItemId,
+    /// Inner product or output of a network, cosine similarity or popularity count, by source.
+    pub score: f32,
+    /// Its title, when one is known.
+    pub title: Option<Arc<str>>,
+}
+
+/// The answer to a [`RecommendQuery`]; every part of it comes from one model version.
+#[derive(Debug, Clone)]
+pub struct Recommendations {
+    /// The version that answered.
+    pub model_version: u64,
+    /// How the list was made.
+    pub source: Source,
+    /// Best first; ties in item order.
+    pub items: Vec<ScoredItem>,
+    /// What is proven about the list, when it was asked for.
+    pub explanation: Option<Explanation>,
+}
+
+/// Items similar to one item.
+#[derive(Debug, Clone)]
+pub struct SimilarItems {
+    /// The version that answered.
+    pub model_version: u64,
+    /// Best first by cosine similarity; ties in item order.
+    pub items: Vec<ScoredItem>,
+}
+
+/// One interaction of an export.
+#[derive(Debug, Clone)]
+pub struct ExportedInteraction {
+    /// With what.
+    pub item: ItemId,
+    /// Its title, when one is known.
+    pub title: Option<Arc<str>>,
+    /// Confidence.
+    pub weight: f32,
+    /// When, in the unit of the source.
+    pub timestamp: Option<i64>,
+}
+
+/// What became of interactions that were to be added.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Those that are durable now.
+    pub accepted: usize,
+    /// Those that happened before an erasure that names them.
+    pub held_back: usize,
+}
+
+/// What `GET /model` shows.
+#[derive(Debug, Clone)]
+pub struct ModelSummary {
+    /// The live version; it grows with every swap.
+    pub version: u64,
+    /// `ials`, or the kind of a neural model.
+    pub kind: &'static str,
+    /// Latent dimensions; of a neural model, parameters of one item.
+    pub dim: usize,
+    /// Hyper-parameters of implicit ALS, the dimension among them.
+    pub hyperparameters: IalsHyperparameters,
+    /// Kind and hyper-parameters of a neural model.
+    pub neural: Option<ModelSpecification>,
+    /// Seed of the initial factors.
+    pub seed: u64,
+    /// Users with at least one interaction.
+    pub users: usize,
+    /// Items with at least one interaction.
+    pub items: usize,
+    /// Pairs held.
+    pub interactions: usize,
+    /// The objective L at the last measurement.
+    pub objective: Option<f64>,
+    /// The relative gradient residual at the last measurement.
+    pub residual: Option<f64>,
+    /// The version that objective and residual were measured at.
+    pub measured_version: Option<u64>,
+    /// The certificate of the last certified version.
+    pub certificate: Option<Certificate>,
+}
+
+/// A caller's idempotency key, 1 to 255 bytes; only a digest of it is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(pub String);
+
+/// Why the service could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The disk is full; nothing was acknowledged and nothing was lost.
+    #[error("there is no room on the disk: free some space, and repeat the request")]
+    NoSpace,
+    /// The disk does not finish a sync.
+    #[error("the disk does not answer: ask /readyz, and repeat the request once it is ready")]
+    Stalled,
+    /// More waits than the service is ready to hold.
+    #[error("too much is waiting: repeat the request later")]
+    Overloaded,
+    /// The key was used for another request.
+    #[error("this idempotency key was used for a different request: take a new key")]
+    IdempotencyKeyReused,
+    /// The service is stopping.
+    #[error("the service is shutting down")]
+    ShuttingDown,
+    /// A bug: something that cannot happen did.
+    #[error("an internal error; see the log")]
+    Internal,
+    /// The store failed; the log has the details.
+    #[error("the store failed; see the log")]
+    Store,
+}

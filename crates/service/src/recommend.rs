@@ -1,0 +1,325 @@
+//! Answers from one snapshot: recommendations, similar items, popularity.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+
+use crate::explain::Served;
+use crate::query::{
+    BatchQuery, RecommendQuery, Recommendations, ScoredItem, SimilarItems, Source, Subject,
+};
+use crate::snapshot::Snapshot;
+use recant_core::optim::fold_in::fold_in;
+use recant_core::topk::filter::{Filter, RowSet};
+use recant_core::topk::scan;
+use recant_core::topk::search::Question;
+use recant_types::{ItemId, UserId};
+
+/// With fewer allowed items than one in so many, these are counted instead of all walked through.
+const FEW_ALLOWED_SHARE: usize = 16;
+
+/// What a question says about items, as rows.
+struct Confinement<'a> {
+    /// Sorted.
+    excluded: Vec<u32>,
+    allowed: Option<Cow<'a, RowSet>>,
+}
+
+impl Confinement<'_> {
+    /// The excluded rows and those of `seen`, sorted, each once.
+    fn excluded_with(&self, seen: &[u32]) -> Vec<u32> {
+        let mut rows = [&self.excluded[..], seen].concat();
+        rows.sort_unstable();
+        rows.dedup();
+        rows
+    }
+}
+
+/// A subject as the model sees it.
+struct Person<'a> {
+    source: Source,
+    /// Rows of what the subject has.
+    seen: Vec<u32>,
+    factors: Option<Cow<'a, [f32]>>,
+}
+
+impl<'a> Person<'a> {
+    fn stranger(seen: Vec<u32>) -> Self {
+        Self {
+            source: Source::Popular,
+            seen,
+            factors: None,
+        }
+    }
+
+    fn folded_in(seen: Vec<u32>, factors: Vec<f32>) -> Self {
+        Self {
+            source: Source::FoldIn,
+            seen,
+            factors: Some(Cow::Owned(factors)),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Answers `query` exactly. Cost: what [`ItemIndex::top_k`] looks at, and for a session history
+    /// of length h one system of h·d² + d³/3 more.
+    ///
+    /// [`ItemIndex::top_k`]: recant_core::topk::index::ItemIndex::top_k
+    pub fn recommend(&self, query: &RecommendQuery) -> Recommendations {
+        let confinement = self.confine(&query.exclude, query.allow.as_deref(), &query.tags);
+        let person = self.resolve(&query.subject);
+        let seen: &[u32] = if query.exclude_seen {
+            &person.seen
+        } else {
+            &[]
+        };
+        let excluded = confinement.excluded_with(seen);
+        let filter = Filter {
+            excluded: &excluded,
+            allowed: confinement.allowed.as_deref(),
+        };
+        let best = match &person.factors {
+            Some(factors) => self.top_k(factors, query.k, &filter),
+            None => self.most_popular(query.k, &filter),
+        };
+        let explanation = query.explain.then(|| {
+            let served = Served {
+                source: person.source,
+                factors: person.factors.as_deref(),
+                rows: best.iter().map(|(row, _)| *row).collect(),
+            };
+            self.explain(&served, |row| {
+                self.item_count(row) > 0 && filter.admits(row)
+            })
+        });
+        Recommendations {
+            explanation,
+            ..self.answer(person.source, best)
+        }
+    }
+
+    /// Answers `query` for some of its users, each as [`Snapshot::recommend`] would, in one walk
+    /// through the items.
+    pub fn recommend_each(&self, users: &[UserId], query: &BatchQuery) -> Vec<Recommendations> {
+        let confinement = self.confine(&query.exclude, query.allow.as_deref(), &query.tags);
+        let persons: Vec<Person> = users.iter().map(|user| self.resolve_user(user)).collect();
+        let excluded: Vec<Vec<u32>> = persons
+            .iter()
+            .map(|person| match query.exclude_seen {
+                true => confinement.excluded_with(&person.seen),
+                false => confinement.excluded.clone(),
+            })
+            .collect();
+        let allowed = confinement.allowed.as_deref();
+        if self.scoring_network().is_some() {
+            let answers = persons.iter().zip(&excluded).map(|(person, excluded)| {
+                let filter = Filter { excluded, allowed };
+                let best = match &person.factors {
+                    Some(factors) => self.top_k(factors, query.k, &filter),
+                    None => self.most_popular(query.k, &filter),
+                };
+                self.answer(person.source, best)
+            });
+            return answers.collect();
+        }
+        let known = persons.iter().zip(&excluded);
+        let questions: Vec<Question> = known
+            .filter_map(|(person, excluded)| {
+                Some(Question {
+                    query: person.factors.as_deref()?,
+                    k: query.k,
+                    filter: Filter { excluded, allowed },
+                })
+            })
+            .collect();
+        let mut found = self.item_index.top_k_batch(&questions).into_iter();
+        let answers = persons.iter().zip(&excluded).map(|(person, excluded)| {
+            let best = match person.factors {
+                Some(_) => found.next().unwrap_or_default(),
+                None => self.most_popular(query.k, &Filter { excluded, allowed }),
+            };
+            self.answer(person.source, best)
+        });
+        answers.collect()
+    }
+
+    /// The best rows for a user's factors, exactly.
+    fn top_k(&self, factors: &[f32], k: usize, filter: &Filter) -> Vec<(u32, f32)> {
+        match self.scoring_network() {
+            Some(network) => {
+                let is_active = |row| self.item_count(row) > 0;
+                network.top_k(factors, &self.item_factors, k, filter, is_active)
+            }
+            None => self.item_index.top_k(factors, k, filter),
+        }
+    }
+
+    fn answer(&self, source: Source, best: Vec<(u32, f32)>) -> Recommendations {
+        Recommendations {
+            model_version: self.version,
+            source,
+            items: self.name(best),
+            explanation: None,
+        }
+    }
+
+    fn confine<'a>(
+        &'a self,
+        exclude: &[ItemId],
+        allow: Option<&[ItemId]>,
+        tags: &[String],
+    ) -> Confinement<'a> {
+        let tagged = self.tagged(tags);
+        let allowed = match (allow, tagged) {
+            (None, tagged) => tagged,
+            (Some(allow), None) => Some(Cow::Owned(RowSet::new(self.known_rows(allow)))),
+            (Some(allow), Some(tagged)) => {
+                let rows = self.known_rows(allow).into_iter();
+                let both = rows.filter(|row| tagged.contains(*row));
+                Some(Cow::Owned(both.collect()))
+            }
+        };
+        Confinement {
+            excluded: self.known_rows(exclude),
+            allowed,
+        }
+    }
+
+    /// The items with at least one of the tags; `None` when no tag is named.
+    fn tagged(&self, tags: &[String]) -> Option<Cow<'_, RowSet>> {
+        let mut sets = tags.iter().filter_map(|tag| self.tags.rows(tag));
+        match (tags.len(), sets.next(), sets.next()) {
+            (0, ..) => None,
+            (_, None, _) => Some(Cow::Owned(RowSet::default())),
+            (_, Some(only), None) => Some(Cow::Borrowed(only)),
+            (_, Some(first), Some(second)) => {
+                let all = [first, second].into_iter().chain(sets);
+                let rows = all.flat_map(|set| set.rows().iter().copied());
+                Some(Cow::Owned(rows.collect()))
+            }
+        }
+    }
+
+    fn resolve(&self, subject: &Subject) -> Person<'_> {
+        match subject {
+            Subject::User(user) => self.resolve_user(user),
+            Subject::History(items) => {
+                let rows = self.known_rows(items);
+                let history: Vec<(u32, f32)> = rows.iter().map(|row| (*row, 1.0)).collect();
+                match self.fold_in(&history) {
+                    Some(factors) => Person::folded_in(rows, factors),
+                    None => Person::stranger(rows),
+                }
+            }
+        }
+    }
+
+    /// A known user has factors; only while their first interactions are still being learnt these
+    /// are zero, and are solved for here.
+    fn resolve_user(&self, user: &UserId) -> Person<'_> {
+        let Some(row) = self.users.row(user) else {
+            return Person::stranger(Vec::new());
+        };
+        let history = self.history(row);
+        let seen = history.iter().map(|entry| entry.index).collect();
+        let stored = self.user_factors.row(row);
+        if stored.iter().all(|value| *value == 0.0) {
+            let history: Vec<(u32, f32)> = history
+                .iter()
+                .map(|entry| (entry.index, entry.weight))
+                .collect();
+            return match self.fold_in(&history) {
+                Some(factors) => Person::folded_in(seen, factors),
+                None => Person::stranger(seen),
+            };
+        }
+        Person {
+            source: Source::Model,
+            seen,
+            factors: Some(Cow::Borrowed(stored)),
+        }
+    }
+
+    /// Factors for a history of `(item row, weight)`; `None` when the model knows none of it.
+    fn fold_in(&self, history: &[(u32, f32)]) -> Option<Vec<f32>> {
+        let known = history.iter().filter(|(row, _)| self.item_count(*row) > 0);
+        let known: Vec<(u32, f32)> = known.copied().collect();
+        if known.is_empty() {
+            return None;
+        }
+        if let Some(network) = &self.network {
+            let mut rows: Vec<u32> = known.iter().map(|(row, _)| *row).collect();
+            rows.sort_unstable();
+            let is_active = |row| self.item_count(row) > 0;
+            return Some(network.fold_in(&rows, &self.item_factors, is_active));
+        }
+        Some(fold_in(
+            &self.hyperparameters,
+            &known,
+            &self.item_factors,
+            &self.item_gramian,
+            self.active_items,
+        ))
+    }
+
+    fn known_rows(&self, items: &[ItemId]) -> Vec<u32> {
+        let mut rows: Vec<u32> = items
+            .iter()
+            .filter_map(|item| self.items.row(item))
+            .collect();
+        rows.sort_unstable();
+        rows.dedup();
+        rows
+    }
+
+    /// The items with the most interactions, of those that `filter` leaves; ties in item order.
+    fn most_popular(&self, k: usize, filter: &Filter) -> Vec<(u32, f32)> {
+        let left = |row: u32| filter.excluded.binary_search(&row).is_err();
+        let counted = |(row, count): (u32, u32)| (row, count as f32);
+        match filter.allowed {
+            Some(few) if few.rows().len() <= self.active_items / FEW_ALLOWED_SHARE => {
+                let counts = few.rows().iter().map(|row| (*row, self.item_count(*row)));
+                let counts = counts.filter(|(row, count)| *count > 0 && left(*row));
+                let mut counts: Vec<(u32, u32)> = counts.collect();
+                counts.sort_unstable_by_key(|(row, count)| (Reverse(*count), *row));
+                counts.into_iter().take(k).map(counted).collect()
+            }
+            allowed => {
+                let may = |row: u32| allowed.is_none_or(|allowed| allowed.contains(row));
+                let popular = self.popular.iter();
+                let popular = popular.filter(|(row, _)| left(*row) && may(*row));
+                popular.take(k).map(counted).collect()
+            }
+        }
+    }
+
+    /// The items most similar to `item` by the cosine of their factors; `None` when it is unknown.
+    pub fn similar(&self, item: &ItemId, k: usize) -> Option<SimilarItems> {
+        let row = self.items.row(item)?;
+        let eligible = |candidate| self.item_count(candidate) > 0;
+        let best = scan::top_k_cosine(
+            self.item_factors.row(row),
+            &self.item_factors,
+            k,
+            &[row],
+            eligible,
+        );
+        Some(SimilarItems {
+            model_version: self.version,
+            items: self.name(best),
+        })
+    }
+
+    fn name(&self, best: Vec<(u32, f32)>) -> Vec<ScoredItem> {
+        best.into_iter()
+            .filter_map(|(row, score)| {
+                let item = self.items.id(row)?.clone();
+                Some(ScoredItem {
+                    item,
+                    score,
+                    title: self.title(row),
+                })
+            })
+            .collect()
+    }
+}

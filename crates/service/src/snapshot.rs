@@ -1,0 +1,110 @@
+//! One version of the model as readers see it.
+
+use std::sync::Arc;
+
+use crate::network::Network;
+use crate::popularity::Popularity;
+use crate::rows::RowDirectory;
+use crate::tags::Tags;
+use recant_core::model::gramian::Gramian;
+use recant_core::model::interactions::Entry;
+use recant_core::topk::index::ItemIndex;
+use recant_core::topk::rows::PagedRows;
+use recant_types::{Certificate, IalsHyperparameters, ItemId, UserId};
+
+/// Everything one answer needs, all of the same version.
+///
+/// Made by the worker, shared by `Arc` with every reader, dropped when the last of them is done.
+/// The large parts are persistent containers that share their nodes with the version before, so
+/// making one costs what changed since then.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Grows with every swap and survives a restart.
+    pub version: u64,
+    /// What the model minimises.
+    pub hyperparameters: IalsHyperparameters,
+    /// Seed of the initial factors.
+    pub seed: u64,
+    /// Users with at least one interaction.
+    pub users: RowDirectory<UserId>,
+    /// Items known, with or without interactions.
+    pub items: RowDirectory<ItemId>,
+    /// Titles by item row.
+    pub titles: imbl::Vector<Option<Arc<str>>>,
+    /// Tags of items.
+    pub tags: Tags,
+    /// Users' factors, users × d.
+    pub user_factors: PagedRows,
+    /// Items' factors, items × d; a row without interactions is zero.
+    pub item_factors: PagedRows,
+    /// The same rows, those of items with interactions, in the order that finds the best ones.
+    /// Nothing is in order when scores are not inner products.
+    pub item_index: ItemIndex,
+    /// What else a neural model needs; `None` for implicit ALS.
+    pub network: Option<Arc<Network>>,
+    /// QᵀQ of the same item factors, for folding in a history.
+    pub item_gramian: Arc<Gramian>,
+    /// Histories by user row, items ascending.
+    pub histories: imbl::Vector<Arc<Vec<Entry>>>,
+    /// Interactions by item row.
+    pub item_counts: imbl::Vector<u32>,
+    /// Items with interactions, the most popular first.
+    pub popular: Popularity,
+    /// Users with at least one interaction.
+    pub active_users: usize,
+    /// Items with at least one interaction.
+    pub active_items: usize,
+    /// Pairs held.
+    pub interactions: usize,
+    /// What was last measured, and of which version.
+    pub quality: Quality,
+}
+
+/// The last measurement of the model; it may be of an earlier version than the live one.
+#[derive(Debug, Clone, Default)]
+pub struct Quality {
+    /// The objective L.
+    pub objective: Option<f64>,
+    /// The relative gradient residual.
+    pub residual: Option<f64>,
+    /// The version both were measured at.
+    pub measured_version: Option<u64>,
+    /// The certificate given at that version.
+    pub certificate: Option<Certificate>,
+    /// Whether this process computed the certificate, for the very factors it serves. One that was
+    /// read from the store is of user factors that have been solved for anew since.
+    pub confirmed: bool,
+}
+
+impl Snapshot {
+    /// The kind of the model, by its name in configuration and answers.
+    pub fn kind(&self) -> &'static str {
+        self.network
+            .as_ref()
+            .map_or("ials", |network| network.specification.kind())
+    }
+
+    /// The network that must score every item, when no index of inner products can find the best.
+    pub(super) fn scoring_network(&self) -> Option<&Network> {
+        self.network
+            .as_deref()
+            .filter(|network| !network.is_inner_product())
+    }
+
+    /// How many interactions the item at `row` has.
+    pub fn item_count(&self, row: u32) -> u32 {
+        self.item_counts.get(row as usize).copied().unwrap_or(0)
+    }
+
+    /// The history of the user at `row`, items ascending.
+    pub fn history(&self, row: u32) -> &[Entry] {
+        self.histories
+            .get(row as usize)
+            .map_or(&[], |history| history.as_slice())
+    }
+
+    /// The title of the item at `row`.
+    pub fn title(&self, row: u32) -> Option<Arc<str>> {
+        self.titles.get(row as usize).cloned().flatten()
+    }
+}

@@ -1,0 +1,258 @@
+//! Starting the service on a store, keeping its worker alive, and stopping it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::backlog::Backlog;
+use crate::dirty::DirtyRows;
+use crate::load::{ConfiguredModel, Loaded, load};
+use crate::publish::{Progress, Publisher};
+use crate::receipts::ReceiptSigner;
+use crate::resolve::Resolver;
+use crate::snapshot::Quality;
+use crate::versions::VersionError;
+use crate::worker::{Worker, WorkerError, WorkerOptions};
+use crate::{BATCHES_MAX, BLOCKING_WORK_MAX, Service, Shared};
+use recant_core::unlearn::converge::Warm;
+use recant_store::hash::Named;
+use recant_store::log::{Entry, LogPosition};
+use recant_store::records::ModelHeader;
+use recant_store::{Store, StoreError};
+use recant_types::ErasureStatus;
+
+/// Starts of the worker after a failure before the service gives up. A fault that comes back at
+/// once every time is not mended by trying on.
+const WORKER_RESTARTS_MAX: usize = 5;
+
+/// Pause before the worker is started again.
+const WORKER_RESTART_PAUSE: Duration = Duration::from_millis(200);
+
+/// Log entries read at a time while filling the backlog.
+const BACKLOG_PAGE: usize = 1_024;
+
+/// What a service needs to know besides its store.
+#[derive(Debug, Clone)]
+pub struct ServiceOptions {
+    /// The model of a store that holds none yet.
+    pub model: ConfiguredModel,
+    /// Seed of a store that holds no model yet.
+    pub seed: u64,
+    /// Erasures that may wait at once before new ones are refused.
+    pub queue_max: usize,
+    /// Whose name receipts carry.
+    pub receipt_issuer: Arc<str>,
+    /// How the worker computes.
+    pub worker: WorkerOptions,
+}
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The stored model cannot be served.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    /// The threads for arithmetic could not be made.
+    #[error("cannot start the threads for arithmetic: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// Loading panicked.
+    #[error("loading the model panicked; see the log")]
+    Panicked,
+}
+
+/// Ends the worker. Dropping it without [`WorkerGuard::stop`] ends the worker too, unawaited.
+pub struct WorkerGuard {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl WorkerGuard {
+    /// Tells the worker to stop and waits until it has. What was acknowledged stays in the log.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        if self.task.await.is_err() {
+            tracing::error!("the worker's task panicked");
+        }
+    }
+}
+
+impl Service {
+    /// Loads the store, publishes its model and starts the worker.
+    pub async fn start(
+        store: Store,
+        options: ServiceOptions,
+    ) -> Result<(Self, WorkerGuard), StartError> {
+        let pool = Arc::new(
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(options.worker.threads)
+                .build()?,
+        );
+        let (loaded, snapshot, backlog, receipt_keys) = {
+            let (store, options, pool) = (store.clone(), options.clone(), Arc::clone(&pool));
+            let read = move || {
+                let loaded = pool.install(|| load(&store, options.model, options.seed))?;
+                let (version, quality) = (version(&loaded.header), quality(&loaded.header));
+                let snapshot = pool.install(|| loaded.trainer.snapshot(version, quality))?;
+                let backlog = waiting(&store, &loaded)?;
+                Ok::<_, StartError>((loaded, snapshot, backlog, store.receipt_keys()?))
+            };
+            tokio::task::spawn_blocking(read)
+                .await
+                .map_err(|_| StartError::Panicked)??
+        };
+        let learnt = loaded
+            .header
+            .as_ref()
+            .map_or_else(LogPosition::default, |header| header.learnt);
+        let publisher = Publisher::new(
+            snapshot,
+            Progress {
+                learnt,
+                certified: learnt,
+            },
+        );
+        let shared = Arc::new(Shared {
+            store,
+            publisher: Arc::new(publisher),
+            backlog: Arc::new(backlog),
+            receipt_keys: Arc::new(receipt_keys),
+            blocking: Semaphore::new(BLOCKING_WORK_MAX),
+            batches: Arc::new(Semaphore::new(BATCHES_MAX)),
+            queue_max: options.queue_max,
+            working: AtomicBool::new(true),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let supervisor = Supervisor {
+            shared: Arc::clone(&shared),
+            options,
+            pool,
+            stopped,
+        };
+        let task = tokio::spawn(supervisor.run(loaded));
+        Ok((Self::new(shared), WorkerGuard { stop, task }))
+    }
+}
+
+fn version(header: &Option<ModelHeader>) -> u64 {
+    header.as_ref().map_or(0, |header| header.version)
+}
+
+fn quality(header: &Option<ModelHeader>) -> Quality {
+    header
+        .as_ref()
+        .map_or_else(Quality::default, |header| Quality {
+            objective: header.objective,
+            residual: header.residual,
+            measured_version: header.measured_version,
+            certificate: header.certificate.clone(),
+            confirmed: false,
+        })
+}
+
+/// The erasures that the log holds and the model has not forgotten.
+fn waiting(store: &Store, loaded: &Loaded) -> Result<Backlog, StoreError> {
+    let backlog = Backlog::default();
+    let applied = store.applied()?;
+    let mut resolver = Resolver::new(&loaded.trainer, store.hasher());
+    let mut from = LogPosition::default();
+    loop {
+        let page = store.read_from(from, BACKLOG_PAGE)?;
+        let Some((last, _)) = page.last() else {
+            return Ok(backlog);
+        };
+        from = last.next();
+        for (position, entry) in page {
+            match entry {
+                Entry::Add(interactions) => resolver.learn(&interactions),
+                Entry::Erase(entry) => {
+                    // What users and pairs were named has left the store already.
+                    let item = matches!(entry.named, Named::Item(_)) && position > applied;
+                    let target = item.then(|| resolver.target(&entry.named));
+                    backlog.enter(entry.id, target, entry.accepted_at);
+                }
+            }
+        }
+    }
+}
+
+/// Runs one worker after another: a worker that fails leaves the store whole, so the next one
+/// starts from there.
+struct Supervisor {
+    shared: Arc<Shared>,
+    options: ServiceOptions,
+    pool: Arc<rayon::ThreadPool>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Supervisor {
+    async fn run(self, loaded: Loaded) {
+        let mut loaded = Some(loaded);
+        for _ in 0..=WORKER_RESTARTS_MAX {
+            match self.work(loaded.take()).await {
+                Ok(()) => return self.shared.working.store(false, Ordering::Release),
+                Err(error) => tracing::error!(%error, "the worker failed; starting it again"),
+            }
+            tokio::time::sleep(WORKER_RESTART_PAUSE).await;
+        }
+        self.shared.working.store(false, Ordering::Release);
+        tracing::error!("the worker keeps failing: no more requests are accepted");
+    }
+
+    async fn work(&self, loaded: Option<Loaded>) -> Result<(), WorkerError> {
+        let store = self.shared.store.clone();
+        let (pool, options) = (Arc::clone(&self.pool), self.options.clone());
+        let first = loaded.is_some();
+        let prepare = move || -> Result<_, StoreError> {
+            let mut loaded = match loaded {
+                Some(loaded) => loaded,
+                None => pool.install(|| load(&store, options.model, options.seed))?,
+            };
+            loaded.trainer.warm = Warm::new(options.worker.kept_bytes_max);
+            let uncertified = store.erasures(Some(ErasureStatus::Forgotten), None, usize::MAX)?;
+            Ok((loaded, uncertified, store.applied()?, store.receipt_head()?))
+        };
+        let (loaded, uncertified, applied, head) = tokio::task::spawn_blocking(prepare)
+            .await
+            .map_err(|_| WorkerError::Panicked)??;
+        let learnt = loaded
+            .header
+            .as_ref()
+            .map_or_else(LogPosition::default, |h| h.learnt);
+        let dirty = if first {
+            DirtyRows::default()
+        } else {
+            // The worker before may have published rows that differ from these in any place.
+            DirtyRows::everything(&loaded.trainer.matrix)
+        };
+        let worker = Worker {
+            store: self.shared.store.clone(),
+            everything_touched: loaded.trainer.has_unlearnt_rows(),
+            trainer: loaded.trainer,
+            loaded_at: loaded.loaded_at,
+            publisher: Arc::clone(&self.shared.publisher),
+            backlog: Arc::clone(&self.shared.backlog),
+            signer: ReceiptSigner::new(
+                Arc::clone(&self.shared.receipt_keys),
+                Arc::clone(&self.options.receipt_issuer),
+                head,
+            ),
+            options: self.options.worker.clone(),
+            pool: Arc::clone(&self.pool),
+            stop: self.stopped.clone(),
+            applied,
+            learnt,
+            version: version(&loaded.header),
+            quality: quality(&loaded.header),
+            uncertified,
+            dirty,
+            unpolished: true,
+        };
+        worker.run().await
+    }
+}

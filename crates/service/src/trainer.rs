@@ -1,0 +1,351 @@
+//! The mutable side: interactions, factors and id tables, and what an event does to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::neural_learner::NeuralLearner;
+use crate::popularity::Popularity;
+use crate::rows::RowTable;
+use crate::snapshot::Quality;
+use crate::tags::Tags;
+use recant_core::model::ials::Ials;
+use recant_core::model::interactions::InteractionMatrix;
+use recant_core::unlearn::converge::Warm;
+use recant_core::unlearn::update::Touched;
+use recant_store::batch::WriteBatch;
+use recant_store::records::{HeldInteraction, ItemRecord};
+use recant_store::{Store, StoreError};
+use recant_types::{
+    ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, ItemId, ModelSpecification,
+    UserId,
+};
+
+/// The one mutable model and its data.
+///
+/// Made from the store at start, owned by the worker from then on, and lent to a blocking thread
+/// whenever there is arithmetic to do. It runs ahead of the store by at most one update.
+#[derive(Debug)]
+pub struct Trainer {
+    /// Interactions in both orientations.
+    pub matrix: InteractionMatrix,
+    /// Factors and Gramians of implicit ALS; empty when the model is neural.
+    pub model: Ials,
+    /// What learns in place of `model`.
+    pub neural: Option<NeuralLearner>,
+    /// Seed of the initial factors.
+    pub seed: u64,
+    /// Rows of users with at least one interaction.
+    pub users: RowTable<UserId>,
+    /// Rows of items with interactions or a title.
+    pub items: RowTable<ItemId>,
+    /// Titles by item row.
+    pub titles: imbl::Vector<Option<Arc<str>>>,
+    /// Tags of items.
+    pub tags: Tags,
+    /// Number of interactions by item row.
+    pub item_counts: imbl::Vector<u32>,
+    /// What one polishing leaves for the next.
+    pub warm: Warm,
+    /// The same counts, most first.
+    pub popular: Popularity,
+}
+
+/// What applying some events did.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// The records that bring the store to the same state.
+    pub batch: WriteBatch,
+    /// Rows whose interactions changed.
+    pub touched: Touched,
+    /// Erasures among the events.
+    pub erasures: Vec<ErasureId>,
+    /// Pairs that were removed.
+    pub pairs_removed: usize,
+    /// Pairs that were added or replaced.
+    pub pairs_added: usize,
+}
+
+impl Trainer {
+    /// A trainer without data, to stand in while the real one is lent.
+    pub fn empty(hyperparameters: IalsHyperparameters, seed: u64) -> Self {
+        Self {
+            matrix: InteractionMatrix::new(),
+            model: Ials::zeros(hyperparameters, 0, 0),
+            neural: None,
+            seed,
+            users: RowTable::default(),
+            items: RowTable::default(),
+            titles: imbl::Vector::new(),
+            tags: Tags::default(),
+            item_counts: imbl::Vector::new(),
+            warm: Warm::new(0),
+            popular: Popularity::default(),
+        }
+    }
+
+    /// Kind and hyper-parameters, when the model is neural.
+    pub fn neural_specification(&self) -> Option<ModelSpecification> {
+        let learner = self.neural.as_ref()?;
+        Some(learner.specification.clone())
+    }
+
+    /// The residual that polishing works to, where `tolerance` is asked for and `quality` was last
+    /// measured: without a proof to aim for, a neural model is brought back to what it was.
+    pub fn polish_tolerance(&self, tolerance: f64, quality: &Quality) -> f64 {
+        let level = quality.residual.filter(|_| self.neural.is_some());
+        tolerance.max(level.unwrap_or(0.0))
+    }
+
+    /// Whether some item has interactions and no factors: data that arrived while no model looked.
+    pub fn has_unlearnt_rows(&self) -> bool {
+        if let Some(learner) = &self.neural {
+            return learner.has_unlearnt_rows();
+        }
+        (0..self.matrix.item_rows()).any(|row| {
+            !self.matrix.item(row as u32).is_empty()
+                && self.model.items.row(row).iter().all(|value| *value == 0.0)
+        })
+    }
+
+    /// Applies `events` in order to matrix and tables, and says what the store must write for it.
+    ///
+    /// The factors stay as they are: updating them is the next step. Reads the histories it
+    /// changes from `store`, which must hold everything applied before. Fails only when the store
+    /// cannot be read, and then nothing was changed.
+    pub fn apply(
+        &mut self,
+        store: &Store,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Result<Applied, StoreError> {
+        let events: Vec<Event> = events.into_iter().collect();
+        let histories = self.read_histories(store, &events)?;
+        let mut application = Application {
+            trainer: self,
+            histories,
+            items: BTreeSet::new(),
+            renewed: BTreeSet::new(),
+            applied: Applied::default(),
+        };
+        for event in events {
+            application.apply(event);
+        }
+        Ok(application.finish())
+    }
+
+    /// The stored histories of every user that `events` can change. Read before anything is
+    /// changed, so that a failing disk leaves the trainer as it was.
+    fn read_histories(
+        &self,
+        store: &Store,
+        events: &[Event],
+    ) -> Result<BTreeMap<u32, History>, StoreError> {
+        let mut rows = BTreeSet::new();
+        let user_row = |user: &UserId| self.users.directory().row(user);
+        for event in events {
+            match event {
+                Event::Add(interactions) => {
+                    rows.extend(
+                        interactions
+                            .iter()
+                            .filter_map(|added| user_row(&added.user)),
+                    );
+                }
+                Event::Erase {
+                    target: ErasureTarget::Pairs(pairs),
+                    ..
+                } => {
+                    rows.extend(pairs.iter().filter_map(|(user, _)| user_row(user)));
+                }
+                Event::Erase {
+                    target: ErasureTarget::User(user),
+                    ..
+                } => {
+                    rows.extend(user_row(user));
+                }
+                Event::Erase {
+                    target: ErasureTarget::Item(item),
+                    ..
+                } => {
+                    if let Some(row) = self.items.directory().row(item) {
+                        rows.extend(self.matrix.item(row).iter().map(|entry| entry.index));
+                    }
+                }
+            }
+        }
+        rows.into_iter()
+            .map(|row| {
+                let held = store.history(row)?;
+                Ok((
+                    row,
+                    held.into_iter().map(|held| (held.item, held)).collect(),
+                ))
+            })
+            .collect()
+    }
+
+    /// Gives back the rows of items of which nothing is left, but for their titles, and says so in
+    /// `applied`; the factors of all such items are to be removed. An erasure whose pairs left the
+    /// store before this trainer was loaded can leave such items.
+    pub fn release_empty_items(&mut self, applied: &mut Applied) {
+        for row in 0..self.items.directory().capacity() as u32 {
+            let untitled = self.titles.get(row as usize).is_none_or(Option::is_none);
+            let known = self.items.directory().id(row).is_some();
+            if !known || !self.matrix.item(row).is_empty() {
+                continue;
+            }
+            applied.touched.items.push(row);
+            if untitled {
+                applied.batch.remove_item(row);
+                self.items.release(row);
+            }
+        }
+    }
+
+    fn count_item(&mut self, row: u32) {
+        while self.item_counts.len() <= row as usize {
+            self.item_counts.push_back(0);
+        }
+        let count = self.matrix.item(row).len() as u32;
+        let before = self.item_counts.set(row as usize, count);
+        self.popular.change(row, before, count);
+    }
+}
+
+/// A user's interactions by item row.
+type History = BTreeMap<u32, HeldInteraction>;
+
+/// One run of [`Trainer::apply`]: events go in one by one, `finish` settles rows and records.
+struct Application<'a> {
+    trainer: &'a mut Trainer,
+    /// Histories of the touched users, as they will be stored.
+    histories: BTreeMap<u32, History>,
+    /// Items whose interactions changed.
+    items: BTreeSet<u32>,
+    /// Users who lost something that the store still holds under their key.
+    renewed: BTreeSet<u32>,
+    applied: Applied,
+}
+
+impl Application<'_> {
+    fn apply(&mut self, event: Event) {
+        match event {
+            Event::Add(interactions) => interactions.into_iter().for_each(|added| self.add(added)),
+            Event::Erase { id, target, .. } => {
+                self.applied.erasures.push(id);
+                match target {
+                    ErasureTarget::Pairs(pairs) => self.erase_pairs(&pairs),
+                    ErasureTarget::User(user) => self.erase_user(&user),
+                    ErasureTarget::Item(item) => self.erase_item(&item),
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, added: Interaction) {
+        let user = self.trainer.users.assign(&added.user);
+        let item = self.trainer.items.assign(&added.item);
+        let held = HeldInteraction {
+            item,
+            weight: added.weight,
+            timestamp: added.timestamp,
+        };
+        self.histories.entry(user).or_default().insert(item, held);
+        self.items.insert(item);
+        self.trainer.matrix.insert(user, item, added.weight);
+        self.applied.pairs_added += 1;
+    }
+
+    fn remove(&mut self, user: u32, item: u32) {
+        if self.trainer.matrix.remove(user, item).is_some() {
+            self.histories.entry(user).or_default().remove(&item);
+            self.items.insert(item);
+            self.applied.pairs_removed += 1;
+        }
+    }
+
+    fn erase_pairs(&mut self, pairs: &[(UserId, ItemId)]) {
+        for (user, item) in pairs {
+            let rows = (
+                self.trainer.users.directory().row(user),
+                self.trainer.items.directory().row(item),
+            );
+            if let (Some(user), Some(item)) = rows {
+                self.remove(user, item);
+            }
+        }
+    }
+
+    fn erase_user(&mut self, user: &UserId) {
+        let Some(row) = self.trainer.users.directory().row(user) else {
+            return;
+        };
+        let removed = self.trainer.matrix.remove_user(row);
+        self.applied.pairs_removed += removed.len();
+        self.items.extend(removed.iter().map(|entry| entry.index));
+        self.histories.insert(row, History::new());
+    }
+
+    fn erase_item(&mut self, item: &ItemId) {
+        let Some(row) = self.trainer.items.directory().row(item) else {
+            return;
+        };
+        let removed = self.trainer.matrix.remove_item(row);
+        self.applied.pairs_removed += removed.len();
+        self.items.insert(row);
+        for entry in removed {
+            self.histories.entry(entry.index).or_default().remove(&row);
+            self.renewed.insert(entry.index);
+        }
+    }
+
+    /// Gives back the rows of users and items that lost everything, and writes down the rest.
+    fn finish(mut self) -> Applied {
+        for (row, history) in std::mem::take(&mut self.histories) {
+            self.settle_user(row, history);
+        }
+        for row in std::mem::take(&mut self.items) {
+            self.settle_item(row);
+        }
+        self.applied
+    }
+
+    fn settle_user(&mut self, row: u32, history: History) {
+        let batch = &mut self.applied.batch;
+        self.applied.touched.users.push(row);
+        if history.is_empty() {
+            batch.remove_user(row);
+            // The store is ahead: when the whole user was erased since these events were read, the
+            // matrix still holds what that erasure will find by this row.
+            if self.trainer.matrix.user(row).is_empty() {
+                self.trainer.users.release(row);
+            }
+        } else if let Some(id) = self.trainer.users.directory().id(row) {
+            batch.put_user(row, id);
+            batch.put_history(row, &history.into_values().collect::<Vec<_>>());
+            if self.renewed.contains(&row) {
+                batch.renew_key(row);
+            }
+        }
+    }
+
+    fn settle_item(&mut self, row: u32) {
+        self.trainer.count_item(row);
+        self.applied.touched.items.push(row);
+        let title = self.trainer.titles.get(row as usize).cloned().flatten();
+        let tags = self.trainer.tags.of(row).to_vec();
+        let undescribed = title.is_none() && tags.is_empty();
+        if self.trainer.matrix.item(row).is_empty() && undescribed {
+            self.applied.batch.remove_item(row);
+            self.trainer.items.release(row);
+        } else if let Some(id) = self.trainer.items.directory().id(row) {
+            self.applied.batch.put_item(
+                row,
+                &ItemRecord {
+                    id: id.clone(),
+                    title,
+                    tags,
+                },
+            );
+        }
+    }
+}

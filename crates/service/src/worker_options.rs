@@ -1,0 +1,24 @@
+//! What the worker needs to know besides its store.
+
+use std::time::Duration;
+
+/// How the worker computes.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// Time the first stage may take before it publishes what it has.
+    pub update_budget: Duration,
+    /// The first stage ends earlier when the affected blocks are solved to this.
+    pub update_tolerance: f64,
+    /// The residual that polishing works to.
+    pub tolerance: f64,
+    /// Most rounds of polishing a neural model after a change. With none it is not polished, and held
+    /// while it forgets.
+    pub polish_rounds: usize,
+    /// The certified root mean square that polishing works to.
+    pub certificate_target: f64,
+    /// Threads for arithmetic; 0 takes as many as the machine has.
+    pub threads: usize,
+    /// Memory for factors of block matrices that are kept between updates; see
+    /// [`KeptFactors`](recant_core::optim::als::KeptFactors).
+    pub kept_bytes_max: usize,
+}

@@ -1,0 +1,178 @@
+//! Whatever was added and erased, in whatever order and with whatever restarts in between: the
+//! service ends with exactly what a plain map holds, and predicts what a model would that was
+//! trained on nothing else.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::support::{
+    ITEMS, Plain, Row, Running, USERS, assert_predicts_like_a_retrain, block_on, item_id,
+    train_from_scratch, user_id,
+};
+use proptest::prelude::*;
+use recant_types::{ErasureTarget, Interaction, UnixMillis};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Add(Vec<Row>),
+    ErasePairs(Vec<(u8, u8)>),
+    EraseUser(u8),
+    EraseItem(u8),
+    Restart,
+    AwaitForgotten,
+    AwaitCertified,
+}
+
+fn rows(counts: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Row>> {
+    let row = (0..USERS, 0..ITEMS, 1_u8..12, prop::option::of(any::<i64>()));
+    let row = row.prop_map(|(user, item, quarters, timestamp)| Row {
+        user,
+        item,
+        quarters,
+        timestamp,
+    });
+    prop::collection::vec(row, counts)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => rows(1..2).prop_map(Step::Add),
+        2 => rows(2..12).prop_map(Step::Add),
+        4 => prop::collection::vec((0..USERS, 0..ITEMS), 1..4).prop_map(Step::ErasePairs),
+        2 => (0..USERS).prop_map(Step::EraseUser),
+        2 => (0..ITEMS).prop_map(Step::EraseItem),
+        1 => Just(Step::Restart),
+        1 => Just(Step::AwaitForgotten),
+        1 => Just(Step::AwaitCertified),
+    ]
+}
+
+/// What was erased so far: what happened before and comes again is held back.
+#[derive(Debug, Default)]
+struct Erased {
+    pairs: BTreeSet<(u8, u8)>,
+    users: BTreeSet<u8>,
+    items: BTreeSet<u8>,
+}
+
+impl Erased {
+    fn holds_back(&self, row: &Row) -> bool {
+        let happened_at = row.timestamp.map(UnixMillis::from_timestamp);
+        let before = happened_at.is_some_and(|at| at <= UnixMillis::now());
+        let (user, item) = (row.user, row.item);
+        before
+            && (self.pairs.contains(&(user, item))
+                || self.users.contains(&user)
+                || self.items.contains(&item))
+    }
+}
+
+async fn take(running: Running, step: &Step, plain: &mut Plain, erased: &mut Erased) -> Running {
+    match step {
+        Step::Add(rows) => {
+            let (held_back, taken): (Vec<Row>, Vec<Row>) =
+                rows.iter().partition(|row| erased.holds_back(row));
+            plain.add(&taken);
+            let interaction = |row: &Row| Interaction {
+                user: user_id(row.user),
+                item: item_id(row.item),
+                weight: row.weight(),
+                timestamp: row.timestamp,
+            };
+            let added = running
+                .service
+                .add(rows.iter().map(interaction).collect())
+                .await;
+            let added = added.expect("they are accepted");
+            let counts = (added.accepted, added.held_back);
+            assert_eq!(counts, (taken.len(), held_back.len()));
+        }
+        Step::ErasePairs(pairs) => {
+            erased.pairs.extend(pairs);
+            plain.0.retain(|pair, _| !pairs.contains(pair));
+            let ids = pairs
+                .iter()
+                .map(|(user, item)| (user_id(*user), item_id(*item)));
+            running.erase(ErasureTarget::Pairs(ids.collect())).await;
+        }
+        Step::EraseUser(user) => {
+            erased.users.insert(*user);
+            plain.0.retain(|(held, _), _| held != user);
+            running.erase(ErasureTarget::User(user_id(*user))).await;
+        }
+        Step::EraseItem(item) => {
+            erased.items.insert(*item);
+            plain.0.retain(|(_, held), _| held != item);
+            running.erase(ErasureTarget::Item(item_id(*item))).await;
+        }
+        Step::Restart => return running.restart().await,
+        Step::AwaitForgotten => drop(running.until_forgotten().await),
+        Step::AwaitCertified => running.until_certified().await,
+    }
+    running
+}
+
+/// Everything the service went through, and what must be left of it.
+async fn run(path: &Path, first: Vec<Row>, trained: bool, steps: &[Step]) -> (Running, Plain) {
+    let mut plain = Plain::default();
+    plain.add(&first);
+    plain.import(path);
+    if trained && !plain.0.is_empty() {
+        tokio::task::block_in_place(|| train_from_scratch(path));
+    }
+    let mut running = Running::start(path).await;
+    let mut erased = Erased::default();
+    for step in steps {
+        running = take(running, step, &mut plain, &mut erased).await;
+    }
+    (running, plain)
+}
+
+async fn check_content(first: Vec<Row>, trained: bool, steps: Vec<Step>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, other) = (folder.path().join("data"), folder.path().join("other"));
+    let (running, plain) = run(&path, first, trained, &steps).await;
+    running.until_forgotten().await;
+    running.assert_holds(&plain).await;
+    running.until_certified().await;
+    running.assert_holds(&plain).await;
+    running.guard.stop().await;
+    plain.import(&other);
+    let fresh = Running::start(&other).await;
+    fresh.until_forgotten().await;
+    fresh.assert_holds(&plain).await;
+    fresh.guard.stop().await;
+}
+
+async fn check_scores(first: Vec<Row>, steps: Vec<Step>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, other) = (folder.path().join("data"), folder.path().join("other"));
+    let (running, plain) = run(&path, first, true, &steps).await;
+    running.until_certified().await;
+    assert_predicts_like_a_retrain(running, &plain, &other).await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn what_is_left_is_what_a_plain_map_holds_and_what_a_fresh_import_stores(
+        first in rows(0..40),
+        trained in any::<bool>(),
+        steps in prop::collection::vec(step(), 1..20),
+    ) {
+        block_on(check_content(first, trained, steps));
+    }
+
+    #[test]
+    fn what_is_predicted_is_what_training_on_the_rest_predicts_within_both_bounds(
+        first in rows(0..40),
+        steps in prop::collection::vec(step(), 1..20),
+    ) {
+        block_on(check_scores(first, steps));
+    }
+}

@@ -1,0 +1,12 @@
+//! The service over a real store, without HTTP.
+//!
+//! One binary for all of them: linking is what a test costs most.
+
+mod add_and_erase;
+mod erased_ahead;
+mod explanation;
+mod log_steps;
+mod stall;
+mod state_machine;
+mod support;
+mod swap_under_readers;

@@ -1,0 +1,283 @@
+//! The return of a backup: what was erased since does not come back.
+//!
+//! A person who was erased as a whole is gone already, because the backup key is. Pairs and items
+//! that were erased since are left out by the tombstones of the store as it is. When the key ring
+//! knows of erasures that cannot be replayed, nothing is restored.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::format::{BackupHeader, BackupRow, Frame, FrameReader, ReadFrame};
+use crate::batch::Tensor;
+use crate::crash_point::crash_point;
+use crate::files::{Files, Generation};
+use crate::hash::KeyedHash;
+use crate::import::{ImportSessionError, ImportWriter};
+use crate::keyring::Slot;
+use crate::migrations::schema_version;
+use crate::records::{Tombstone, pack_row};
+use crate::{StoreError, StoreOptions, codec, keys, migrations};
+use recant_types::{UnixMillis, UserId};
+
+/// Milliseconds of a day.
+const DAY_MILLISECONDS: i64 = 24 * 60 * 60 * 1_000;
+
+/// What was restored, and what was not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// When the backup was made.
+    pub created_at: Option<UnixMillis>,
+    /// Users who have interactions again.
+    pub users: u64,
+    /// Items with interactions.
+    pub items: u64,
+    /// Pairs held now.
+    pub interactions: u64,
+    /// Parts of the backup whose person was erased since: they can no longer be read.
+    pub unreadable: u64,
+    /// Interactions that erasures since name.
+    pub erased: u64,
+    /// Whether the model was restored, too; otherwise it has to be trained.
+    pub model: bool,
+}
+
+/// Puts the contents of `backup` in place of what the store in `directory` holds. The directory must
+/// have the key ring that the backup was made with.
+pub fn restore(
+    backup: &Path,
+    directory: &Path,
+    options: &StoreOptions,
+) -> Result<Restored, StoreError> {
+    let refused = |problem: &str| StoreError::Backup {
+        path: backup.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let files = Files::open_to_restore(directory, options)?
+        .ok_or_else(|| refused("it can be restored only beside the key ring of its store"))?;
+    // Every key is kept until the next opening knows which are needed.
+    files.ring.settle(&files.ring.slots_with_keys()?)?;
+    let header = check(backup, &files)?;
+    let acknowledged = files.ring.mark()?;
+    if header.erasures > acknowledged.erasures || header.commit > acknowledged.commit {
+        return Err(refused("the key ring is older than the backup"));
+    }
+    let current = open_current(&files);
+    let missed = acknowledged.erasures > header.erasures;
+    let kept = i64::from(options.tombstone_days).saturating_mul(DAY_MILLISECONDS);
+    if missed && header.created_at.0 < UnixMillis::now().0.saturating_sub(kept) {
+        return Err(refused(
+            "it is older than store.tombstone_days: what was erased since is not known any more",
+        ));
+    }
+    if missed && current.is_none() {
+        return Err(refused(
+            "erasures were accepted since it was made, and the store that knows which is not \
+             readable: restore a later backup",
+        ));
+    }
+    let mut restoring = Restoring {
+        writer: ImportWriter::begin(&files)?,
+        since: HashMap::new(),
+        records: HashMap::new(),
+        factors: Vec::new(),
+        keep_model: !missed,
+        restored: Restored {
+            created_at: Some(header.created_at),
+            ..Restored::default()
+        },
+    };
+    if let Some(current) = &current {
+        restoring.read_current(current, &header)?;
+    }
+    restoring.read_backup(backup, &files)?;
+    drop(current);
+    restoring.finish(&files)
+}
+
+/// Reads the whole file once, so that nothing is begun with a damaged one.
+fn check(backup: &Path, files: &Files) -> Result<BackupHeader, StoreError> {
+    let (mut reader, header) = FrameReader::open(backup, &files.ring)?;
+    loop {
+        if matches!(reader.next()?, ReadFrame::End) {
+            return Ok(header);
+        }
+    }
+}
+
+/// The current generation, when it is whole as far as opening can tell.
+fn open_current(files: &Files) -> Option<Generation> {
+    let current = files.open_current().ok()?;
+    let version = schema_version(&current.database).ok()?;
+    let value = current.database.get(&keys::COMMIT).ok()??;
+    let commit = current.codec.open(&keys::COMMIT, &value).ok()?;
+    let commit = codec::read_u64(&commit).ok()?;
+    (version as usize == migrations::MIGRATIONS.len() && files.ring.check(commit).is_ok())
+        .then_some(current)
+}
+
+struct Restoring<'a> {
+    writer: ImportWriter<'a>,
+    /// Tombstones of erasures after the backup was begun.
+    since: HashMap<KeyedHash, Tombstone>,
+    /// Records that are kept as they are.
+    records: HashMap<Vec<u8>, Vec<u8>>,
+    factors: Vec<(u32, Vec<f64>)>,
+    keep_model: bool,
+    restored: Restored,
+}
+
+/// Facts about the whole store that a restore settles by itself.
+const SETTLED: [[u8; 2]; 7] = [
+    keys::SCHEMA,
+    keys::COMMIT,
+    keys::APPLIED,
+    keys::NEXT_POSITION,
+    keys::ERASURES,
+    keys::BEGUN,
+    keys::MODEL,
+];
+
+/// Whether a record outlives a restore: erasures and what belongs to them.
+fn outlives(key: &[u8]) -> bool {
+    match key.first() {
+        Some(&keys::ITEM | &keys::TENSOR) => false,
+        Some(&keys::META) => !SETTLED.iter().any(|settled| key == settled),
+        _ => true,
+    }
+}
+
+impl Restoring<'_> {
+    /// What the store knows of erasures is kept, whatever the backup says.
+    fn read_current(
+        &mut self,
+        current: &Generation,
+        header: &BackupHeader,
+    ) -> Result<(), StoreError> {
+        for record in current.database.scan_all() {
+            let (key, value) = record?;
+            let counter = key == keys::NEXT_POSITION;
+            if key == keys::SCHEMA
+                || current.codec.is_personal(&value)?
+                || !(outlives(&key) || counter)
+            {
+                continue;
+            }
+            let payload = current.codec.open(&key, &value)?;
+            if key.first() == Some(&keys::TOMBSTONE) {
+                let hash = keys::tombstone_hash(&key).ok_or_else(crate::cut_key)?;
+                let tombstone: Tombstone = codec::from_postcard(&payload)?;
+                if tombstone.number > header.erasures {
+                    self.since.insert(hash, tombstone);
+                }
+            }
+            self.records.insert(key.to_vec(), payload);
+        }
+        Ok(())
+    }
+
+    fn read_backup(&mut self, backup: &Path, files: &Files) -> Result<(), StoreError> {
+        let (mut reader, _) = FrameReader::open(backup, &files.ring)?;
+        loop {
+            match reader.next()? {
+                ReadFrame::End => return Ok(()),
+                ReadFrame::Gone => self.restored.unreadable += 1,
+                ReadFrame::Frame(slot, Frame::Person { user, rows }) => {
+                    self.take_person(slot, &user, rows)?;
+                }
+                ReadFrame::Frame(_, Frame::Item { id, title, factors }) => {
+                    let row = self.writer.take_item(&id, title.as_deref())?;
+                    self.factors.extend(factors.map(|factors| (row, factors)));
+                }
+                ReadFrame::Frame(_, Frame::Record { key, payload }) => {
+                    self.take_record(key, payload)?
+                }
+                ReadFrame::Frame(_, Frame::Header(_) | Frame::End { .. }) => {
+                    return Err(reader.damaged("a frame is out of place"));
+                }
+            }
+        }
+    }
+
+    fn take_person(
+        &mut self,
+        slot: Slot,
+        user: &UserId,
+        rows: Vec<BackupRow>,
+    ) -> Result<(), StoreError> {
+        let hasher = self.writer.hasher().clone();
+        let hash = hasher.user(user);
+        self.writer.expect_person(hash, slot)?;
+        for row in rows {
+            let item = hasher.item(&row.item);
+            let named = [hash, item, hasher.pair(hash, item)];
+            if named.iter().any(|hash| self.since.contains_key(hash)) {
+                self.restored.erased += 1;
+                continue;
+            }
+            let (user, item) = (user.expose(), row.item.expose());
+            let taken = self.writer.take(user, item, row.weight, row.timestamp);
+            taken.map_err(into_store_error)?;
+        }
+        Ok(())
+    }
+
+    fn take_record(&mut self, key: Vec<u8>, payload: Vec<u8>) -> Result<(), StoreError> {
+        if key == keys::NEXT_POSITION {
+            let before = self.records.get(&key);
+            let before = before.map_or(Ok(0), |payload| codec::read_u64(payload))?;
+            let next = codec::read_u64(&payload)?.max(before);
+            self.records.insert(key, next.to_le_bytes().to_vec());
+        } else if outlives(&key) || (is_of_model(&key) && self.keep_model) {
+            self.records.entry(key).or_insert(payload);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, files: &Files) -> Result<Restored, StoreError> {
+        let mark = files.ring.mark()?;
+        let next = self.records.get(&keys::NEXT_POSITION[..]);
+        let next = next.map_or(Ok(1), |payload| codec::read_u64(payload))?;
+        // Erasures that wait in the log have left the data already; the model hears of them.
+        let applied = next - 1;
+        let next_generation = self.writer.next_generation();
+        for (key, payload) in self.records.drain() {
+            next_generation.put(key, &payload)?;
+        }
+        for (key, number) in [
+            (keys::NEXT_POSITION, next),
+            (keys::APPLIED, applied),
+            (keys::COMMIT, mark.commit),
+            (keys::ERASURES, mark.erasures),
+        ] {
+            next_generation.put(key.to_vec(), &number.to_le_bytes())?;
+        }
+        next_generation.put_schema(migrations::MIGRATIONS.len() as u32)?;
+        if self.keep_model {
+            for (row, factors) in self.factors.drain(..) {
+                let key = keys::tensor_row(Tensor::ItemFactors, row);
+                next_generation.put(key, &pack_row(&factors))?;
+            }
+        }
+        crash_point("restore_before_switch");
+        let totals = self.writer.finish()?;
+        Ok(Restored {
+            users: totals.users,
+            items: totals.items,
+            interactions: totals.interactions,
+            model: self.keep_model,
+            ..self.restored
+        })
+    }
+}
+
+/// Whether a record belongs to the model as a whole.
+fn is_of_model(key: &[u8]) -> bool {
+    key == keys::MODEL || key.starts_with(&keys::tensor(Tensor::Shared))
+}
+
+fn into_store_error(error: ImportSessionError) -> StoreError {
+    match error {
+        ImportSessionError::Store(error) => error,
+        error => StoreError::damaged(error.to_string()),
+    }
+}

@@ -1,0 +1,248 @@
+//! What is to be written, all of it or nothing.
+
+use crate::log::LogPosition;
+use crate::records::{HeldInteraction, ItemRecord, ModelHeader, pack_row};
+use crate::{codec, keys};
+use recant_receipt::ChainHead;
+use recant_types::{Commitment, ErasureId, ErasureRecord, Event, UserId};
+
+/// The matrices of a model whose rows are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Tensor {
+    /// The item factors Q.
+    ItemFactors = b'q',
+    /// The layers of a neural model that belong to nobody, cut into rows of
+    /// [`SHARED_ROW_VALUES`]; the last may be shorter.
+    Shared = b's',
+}
+
+/// Values in a stored row of [`Tensor::Shared`].
+pub const SHARED_ROW_VALUES: usize = 4_000;
+
+/// What an idempotency key is recognised by. Neither the key nor the request is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idempotency {
+    /// SHA-256 of the key.
+    pub key: [u8; 32],
+    /// SHA-256 of the request.
+    pub request: [u8; 32],
+}
+
+/// One change of the database.
+#[derive(Debug, Clone)]
+pub(super) enum Change {
+    Put {
+        key: Vec<u8>,
+        payload: Vec<u8>,
+    },
+    Remove {
+        key: Vec<u8>,
+    },
+    /// Removes every key with the prefix that the database holds.
+    RemoveAll {
+        prefix: Vec<u8>,
+    },
+    PutUser {
+        row: u32,
+        id: UserId,
+    },
+    RemoveUser {
+        row: u32,
+    },
+    PutHistory {
+        row: u32,
+        held: Vec<HeldInteraction>,
+    },
+    /// The user's row of the model, which stands for the log up to `known`.
+    PutUserFactors {
+        row: u32,
+        values: Vec<f32>,
+        known: LogPosition,
+    },
+    /// Seals everything of a user anew and destroys the key before.
+    RenewKey {
+        row: u32,
+    },
+    PutItem {
+        row: u32,
+        item: ItemRecord,
+    },
+    RemoveItem {
+        row: u32,
+    },
+    /// Removes the log entries up to this one.
+    TrimLog(LogPosition),
+}
+
+/// An entry to append.
+#[derive(Debug, Clone)]
+pub(super) struct Append {
+    pub(super) event: Event,
+    pub(super) idempotency: Option<Idempotency>,
+    /// The commitment to what an erasure names, for its record.
+    pub(super) commitment: Option<Commitment>,
+}
+
+/// Changes that become durable together. Later ones win over earlier ones.
+#[derive(Debug, Clone, Default)]
+pub struct WriteBatch {
+    pub(super) changes: Vec<Change>,
+    pub(super) appends: Vec<Append>,
+    /// The log position that the changes know of, when they stand for one.
+    pub(super) applied: Option<LogPosition>,
+}
+
+impl WriteBatch {
+    fn put(&mut self, key: Vec<u8>, payload: Vec<u8>) {
+        self.changes.push(Change::Put { key, payload });
+    }
+
+    fn remove(&mut self, key: Vec<u8>) {
+        self.changes.push(Change::Remove { key });
+    }
+
+    /// Gives the row to a user. Whoever had it before is removed.
+    pub fn put_user(&mut self, row: u32, id: &UserId) {
+        let id = id.clone();
+        self.changes.push(Change::PutUser { row, id });
+    }
+
+    /// Removes the user at a row with everything that is held of them. Their key is destroyed,
+    /// unless something of theirs waits in the log.
+    pub fn remove_user(&mut self, row: u32) {
+        self.changes.push(Change::RemoveUser { row });
+    }
+
+    /// Writes an item.
+    pub fn put_item(&mut self, row: u32, item: &ItemRecord) {
+        let item = item.clone();
+        self.changes.push(Change::PutItem { row, item });
+    }
+
+    /// Frees an item's row.
+    pub fn remove_item(&mut self, row: u32) {
+        self.changes.push(Change::RemoveItem { row });
+    }
+
+    /// Replaces the history of the user at a row; there must be one.
+    pub fn put_history(&mut self, row: u32, held: &[HeldInteraction]) {
+        let held = held.to_vec();
+        self.changes.push(Change::PutHistory { row, held });
+    }
+
+    /// Removes the history of the user at a row, if there is one.
+    pub fn remove_history(&mut self, row: u32) {
+        let held = Vec::new();
+        self.changes.push(Change::PutHistory { row, held });
+    }
+
+    /// Seals everything of the user at a row under a new key and destroys the one before, so that
+    /// nothing of what was replaced can be read any more.
+    pub fn renew_key(&mut self, row: u32) {
+        self.changes.push(Change::RenewKey { row });
+    }
+
+    /// Writes the row of the model of the user at a row, under that user's key; at most 8 180
+    /// values. It stands for the log up to `known`: when an erasure after that names something of
+    /// the user it is not written. It is gone with the next change of the user's key.
+    pub fn put_user_factors(&mut self, row: u32, values: &[f32], known: LogPosition) {
+        let values = values.to_vec();
+        self.changes
+            .push(Change::PutUserFactors { row, values, known });
+    }
+
+    /// Removes the users' rows of the model.
+    pub fn remove_user_factors(&mut self) {
+        let prefix = vec![keys::USER_FACTORS];
+        self.changes.push(Change::RemoveAll { prefix });
+    }
+
+    /// Writes one row of a model's matrix; at most 4 090 values.
+    pub fn put_tensor_row(&mut self, tensor: Tensor, row: u32, values: &[f64]) {
+        self.put(keys::tensor_row(tensor, row), pack_row(values));
+    }
+
+    /// Removes one row of a model's matrix.
+    pub fn remove_tensor_row(&mut self, tensor: Tensor, row: u32) {
+        self.remove(keys::tensor_row(tensor, row));
+    }
+
+    /// Removes every row of a model's matrix.
+    pub fn remove_tensor(&mut self, tensor: Tensor) {
+        self.changes.push(Change::RemoveAll {
+            prefix: keys::tensor(tensor),
+        });
+    }
+
+    /// Writes the model's header.
+    pub fn put_model_header(&mut self, header: &ModelHeader) {
+        self.put(keys::MODEL.to_vec(), codec::to_json(header));
+    }
+
+    /// The records of this batch stand for the log up to `position`.
+    pub fn set_applied(&mut self, position: LogPosition) {
+        self.applied = Some(position);
+        self.put(keys::APPLIED.to_vec(), position.0.to_le_bytes().to_vec());
+    }
+
+    /// Writes how far an erasure has come.
+    pub fn put_erasure(&mut self, record: &ErasureRecord) {
+        self.put(keys::erasure(record.id), codec::to_json(record));
+    }
+
+    /// Keeps the receipt of an erasure, in compact form. `head` is the chain that ends in it.
+    pub fn put_receipt(&mut self, id: ErasureId, compact: &str, head: &ChainHead) {
+        self.put(keys::receipt(id), compact.as_bytes().to_vec());
+        self.put(keys::RECEIPT_HEAD.to_vec(), codec::to_json(head));
+    }
+
+    /// Acknowledges the log up to `position`: its entries are no longer needed.
+    pub fn trim_log(&mut self, position: LogPosition) {
+        self.changes.push(Change::TrimLog(position));
+    }
+
+    /// Appends an entry to the log. The record of an erasure is written with it.
+    pub fn append(&mut self, event: Event) {
+        self.appends.push(Append {
+            event,
+            idempotency: None,
+            commitment: None,
+        });
+    }
+
+    /// Appends an erasure, unless the same key came with the same request before.
+    pub fn append_once(&mut self, event: Event, idempotency: Idempotency) {
+        self.appends.push(Append {
+            event,
+            idempotency: Some(idempotency),
+            commitment: None,
+        });
+    }
+
+    /// Appends an erasure with the commitment to what it names; with `idempotency` unless the same
+    /// key came with the same request before.
+    pub fn append_erasure(
+        &mut self,
+        event: Event,
+        commitment: Commitment,
+        idempotency: Option<Idempotency>,
+    ) {
+        self.appends.push(Append {
+            event,
+            idempotency,
+            commitment: Some(commitment),
+        });
+    }
+
+    /// Whether something new is to be accepted, rather than something accepted carried on.
+    pub(super) fn appends(&self) -> bool {
+        !self.appends.is_empty()
+    }
+
+    /// Whether an erasure is to be accepted.
+    pub(super) fn erases(&self) -> bool {
+        let mut events = self.appends.iter().map(|append| &append.event);
+        events.any(|event| matches!(event, Event::Erase { .. }))
+    }
+}

@@ -1,0 +1,157 @@
+//! A store's directory with its key ring: what has to be open before any database is.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::StoreError;
+use crate::codec::Codec;
+use crate::database::Database;
+use crate::directory::Directory;
+use crate::guard::{self, OpenMark};
+use crate::hash::IdHasher;
+use crate::index::Index;
+use crate::keyring::{KeyRing, Special};
+use crate::legacy_mark;
+use crate::shared::StoreOptions;
+use crate::sync::Syncs;
+
+/// The locked directory and the open key ring. Lives as long as the store.
+#[derive(Debug)]
+pub(super) struct Files {
+    /// Says that the store is open; goes before the lock does.
+    pub(super) open_mark: OpenMark,
+    pub(super) directory: Directory,
+    pub(super) ring: Arc<KeyRing>,
+    pub(super) hasher: IdHasher,
+    pub(super) syncs: Syncs,
+    pub(super) options: StoreOptions,
+}
+
+/// One generation's database and how its records are sealed.
+#[derive(Debug)]
+pub(super) struct Generation {
+    pub(super) number: u64,
+    pub(super) database: Database,
+    pub(super) codec: Codec,
+}
+
+impl Files {
+    /// Locks the directory, opens the key ring, and clears what an unfinished change left behind.
+    /// Makes both in a new directory.
+    pub(super) fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        let syncs = Syncs::new(options.sync_observer.clone());
+        let directory = Directory::open(path, &syncs)?;
+        let current = directory.current()?;
+        let legacy = legacy_mark::read(path)?;
+        let source = &options.master_key;
+        let ring = if KeyRing::exists(path) {
+            KeyRing::open(path, source, &syncs)?
+        } else if current.is_none() || legacy.is_some() {
+            let ring = KeyRing::create(path, source, &syncs)?;
+            ring.settle(&[])?;
+            ring
+        } else {
+            return Err(StoreError::damaged("the key ring is missing"));
+        };
+        let acknowledged = ring.mark()?.commit.max(legacy.unwrap_or(0));
+        if current.is_none() {
+            if acknowledged > 0 {
+                return Err(StoreError::damaged("the file CURRENT is missing"));
+            }
+            // Killed before the first generation: no slot is anybody's yet.
+            ring.settle(&[])?;
+        }
+        Self::with_ring(directory, ring, syncs, options)
+    }
+
+    /// The same for a directory that something is restored into: it must have a key ring, and may
+    /// have lost everything else. `None` when it has no key ring.
+    pub(super) fn open_to_restore(
+        path: &Path,
+        options: &StoreOptions,
+    ) -> Result<Option<Self>, StoreError> {
+        if !KeyRing::exists(path) {
+            return Ok(None);
+        }
+        let syncs = Syncs::new(options.sync_observer.clone());
+        let directory = Directory::open(path, &syncs)?;
+        let ring = KeyRing::open(path, &options.master_key, &syncs)?;
+        Self::with_ring(directory, ring, syncs, options).map(Some)
+    }
+
+    fn with_ring(
+        directory: Directory,
+        ring: KeyRing,
+        syncs: Syncs,
+        options: &StoreOptions,
+    ) -> Result<Self, StoreError> {
+        let hasher = IdHasher::new(&ring.special(Special::Hash)?);
+        directory.remove_leftovers()?;
+        let open_mark = OpenMark::set(directory.path(), &syncs)?;
+        if open_mark.was_unclean() {
+            guard::copy_current(&directory, options)?;
+        }
+        Ok(Self {
+            directory,
+            ring: Arc::new(ring),
+            hasher,
+            syncs,
+            options: options.clone(),
+            open_mark,
+        })
+    }
+
+    /// The database is open and whole: what was copied to be safe is no longer needed.
+    pub(super) fn opened_well(&self) -> Result<(), StoreError> {
+        guard::remove_copy(&self.directory, &self.syncs)
+    }
+
+    /// An error of opening, with where the copy is; the next opening must not take it for closed.
+    pub(super) fn opened_badly(&self, error: StoreError) -> StoreError {
+        self.open_mark.set_spoilt(true);
+        guard::with_hint(error, &self.directory.copy())
+    }
+
+    /// The number of the generation that counts.
+    pub(super) fn current(&self) -> Result<u64, StoreError> {
+        self.directory
+            .current()?
+            .ok_or_else(|| StoreError::damaged("there is no CURRENT"))
+    }
+
+    /// Opens the database of a generation that is there.
+    pub(super) fn open_database(&self, number: u64) -> Result<Database, StoreError> {
+        let path = self.directory.generation(number);
+        if !path.is_dir() {
+            return Err(StoreError::damaged("the current generation is missing"));
+        }
+        Database::open(&path, self.options.cache_bytes, &self.syncs)
+    }
+
+    /// Opens the generation that counts; it must be of this version.
+    pub(super) fn open_current(&self) -> Result<Generation, StoreError> {
+        let number = self.current()?;
+        Ok(Generation {
+            number,
+            database: self.open_database(number)?,
+            codec: Codec::new(&self.ring, number)?,
+        })
+    }
+
+    /// Reads the index of a generation, and puts the key ring in order: keys that nobody's records
+    /// are sealed under are destroyed.
+    pub(super) fn read_index(&self, generation: &Generation) -> Result<Index, StoreError> {
+        let index = Index::read(&generation.database, &generation.codec, &self.hasher)?;
+        self.ring.settle(&index.slots())?;
+        Ok(index)
+    }
+
+    /// Destroys the key of the generation before `number`, of which nothing is left.
+    pub(super) fn destroy_key_before(&self, number: u64) -> Result<(), StoreError> {
+        let before = Special::Generation(number + 1);
+        match self.ring.slot_is_empty(before.slot())? {
+            true => Ok(()),
+            false => self.ring.destroy(before),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What fuzzing calls of this room: payloads as they come out of their seals, and the key ring.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec;
+use crate::hash::{KeyedHash, Named};
+pub use crate::keyring::{key_ring, key_ring_seeds};
+use crate::log::ErasureEntry;
+use crate::records::{HeldInteraction, QueuedRecord, QueuedRow, pack_history, unpack_history};
+use recant_types::{ErasureId, ItemId, UnixMillis, UserId};
+
+/// Reads the log entry of an erasure; whether it was taken.
+pub fn log_erasure(bytes: &[u8]) -> bool {
+    reads_back::<ErasureEntry>(bytes)
+}
+
+/// Reads the log record of what one user did; whether it was taken.
+pub fn log_addition(bytes: &[u8]) -> bool {
+    reads_back::<QueuedRecord>(bytes)
+}
+
+/// What is taken survives being written again.
+fn reads_back<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> bool {
+    let Ok(value) = codec::from_postcard::<T>(bytes) else {
+        return false;
+    };
+    let written = codec::to_postcard(&value);
+    let again: T = codec::from_postcard(&written).expect("just written");
+    assert_eq!(codec::to_postcard(&again), written);
+    true
+}
+
+/// Reads a part of a history; whether it was taken.
+pub fn history(bytes: &[u8]) -> bool {
+    let mut held: Vec<HeldInteraction> = Vec::new();
+    if unpack_history(bytes, &mut held).is_err() {
+        return false;
+    }
+    let mut again = Vec::new();
+    unpack_history(&pack_history(&held), &mut again).expect("just written");
+    assert_eq!(again.len(), held.len());
+    !held.is_empty()
+}
+
+/// Seeds for [`log_erasure`].
+pub fn erasure_seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let hash = |number| KeyedHash([number; 16]);
+    let seed = |named| {
+        codec::to_postcard(&ErasureEntry {
+            id: ErasureId::from_bytes([7; 16]),
+            accepted_at: UnixMillis(1_700_000_000_000),
+            named,
+        })
+    };
+    vec![
+        ("good-pairs", seed(Named::Pairs(vec![(hash(1), hash(2))]))),
+        ("good-user", seed(Named::User(hash(3)))),
+        ("good-item", seed(Named::Item(hash(4)))),
+        ("bad-length", vec![9; 9]),
+    ]
+}
+
+/// Seeds for [`log_addition`].
+pub fn addition_seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let row = QueuedRow {
+        index: 0,
+        item: ItemId::new("dune").expect("an id"),
+        weight: 1.5,
+        timestamp: Some(-1),
+    };
+    let record = QueuedRecord {
+        user: UserId::new("ada").expect("an id"),
+        backup: 17,
+        rows: vec![row],
+    };
+    vec![
+        ("good-row", codec::to_postcard(&record)),
+        ("bad-empty-id", vec![0, 0, 0]),
+    ]
+}
+
+/// Seeds for [`history`].
+pub fn history_seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let held = |item, timestamp| HeldInteraction {
+        item,
+        weight: 2.0,
+        timestamp,
+    };
+    vec![
+        (
+            "good-two",
+            pack_history(&[held(0, None), held(7, Some(-1))]),
+        ),
+        ("bad-cut", vec![1; 16]),
+    ]
+}

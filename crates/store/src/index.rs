@@ -1,0 +1,277 @@
+//! Where everybody's records are: in memory only, read from the database when it is opened.
+//!
+//! On the disk nothing but a person's own records say who the person is and at which row. The index
+//! finds them by the keyed hash of the id and by the row. The writing thread changes it together
+//! with the database; readers look into it for as long as they read one person's records.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::codec::{self, Codec};
+use crate::database::Database;
+use crate::hash::{IdHasher, KeyedHash, Named};
+use crate::keyring::Slot;
+use crate::keys::{self, Pseudonym};
+use crate::log::{ErasureEntry, LogPosition};
+use crate::records::{ItemRecord, QueuedRecord, UserRecord};
+use crate::{StoreError, cut_key, row_of};
+
+/// One person: whose key is where, and by what name the records go.
+#[derive(Debug, Clone)]
+pub(super) struct Person {
+    /// The slot of the key that the records are sealed under.
+    pub(super) live: Slot,
+    /// The slot of the key that backups are sealed under.
+    pub(super) backup: Slot,
+    /// The name of the records.
+    pub(super) pseudonym: Pseudonym,
+    /// The dense row; `None` as long as everything of the person waits in the log.
+    pub(super) row: Option<u32>,
+    /// The parts of log entries that are this person's.
+    pub(super) queued: BTreeSet<(LogPosition, u16)>,
+}
+
+/// What accepted erasures named whose effect the worker has not committed yet, with their position.
+///
+/// The worker may hold in memory, and write, what an erasure took from the store meanwhile; what is
+/// named here is kept out of its commits.
+#[derive(Debug, Default)]
+pub(super) struct Unapplied {
+    users: HashMap<KeyedHash, LogPosition>,
+    pairs: HashMap<KeyedHash, HashMap<KeyedHash, LogPosition>>,
+    items: HashMap<KeyedHash, LogPosition>,
+}
+
+impl Unapplied {
+    pub(super) fn insert(&mut self, named: &Named, position: LogPosition) {
+        match named {
+            Named::User(user) => {
+                self.users.insert(*user, position);
+            }
+            Named::Pairs(pairs) => {
+                for (user, item) in pairs {
+                    self.pairs.entry(*user).or_default().insert(*item, position);
+                }
+            }
+            Named::Item(item) => {
+                self.items.insert(*item, position);
+            }
+        }
+    }
+
+    /// The worker has committed everything up to `applied`.
+    pub(super) fn applied(&mut self, applied: LogPosition) {
+        self.users.retain(|_, position| *position > applied);
+        self.pairs.retain(|_, items| {
+            items.retain(|_, position| *position > applied);
+            !items.is_empty()
+        });
+        self.items.retain(|_, position| *position > applied);
+    }
+
+    /// Whether an item was erased after `position`, and the worker has not taken it from the
+    /// histories yet.
+    pub(super) fn item_erased_after(&self, item: KeyedHash, position: LogPosition) -> bool {
+        self.items.get(&item).is_some_and(|at| *at > position)
+    }
+
+    /// Whether everything that a commit up to `reached` knows of a user was erased after that.
+    pub(super) fn user_erased_after(&self, user: KeyedHash, reached: LogPosition) -> bool {
+        self.users.get(&user).is_some_and(|at| *at > reached)
+    }
+
+    /// The items that a user's interactions were erased with after `reached`.
+    pub(super) fn items_erased_after(
+        &self,
+        user: KeyedHash,
+        reached: LogPosition,
+    ) -> impl Iterator<Item = KeyedHash> + '_ {
+        let items = self.pairs.get(&user).into_iter().flatten();
+        items
+            .filter(move |(_, at)| **at > reached)
+            .map(|(item, _)| *item)
+    }
+}
+
+/// The whole index of one open store.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    pub(super) persons: HashMap<KeyedHash, Person>,
+    rows: HashMap<u32, KeyedHash>,
+    /// Whose each queued part is.
+    pub(super) queued: BTreeMap<(LogPosition, u16), KeyedHash>,
+    items: HashMap<KeyedHash, u32>,
+    item_hashes: HashMap<u32, KeyedHash>,
+    /// How many tombstones there may be; 0 means none.
+    pub(super) tombstones: usize,
+    pub(super) unapplied: Unapplied,
+}
+
+impl Index {
+    /// Reads the index of a database. Opens every record of a user and of the log once.
+    pub(super) fn read(
+        database: &Database,
+        codec: &Codec,
+        hasher: &IdHasher,
+    ) -> Result<Self, StoreError> {
+        let mut index = Self::default();
+        for record in database.scan(&[keys::USER]) {
+            let (key, value) = record?;
+            index.take_user(codec, hasher, &key, &value)?;
+        }
+        let applied = match database.get(&keys::APPLIED)? {
+            Some(value) => codec::read_u64(&codec.open(&keys::APPLIED, &value)?)?,
+            None => 0,
+        };
+        for record in database.scan(&[keys::LOG]) {
+            let (key, value) = record?;
+            if codec.is_personal(&value)? {
+                index.take_queued(codec, hasher, &key, &value)?;
+            } else {
+                index.take_erasure(codec, LogPosition(applied), &key, &value)?;
+            }
+        }
+        for record in database.scan(&[keys::ITEM]) {
+            let (key, value) = record?;
+            let item: ItemRecord = codec::from_json(&codec.open(&key, &value)?)?;
+            index.set_item(row_of(&key)?, hasher.item(&item.id));
+        }
+        index.tombstones = database.scan(&[keys::TOMBSTONE]).count();
+        Ok(index)
+    }
+
+    fn take_user(
+        &mut self,
+        codec: &Codec,
+        hasher: &IdHasher,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        let record: UserRecord = codec::from_postcard(&codec.open(key, value)?)?;
+        let hash = hasher.user(&record.id);
+        let person = Person {
+            live: codec::slot_of(value)?,
+            backup: Slot(record.backup),
+            pseudonym: keys::pseudonym(key).ok_or_else(cut_key)?,
+            row: Some(record.row),
+            queued: BTreeSet::new(),
+        };
+        let twice = self.persons.insert(hash, person).is_some();
+        match self.rows.insert(record.row, hash).is_some() || twice {
+            true => Err(StoreError::damaged("a user or a row is there twice")),
+            false => Ok(()),
+        }
+    }
+
+    fn take_queued(
+        &mut self,
+        codec: &Codec,
+        hasher: &IdHasher,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        let record: QueuedRecord = codec::from_postcard(&codec.open(key, value)?)?;
+        let (live, backup) = (codec::slot_of(value)?, Slot(record.backup));
+        let part = keys::log_parts(key).ok_or_else(cut_key)?;
+        let hash = hasher.user(&record.user);
+        let person = self.persons.entry(hash).or_insert_with(|| Person {
+            live,
+            backup,
+            pseudonym: Pseudonym::random(),
+            row: None,
+            queued: BTreeSet::new(),
+        });
+        if (person.live, person.backup) != (live, backup) {
+            return Err(StoreError::damaged("a person has two keys"));
+        }
+        person.queued.insert(part);
+        self.queued.insert(part, hash);
+        Ok(())
+    }
+
+    /// Notes an erasure of an item that the worker has still to carry out. What other erasures name
+    /// left the store when they were accepted.
+    fn take_erasure(
+        &mut self,
+        codec: &Codec,
+        applied: LogPosition,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        let (position, _) = keys::log_parts(key).ok_or_else(cut_key)?;
+        // Part of a longer entry cannot be read by itself; an item's entry is never so long.
+        if let Ok(entry) = codec::from_postcard::<ErasureEntry>(&codec.open(key, value)?)
+            && position > applied
+            && matches!(entry.named, Named::Item(_))
+        {
+            self.unapplied.insert(&entry.named, position);
+        }
+        Ok(())
+    }
+
+    /// Every slot that somebody's records are sealed under, ascending.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let persons = self.persons.values();
+        let mut slots: Vec<Slot> = persons.flat_map(|p| [p.live, p.backup]).collect();
+        slots.sort_unstable();
+        slots
+    }
+
+    /// The person at a row, with the hash of the id.
+    pub(super) fn at_row(&self, row: u32) -> Option<(KeyedHash, &Person)> {
+        let hash = self.rows.get(&row)?;
+        self.persons.get(hash).map(|person| (*hash, person))
+    }
+
+    /// Gives a person a row, or takes it away.
+    pub(super) fn set_row(&mut self, hash: KeyedHash, row: Option<u32>) {
+        let Some(person) = self.persons.get_mut(&hash) else {
+            return;
+        };
+        if let Some(before) = std::mem::replace(&mut person.row, row) {
+            self.rows.remove(&before);
+        }
+        if let Some(row) = row {
+            self.rows.insert(row, hash);
+        }
+    }
+
+    /// Forgets a person.
+    pub(super) fn remove(&mut self, hash: KeyedHash) -> Option<Person> {
+        let person = self.persons.remove(&hash)?;
+        if let Some(row) = person.row {
+            self.rows.remove(&row);
+        }
+        for part in &person.queued {
+            self.queued.remove(part);
+        }
+        Some(person)
+    }
+
+    /// The row of an item.
+    pub(super) fn item(&self, hash: KeyedHash) -> Option<u32> {
+        self.items.get(&hash).copied()
+    }
+
+    /// The hash of the item at a row.
+    pub(super) fn item_hash(&self, row: u32) -> Option<KeyedHash> {
+        self.item_hashes.get(&row).copied()
+    }
+
+    /// The item at a row has this hash.
+    pub(super) fn set_item(&mut self, row: u32, hash: KeyedHash) {
+        if self.item_hashes.get(&row) != Some(&hash) {
+            self.remove_item(row);
+            self.item_hashes.insert(row, hash);
+            self.items.insert(hash, row);
+        }
+    }
+
+    /// Forgets the item at a row.
+    pub(super) fn remove_item(&mut self, row: u32) {
+        if let Some(hash) = self.item_hashes.remove(&row)
+            && self.items.get(&hash) == Some(&row)
+        {
+            self.items.remove(&hash);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The records of the store, and how those that are many are packed.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::StoreError;
+use crate::codec::PAYLOAD_BYTES_MAX;
+use crate::log::LogPosition;
+use recant_types::{
+    Certificate, ErasureId, ErasureRecord, IalsHyperparameters, ItemId, ModelSpecification,
+    UnixMillis, UserId,
+};
+
+/// An item of the catalogue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemRecord {
+    /// Its id.
+    pub id: ItemId,
+    /// Its title, when one is known.
+    #[serde(default)]
+    pub title: Option<Arc<str>>,
+    /// Its tags, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Arc<str>>,
+}
+
+/// One interaction of a user, as stored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeldInteraction {
+    /// Row of the item.
+    pub item: u32,
+    /// Confidence.
+    pub weight: f32,
+    /// When, in the unit of the source.
+    pub timestamp: Option<i64>,
+}
+
+/// What is stored of a model besides its rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelHeader {
+    /// Grows with every published version.
+    pub version: u64,
+    /// The log position that the stored rows stand for.
+    pub learnt: LogPosition,
+    /// What the model minimises, when it is implicit ALS.
+    pub hyperparameters: IalsHyperparameters,
+    /// What it is otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neural: Option<ModelSpecification>,
+    /// Seed of the initial factors.
+    pub seed: u64,
+    /// Relative residual at the last measurement.
+    #[serde(default)]
+    pub residual: Option<f64>,
+    /// Objective at the last measurement.
+    #[serde(default)]
+    pub objective: Option<f64>,
+    /// The version both were measured at.
+    #[serde(default)]
+    pub measured_version: Option<u64>,
+    /// The certificate of that version.
+    #[serde(default)]
+    pub certificate: Option<Certificate>,
+}
+
+/// A user who has interactions, as stored under the user's own key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UserRecord {
+    /// The dense row.
+    pub row: u32,
+    /// The slot of the key that backups of this user are sealed under.
+    pub backup: u32,
+    /// The id.
+    pub id: UserId,
+}
+
+/// What one user did in one addition that is not applied yet, under that user's own key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueuedRecord {
+    /// Who.
+    pub user: UserId,
+    /// The slot of the key that backups of this user are sealed under.
+    pub backup: u32,
+    /// With what, in the order of the request.
+    pub rows: Vec<QueuedRow>,
+}
+
+/// One interaction of a [`QueuedRecord`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueuedRow {
+    /// Its place in the request.
+    pub index: u16,
+    /// With what.
+    pub item: ItemId,
+    /// Confidence.
+    pub weight: f32,
+    /// When, in the unit of the source.
+    pub timestamp: Option<i64>,
+}
+
+/// That something was erased, and must not come back with an old batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// When the erasure was accepted.
+    pub erased_at: UnixMillis,
+    /// Its number among all erasures of the store.
+    pub number: u64,
+}
+
+/// Where the store stood when its current generation was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// When.
+    pub at: UnixMillis,
+    /// The commit that made it the current one.
+    pub commit: u64,
+    /// How many erasures had been accepted.
+    pub erasures: u64,
+}
+
+/// An idempotency key that was used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IdempotencyRecord {
+    /// The erasure it named.
+    pub erasure: ErasureId,
+    /// Digest of the request it came with.
+    pub request: [u8; 32],
+    /// When it was used.
+    pub used_at: UnixMillis,
+}
+
+/// What a commit gave out.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Committed {
+    /// Positions of the appended entries, in the order of the batch.
+    pub positions: Vec<LogPosition>,
+    /// Records of the appended erasures, in the order of the batch; of a repeated request, the
+    /// record of the first.
+    pub records: Vec<ErasureRecord>,
+    /// Interactions of the appended additions that were held back: an erasure accepted after they
+    /// happened names them.
+    pub held_back: usize,
+}
+
+/// Bytes of one packed interaction: item u32, weight f32, presence u8, timestamp i64.
+const HELD_BYTES: usize = 17;
+
+/// Interactions in one chunk of a history.
+pub const HELD_PER_CHUNK: usize = PAYLOAD_BYTES_MAX / HELD_BYTES;
+
+/// Packs up to [`HELD_PER_CHUNK`] interactions, little endian.
+pub fn pack_history(held: &[HeldInteraction]) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(held.len() * HELD_BYTES);
+    for interaction in held {
+        packed.extend_from_slice(&interaction.item.to_le_bytes());
+        packed.extend_from_slice(&interaction.weight.to_le_bytes());
+        packed.push(u8::from(interaction.timestamp.is_some()));
+        packed.extend_from_slice(&interaction.timestamp.unwrap_or(0).to_le_bytes());
+    }
+    packed
+}
+
+/// Reads what [`pack_history`] wrote, behind what `into` already holds.
+pub fn unpack_history(packed: &[u8], into: &mut Vec<HeldInteraction>) -> Result<(), StoreError> {
+    let (records, rest) = packed.as_chunks::<HELD_BYTES>();
+    if !rest.is_empty() {
+        return Err(StoreError::damaged("a history is cut off"));
+    }
+    into.reserve(records.len());
+    for record in records {
+        let [i0, i1, i2, i3, w0, w1, w2, w3, present, timestamp @ ..] = *record;
+        into.push(HeldInteraction {
+            item: u32::from_le_bytes([i0, i1, i2, i3]),
+            weight: f32::from_le_bytes([w0, w1, w2, w3]),
+            timestamp: (present != 0).then(|| i64::from_le_bytes(timestamp)),
+        });
+    }
+    Ok(())
+}
+
+/// A tensor row as bytes, little endian.
+pub fn pack_row(row: &[f64]) -> Vec<u8> {
+    row.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// A user's row of the model as bytes, little endian.
+pub fn pack_values(values: &[f32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}
+
+/// Reads what [`pack_values`] wrote.
+pub fn unpack_values(packed: &[u8]) -> Result<Vec<f32>, StoreError> {
+    let (values, rest) = packed.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err(StoreError::damaged("a user's row of the model is cut off"));
+    }
+    Ok(values
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes))
+        .collect())
+}
+
+/// Reads what [`pack_row`] wrote.
+pub fn unpack_row(packed: &[u8]) -> Result<Vec<f64>, StoreError> {
+    let (values, rest) = packed.as_chunks::<8>();
+    if !rest.is_empty() {
+        return Err(StoreError::damaged("a row of factors is cut off"));
+    }
+    Ok(values
+        .iter()
+        .map(|bytes| f64::from_le_bytes(*bytes))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn packed_histories_read_back(
+            held in prop::collection::vec((any::<u32>(), 0.1f32..9.0, any::<Option<i64>>()), 0..50),
+        ) {
+            let held: Vec<HeldInteraction> = held
+                .into_iter()
+                .map(|(item, weight, timestamp)| HeldInteraction { item, weight, timestamp })
+                .collect();
+            let packed = pack_history(&held);
+            let mut read = Vec::new();
+            unpack_history(&packed, &mut read).expect("intact");
+            prop_assert_eq!(&read, &held);
+            if !packed.is_empty() {
+                prop_assert!(unpack_history(&packed[1..], &mut read).is_err());
+            }
+        }
+
+        #[test]
+        fn packed_rows_read_back(row in prop::collection::vec(-1e9f64..1e9, 0..40)) {
+            prop_assert_eq!(unpack_row(&pack_row(&row)).expect("intact"), row.clone());
+            let narrow: Vec<f32> = row.iter().map(|value| *value as f32).collect();
+            let packed = pack_values(&narrow);
+            prop_assert_eq!(unpack_values(&packed).expect("intact"), narrow);
+            prop_assert!(packed.is_empty() || unpack_values(&packed[1..]).is_err());
+        }
+    }
+}

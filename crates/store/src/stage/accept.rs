@@ -1,0 +1,261 @@
+//! Accepting: an entry gets its position, and what an erasure names is gone at once.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Stage, is_expired};
+use crate::batch::{Append, Idempotency};
+use crate::codec;
+use crate::hash::{KeyedHash, Named};
+use crate::log::{ErasureEntry, LogPosition, queued_records};
+use crate::records::{Committed, IdempotencyRecord, QueuedRow, Tombstone};
+use crate::{StoreError, keys};
+use recant_types::{
+    ErasureId, ErasureRecord, ErasureTarget, Event, Interaction, ItemId, UnixMillis, UserId,
+};
+
+impl Stage<'_> {
+    /// The record of the erasure that an idempotency key of `appends` named before, if there is
+    /// one; an error when it came with another request.
+    pub(super) fn appends_only_when_new(
+        &self,
+        appends: &[Append],
+    ) -> Result<Option<ErasureRecord>, StoreError> {
+        for Idempotency { key, request } in appends.iter().filter_map(|a| a.idempotency) {
+            let key = keys::idempotency(&self.hasher.digest(&key));
+            let Some(payload) = self.get(&key)? else {
+                continue;
+            };
+            let used: IdempotencyRecord = codec::from_json(&payload)?;
+            if is_expired(&used, UnixMillis::now()) {
+                continue;
+            }
+            if used.request != self.hasher.digest(&request) {
+                return Err(StoreError::IdempotencyKeyReused);
+            }
+            let record = self.get(&keys::erasure(used.erasure))?;
+            let record = record.ok_or_else(|| StoreError::damaged("an erasure is missing"))?;
+            return codec::from_json(&record).map(Some);
+        }
+        Ok(None)
+    }
+
+    pub(super) fn append(
+        &mut self,
+        append: Append,
+        committed: &mut Committed,
+    ) -> Result<(), StoreError> {
+        match append.event {
+            Event::Add(interactions) => self.accept_addition(interactions, committed),
+            Event::Erase {
+                id,
+                accepted_at,
+                target,
+            } => {
+                let position = self.position(committed);
+                let mut record = ErasureRecord::accepted(id, position.0, &target, accepted_at);
+                record.commitment = append.commitment;
+                self.put(keys::erasure(id), &codec::to_json(&record));
+                if let Some(idempotency) = append.idempotency {
+                    self.remember(idempotency, id, accepted_at);
+                }
+                committed.records.push(record);
+                self.accept_erasure(position, id, accepted_at, &target)
+            }
+        }
+    }
+
+    fn position(&mut self, committed: &mut Committed) -> LogPosition {
+        let position = self.next;
+        self.next = position.next();
+        committed.positions.push(position);
+        position
+    }
+
+    fn remember(&mut self, idempotency: Idempotency, id: ErasureId, now: UnixMillis) {
+        let used = IdempotencyRecord {
+            erasure: id,
+            request: self.hasher.digest(&idempotency.request),
+            used_at: now,
+        };
+        let key = keys::idempotency(&self.hasher.digest(&idempotency.key));
+        self.put(key, &codec::to_json(&used));
+    }
+
+    /// Queues what a later erasure has not taken back already, each user's part under their key.
+    fn accept_addition(
+        &mut self,
+        interactions: Vec<Interaction>,
+        committed: &mut Committed,
+    ) -> Result<(), StoreError> {
+        let mut order: Vec<UserId> = Vec::new();
+        let mut rows: HashMap<UserId, Vec<QueuedRow>> = HashMap::new();
+        for (index, added) in interactions.into_iter().enumerate() {
+            if self.is_held_back(&added)? {
+                committed.held_back += 1;
+                continue;
+            }
+            let row = QueuedRow {
+                index: index as u16,
+                item: added.item,
+                weight: added.weight,
+                timestamp: added.timestamp,
+            };
+            let of_user = rows.entry(added.user.clone()).or_default();
+            if of_user.is_empty() {
+                order.push(added.user);
+            }
+            of_user.push(row);
+        }
+        if order.is_empty() {
+            return Ok(());
+        }
+        let position = self.position(committed);
+        let mut part = 0;
+        for user in order {
+            let rows = rows.remove(&user).unwrap_or_default();
+            self.queue(position, &mut part, &user, rows)?;
+        }
+        Ok(())
+    }
+
+    /// Puts one user's rows into the log at `position`, from `part` on.
+    pub(super) fn queue(
+        &mut self,
+        position: LogPosition,
+        part: &mut u16,
+        user: &UserId,
+        rows: Vec<QueuedRow>,
+    ) -> Result<(), StoreError> {
+        let hash = self.hasher.user(user);
+        let person = self.person(hash)?;
+        let (live, backup) = (person.live, person.backup);
+        for record in queued_records(user, backup.0, rows) {
+            let key = keys::log_part(position, *part);
+            self.put_personal(live, key, &codec::to_postcard(&record))?;
+            self.person(hash)?.queued.insert((position, *part));
+            self.index.queued.insert((position, *part), hash);
+            *part += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes over an entry of a version 1 store. When it is applied already, what it names has left
+    /// the data and may have come back since.
+    pub(crate) fn take_over_entry(
+        &mut self,
+        position: LogPosition,
+        event: Event,
+        applied: bool,
+    ) -> Result<(), StoreError> {
+        match event {
+            Event::Add(interactions) => {
+                let mut part = 0;
+                for (index, added) in (0..).zip(interactions) {
+                    let row = QueuedRow {
+                        index,
+                        item: added.item,
+                        weight: added.weight,
+                        timestamp: added.timestamp,
+                    };
+                    self.queue(position, &mut part, &added.user, vec![row])?;
+                }
+                Ok(())
+            }
+            Event::Erase {
+                id,
+                accepted_at,
+                target,
+            } if applied => {
+                let named = self.hasher.named(&target);
+                self.log_erasure(position, id, accepted_at, named);
+                Ok(())
+            }
+            Event::Erase {
+                id,
+                accepted_at,
+                target,
+            } => self.accept_erasure(position, id, accepted_at, &target),
+        }
+    }
+
+    /// Whether an erasure that was accepted after an interaction happened names it. One without a
+    /// time is taken to have happened now.
+    fn is_held_back(&self, added: &Interaction) -> Result<bool, StoreError> {
+        let happened_at = match added.timestamp {
+            Some(timestamp) if self.index.tombstones > 0 => UnixMillis::from_timestamp(timestamp),
+            _ => return Ok(false),
+        };
+        let (user, item) = (self.hasher.user(&added.user), self.hasher.item(&added.item));
+        for hash in [user, item, self.hasher.pair(user, item)] {
+            if let Some(payload) = self.get(&keys::tombstone(hash))? {
+                let tombstone: Tombstone = codec::from_postcard(&payload)?;
+                if happened_at <= tombstone.erased_at {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn accept_erasure(
+        &mut self,
+        position: LogPosition,
+        id: ErasureId,
+        accepted_at: UnixMillis,
+        target: &ErasureTarget,
+    ) -> Result<(), StoreError> {
+        match target {
+            ErasureTarget::User(user) => self.erase_user(self.hasher.user(user))?,
+            ErasureTarget::Pairs(pairs) => {
+                let mut users: HashMap<&UserId, HashSet<&ItemId>> = HashMap::new();
+                for (user, item) in pairs {
+                    users.entry(user).or_default().insert(item);
+                }
+                for (user, items) in users {
+                    self.erase_pairs(user, &items)?;
+                }
+            }
+            // Carried out by the worker, which knows who interacted with the item.
+            ErasureTarget::Item(_) => {}
+        }
+        let named = self.hasher.named(target);
+        self.index.unapplied.insert(&named, position);
+        self.log_erasure(position, id, accepted_at, named);
+        Ok(())
+    }
+
+    /// Writes the log entry and the tombstones of an erasure.
+    pub(super) fn log_erasure(
+        &mut self,
+        position: LogPosition,
+        id: ErasureId,
+        accepted_at: UnixMillis,
+        named: Named,
+    ) {
+        self.erasures += 1;
+        let tombstone = Tombstone {
+            erased_at: accepted_at,
+            number: self.erasures,
+        };
+        for hash in tombstone_hashes(self.hasher, &named) {
+            self.index.tombstones += 1;
+            self.put(keys::tombstone(hash), &codec::to_postcard(&tombstone));
+        }
+        let entry = ErasureEntry {
+            id,
+            accepted_at,
+            named,
+        };
+        for (part, payload) in (0..).zip(entry.to_parts()) {
+            self.put(keys::log_part(position, part), &payload);
+        }
+    }
+}
+
+/// Under which hashes tombstones of what was named stand.
+fn tombstone_hashes(hasher: &crate::hash::IdHasher, named: &Named) -> Vec<KeyedHash> {
+    match named {
+        Named::User(hash) | Named::Item(hash) => vec![*hash],
+        Named::Pairs(pairs) => pairs.iter().map(|(u, i)| hasher.pair(*u, *i)).collect(),
+    }
+}

@@ -1,0 +1,236 @@
+//! Turning batches into the changes of one atomic write.
+
+mod accept;
+mod person;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::batch::{Change, WriteBatch};
+use crate::codec::{self, Codec};
+use crate::database::Database;
+use crate::hash::IdHasher;
+use crate::index::Index;
+use crate::keyring::Slot;
+use crate::log::LogPosition;
+use crate::records::{Committed, IdempotencyRecord};
+use crate::seal::SecretKey;
+use crate::{StoreError, keys};
+use recant_types::UnixMillis;
+
+/// How long an idempotency key is remembered.
+pub const IDEMPOTENCY_MILLISECONDS: i64 = 24 * 60 * 60 * 1000;
+
+/// The changes of many batches, laid over the database they will be written to.
+///
+/// The index is changed along with them: when the write fails afterwards, it must be read again.
+pub(super) struct Stage<'a> {
+    database: &'a Database,
+    codec: &'a Codec,
+    hasher: &'a IdHasher,
+    index: &'a mut Index,
+    /// Sealed values to put; `None` removes.
+    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// The position the next entry gets.
+    next: LogPosition,
+    /// How many erasures were accepted so far.
+    erasures: u64,
+    /// Slots whose keys are destroyed once the write is durable.
+    destroyed: Vec<Slot>,
+    /// Keys of persons that were needed.
+    secrets: HashMap<Slot, SecretKey>,
+    /// The log position that the batch being added knows of.
+    reached: LogPosition,
+    /// Rows of the batch whose user was erased since.
+    erased_rows: HashSet<u32>,
+}
+
+/// What a finished stage comes to.
+pub(super) struct Staged {
+    /// Everything, as one atomic batch.
+    pub(super) batch: sled::Batch,
+    /// The keys that it changes.
+    pub(super) keys: Vec<Vec<u8>>,
+    /// Slots whose keys are destroyed once the batch is durable.
+    pub(super) destroyed: Vec<Slot>,
+    /// How many erasures have been accepted.
+    pub(super) erasures: u64,
+}
+
+impl<'a> Stage<'a> {
+    /// Nothing to change yet; the next appended entry gets the position `next`, the next erasure
+    /// the number `erasures` + 1.
+    pub(super) fn new(
+        database: &'a Database,
+        codec: &'a Codec,
+        hasher: &'a IdHasher,
+        index: &'a mut Index,
+        next: LogPosition,
+        erasures: u64,
+    ) -> Self {
+        Self {
+            database,
+            codec,
+            hasher,
+            index,
+            changes: BTreeMap::new(),
+            next,
+            erasures,
+            destroyed: Vec::new(),
+            secrets: HashMap::new(),
+            reached: LogPosition(u64::MAX),
+            erased_rows: HashSet::new(),
+        }
+    }
+
+    /// Puts a record that is no person's.
+    pub(super) fn put(&mut self, key: Vec<u8>, payload: &[u8]) {
+        let value = self.codec.seal(&key, payload);
+        self.changes.insert(key, Some(value));
+    }
+
+    /// Removes a key.
+    pub(super) fn remove(&mut self, key: Vec<u8>) {
+        self.changes.insert(key, None);
+    }
+
+    /// The stored value at a key, as it will be.
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.changes.get(key) {
+            Some(staged) => Ok(staged.clone()),
+            None => Ok(self.database.get(key)?.map(|value| value.to_vec())),
+        }
+    }
+
+    /// The payload at a key that is no person's, as it will be.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = self.value(key)?;
+        value.map(|value| self.codec.open(key, &value)).transpose()
+    }
+
+    /// The keys with a prefix, as they will be, ascending.
+    fn keys_with(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let held = self.database.scan(prefix);
+        let held = held.map(|record| record.map(|(key, _)| (key.to_vec(), true)));
+        let mut keys: BTreeMap<Vec<u8>, bool> = held.collect::<Result<_, _>>()?;
+        let staged = self.changes.range(prefix.to_vec()..);
+        let staged = staged.take_while(|(key, _)| key.starts_with(prefix));
+        keys.extend(staged.map(|(key, value)| (key.clone(), value.is_some())));
+        let there = keys.into_iter().filter(|(_, there)| *there);
+        Ok(there.map(|(key, _)| key).collect())
+    }
+
+    /// Adds a batch. An error other than [`StoreError::IdempotencyKeyReused`] leaves it half done.
+    pub(super) fn add(&mut self, batch: WriteBatch) -> Result<Committed, StoreError> {
+        let mut committed = Committed::default();
+        let before = self.appends_only_when_new(&batch.appends)?;
+        if let Some(record) = before {
+            committed.records.push(record);
+            return Ok(committed);
+        }
+        // Without a position a batch is taken to know everything that was accepted.
+        self.reached = batch.applied.unwrap_or(LogPosition(u64::MAX));
+        self.erased_rows.clear();
+        self.name_items(&batch.changes);
+        for change in batch.changes {
+            self.change(change)?;
+        }
+        if let Some(applied) = batch.applied {
+            self.index.unapplied.applied(applied);
+        }
+        for append in batch.appends {
+            self.append(append, &mut committed)?;
+        }
+        Ok(committed)
+    }
+
+    /// New items are known before the histories that refer to them are looked at.
+    fn name_items(&mut self, changes: &[Change]) {
+        for change in changes {
+            if let Change::PutItem { row, item } = change {
+                self.index.set_item(*row, self.hasher.item(&item.id));
+            }
+        }
+    }
+
+    fn change(&mut self, change: Change) -> Result<(), StoreError> {
+        match change {
+            Change::Put { key, payload } => self.put(key, &payload),
+            Change::Remove { key } => self.remove(key),
+            Change::RemoveAll { prefix } => {
+                for key in self.keys_with(&prefix)? {
+                    self.remove(key);
+                }
+            }
+            Change::PutUser { row, id } => self.put_user(row, &id)?,
+            Change::RemoveUser { row } => self.remove_user(row)?,
+            Change::PutHistory { row, held } => self.put_history(row, held)?,
+            Change::PutUserFactors { row, values, known } => {
+                self.put_user_factors(row, &values, known)?;
+            }
+            Change::RenewKey { row } => self.renew_key_at(row)?,
+            Change::PutItem { row, item } => {
+                self.index.set_item(row, self.hasher.item(&item.id));
+                self.put(keys::item(row), &codec::to_json(&item));
+            }
+            Change::RemoveItem { row } => {
+                self.index.remove_item(row);
+                self.remove(keys::item(row));
+            }
+            Change::TrimLog(position) => self.trim_log(position)?,
+        }
+        Ok(())
+    }
+
+    fn trim_log(&mut self, position: LogPosition) -> Result<(), StoreError> {
+        let (start, end) = (vec![keys::LOG], keys::log(position.next()));
+        let held = self.database.scan_range(&start, &end);
+        let held = held.map(|record| record.map(|(key, _)| key.to_vec()));
+        let held = held.collect::<Result<Vec<_>, _>>()?;
+        let staged: Vec<_> = self
+            .changes
+            .range(start..end)
+            .map(|(key, _)| key.clone())
+            .collect();
+        held.into_iter()
+            .chain(staged)
+            .for_each(|key| self.remove(key));
+        let kept = self.index.queued.split_off(&(position.next(), 0));
+        let trimmed = std::mem::replace(&mut self.index.queued, kept);
+        for (part, hash) in trimmed {
+            if let Some(person) = self.index.persons.get_mut(&hash) {
+                person.queued.remove(&part);
+            }
+            self.drop_if_nothing_is_left(hash);
+        }
+        Ok(())
+    }
+
+    /// Everything staged.
+    pub(super) fn finish(self) -> Staged {
+        let mut batch = sled::Batch::default();
+        let mut keys = Vec::with_capacity(self.changes.len());
+        for (key, value) in self.changes {
+            match value {
+                Some(value) => batch.insert(key.as_slice(), value),
+                None => batch.remove(key.as_slice()),
+            }
+            keys.push(key);
+        }
+        Staged {
+            batch,
+            keys,
+            destroyed: self.destroyed,
+            erasures: self.erasures,
+        }
+    }
+
+    /// The position the next entry will get, and how many erasures there will have been.
+    pub(super) fn counters(&self) -> (LogPosition, u64) {
+        (self.next, self.erasures)
+    }
+}
+
+/// Whether an idempotency key used then may be forgotten now.
+pub(super) fn is_expired(used: &IdempotencyRecord, now: UnixMillis) -> bool {
+    now.0.saturating_sub(used.used_at.0) > IDEMPOTENCY_MILLISECONDS
+}

@@ -1,0 +1,314 @@
+//! What is held of one person, and under which key.
+
+use std::collections::HashSet;
+
+use super::Stage;
+use crate::codec::{self, open_under, seal_under};
+use crate::hash::KeyedHash;
+use crate::index::Person;
+use crate::keyring::Slot;
+use crate::keys::{self, Pseudonym};
+use crate::log::LogPosition;
+use crate::records::{
+    HELD_PER_CHUNK, HeldInteraction, QueuedRecord, UserRecord, pack_history, pack_values,
+    unpack_history,
+};
+use crate::seal::SecretKey;
+use crate::{StoreError, damaged_person};
+use recant_types::{ItemId, UserId};
+
+impl Stage<'_> {
+    /// The key in a person's slot.
+    fn secret(&mut self, slot: Slot) -> Result<SecretKey, StoreError> {
+        if let Some(secret) = self.secrets.get(&slot) {
+            return Ok(secret.clone());
+        }
+        let secret = self.codec.ring().key(slot)?.ok_or_else(damaged_person)?;
+        self.secrets.insert(slot, secret.clone());
+        Ok(secret)
+    }
+
+    /// The person with this hash, who gets keys now if there is none yet.
+    pub(super) fn person(&mut self, hash: KeyedHash) -> Result<&mut Person, StoreError> {
+        if !self.index.persons.contains_key(&hash) {
+            let ring = self.codec.ring();
+            let person = Person {
+                live: ring.take()?,
+                backup: ring.take()?,
+                pseudonym: Pseudonym::random(),
+                row: None,
+                queued: Default::default(),
+            };
+            self.index.persons.insert(hash, person);
+        }
+        self.index.persons.get_mut(&hash).ok_or_else(damaged_person)
+    }
+
+    pub(super) fn put_personal(
+        &mut self,
+        slot: Slot,
+        key: Vec<u8>,
+        payload: &[u8],
+    ) -> Result<(), StoreError> {
+        let value = seal_under(slot, &self.secret(slot)?, &key, payload);
+        self.changes.insert(key, Some(value));
+        Ok(())
+    }
+
+    fn get_personal(&mut self, slot: Slot, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(value) = self.value(key)? else {
+            return Ok(None);
+        };
+        if codec::slot_of(&value)? != slot {
+            return Err(damaged_person());
+        }
+        let secret = self.secret(slot)?;
+        open_under(slot, &secret, key, &value).map(Some)
+    }
+
+    pub(super) fn put_user(&mut self, row: u32, id: &UserId) -> Result<(), StoreError> {
+        let hash = self.hasher.user(id);
+        let before = self.index.at_row(row).map(|(hash, _)| hash);
+        if before.is_some_and(|before| before != hash) {
+            self.remove_user(row)?;
+        }
+        if self.index.unapplied.user_erased_after(hash, self.reached) {
+            self.erased_rows.insert(row);
+            return Ok(());
+        }
+        let person = self.person(hash)?;
+        if person.row == Some(row) {
+            return Ok(());
+        }
+        if let Some(elsewhere) = person.row {
+            self.remove_user(elsewhere)?;
+        }
+        let person = self.person(hash)?.clone();
+        self.index.set_row(hash, Some(row));
+        self.write_user(&person, row, id)
+    }
+
+    fn write_user(&mut self, person: &Person, row: u32, id: &UserId) -> Result<(), StoreError> {
+        let record = UserRecord {
+            row,
+            backup: person.backup.0,
+            id: id.clone(),
+        };
+        let key = keys::user(person.pseudonym);
+        self.put_personal(person.live, key, &codec::to_postcard(&record))
+    }
+
+    pub(super) fn put_history(
+        &mut self,
+        row: u32,
+        mut held: Vec<HeldInteraction>,
+    ) -> Result<(), StoreError> {
+        let Some((hash, person)) = self.index.at_row(row) else {
+            return match held.is_empty() || self.erased_rows.contains(&row) {
+                true => Ok(()),
+                false => Err(StoreError::damaged("a history without a user")),
+            };
+        };
+        let person = person.clone();
+        let items = self.index.unapplied.items_erased_after(hash, self.reached);
+        let erased: HashSet<u32> = items.filter_map(|item| self.index.item(item)).collect();
+        let before = held.len();
+        held.retain(|held| !erased.contains(&held.item));
+        if held.is_empty() && before > 0 {
+            return self.remove_user(row);
+        }
+        self.write_history(&person, &held)
+    }
+
+    fn write_history(
+        &mut self,
+        person: &Person,
+        held: &[HeldInteraction],
+    ) -> Result<(), StoreError> {
+        for key in self.keys_with(&keys::history(person.pseudonym))? {
+            self.remove(key);
+        }
+        for (chunk, held) in held.chunks(HELD_PER_CHUNK).enumerate() {
+            let key = keys::history_chunk(person.pseudonym, chunk as u16);
+            self.put_personal(person.live, key, &pack_history(held))?;
+        }
+        Ok(())
+    }
+
+    /// Seals a user's row of the model. A row that still knows of what an erasure named since is not
+    /// written; the model's next version brings another.
+    pub(super) fn put_user_factors(
+        &mut self,
+        row: u32,
+        values: &[f32],
+        known: LogPosition,
+    ) -> Result<(), StoreError> {
+        let Some((hash, person)) = self.index.at_row(row) else {
+            return Ok(());
+        };
+        let person = person.clone();
+        let unapplied = &self.index.unapplied;
+        let is_stale = unapplied.user_erased_after(hash, known)
+            || unapplied.items_erased_after(hash, known).next().is_some();
+        let key = keys::user_factors(person.pseudonym);
+        match is_stale {
+            true => self.remove(key),
+            false => self.put_personal(person.live, key, &pack_values(values))?,
+        }
+        Ok(())
+    }
+
+    /// Removes what is kept under a person's pseudonym.
+    fn remove_records(&mut self, person: &Person) -> Result<(), StoreError> {
+        self.remove(keys::user(person.pseudonym));
+        let factors = keys::user_factors(person.pseudonym);
+        if self.value(&factors)?.is_some() {
+            self.remove(factors);
+        }
+        self.write_history(person, &[])
+    }
+
+    fn history(&mut self, person: &Person) -> Result<Vec<HeldInteraction>, StoreError> {
+        let mut held = Vec::new();
+        for key in self.keys_with(&keys::history(person.pseudonym))? {
+            if let Some(payload) = self.get_personal(person.live, &key)? {
+                unpack_history(&payload, &mut held)?;
+            }
+        }
+        Ok(held)
+    }
+
+    /// Removes what is held of the user at a row. What waits in the log stays, and with it the key.
+    pub(super) fn remove_user(&mut self, row: u32) -> Result<(), StoreError> {
+        let Some((hash, person)) = self.index.at_row(row) else {
+            return Ok(());
+        };
+        let person = person.clone();
+        self.remove_records(&person)?;
+        self.index.set_row(hash, None);
+        self.drop_if_nothing_is_left(hash);
+        Ok(())
+    }
+
+    /// Destroys the keys of a person of whom nothing is held.
+    pub(super) fn drop_if_nothing_is_left(&mut self, hash: KeyedHash) {
+        let nothing = |person: &Person| person.row.is_none() && person.queued.is_empty();
+        if self.index.persons.get(&hash).is_some_and(nothing)
+            && let Some(person) = self.index.remove(hash)
+        {
+            self.destroyed.extend([person.live, person.backup]);
+        }
+    }
+
+    /// Removes everything of a user, in the log too, and destroys the keys.
+    pub(super) fn erase_user(&mut self, hash: KeyedHash) -> Result<(), StoreError> {
+        let Some(person) = self.index.remove(hash) else {
+            return Ok(());
+        };
+        self.remove_records(&person)?;
+        for (position, part) in &person.queued {
+            self.remove(keys::log_part(*position, *part));
+        }
+        self.destroyed.extend([person.live, person.backup]);
+        Ok(())
+    }
+
+    /// Removes a user's interactions with `items` wherever they are, and seals what is left under a
+    /// new key. Does nothing when there are none.
+    pub(super) fn erase_pairs(
+        &mut self,
+        user: &UserId,
+        items: &HashSet<&ItemId>,
+    ) -> Result<(), StoreError> {
+        let hash = self.hasher.user(user);
+        let Some(person) = self.index.persons.get(&hash).cloned() else {
+            return Ok(());
+        };
+        let hashes = items.iter().map(|item| self.hasher.item(item));
+        let rows: HashSet<u32> = hashes.filter_map(|hash| self.index.item(hash)).collect();
+        let mut held = self.history(&person)?;
+        let mut queued = self.queued(&person)?;
+        let count = |held: &[HeldInteraction], queued: &[(Vec<u8>, QueuedRecord)]| {
+            held.len() + queued.iter().map(|(_, q)| q.rows.len()).sum::<usize>()
+        };
+        let before = count(&held, &queued);
+        held.retain(|held| !rows.contains(&held.item));
+        for (_, record) in &mut queued {
+            record.rows.retain(|row| !items.contains(&row.item));
+        }
+        match count(&held, &queued) {
+            same if same == before => Ok(()),
+            0 => self.erase_user(hash),
+            _ => self.renew_key(hash, user, &held, queued),
+        }
+    }
+
+    /// What waits in the log of a person, with the keys of the parts.
+    fn queued(&mut self, person: &Person) -> Result<Vec<(Vec<u8>, QueuedRecord)>, StoreError> {
+        let mut queued = Vec::with_capacity(person.queued.len());
+        for (position, part) in &person.queued {
+            let key = keys::log_part(*position, *part);
+            let payload = self.get_personal(person.live, &key)?;
+            let payload = payload.ok_or_else(damaged_person)?;
+            queued.push((key, codec::from_postcard(&payload)?));
+        }
+        Ok(queued)
+    }
+
+    pub(super) fn renew_key_at(&mut self, row: u32) -> Result<(), StoreError> {
+        let Some((hash, person)) = self.index.at_row(row) else {
+            return Ok(());
+        };
+        let person = person.clone();
+        let payload = self.get_personal(person.live, &keys::user(person.pseudonym))?;
+        let record: UserRecord = codec::from_postcard(&payload.ok_or_else(damaged_person)?)?;
+        let (held, queued) = (self.history(&person)?, self.queued(&person)?);
+        self.renew_key(hash, &record.id, &held, queued)
+    }
+
+    /// Seals what is left of a person under a new key and a new name, and destroys the old key. A
+    /// user without a history and a part without rows are removed.
+    fn renew_key(
+        &mut self,
+        hash: KeyedHash,
+        id: &UserId,
+        held: &[HeldInteraction],
+        queued: Vec<(Vec<u8>, QueuedRecord)>,
+    ) -> Result<(), StoreError> {
+        let live = self.codec.ring().take()?;
+        let person = self.person(hash)?;
+        let before = person.clone();
+        (person.live, person.pseudonym) = (live, Pseudonym::random());
+        let person = person.clone();
+        self.destroyed.push(before.live);
+        self.remove_records(&before)?;
+        match before.row {
+            Some(_) if held.is_empty() => self.index.set_row(hash, None),
+            Some(row) => {
+                self.write_user(&person, row, id)?;
+                self.write_history(&person, held)?;
+            }
+            None => {}
+        }
+        for (key, record) in queued {
+            if record.rows.is_empty() {
+                self.forget_part(hash, &key);
+                self.remove(key);
+            } else {
+                self.put_personal(live, key, &codec::to_postcard(&record))?;
+            }
+        }
+        self.drop_if_nothing_is_left(hash);
+        Ok(())
+    }
+
+    fn forget_part(&mut self, hash: KeyedHash, key: &[u8]) {
+        let Some(part) = keys::log_parts(key) else {
+            return;
+        };
+        self.index.queued.remove(&part);
+        if let Some(person) = self.index.persons.get_mut(&hash) {
+            person.queued.remove(&part);
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! The one thread that writes, so that everything has an order and many requests share one sync.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll, ready};
+use std::thread::JoinHandle;
+
+use tokio::sync::{oneshot, watch};
+
+use crate::batch::WriteBatch;
+use crate::crash_point::crash_point;
+use crate::files::Generation;
+use crate::keyring::{Mark, Slot};
+use crate::log::LogPosition;
+use crate::records::{Committed, IdempotencyRecord};
+use crate::shared::Shared;
+use crate::stage::{Stage, Staged, is_expired};
+use crate::{StoreError, codec, keys};
+use recant_types::UnixMillis;
+
+/// Most requests that share one sync. Bounds the memory of one atomic batch.
+const GROUP_MAX: usize = 1_024;
+
+/// Expired idempotency keys are looked for after so many commits.
+const COMMITS_PER_SWEEP: u64 = 10_000;
+
+/// A commit under way. Await it in a task, or [`Commit::wait`] for it elsewhere.
+#[derive(Debug)]
+pub struct Commit(oneshot::Receiver<Result<Committed, StoreError>>);
+
+impl Commit {
+    /// Blocks until the commit is durable or refused. Not for async tasks.
+    pub fn wait(self) -> Result<Committed, StoreError> {
+        self.0.blocking_recv().unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+impl Future for Commit {
+    type Output = Result<Committed, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(Pin::new(&mut self.0).poll(context));
+        Poll::Ready(answer.unwrap_or(Err(StoreError::Closed)))
+    }
+}
+
+enum Request {
+    Commit(CommitRequest),
+    Pause(PauseRequest),
+}
+
+struct CommitRequest {
+    batch: WriteBatch,
+    answer: oneshot::Sender<Result<Committed, StoreError>>,
+}
+
+/// Asks the thread to write nothing until it is told to go on.
+struct PauseRequest {
+    paused: Sender<Result<(), StoreError>>,
+    resume: Receiver<Mark>,
+}
+
+/// The thread while it writes nothing. It goes on when this is dropped.
+pub(super) struct Paused {
+    resume: Sender<Mark>,
+}
+
+impl Paused {
+    /// Lets the thread go on from another last commit.
+    pub(super) fn resume_from(self, mark: Mark) {
+        // When the thread is gone there is nobody to go on.
+        let _ = self.resume.send(mark);
+    }
+}
+
+/// The way to the writing thread; dropping it ends the thread and waits for it.
+#[derive(Debug)]
+pub(super) struct WriterHandle {
+    requests: Option<Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl WriterHandle {
+    /// Starts the thread.
+    pub(super) fn start(shared: Arc<Shared>) -> Result<Self, StoreError> {
+        let (requests, receiver) = channel();
+        let path = shared.path();
+        let mut writer = Writer::new(shared)?;
+        let thread = std::thread::Builder::new()
+            .name(String::from("recant-store"))
+            .spawn(move || writer.run(&receiver))
+            .map_err(|error| StoreError::io(&path, &error))?;
+        Ok(Self {
+            requests: Some(requests),
+            thread: Some(thread),
+        })
+    }
+
+    /// Hands a batch over.
+    pub(super) fn commit(&self, batch: WriteBatch) -> Commit {
+        let (answer, commit) = oneshot::channel();
+        if let Some(requests) = &self.requests {
+            // When the thread is gone the answer is dropped with the request: `Closed`.
+            let _ = requests.send(Request::Commit(CommitRequest { batch, answer }));
+        }
+        Commit(commit)
+    }
+
+    /// Waits until the thread writes nothing, and keeps it so; an error when its last write failed.
+    pub(super) fn pause(&self) -> Result<Paused, StoreError> {
+        let (paused, pause) = channel();
+        let (resume, resumed) = channel();
+        let request = PauseRequest {
+            paused,
+            resume: resumed,
+        };
+        if let Some(requests) = &self.requests {
+            let _ = requests.send(Request::Pause(request));
+        }
+        pause.recv().unwrap_or(Err(StoreError::Closed))?;
+        Ok(Paused { resume })
+    }
+}
+
+impl Drop for WriterHandle {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer panicked");
+        }
+    }
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    log: watch::Sender<LogPosition>,
+    /// Position of the next log entry.
+    next: LogPosition,
+    /// The last commit, and how many erasures were accepted up to it.
+    mark: Mark,
+    /// How the database failed, if it did; it is opened again before the next commit.
+    failed: Option<StoreError>,
+}
+
+impl Writer {
+    fn new(shared: Arc<Shared>) -> Result<Self, StoreError> {
+        let log = shared.log.clone();
+        let mut writer = Self {
+            shared,
+            log,
+            next: LogPosition::default(),
+            mark: Mark::default(),
+            failed: None,
+        };
+        writer.read_counters()?;
+        writer.log.send_replace(LogPosition(writer.next.0 - 1));
+        Ok(writer)
+    }
+
+    /// Reads where the database stands, and refuses one that is behind what was acknowledged.
+    fn read_counters(&mut self) -> Result<(), StoreError> {
+        let (mark, next) = self.shared.read(|generation| {
+            let mark = Mark {
+                commit: read_counter(generation, &keys::COMMIT)?,
+                erasures: read_counter(generation, &keys::ERASURES)?,
+            };
+            Ok((mark, read_counter(generation, &keys::NEXT_POSITION)?))
+        })?;
+        self.shared.files.ring.check(mark.commit)?;
+        if next == 0 {
+            return Err(StoreError::damaged("there is no log position"));
+        }
+        (self.mark, self.next) = (mark, LogPosition(next));
+        self.shared.set_mark(mark);
+        Ok(())
+    }
+
+    fn run(&mut self, requests: &Receiver<Request>) {
+        while let Ok(first) = requests.recv() {
+            let mut group = Vec::new();
+            let mut pause = None;
+            let more = requests.try_iter();
+            for request in std::iter::once(first).chain(more).take(GROUP_MAX) {
+                match request {
+                    Request::Commit(commit) => group.push(commit),
+                    Request::Pause(request) => {
+                        pause = Some(request);
+                        break;
+                    }
+                }
+            }
+            if !group.is_empty() {
+                self.commit_group(group);
+            }
+            if let Some(request) = pause {
+                self.pause(&request);
+            }
+        }
+    }
+
+    fn pause(&mut self, request: &PauseRequest) {
+        let state = self.failed.clone().map_or(Ok(()), Err);
+        let sound = state.is_ok();
+        if request.paused.send(state).is_ok()
+            && sound
+            && let Ok(mark) = request.resume.recv()
+        {
+            self.mark = mark;
+            self.shared.set_mark(mark);
+        }
+    }
+
+    fn commit_group(&mut self, group: Vec<CommitRequest>) {
+        if let Err(error) = self.recover() {
+            return refuse(group, &error);
+        }
+        // Below the limit nothing new is taken on; what was accepted may still be carried through.
+        let room = self.shared.check_room();
+        let (mut batches, mut answers) = (Vec::new(), Vec::new());
+        for CommitRequest { batch, answer } in group {
+            match &room {
+                Err(error) if batch.appends() => drop(answer.send(Err(error.clone()))),
+                _ => {
+                    batches.push(batch);
+                    answers.push(answer);
+                }
+            }
+        }
+        if answers.is_empty() {
+            return;
+        }
+        match self.write(batches) {
+            Ok(results) => {
+                self.log.send_if_modified(|last| {
+                    let newest = LogPosition(self.next.0 - 1);
+                    std::mem::replace(last, newest) != newest
+                });
+                for (answer, result) in answers.into_iter().zip(results) {
+                    drop(answer.send(result));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "a commit failed; nothing of it was acknowledged");
+                self.failed = Some(error.clone());
+                self.shared.files.open_mark.set_spoilt(true);
+                answers
+                    .into_iter()
+                    .for_each(|answer| drop(answer.send(Err(error.clone()))));
+            }
+        }
+    }
+
+    /// Applies the batches as one and makes them durable; the inner results are for each of them.
+    fn write(
+        &mut self,
+        batches: Vec<WriteBatch>,
+    ) -> Result<Vec<Result<Committed, StoreError>>, StoreError> {
+        let windows = match batches.iter().any(WriteBatch::erases) {
+            true => &ACCEPT_WINDOWS,
+            false => &COMMIT_WINDOWS,
+        };
+        crash_point(windows[0]);
+        let attempt = || self.apply_and_sync(batches, windows);
+        let written = catch_unwind(AssertUnwindSafe(attempt))
+            .unwrap_or_else(|_| Err(StoreError::damaged("the database panicked")))?;
+        let ring = &self.shared.files.ring;
+        self.shared.files.syncs.watched(|| {
+            ring.commit(written.mark, &written.destroyed, || {
+                crash_point(windows[3]);
+            })
+        })?;
+        crash_point(windows[4]);
+        (self.mark, self.next) = (written.mark, written.next);
+        self.shared.set_mark(written.mark);
+        Ok(written.results)
+    }
+
+    /// The part of a commit that the database has.
+    fn apply_and_sync(
+        &self,
+        batches: Vec<WriteBatch>,
+        windows: &[&'static str; 5],
+    ) -> Result<Written, StoreError> {
+        self.shared.read(|generation| {
+            let written = self.apply(generation, batches)?;
+            crash_point(windows[1]);
+            let syncs = &self.shared.files.syncs;
+            syncs.watched(|| generation.database.sync())?;
+            crash_point(windows[2]);
+            Ok(written)
+        })
+    }
+
+    /// Changes index and database; nobody looks up anything in between.
+    fn apply(
+        &self,
+        generation: &Generation,
+        batches: Vec<WriteBatch>,
+    ) -> Result<Written, StoreError> {
+        let mut index = self.shared.index_mut();
+        let mut stage = Stage::new(
+            &generation.database,
+            &generation.codec,
+            &self.shared.files.hasher,
+            &mut index,
+            self.next,
+            self.mark.erasures,
+        );
+        let mut results = Vec::with_capacity(batches.len());
+        for batch in batches {
+            match stage.add(batch) {
+                Err(error @ StoreError::IdempotencyKeyReused) => results.push(Err(error)),
+                other => results.push(Ok(other?)),
+            }
+        }
+        let commit = self.mark.commit + 1;
+        if commit.is_multiple_of(COMMITS_PER_SWEEP) {
+            sweep_idempotency_keys(generation, &mut stage)?;
+        }
+        let (next, erasures) = stage.counters();
+        stage.put(keys::COMMIT.to_vec(), &commit.to_le_bytes());
+        stage.put(keys::NEXT_POSITION.to_vec(), &next.0.to_le_bytes());
+        if erasures != self.mark.erasures {
+            stage.put(keys::ERASURES.to_vec(), &erasures.to_le_bytes());
+        }
+        let Staged {
+            batch,
+            keys,
+            destroyed,
+            ..
+        } = stage.finish();
+        generation.database.apply(batch)?;
+        if let Some(changed) = self.shared.changed().as_mut() {
+            changed.extend(keys);
+        }
+        Ok(Written {
+            results,
+            next,
+            mark: Mark { commit, erasures },
+            destroyed,
+        })
+    }
+
+    /// After a failure, what the open database shows may be more than what the disk holds: it is
+    /// closed and opened again, and tells itself how far it came.
+    fn recover(&mut self) -> Result<(), StoreError> {
+        let Some(failure) = &self.failed else {
+            return Ok(());
+        };
+        self.shared.check_room()?;
+        self.shared.reopen().map_err(|error| match error {
+            // It is still about the first failure: that is what the callers can do something about.
+            StoreError::Io { .. } => {
+                tracing::warn!(%error, "the store cannot be opened again yet");
+                failure.clone()
+            }
+            error => error,
+        })?;
+        self.read_counters()?;
+        self.failed = None;
+        self.shared.files.open_mark.set_spoilt(false);
+        tracing::info!(commit = self.mark.commit, "the store goes on");
+        Ok(())
+    }
+}
+
+fn refuse(group: Vec<CommitRequest>, error: &StoreError) {
+    for request in group {
+        drop(request.answer.send(Err(error.clone())));
+    }
+}
+
+/// What was written, before it is acknowledged.
+struct Written {
+    results: Vec<Result<Committed, StoreError>>,
+    next: LogPosition,
+    mark: Mark,
+    /// Slots whose keys must be destroyed before anybody is answered.
+    destroyed: Vec<Slot>,
+}
+
+/// The crash windows of a commit, in order: before and after it is applied, after the database is
+/// synced, after the key ring is written, after that is synced.
+const ACCEPT_WINDOWS: [&str; 5] = [
+    "accept_before_apply",
+    "accept_after_apply",
+    "accept_after_database_sync",
+    "accept_after_ring_write",
+    "accept_after_ring_sync",
+];
+const COMMIT_WINDOWS: [&str; 5] = [
+    "commit_before_apply",
+    "commit_after_apply",
+    "commit_after_database_sync",
+    "commit_after_ring_write",
+    "commit_after_ring_sync",
+];
+
+fn sweep_idempotency_keys(
+    generation: &Generation,
+    stage: &mut Stage<'_>,
+) -> Result<(), StoreError> {
+    let now = UnixMillis::now();
+    for record in generation.database.scan(&[keys::IDEMPOTENCY]) {
+        let (key, value) = record?;
+        let payload = generation.codec.open(&key, &value)?;
+        let used: IdempotencyRecord = codec::from_json(&payload)?;
+        if is_expired(&used, now) {
+            stage.remove(key.to_vec());
+        }
+    }
+    Ok(())
+}
+
+fn read_counter(generation: &Generation, key: &[u8]) -> Result<u64, StoreError> {
+    let value = generation.database.get(key)?;
+    value.map_or(Ok(0), |value| {
+        codec::read_u64(&generation.codec.open(key, &value)?)
+    })
+}

@@ -1,0 +1,121 @@
+//! The process ends in each crash window of the store: afterwards what was acknowledged is there, and
+//! what was erased is gone.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+use recant_store::crash_point::CRASH_POINTS;
+use recant_testkit::store::{commit, erasure, history, item, item_id, open, user};
+use recant_types::{ErasureId, ErasureTarget};
+
+const DIRECTORY: &str = "RECANT_TEST_CRASH_DIRECTORY";
+
+/// Windows that the store alone passes in the history below; the others are the service's, those of
+/// a rotation and those of a restore.
+fn windows() -> impl Iterator<Item = &'static str> {
+    let ours = ["accept_", "commit_", "ring_", "generation_", "compaction_"];
+    CRASH_POINTS
+        .into_iter()
+        .filter(move |name| ours.iter().any(|start| name.starts_with(start)))
+}
+
+/// What the child does, noting each step once it is acknowledged. Not a test by itself.
+#[test]
+#[ignore = "run by the test below in a process of its own"]
+fn child() {
+    let Ok(directory) = std::env::var(DIRECTORY) else {
+        return;
+    };
+    let directory = Path::new(&directory);
+    let mut notes = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(directory.join("notes"))
+        .expect("notes");
+    let mut note = |text: String| writeln!(notes, "{text}").expect("noted");
+    let store = open(&directory.join("data"));
+    for round in 0..3_u32 {
+        for number in 0..4 {
+            let row = round * 4 + number;
+            commit(&store, |batch| {
+                batch.put_user(row, &user(row));
+                batch.put_item(row * 3, &item(row * 3, None));
+                batch.put_history(row, &history(3));
+            });
+            note(format!("added {row}"));
+        }
+        let row = round * 4;
+        let whole = erasure(ErasureId::generate(), ErasureTarget::User(user(row)));
+        note(format!("erasing {row}"));
+        commit(&store, |batch| batch.append(whole));
+        note(format!("erased {row}"));
+        let pair = ErasureTarget::Pairs(vec![(user(row + 1), item_id(0))]);
+        let pair = erasure(ErasureId::generate(), pair);
+        note(format!("unpairing {}", row + 1));
+        commit(&store, |batch| batch.append(pair));
+        note(format!("unpaired {}", row + 1));
+        store.compact().expect("compacted");
+    }
+    // More users at once than spare keys are ready for.
+    commit(&store, |batch| {
+        (100..800).for_each(|row| batch.put_user(row, &user(row)));
+    });
+    note(String::from("crowded"));
+}
+
+fn noted<'a>(notes: &'a str, word: &'a str) -> impl Iterator<Item = u32> + 'a {
+    notes
+        .lines()
+        .filter_map(move |line| line.strip_prefix(word)?.trim().parse().ok())
+}
+
+fn check(directory: &Path, window: &str) {
+    let notes = fs::read_to_string(directory.join("notes")).unwrap_or_default();
+    let store = open(&directory.join("data"));
+    let begun: Vec<u32> = noted(&notes, "erasing ").collect();
+    let unpairing: Vec<u32> = noted(&notes, "unpairing ").collect();
+    for row in noted(&notes, "added ") {
+        let read = store.history(row).expect("readable");
+        if !begun.contains(&row) {
+            assert!(!read.is_empty(), "{window}: user {row} is lost");
+            let least = history(3).len() - usize::from(unpairing.contains(&row));
+            assert!(
+                read.len() >= least,
+                "{window}: something of user {row} is lost"
+            );
+        }
+    }
+    for row in noted(&notes, "erased ") {
+        assert_eq!(store.user(row).expect("readable"), None, "{window}");
+        assert_eq!(store.history(row).expect("readable"), [], "{window}");
+    }
+    for row in noted(&notes, "unpaired ") {
+        let read = store.history(row).expect("readable");
+        assert_eq!(read, history(3)[1..], "{window}: user {row}");
+    }
+    if notes.contains("crowded") {
+        assert!(store.users().expect("readable").len() > 700, "{window}");
+    }
+    store.compact().expect("it goes on");
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_comes_back_whichever_window_it_is() {
+    let program = std::env::current_exe().expect("this program");
+    for window in windows() {
+        let often = window.starts_with("accept_") || window.starts_with("compaction_");
+        for count in if often { 1..3 } else { 1..2 } {
+            let folder = tempfile::tempdir().expect("a folder");
+            let output = Command::new(&program)
+                .args(["--exact", "crashes::child", "--ignored"])
+                .env(DIRECTORY, folder.path())
+                .env("RECANT_CRASH_AT", format!("{window}:{count}"))
+                .output()
+                .expect("the child starts");
+            assert!(!output.status.success(), "{window} is never passed");
+            check(folder.path(), window);
+        }
+    }
+}

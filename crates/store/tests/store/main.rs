@@ -1,0 +1,14 @@
+//! The store through its public interface, on real files.
+//!
+//! One binary for all of them: linking is what a test costs most.
+
+mod backup;
+mod commits;
+mod crashes;
+mod damage;
+mod damage_everywhere;
+mod keys;
+mod migrations;
+mod model_rows;
+mod property;
+mod sealed;

@@ -1,0 +1,172 @@
+//! The decoders of everything that comes from outside, as fuzzing calls them.
+//!
+//! Each takes any bytes, must not panic, and says whether they were taken for what they claim to
+//! be. `fuzz/` has a libFuzzer target for each; the corpus there is run by `cargo test`. Not part of
+//! the library's interface.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use recant_http::http::fuzzing as http;
+use recant_import::{Columns, Format, open};
+use recant_receipt::{JwkSet, SigningKey, check_chain, jws, verify};
+use recant_store::fuzzing as store;
+
+/// A decoder: its name, and what runs it.
+pub struct Target {
+    /// Name of the libFuzzer target and of its folder in the corpus.
+    pub name: &'static str,
+    /// Decodes; whether the bytes were taken.
+    pub run: fn(&[u8]) -> bool,
+}
+
+const fn target(name: &'static str, run: fn(&[u8]) -> bool) -> Target {
+    Target { name, run }
+}
+
+/// Every decoder.
+pub const TARGETS: [Target; 15] = [
+    target("log_erasure", store::log_erasure),
+    target("log_addition", store::log_addition),
+    target("history", store::history),
+    target("key_ring", store::key_ring),
+    target("receipt", receipt),
+    target("receipt_claims", receipt_claims),
+    target("key_set", key_set),
+    target("interactions_json", http::interactions_json),
+    target("interactions_lines", http::interactions_lines),
+    target("erasures", http::erasures),
+    target("query", http::query),
+    target("import_csv", import_csv),
+    target("import_json_lines", import_json_lines),
+    target("import_u_data", import_u_data),
+    target("import_parquet", import_parquet),
+];
+
+/// Runs the decoder `name`.
+pub fn run(name: &str, bytes: &[u8]) -> bool {
+    let target = TARGETS.iter().find(|target| target.name == name);
+    (target.expect("a target of the table").run)(bytes)
+}
+
+/// The key of the receipts in the corpus.
+fn key() -> SigningKey {
+    SigningKey::from_seed(&[1; 32])
+}
+
+fn keys() -> JwkSet {
+    JwkSet {
+        keys: vec![key().public()],
+    }
+}
+
+/// A receipt as text: nothing but what the key signed is taken.
+fn receipt(bytes: &[u8]) -> bool {
+    let receipt = std::str::from_utf8(bytes).map(|text| verify(text, &keys()));
+    matches!(receipt, Ok(Ok(receipt)) if check_chain([&receipt]).holds())
+}
+
+/// Claims of any kind, signed: what is taken for a receipt reads back as what it says.
+fn receipt_claims(bytes: &[u8]) -> bool {
+    let Ok(receipt) = verify(&jws::sign_bytes(&key(), bytes), &keys()) else {
+        return false;
+    };
+    let again = verify(&jws::sign(&key(), &receipt.claims), &keys());
+    assert_eq!(again.map(|again| again.claims), Ok(receipt.claims));
+    true
+}
+
+/// A set of public keys.
+fn key_set(bytes: &[u8]) -> bool {
+    let Ok(set) = serde_json::from_slice::<JwkSet>(bytes) else {
+        return false;
+    };
+    set.keys.iter().any(|key| set.find(&key.kid).is_some())
+}
+
+fn import_csv(bytes: &[u8]) -> bool {
+    import(bytes, Format::Csv)
+}
+
+fn import_json_lines(bytes: &[u8]) -> bool {
+    import(bytes, Format::JsonLines)
+}
+
+fn import_u_data(bytes: &[u8]) -> bool {
+    import(bytes, Format::MovieLensData)
+}
+
+fn import_parquet(bytes: &[u8]) -> bool {
+    import(bytes, Format::Parquet)
+}
+
+/// Reads a file of interactions to its end, or to the error that ends it.
+fn import(bytes: &[u8], format: Format) -> bool {
+    let (_file, path) = file_of(bytes);
+    let Ok(mut rows) = open(&path, &Columns::default(), Some(format)) else {
+        return false;
+    };
+    let mut taken = false;
+    while let Ok(Some(row)) = rows.next_row() {
+        if let Ok(row) = row.row {
+            assert!(recant_types::check_id(row.user).is_ok());
+            assert!(recant_types::check_id(row.item).is_ok());
+            assert!(row.weight.is_none_or(|weight| !weight.is_nan()));
+            taken = true;
+        }
+    }
+    taken
+}
+
+/// A file in memory with this content, and a path to it that lives as long as the file.
+fn file_of(bytes: &[u8]) -> (File, PathBuf) {
+    let memory = memfd_create("recant-fuzzing", MemfdFlags::CLOEXEC).expect("memory");
+    let mut file = File::from(memory);
+    file.write_all(bytes).expect("memory");
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    (file, path)
+}
+
+/// Seeds of the corpus of `name` that cannot be written by hand, by file name.
+pub fn binary_seeds(name: &str) -> Vec<(&'static str, Vec<u8>)> {
+    match name {
+        "log_erasure" => store::erasure_seeds(),
+        "log_addition" => store::addition_seeds(),
+        "history" => store::history_seeds(),
+        "key_ring" => store::key_ring_seeds(),
+        "receipt" => receipt_seeds()
+            .into_iter()
+            .map(|(name, claims)| (name, jws::sign_bytes(&key(), &claims).into_bytes()))
+            .collect(),
+        "receipt_claims" => receipt_seeds(),
+        "key_set" => vec![("good-one", serde_json::to_vec(&keys()).expect("plain data"))],
+        _ => Vec::new(),
+    }
+}
+
+fn receipt_seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let claims = r#"{"iss":"recant","iat":1,"jti":"019381e4-6c1c-7a51-a38b-8f0e6a4b6f3a","kind":"pairs","pairs":2,
+        "commitment":{"method":"recant-erasure-commitment-1+HMAC-SHA-256","value":"AA"},
+        "accepted_at":"2026-01-31T12:00:00.000Z","erased_at":"2026-01-31T12:00:00.001Z",
+        "forgotten_at":"2026-01-31T12:00:00.015Z","certified_at":"2026-01-31T12:00:01.000Z",
+        "model_version_before":1,"model_version_after":2,"model_version_certified":3,
+        "certificate":{"kind":"residual","residual":1e-5,"tolerance":1e-4,"note":"n"},"generation":1,
+        "scan":{"method":"key_slots_and_records","clean":true},"sequence":1,"previous":null}"#;
+    vec![
+        ("good-first", claims.into()),
+        (
+            "good-second",
+            claims
+                .replace("1,\"previous\":null", "2,\"previous\":\"AA\"")
+                .into(),
+        ),
+        (
+            "bad-second-without-a-first",
+            claims.replace("\"sequence\":1", "\"sequence\":2").into(),
+        ),
+    ]
+}

@@ -1,0 +1,9 @@
+//! What tests of several crates share: problems with an independent solution, stores with known
+//! contents, and the decoders that fuzzing calls.
+
+#![allow(missing_docs, reason = "the names of fixtures say it")]
+
+pub mod convex;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+pub mod store;

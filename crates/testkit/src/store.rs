@@ -1,0 +1,212 @@
+//! What the tests of the store share: small records, and everything a store holds at a glance.
+#![allow(dead_code)]
+
+use std::fs;
+use std::path::Path;
+
+use recant_store::batch::{Tensor, WriteBatch};
+use recant_store::log::{Entry, LogPosition};
+use recant_store::records::{Committed, HeldInteraction, ItemRecord, ModelHeader};
+use recant_store::{Store, StoreError, StoreOptions};
+use recant_types::{
+    Certificate, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event,
+    IalsHyperparameters, Interaction, ItemId, UnixMillis, UserId,
+};
+
+/// Options that never refuse for lack of room on a small disk.
+pub fn options() -> StoreOptions {
+    StoreOptions {
+        cache_bytes: 8 << 20,
+        free_space_min_bytes: 0,
+        ..StoreOptions::default()
+    }
+}
+
+/// Opens the store in `path`.
+pub fn open(path: &Path) -> Store {
+    Store::open(path, &options()).expect("the store opens")
+}
+
+/// Commits what `fill` puts into a batch, and waits until it is durable.
+pub fn commit(store: &Store, fill: impl FnOnce(&mut WriteBatch)) -> Committed {
+    let mut batch = WriteBatch::default();
+    fill(&mut batch);
+    store.commit(batch).wait().expect("the commit is durable")
+}
+
+pub fn user(number: u32) -> UserId {
+    UserId::new(&format!("user-{number}")).expect("an id")
+}
+
+pub fn item_id(number: u32) -> ItemId {
+    ItemId::new(&format!("item-{number}")).expect("an id")
+}
+
+pub fn item(number: u32, title: Option<&str>) -> ItemRecord {
+    ItemRecord {
+        tags: Vec::new(),
+        id: item_id(number),
+        title: title.map(Into::into),
+    }
+}
+
+pub fn held(item: u32, weight: f32, timestamp: Option<i64>) -> HeldInteraction {
+    HeldInteraction {
+        item,
+        weight,
+        timestamp,
+    }
+}
+
+/// A history of `length` interactions with ascending items.
+pub fn history(length: u32) -> Vec<HeldInteraction> {
+    (0..length)
+        .map(|n| held(3 * n, 1.0 + n as f32, (n % 2 == 0).then_some(-i64::from(n))))
+        .collect()
+}
+
+pub fn header(version: u64) -> ModelHeader {
+    ModelHeader {
+        version,
+        learnt: LogPosition(version + 4),
+        neural: None,
+        hyperparameters: IalsHyperparameters {
+            dim: 8,
+            alpha0: 0.5,
+            lambda: 0.01,
+            nu: 1.0,
+        },
+        seed: 42,
+        residual: Some(1.5e-9),
+        objective: Some(123.25),
+        measured_version: Some(version),
+        certificate: Some(Certificate::residual(1.5e-9, 1e-8)),
+    }
+}
+
+/// An addition of `length` interactions of one user.
+pub fn addition(of: u32, length: u32) -> Event {
+    let interaction = |number| Interaction {
+        user: user(of),
+        item: item_id(number),
+        weight: 2.5,
+        timestamp: Some(i64::from(number)),
+    };
+    Event::Add((0..length).map(interaction).collect())
+}
+
+/// How an addition is read from the log.
+pub fn added(event: Event) -> Entry {
+    match event {
+        Event::Add(interactions) => Entry::Add(interactions),
+        Event::Erase { .. } => panic!("no addition"),
+    }
+}
+
+pub fn erasure_id(number: u8) -> ErasureId {
+    // Version 7, variant 1; sorts by `number` as real ids sort by time.
+    ErasureId::from_bytes([0, 0, 0, 0, 0, number, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 1])
+}
+
+pub fn erasure(id: ErasureId, target: ErasureTarget) -> Event {
+    Event::Erase {
+        id,
+        accepted_at: UnixMillis::now(),
+        target,
+    }
+}
+
+/// Where the current database of the store in `data` is.
+pub fn database_directory(data: &Path) -> std::path::PathBuf {
+    let current = fs::read_to_string(data.join("CURRENT")).expect("a readable CURRENT");
+    let (number, _) = current.split_once(' ').expect("a number and its checksum");
+    data.join("generations").join(number)
+}
+
+/// Copies a directory with everything in it.
+pub fn copy_directory(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("made");
+    for entry in fs::read_dir(from).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_directory(&path, &target);
+        } else {
+            fs::copy(&path, &target).expect("copied");
+        }
+    }
+}
+
+/// Everything that the public interface of a store shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contents {
+    pub users: Vec<(u32, UserId)>,
+    pub items: Vec<(u32, ItemRecord)>,
+    pub histories: Vec<(u32, Vec<HeldInteraction>)>,
+    pub factors: Vec<(u32, Vec<f64>)>,
+    pub header: Option<ModelHeader>,
+    pub applied: LogPosition,
+    pub erasures: Vec<ErasureRecord>,
+    pub log: Vec<(LogPosition, Entry)>,
+    pub newest: LogPosition,
+}
+
+impl Contents {
+    /// Reads everything.
+    pub fn of(store: &Store) -> Result<Self, StoreError> {
+        let (mut histories, mut factors) = (Vec::new(), Vec::new());
+        store.visit_histories(|row, held| histories.push((row, held.to_vec())))?;
+        histories.sort_unstable_by_key(|(row, _)| *row);
+        store.visit_tensor(Tensor::ItemFactors, |row, values| {
+            factors.push((row, values));
+        })?;
+        Ok(Self {
+            users: store.users()?,
+            items: store.items()?,
+            histories,
+            factors,
+            header: store.model_header()?,
+            applied: store.applied()?,
+            erasures: store.erasures(None, None, usize::MAX)?,
+            log: store.read_from(LogPosition(0), usize::MAX)?,
+            newest: *store.watch_log().borrow(),
+        })
+    }
+}
+
+/// Fills a new store with some of every kind of record, in several commits, and closes it.
+pub fn fill(data: &Path) -> Contents {
+    let store = open(data);
+    for number in 0..40 {
+        commit(&store, |batch| {
+            batch.put_user(number, &user(number));
+            batch.put_item(
+                number,
+                &item(number, (number % 2 == 0).then_some("A title")),
+            );
+            batch.put_history(number, &history(number * 7 + 1));
+            let row: Vec<f64> = (0..8).map(|n| f64::from(number * 8 + n) / 3.0).collect();
+            batch.put_tensor_row(Tensor::ItemFactors, number, &row);
+            batch.append(addition(number, 5));
+        });
+    }
+    for number in 0..10_u8 {
+        let target = ErasureTarget::User(user(u32::from(number)));
+        commit(&store, |batch| {
+            batch.append(erasure(erasure_id(number), target))
+        });
+    }
+    let mut record = store
+        .erasure(erasure_id(3))
+        .expect("readable")
+        .expect("there");
+    record.status = ErasureStatus::Certified;
+    commit(&store, |batch| {
+        batch.put_erasure(&record);
+        batch.put_history(15, &history(5_000));
+        batch.put_model_header(&header(3));
+        batch.set_applied(LogPosition(12));
+        batch.trim_log(LogPosition(12));
+    });
+    Contents::of(&store).expect("readable")
+}

@@ -1,0 +1,197 @@
+//! The life of an erasure, as it is stored and shown.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::Certificate;
+use crate::event::{ErasureTarget, UnixMillis};
+use crate::ids::ErasureId;
+
+/// How far an erasure has come. Each state is durable before it is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErasureStatus {
+    /// The request survives power loss, and what it names can no longer be read.
+    Accepted,
+    /// Gone from the store.
+    Erased,
+    /// The live model was updated and swapped in.
+    Forgotten,
+    /// The certificate holds for the live model.
+    Certified,
+    /// It could not be carried out; it is tried again.
+    Failed,
+}
+
+impl ErasureStatus {
+    /// Every status, in the order of life.
+    pub const ALL: [Self; 5] = [
+        Self::Accepted,
+        Self::Erased,
+        Self::Forgotten,
+        Self::Certified,
+        Self::Failed,
+    ];
+
+    /// The name used in JSON, in metric labels and in queries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Erased => "erased",
+            Self::Forgotten => "forgotten",
+            Self::Certified => "certified",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for ErasureStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text was not the name of a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("status must be one of accepted, erased, forgotten, certified, failed")]
+pub struct UnknownStatus;
+
+impl FromStr for ErasureStatus {
+    type Err = UnknownStatus;
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or(UnknownStatus)
+    }
+}
+
+/// What kind of thing was to be erased; says nothing about whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetKind {
+    /// Named pairs.
+    Pairs,
+    /// A whole user.
+    User,
+    /// A whole item.
+    Item,
+}
+
+impl TargetKind {
+    /// The name used in JSON and in commitments.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pairs => "pairs",
+            Self::User => "user",
+            Self::Item => "item",
+        }
+    }
+}
+
+impl From<&ErasureTarget> for TargetKind {
+    fn from(target: &ErasureTarget) -> Self {
+        match target {
+            ErasureTarget::Pairs(_) => Self::Pairs,
+            ErasureTarget::User(_) => Self::User,
+            ErasureTarget::Item(_) => Self::Item,
+        }
+    }
+}
+
+/// A salted commitment to what an erasure names, as [`recant_receipt::commitment`] makes it.
+///
+/// The salt is not kept: without it the commitment tells nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commitment(pub [u8; 32]);
+
+/// Everything that is remembered about an erasure once its request is forgotten: no ids of people
+/// or items.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErasureRecord {
+    /// The id the caller was given.
+    pub id: ErasureId,
+    /// Position of the request in the durable log.
+    pub position: u64,
+    /// What kind of thing was named.
+    pub kind: TargetKind,
+    /// How many different pairs were named, when pairs were.
+    #[serde(default)]
+    pub pairs: Option<u32>,
+    /// The commitment to what was named; absent when an earlier version accepted it.
+    #[serde(default)]
+    pub commitment: Option<Commitment>,
+    /// How far it has come.
+    pub status: ErasureStatus,
+    /// When the request was made durable.
+    pub accepted_at: UnixMillis,
+    /// When the data left the store.
+    pub erased_at: Option<UnixMillis>,
+    /// When the updated model was swapped in.
+    pub forgotten_at: Option<UnixMillis>,
+    /// When the certificate was attached.
+    pub certified_at: Option<UnixMillis>,
+    /// Version that was live when the update began.
+    pub model_version_before: Option<u64>,
+    /// First version that had forgotten.
+    pub model_version_after: Option<u64>,
+    /// The certificate, once certified.
+    pub certificate: Option<Certificate>,
+    /// Why it failed, when it did; without ids.
+    pub failure: Option<String>,
+}
+
+impl ErasureRecord {
+    /// The record of a request that has just been given `position` in the log.
+    pub fn accepted(
+        id: ErasureId,
+        position: u64,
+        target: &ErasureTarget,
+        accepted_at: UnixMillis,
+    ) -> Self {
+        Self {
+            id,
+            position,
+            kind: TargetKind::from(target),
+            pairs: different_pairs(target),
+            commitment: None,
+            status: ErasureStatus::Accepted,
+            accepted_at,
+            erased_at: None,
+            forgotten_at: None,
+            certified_at: None,
+            model_version_before: None,
+            model_version_after: None,
+            certificate: None,
+            failure: None,
+        }
+    }
+}
+
+fn different_pairs(target: &ErasureTarget) -> Option<u32> {
+    match target {
+        ErasureTarget::Pairs(pairs) => {
+            let different = pairs.iter().collect::<BTreeSet<_>>().len();
+            Some(u32::try_from(different).unwrap_or(u32::MAX))
+        }
+        ErasureTarget::User(_) | ErasureTarget::Item(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_reads_back_from_its_name() {
+        for status in ErasureStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+            let json = serde_json::to_string(&status).expect("a plain enum");
+            assert_eq!(json, format!("\"{status}\""));
+        }
+        assert_eq!("done".parse::<ErasureStatus>(), Err(UnknownStatus));
+    }
+}

@@ -1,0 +1,12 @@
+//! Kills, power cuts and full disks.
+//!
+//! One binary for all of them: linking is what a test costs most.
+
+mod kill_nine;
+mod kill_support;
+mod power_cut;
+mod simulated_disk;
+mod store_disk_full;
+
+#[path = "../server/support.rs"]
+mod support;

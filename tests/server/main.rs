@@ -1,0 +1,22 @@
+//! The program as its users meet it: commands, a server, real sockets and files.
+//!
+//! One binary for all of them: linking is what a test costs most.
+
+#![allow(
+    clippy::too_many_lines,
+    reason = "a test tells one story from beginning to end"
+)]
+
+mod fuzz_corpus;
+mod leaks;
+mod maintenance;
+mod neural_service;
+mod receipts;
+mod recommend_lists;
+mod remnants;
+mod restart;
+mod same_answer;
+mod scan_command;
+mod service_http;
+mod support;
+mod tuning_and_audit;

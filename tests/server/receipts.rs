@@ -1,0 +1,312 @@
+//! Receipts over a real server, checked by the real command.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use crate::support::{Server, import_and_train, recant};
+use serde_json::{Value, json};
+
+const CSV_USERS: usize = 12;
+
+fn catalogue() -> String {
+    let mut csv = String::from("user_id,item_id\n");
+    for user in 0..CSV_USERS {
+        for item in 0..10 {
+            if (user + 2 * item) % 3 != 0 {
+                csv.push_str(&format!("usr-needle-{user},itm-needle-{item}\n"));
+            }
+        }
+    }
+    csv
+}
+
+/// A folder with a trained store in `data`.
+fn trained() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    import_and_train(&data, &catalogue(), &["--dim", "4"]);
+    (folder, data)
+}
+
+/// An erasure as its requester knows it.
+struct Asked {
+    id: String,
+    salt: String,
+}
+
+impl Asked {
+    fn of(answer: &crate::support::Answer) -> Self {
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        let body = answer.json();
+        let text = |name: &str| body[name].as_str().expect("a text").to_owned();
+        Self {
+            id: text("id"),
+            salt: text("receipt_salt"),
+        }
+    }
+
+    /// Waits for the receipt; every answer until then says that it is too early.
+    fn receipt(&self, server: &Server, folder: &Path) -> PathBuf {
+        let path = format!("/erasures/{}/receipt", self.id);
+        server.until("a receipt", |server| {
+            let answer = server.get(&path);
+            if answer.status != 200 {
+                assert_eq!(answer.status, 409, "{}", answer.text);
+                assert_eq!(answer.json()["code"], "receipt_not_ready");
+            }
+            answer.status == 200
+        });
+        let answer = server.get(&path);
+        assert_eq!(answer.header("content-type"), Some("application/jose"));
+        let file = folder.join(format!("{}.jws", self.id));
+        std::fs::write(&file, &answer.text).expect("written");
+        file
+    }
+}
+
+fn verify(arguments: &[&str], receipts: &[PathBuf]) -> Output {
+    let mut command = recant();
+    command.arg("verify").args(receipts).args(arguments);
+    command.output().expect("the binary starts")
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("an exit code")
+}
+
+fn key_file(server: &Server, folder: &Path) -> String {
+    let keys = server.get("/.well-known/jwks.json");
+    assert_eq!(
+        keys.header("content-type"),
+        Some("application/jwk-set+json")
+    );
+    assert_eq!(keys.json()["keys"][0]["kty"], "OKP");
+    assert_eq!(keys.json()["keys"][0].get("d"), None, "the secret half");
+    let file = folder.join("jwks.json");
+    std::fs::write(&file, keys.text).expect("written");
+    file.to_str().expect("UTF-8").to_owned()
+}
+
+fn payload(receipt: &Path) -> Value {
+    use base64::Engine;
+    let compact = std::fs::read_to_string(receipt).expect("a receipt");
+    let part = compact.split('.').nth(1).expect("three parts");
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part);
+    serde_json::from_slice(&bytes.expect("base64url")).expect("JSON")
+}
+
+#[test]
+fn every_kind_of_erasure_ends_in_a_receipt_that_its_salt_opens() {
+    let (folder, data) = trained();
+    let server = Server::start(&data);
+    let batch = json!({"interactions": [
+        {"user": "usr-needle-3", "item": "itm-needle-3"},
+        {"user": "usr-needle-2", "item": "itm-needle-3"},
+        {"user": "usr-needle-3", "item": "itm-needle-3"},
+    ]});
+    let batch_file = folder.path().join("batch.json");
+    std::fs::write(&batch_file, batch.to_string()).expect("written");
+    let batch_file = batch_file.to_str().expect("UTF-8");
+    let asked = [
+        (
+            server.delete("/interactions?user=usr-needle-1"),
+            vec!["--user", "usr-needle-1"],
+            json!(["user", null]),
+        ),
+        (
+            server.delete("/interactions?user=usr-needle-nobody"),
+            vec!["--user", "usr-needle-nobody"],
+            json!(["user", null]),
+        ),
+        (
+            server.delete("/interactions?user=usr-needle-2&item=itm-needle-1"),
+            vec!["--user", "usr-needle-2", "--item", "itm-needle-1"],
+            json!(["pairs", 1]),
+        ),
+        (
+            server.delete("/interactions?item=itm-needle-5"),
+            vec!["--item", "itm-needle-5"],
+            json!(["item", null]),
+        ),
+        (
+            server.post("/erasures", &batch),
+            vec!["--pairs", batch_file],
+            json!(["pairs", 2]),
+        ),
+    ];
+    let keys = key_file(&server, folder.path());
+    let mut receipts = Vec::new();
+    for (answer, named, expected) in &asked {
+        let asked = Asked::of(answer);
+        let receipt = asked.receipt(&server, folder.path());
+        let claims = payload(&receipt);
+        assert_eq!(json!([claims["kind"], claims["pairs"]]), *expected);
+        assert_eq!(claims["jti"], asked.id.as_str());
+        assert!(!claims.to_string().contains("needle"), "{claims}");
+        let record = server.get(&format!("/erasures/{}", asked.id)).json();
+        for name in [
+            "accepted_at",
+            "erased_at",
+            "forgotten_at",
+            "certified_at",
+            "model_version_before",
+            "model_version_after",
+            "certificate",
+        ] {
+            assert_eq!(claims[name], record[name], "{name}");
+        }
+        let one = std::slice::from_ref(&receipt);
+        let with_salt = [&["--jwks", &keys, "--salt", &asked.salt][..], named].concat();
+        let output = verify(&with_salt, one);
+        assert_eq!(code(&output), 0, "{output:?}");
+        let other = [
+            "--jwks",
+            &keys,
+            "--salt",
+            &asked.salt,
+            "--user",
+            "somebody-else",
+        ];
+        assert_eq!(code(&verify(&other, one)), 1);
+        receipts.push(receipt);
+    }
+    let output = verify(&["--jwks", &keys, "--complete", "--json"], &receipts);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        (&report["holds"], &report["chain"]["links"]),
+        (&json!(true), &json!(4))
+    );
+    // Without one in the middle, in another order, the rest still holds, and the gap is named.
+    let part = [&receipts[4], &receipts[0], &receipts[1]].map(PathBuf::clone);
+    let sequence = |receipt: &PathBuf| payload(receipt)["sequence"].as_u64().expect("a number");
+    assert_eq!(sequence(&part[0]).max(sequence(&part[1])), 5);
+    let output = verify(&["--jwks", &keys, "--json"], &part);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(
+        !report["chain"]["gaps"]
+            .as_array()
+            .expect("a list")
+            .is_empty()
+    );
+    assert_eq!(code(&verify(&["--jwks", &keys, "--complete"], &part)), 1);
+    // The keys of the store serve as well as the published ones.
+    let here = ["--data-dir", data.to_str().expect("UTF-8")];
+    assert_eq!(code(&verify(&here, &receipts)), 0);
+    assert!(!server.logged().contains("needle"), "{}", server.logged());
+}
+
+#[test]
+fn a_forged_receipt_is_refused() {
+    let (folder, data) = trained();
+    let server = Server::start(&data);
+    let first = Asked::of(&server.delete("/interactions?user=usr-needle-1"));
+    let receipt = first.receipt(&server, folder.path());
+    let keys = key_file(&server, folder.path());
+    let compact = std::fs::read_to_string(&receipt).expect("a receipt");
+    let place = compact.find('.').expect("three parts") + 21;
+    let changed = if &compact[place..=place] == "A" {
+        "B"
+    } else {
+        "A"
+    };
+    let mut forged = compact.clone();
+    forged.replace_range(place..=place, changed);
+    std::fs::write(&receipt, &forged).expect("written");
+    let one = std::slice::from_ref(&receipt);
+    assert_eq!(code(&verify(&["--jwks", &keys], one)), 1);
+    // One bad receipt among good ones is enough.
+    let both = folder.path().join("both.jws");
+    std::fs::write(&both, format!("{compact}\n{forged}\n")).expect("written");
+    assert_eq!(code(&verify(&["--jwks", &keys], &[both])), 1);
+    // Another service's key does not do.
+    let (_other_folder, other_data) = trained();
+    let other = Server::start(&other_data);
+    std::fs::write(&receipt, &compact).expect("written");
+    let other_keys = key_file(&other, other_data.parent().expect("a folder"));
+    assert_eq!(code(&verify(&["--jwks", &other_keys], one)), 1);
+    assert_eq!(code(&verify(&["--jwks", &keys], one)), 0);
+}
+
+#[test]
+fn what_cannot_be_checked_is_a_usage_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let receipt = folder.path().join("r.jws");
+    std::fs::write(&receipt, "a.b.c").expect("written");
+    let one = [receipt];
+    let nowhere = folder.path().join("nowhere");
+    let nowhere = nowhere.to_str().expect("UTF-8");
+    for arguments in [
+        &["--jwks", nowhere][..],
+        &["--data-dir", nowhere],
+        &["--jwks", one[0].to_str().expect("UTF-8")],
+        &["--user", "ada"],
+        &["--jwks", nowhere, "--salt", "short", "--user", "ada"],
+    ] {
+        let output = verify(arguments, &one);
+        assert_eq!(code(&output), 2, "{arguments:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
+    }
+}
+
+#[test]
+fn a_repeated_request_leads_to_the_same_receipt_and_the_same_salt() {
+    let (folder, data) = trained();
+    let server = Server::start(&data);
+    let path = "/interactions?user=usr-needle-4";
+    let key = [("idempotency-key", "k-1")];
+    let first = Asked::of(&server.send("DELETE", path, None, &key));
+    first.receipt(&server, folder.path());
+    server.kill();
+    let server = Server::start(&data);
+    let again = Asked::of(&server.send("DELETE", path, None, &key));
+    assert_eq!((&again.id, &again.salt), (&first.id, &first.salt));
+    let other = Asked::of(&server.send("DELETE", path, None, &[("idempotency-key", "k-2")]));
+    assert!(other.id != first.id && other.salt != first.salt);
+    let receipt = again.receipt(&server, folder.path());
+    let keys = key_file(&server, folder.path());
+    let opened = [
+        "--jwks",
+        &keys,
+        "--salt",
+        &again.salt,
+        "--user",
+        "usr-needle-4",
+    ];
+    assert_eq!(code(&verify(&opened, &[receipt])), 0);
+}
+
+#[test]
+fn the_chain_goes_on_after_a_restart_and_a_kill() {
+    let (folder, data) = trained();
+    let mut receipts = Vec::new();
+    let mut keys = String::new();
+    for round in 0..3 {
+        let server = Server::start(&data);
+        for step in 0..2 {
+            let user = 2 * round + step;
+            let answer = server.delete(&format!("/interactions?user=usr-needle-{user}"));
+            receipts.push(Asked::of(&answer).receipt(&server, folder.path()));
+        }
+        keys = key_file(&server, folder.path());
+        if round == 1 {
+            server.kill();
+        } else {
+            assert_eq!(server.stop(), Some(0));
+        }
+    }
+    receipts.reverse();
+    let output = verify(&["--jwks", &keys, "--complete"], &receipts);
+    assert_eq!(code(&output), 0, "{output:?}");
+}
+
+#[test]
+fn an_unknown_erasure_has_no_receipt() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(&folder.path().join("data"));
+    let unknown = server.get("/erasures/00000000-0000-0000-0000-000000000000/receipt");
+    assert_eq!(unknown.status, 404);
+    assert_eq!(unknown.json()["code"], "erasure_not_found");
+    assert_eq!(server.get("/erasures/none/receipt").status, 400);
+}

@@ -1,0 +1,198 @@
+//! After an erasure and a compaction no form of an id or of a key is left in any file: not in the
+//! data directory, not in what was logged, answered or backed up. The same scanner finds every one
+//! of them in files that are not sealed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use crate::support::{Server, import_and_train, recant, run};
+use aho_corasick::AhoCorasick;
+use serde_json::{Value, json};
+
+/// Where the first slot of the key ring begins, and how long one is.
+const SLOTS_AT: usize = 16_384;
+const SLOT_BYTES: usize = 64;
+
+/// Ids of people; some are numbers, so that their binary forms are searched, too.
+fn user(number: usize) -> String {
+    match number % 2 {
+        0 => format!("usr-n33dle-{number}-kq7"),
+        _ => format!("{}", 7_300_123_000 + number),
+    }
+}
+
+fn item(number: usize) -> String {
+    format!("itm-n33dle-{number}-zv4")
+}
+
+fn csv() -> String {
+    let mut csv = String::from("user_id,item_id\n");
+    for of in 0..12 {
+        for with in (0..9).filter(|with| (of + 2 * with) % 3 != 0) {
+            csv.push_str(&format!("{},{}\n", user(of), item(with)));
+        }
+    }
+    csv
+}
+
+/// Every id there is, one a line.
+fn needles(folder: &Path) -> PathBuf {
+    let mut lines: Vec<String> = (0..12).map(user).collect();
+    lines.extend((0..9).map(item));
+    lines.push(String::from("usr-n33dle-late"));
+    let path = folder.join("needles");
+    fs::write(&path, lines.join("\n")).expect("written");
+    path
+}
+
+fn scan(directory: &Path, needles: &Path) -> Output {
+    let mut command = recant();
+    command.arg("scan").arg("--data-dir").arg(directory);
+    command.arg("--needle-file").arg(needles).arg("--json");
+    command.output().expect("the binary starts")
+}
+
+fn assert_clean(directory: &Path, needles: &Path) {
+    let output = scan(directory, needles);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let report: Value = serde_json::from_str(&said).expect("JSON");
+    assert!(report["files"].as_u64() > Some(0), "{report}");
+}
+
+/// Whoever copies or searches the directory of a running server meets nothing that cannot be read.
+fn assert_nothing_but_files(directory: &Path) {
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => assert_nothing_but_files(&path),
+            false => drop(fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))),
+        }
+    }
+}
+
+/// Files below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The wrapped keys of a ring, by slot; empty slots are left out.
+fn slots(ring: &[u8]) -> BTreeSet<(usize, &[u8])> {
+    let slots = ring[SLOTS_AT..].chunks_exact(SLOT_BYTES).enumerate();
+    slots
+        .filter(|(_, slot)| slot.iter().any(|byte| *byte != 0))
+        .collect()
+}
+
+/// Everything the server says about what happened, kept in files of `said`.
+fn write_down(server: &Server, ids: &[String], said: &Path) {
+    for id in ids {
+        server.until_erasure(id, &["certified"]);
+        for path in [format!("/erasures/{id}"), format!("/erasures/{id}/receipt")] {
+            let name = path.replace('/', "_");
+            fs::write(said.join(name), server.get(&path).text).expect("written");
+        }
+    }
+    for path in ["/metrics", "/erasures", "/model", "/.well-known/jwks.json"] {
+        let name = path.replace('/', "_");
+        fs::write(said.join(name), server.get(path).text).expect("written");
+    }
+}
+
+fn command(name: &str, data: &Path, more: &[&str]) {
+    run(recant().arg(name).arg("--data-dir").arg(data).args(more));
+}
+
+#[test]
+fn after_erasure_and_compaction_no_form_of_anything_is_left() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, said) = (folder.path().join("data"), folder.path().join("said"));
+    let unsealed = folder.path().join("unsealed");
+    fs::create_dir_all(&said).expect("made");
+    fs::create_dir_all(&unsealed).expect("made");
+    let needles = needles(folder.path());
+    import_and_train(&data, &csv(), &["--dim", "4"]);
+    let server = Server::start(&data);
+    let late = json!({"interactions": [{"user": "usr-n33dle-late", "item": item(1)}]});
+    assert_eq!(server.post("/interactions", &late).json()["accepted"], 1);
+    // The control: what was put in, in files that are not sealed.
+    fs::write(unsealed.join("in.csv"), csv()).expect("written");
+    fs::write(unsealed.join("late.json"), late.to_string()).expect("written");
+    let control = scan(&unsealed, &needles);
+    let report: Value = serde_json::from_slice(&control.stdout).expect("JSON");
+    let found = report["found"].as_array().expect("a list").iter();
+    let found: BTreeSet<u64> = found.filter_map(|found| found["needle"].as_u64()).collect();
+    assert_eq!(found, (1..=22).collect(), "the scanner finds every needle");
+
+    let ring = data.join("keys/ring");
+    let before = fs::read(&ring).expect("a ring");
+    let batch = json!({"interactions": [
+        {"user": user(4), "item": item(3)},
+        {"user": user(5), "item": item(3)},
+    ]});
+    let ids = [
+        server.delete(&format!("/interactions?user={}", user(0))),
+        server.delete(&format!("/interactions?user={}", user(1))),
+        server.delete("/interactions?user=usr-n33dle-late"),
+        server.delete(&format!("/interactions?user={}&item={}", user(2), item(3))),
+        server.delete(&format!("/interactions?user={}&item={}", user(3), item(1))),
+        server.delete(&format!("/interactions?item={}", item(4))),
+        server.post("/erasures", &batch),
+    ]
+    .map(|answer| {
+        let id = answer.json()["id"].as_str().map(str::to_owned);
+        id.unwrap_or_else(|| panic!("{}", answer.text))
+    });
+    write_down(&server, &ids, &said);
+    let backup = said.join("backup");
+    command("backup", &data, &["--to", backup.to_str().expect("UTF-8")]);
+    command("compact", &data, &[]);
+    fs::write(said.join("log"), server.logged()).expect("written");
+    assert_clean(&data, &needles);
+    assert_nothing_but_files(&data);
+    assert_eq!(server.stop(), Some(0));
+    assert_clean(&data, &needles);
+    assert_clean(&said, &needles);
+
+    // Keys that were destroyed are nowhere, and no key at all is in a backup.
+    let after = fs::read(&ring).expect("a ring");
+    let (held, still_held) = (slots(&before), slots(&after));
+    let destroyed: Vec<&[u8]> = held
+        .difference(&still_held)
+        .map(|(_, slot)| &slot[4..])
+        .collect();
+    assert!(
+        destroyed.len() >= 6,
+        "{} keys were destroyed",
+        destroyed.len()
+    );
+    let destroyed = AhoCorasick::new(&destroyed).expect("few patterns");
+    for file in files(&data).iter().chain(&files(&said)) {
+        let bytes = fs::read(file).expect("readable");
+        assert!(
+            !destroyed.is_match(&bytes),
+            "a destroyed key in {}",
+            file.display()
+        );
+    }
+    let keys: Vec<&[u8]> = held
+        .iter()
+        .chain(&still_held)
+        .map(|(_, slot)| &slot[4..])
+        .collect();
+    let keys = AhoCorasick::new(keys).expect("patterns");
+    assert!(keys.is_match(&after), "the search finds a key where one is");
+    let bytes = fs::read(&backup).expect("readable");
+    assert!(!keys.is_match(&bytes), "a key in the backup");
+}
