@@ -123,7 +123,7 @@ pub struct Catalogue {
 /// catalogue.
 ///
 /// ```
-/// use crate::demo::{CatalogueSize, generate};
+/// use recant_lab::demo::{CatalogueSize, generate};
 /// let size = CatalogueSize { users: 10, items: 10, interactions: 30 };
 /// let catalogue = generate(&size, 7)?;
 /// assert_eq!(catalogue.interactions.len(), 30);
