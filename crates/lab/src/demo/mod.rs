@@ -128,7 +128,7 @@ pub struct Catalogue {
 /// let catalogue = generate(&size, 7)?;
 /// assert_eq!(catalogue.interactions.len(), 30);
 /// assert_eq!(catalogue.users[0], "ada-0001");
-/// # Ok::<(), crate::demo::InvalidCatalogueSize>(())
+/// # Ok::<(), recant_lab::demo::InvalidCatalogueSize>(())
 /// ```
 pub fn generate(size: &CatalogueSize, seed: u64) -> Result<Catalogue, InvalidCatalogueSize> {
     let size = size.checked()?;
