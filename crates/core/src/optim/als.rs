@@ -6,7 +6,9 @@ use crate::model::factors::{Factors, Side};
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::optim::accelerated::{AcceleratedSweeps, Goal};
-pub use crate::optim::half_sweep::{KeptFactors, half_sweep, solve_users, sweep};
+pub use crate::optim::half_sweep::{
+    KeptFactors, half_sweep, solve_users, solve_users_to_rounding, sweep,
+};
 use recant_types::IalsHyperparameters;
 
 /// Plain sweeps before acceleration begins: from random factors the first ones turn the most.
@@ -51,7 +53,8 @@ pub struct SweepReport {
     pub sweep: usize,
     /// The objective at the user factors that are optimal for the present item factors.
     pub objective: f64,
-    /// The relative residual on the users' side before their step; the items' side was at zero.
+    /// `√(Σ gᵀH⁻¹g / |S|c̄)` on the users' side before their step, with c̄ the typical weight; the
+    /// items' side was at zero.
     pub residual: f64,
 }
 
