@@ -43,8 +43,9 @@ pub struct HalfGradient {
 pub struct Measurement {
     /// L(P,Q).
     pub objective: f64,
-    /// `‖H x − b‖ / ‖b‖` over all block systems `H x = b` at once: half the gradient, relative to
-    /// the linear terms `b = Σ c q` and `b = Σ c p`. 0 for a model without interactions.
+    /// Root mean square, over all pairs of both sides, of a block's half gradient `‖H x − b‖` relative
+    /// to that block's own scale ([`SideView::scale_squared`]): no row, however heavy, hides another.
+    /// 0 for a model without interactions.
     pub residual: f64,
 }
 
@@ -52,7 +53,7 @@ pub struct Measurement {
 #[derive(Debug, Clone, Copy, Default)]
 struct SideSums {
     residual_squared: f64,
-    linear_squared: f64,
+    interactions: f64,
     data: f64,
     regularisation: f64,
 }
@@ -62,7 +63,7 @@ impl SideSums {
     fn plus(self, other: Self) -> Self {
         Self {
             residual_squared: self.residual_squared + other.residual_squared,
-            linear_squared: self.linear_squared + other.linear_squared,
+            interactions: self.interactions + other.interactions,
             data: self.data + other.data,
             regularisation: self.regularisation + other.regularisation,
         }
@@ -160,8 +161,8 @@ impl Ials {
         // ‖PQᵀ‖² = ⟨PᵀP, QᵀQ⟩; the data term is summed once, on the users' side.
         let dense = inner(&self.user_gramian, &self.item_gramian);
         let objective = users.data + self.hyper.alpha0 * dense + both.regularisation;
-        let residual = if both.linear_squared > 0.0 {
-            (both.residual_squared / both.linear_squared).sqrt()
+        let residual = if both.interactions > 0.0 {
+            (both.residual_squared / both.interactions).sqrt()
         } else {
             0.0
         };
@@ -228,6 +229,18 @@ impl<'a> SideView<'a> {
             .regularisation(self.entries(block).len(), self.opposite_active())
     }
 
+    /// The square of the scale that a block's half gradient is judged by:
+    /// `max(‖Σ min(c,1) q‖², λ_b |S_b|)`, given the first of the two.
+    ///
+    /// Weights above 1 are cut: one of a million would let everything else of its block, or of the
+    /// model, count as converged. And a block that dies out, with rows of the other side that go to
+    /// zero, is converged when a step cannot lower the objective by more than a small share per pair:
+    /// that drop is at most ‖g‖²/λ_b.
+    pub fn scale_squared(&self, block: u32, clipped_linear_squared: f64) -> f64 {
+        let own = self.regularisation(block) * self.entries(block).len() as f64;
+        clipped_linear_squared.max(own)
+    }
+
     /// Writes `H x − b` of the block at `x` into `into`: half the gradient, from residuals:
     /// `Σ c (x·q − 1) q + α₀ G x + λ x`. Returns `Σ c (x·q − 1)²`. d values each.
     /// Cost: `2|S_u|·d + d²` multiply-adds in f64.
@@ -290,15 +303,17 @@ impl<'a> SideView<'a> {
         }
         let x = self.own.row(block);
         let data = self.half_gradient_at(block as u32, x, scratch);
-        let residual_squared = square(scratch);
+        let gradient_squared = square(scratch);
         scratch.fill(0.0);
         for entry in entries {
             let row = self.opposite.row(entry.index as usize);
-            add_scaled_f64(scratch, f64::from(entry.weight), row);
+            add_scaled_f64(scratch, f64::from(entry.weight).min(1.0), row);
         }
+        let interactions = entries.len() as f64;
+        let scale_squared = self.scale_squared(block as u32, square(scratch));
         SideSums {
-            residual_squared,
-            linear_squared: square(scratch),
+            residual_squared: interactions * gradient_squared / scale_squared,
+            interactions,
             data,
             regularisation: self.regularisation(block as u32) * square(x),
         }

@@ -18,6 +18,10 @@ const HISTORY: usize = 10;
 /// twice as many after the next.
 const PENALTY_FIRST: usize = 3;
 
+/// The users' residual wanted next is this share of what brings the whole to its tolerance, if both
+/// fall alike.
+const CATCH_UP_SHARE: f64 = 0.7;
+
 /// What a run works to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Goal {
@@ -31,9 +35,11 @@ pub(super) struct Goal {
 /// converges linearly and slowly; extrapolating from a few steps converges in a small fraction of
 /// the sweeps. Where factors of the block matrices are kept, both minimisations are single Newton
 /// steps with those: another map with the same fixed point, at a fraction of the cost. Safeguard:
-/// the objective after the users' step comes for free with it, and must not rise; an extrapolated
-/// Q that raised it is thrown away for the plain image, or, after a sweep with kept matrices, for
-/// what was before it, and the matrices are formed anew.
+/// the objective L(P(Q), Q) must not rise. It is measured, not foretold: the items' half sums up the
+/// data term at P and Q in f64 before it steps. (What a kept matrix says of its own step is no
+/// measure: a stale one can promise any drop.) An extrapolated Q that raised it is thrown away for the
+/// plain image, or, after a sweep with kept matrices, for what was before it, and the matrices are
+/// formed anew.
 pub(super) struct AcceleratedSweeps<'a> {
     kept: &'a mut KeptFactors,
     anderson: Anderson,
@@ -75,26 +81,31 @@ impl<'a> AcceleratedSweeps<'a> {
         observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
     ) -> Result<Option<TrainingReport>, TrainingError> {
         let mut sweep = 0;
+        let mut users_tolerance = goal.tolerance;
         while sweep < goal.max_sweeps {
             sweep += 1;
             let report = self.sweep(model, matrix, sweep, should_stop);
             if should_stop() {
                 return Ok(None);
             }
-            if !report.objective.is_finite() {
+            if !report.objective.is_finite() && !self.accepted.is_finite() {
                 return Err(TrainingError::Diverged { sweep });
             }
             if observe(&report).is_break() {
                 break;
             }
             // The residual came before this sweep, so it can only be pessimistic about the model.
-            if report.residual <= goal.tolerance {
+            if report.residual <= users_tolerance {
                 let Some(measured) = self.settle(model, matrix, should_stop) else {
                     return Ok(None);
                 };
                 if measured.residual <= goal.tolerance {
                     return Ok(Some(finish(sweep, measured, goal)));
                 }
+                // The items' side is further off than the users': settling again after each sweep
+                // would cost the acceleration its memory every time.
+                let behind = goal.tolerance / measured.residual;
+                users_tolerance = report.residual * (CATCH_UP_SHARE * behind).min(0.5);
             }
         }
         let measured = self.settle(model, matrix, should_stop);
@@ -111,18 +122,29 @@ impl<'a> AcceleratedSweeps<'a> {
         should_stop: ShouldStop<'_>,
     ) -> SweepReport {
         let matrices = self.matrices(model, sweep);
-        let report = self.users(model, matrix, sweep, matrices, should_stop);
+        let users = half_sweep_with(model, matrix, Side::Users, self.kept, matrices, should_stop);
+        let mut report = SweepReport {
+            sweep,
+            objective: f64::NAN,
+            residual: (users.residual_squared / users.interactions.max(1.0)).sqrt(),
+        };
+        if should_stop() {
+            return report;
+        }
+        let before = model.items.clone();
+        let dense = model.hyper.alpha0 * inner(&model.user_gramian, &model.item_gramian);
+        let items = half_sweep_with(model, matrix, Side::Items, self.kept, matrices, should_stop);
+        report.objective =
+            items.data + dense + items.regularisation + users_regularisation(model, matrix);
         if should_stop() {
             return report;
         }
         // Rounding makes the last digits of the objective rise and fall; they say nothing.
         let objective = report.objective;
-        let rose = objective > self.accepted + 1e-12 * objective.abs();
+        let rose = objective.is_nan() || objective > self.accepted + 1e-12 * objective.abs();
         let (image, safe) = (self.image.take(), self.safe.take());
         if rose && safe.is_some() {
-            // The objective was foretold with a kept matrix, perhaps too low; and such matrices are
-            // not to be trusted for a while.
-            self.accepted = f64::INFINITY;
+            // Kept matrices are not to be trusted for a while.
             self.forming = self.penalty;
             self.penalty *= 2;
         }
@@ -131,9 +153,13 @@ impl<'a> AcceleratedSweeps<'a> {
             self.anderson.reset();
             return report;
         }
-        self.accepted = objective;
-        let before = model.items.clone();
-        half_sweep_with(model, matrix, Side::Items, self.kept, matrices, should_stop);
+        if rose && self.accepted.is_finite() {
+            // A plain sweep with matrices formed anew raised it: these are the last digits, or
+            // nothing finite came out. Either way what was accepted stays the measure.
+            self.anderson.reset();
+        } else {
+            self.accepted = objective;
+        }
         if matrices == Matrices::Kept {
             self.safe = Some(before.clone());
         }
@@ -157,27 +183,6 @@ impl<'a> AcceleratedSweeps<'a> {
         }
         self.kept.form_at(&model.item_gramian);
         Matrices::Formed
-    }
-
-    /// The users' half, with the objective after it.
-    fn users(
-        &mut self,
-        model: &mut Ials,
-        matrix: &InteractionMatrix,
-        sweep: usize,
-        matrices: Matrices,
-        should_stop: ShouldStop<'_>,
-    ) -> SweepReport {
-        let dense = model.hyper.alpha0 * inner(&model.user_gramian, &model.item_gramian);
-        let step = half_sweep_with(model, matrix, Side::Users, self.kept, matrices, should_stop);
-        // The drop is the squared Newton decrement: exactly, or with a kept matrix nearly.
-        let objective = step.data + dense + step.regularisation - step.decrement
-            + items_regularisation(model, matrix);
-        SweepReport {
-            sweep,
-            objective,
-            residual: (step.residual_squared / step.linear_squared.max(f64::MIN_POSITIVE)).sqrt(),
-        }
     }
 
     /// Ends on a plain image with the users solved for it, and measures that.
@@ -208,14 +213,14 @@ fn set_items(model: &mut Ials, items: Factors) {
     model.item_gramian = Gramian::of(&model.items);
 }
 
-/// `Σ λ_i‖q_i‖²`. Cost: items × d.
-fn items_regularisation(model: &Ials, matrix: &InteractionMatrix) -> f64 {
-    let view = model.side(Side::Items, matrix);
-    (0..matrix.item_rows())
-        .filter(|item| !matrix.item(*item as u32).is_empty())
-        .map(|item| {
-            let row = model.items.row(item);
-            view.regularisation(item as u32) * dot_f64(row, row)
+/// `Σ λ_u‖p_u‖²`. Cost: users × d.
+fn users_regularisation(model: &Ials, matrix: &InteractionMatrix) -> f64 {
+    let view = model.side(Side::Users, matrix);
+    (0..matrix.user_rows())
+        .filter(|user| !matrix.user(*user as u32).is_empty())
+        .map(|user| {
+            let row = model.users.row(user);
+            view.regularisation(user as u32) * dot_f64(row, row)
         })
         .sum()
 }

@@ -6,7 +6,9 @@ use crate::model::factors::{Factors, Side};
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::optim::accelerated::{AcceleratedSweeps, Goal};
-pub use crate::optim::half_sweep::{KeptFactors, half_sweep, solve_users, sweep};
+pub use crate::optim::half_sweep::{
+    KeptFactors, half_sweep, solve_users, solve_users_to_rounding, sweep,
+};
 use recant_types::IalsHyperparameters;
 
 /// Plain sweeps before acceleration begins: from random factors the first ones turn the most.

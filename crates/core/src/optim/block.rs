@@ -1,6 +1,6 @@
 //! One block Newton step: the exact solution of a user's or an item's system.
 
-use faer::linalg::solvers::Solve;
+use faer::linalg::solvers::{FullPivLu, Llt, Solve};
 use faer::{Mat, Side as Triangle};
 use pulp::Arch;
 
@@ -14,6 +14,21 @@ use crate::simd::{add_scaled_f64, dot_f64, vectorised};
 /// Rows of the other side gathered at a time: 16 KiB at d = 128, half of a first-level cache.
 const GATHERED_ROWS: usize = 32;
 
+/// Pivots of an f32 Cholesky factor may span this much. The square of the span is at most the
+/// condition number; beyond it f32 (precision 6e-8) leaves a step with no digit that refinement
+/// could build on, and the block is solved in f64.
+const PIVOT_SPAN_MAX: f32 = 300.0;
+
+/// A factor whose pivots span more than this is not kept: the worse conditioned a matrix is, the
+/// less its neighbour of a moment ago says about it.
+const KEPT_PIVOT_SPAN_MAX: f32 = 100.0;
+
+/// Rounds of refinement of one block, in f32 and then in f64, before its last digits are rounding.
+const REFINEMENTS_MAX: usize = 12;
+
+/// Share of the block's energy, squared, below which a decrement is rounding in f64.
+const ROUNDING_SQUARED: f64 = 1e-28;
+
 /// A kept factor serves until the block's history has grown or shrunk by one part in so many.
 const SERVES_CHANGE_MAX: usize = 8;
 
@@ -23,10 +38,13 @@ pub struct Step {
     /// The drop of the objective: `gᵀH⁻¹g` for half the gradient g, the squared Newton decrement
     /// of the block.
     pub decrement: f64,
-    /// ‖g‖² before the step, g half the gradient.
+    /// `|S_b| ‖g‖²/s²` before the step: half the gradient g against the block's own scale s (see
+    /// [`SideView::scale_squared`]), each block counted by its interactions.
     pub residual_squared: f64,
-    /// ‖b‖² of the block's linear term `b = Σ c q`.
-    pub linear_squared: f64,
+    /// |S_b|, the interactions of the block.
+    pub interactions: f64,
+    /// s² of the block.
+    pub scale_squared: f64,
     /// `Σ c (x·q − 1)²` before the step.
     pub data: f64,
     /// `λ‖x‖²` before the step.
@@ -39,7 +57,8 @@ impl Step {
         Self {
             decrement: self.decrement + other.decrement,
             residual_squared: self.residual_squared + other.residual_squared,
-            linear_squared: self.linear_squared + other.linear_squared,
+            interactions: self.interactions + other.interactions,
+            scale_squared: self.scale_squared + other.scale_squared,
             data: self.data + other.data,
             regularisation: self.regularisation + other.regularisation,
         }
@@ -196,18 +215,93 @@ impl BlockSolver {
         let step = self.form(view, shared, block, x);
         self.begin_step();
         let factorised = kernel::factorise(self.arch, &mut self.hessian, self.stride).is_ok();
-        if factorised {
+        let span = if factorised {
+            pivot_span(&self.hessian, self.stride, self.dim)
+        } else {
+            f32::INFINITY
+        };
+        if span <= PIVOT_SPAN_MAX {
             kernel::solve(self.arch, &self.hessian, self.stride, &mut self.step);
         } else {
-            self.solve_in_f64(view, block);
+            self.step_in_f64(&self.factorise_in_f64(view, block));
         }
         if let Some(keep) = keep {
-            match factorised {
-                true => keep.fill(&self.hessian, self.stride, entries.len()),
-                false => keep.clear(),
+            if span <= KEPT_PIVOT_SPAN_MAX {
+                keep.fill(&self.hessian, self.stride, entries.len());
+            } else {
+                keep.clear();
             }
         }
         self.finish_step(step, x)
+    }
+
+    /// Moves `x` to the minimiser of its block as closely as f64 tells: steps are repeated until what
+    /// another would bring is rounding, with the f32 factor while it makes progress, then with one in
+    /// f64. Whoever solves a row from nothing, as after a restart, wants this one: a single step with
+    /// an f32 factor leaves a relative error of κ·2⁻²⁴.
+    ///
+    /// Cost: that of [`BlockSolver::solve`] and `3|S_u|·d + 2d²` a round; `|S_u|·d² + d³/3` in f64 where
+    /// f32 does not reach.
+    pub fn solve_to_rounding(
+        &mut self,
+        view: &SideView<'_>,
+        shared: &SharedHessian,
+        block: u32,
+        x: &mut [f64],
+    ) -> Step {
+        let first = self.solve(view, shared, block, x);
+        let weights = view.entries(block).iter();
+        let energy: f64 = weights.map(|entry| f64::from(entry.weight)).sum();
+        let enough = ROUNDING_SQUARED * (energy + first.regularisation);
+        let in_f32 = pivot_span(&self.hessian, self.stride, self.dim) <= PIVOT_SPAN_MAX;
+        let mut left = f64::INFINITY;
+        if in_f32 {
+            left = self.refine(view, block, x, enough, |solver| {
+                kernel::solve(
+                    solver.arch,
+                    &solver.hessian,
+                    solver.stride,
+                    &mut solver.step,
+                );
+            });
+        }
+        if left.is_nan() || left > enough {
+            let factor = self.factorise_in_f64(view, block);
+            self.refine(view, block, x, enough, |solver| solver.step_in_f64(&factor));
+        }
+        first
+    }
+
+    /// Steps by `solve` until the decrement is at most `enough` or no longer falls; returns the last
+    /// one.
+    fn refine(
+        &mut self,
+        view: &SideView<'_>,
+        block: u32,
+        x: &mut [f64],
+        enough: f64,
+        solve: impl Fn(&mut Self),
+    ) -> f64 {
+        let mut before = f64::INFINITY;
+        for _ in 0..REFINEMENTS_MAX {
+            if view.entries(block).is_empty() {
+                return 0.0;
+            }
+            let step = self.gradient_at(view, block, x);
+            self.begin_step();
+            solve(self);
+            let kept = x.to_vec();
+            let decrement = self.finish_step(step, x).decrement.abs();
+            if decrement <= enough {
+                return decrement;
+            }
+            if decrement.is_nan() || decrement > before / 4.0 {
+                x.copy_from_slice(&kept);
+                return before.min(decrement);
+            }
+            before = decrement;
+        }
+        before
     }
 
     /// Moves `x` by one Newton step with an earlier factor of the block's matrix: towards the same
@@ -221,6 +315,14 @@ impl BlockSolver {
         x: &mut [f64],
     ) -> Step {
         debug_assert!(factor.serves(view.entries(block).len()));
+        let step = self.gradient_at(view, block, x);
+        self.begin_step();
+        kernel::solve_packed(self.arch, &factor.values, self.stride, &mut self.step);
+        self.finish_step(step, x)
+    }
+
+    /// Half the gradient and the linear term of a block at `x`. Cost: `3|S_u|·d + d²` in f64.
+    fn gradient_at(&mut self, view: &SideView<'_>, block: u32, x: &[f64]) -> Step {
         let lambda = view.regularisation(block);
         let (gradient, linear) = (&mut self.gradient, &mut self.linear);
         linear.fill(0.0);
@@ -234,10 +336,7 @@ impl BlockSolver {
                 accumulate_residuals(view.entries(block), view.opposite, x, gradient, linear)
             },
         );
-        let step = self.measured(data, lambda, x);
-        self.begin_step();
-        kernel::solve_packed(self.arch, &factor.values, self.stride, &mut self.step);
-        self.finish_step(step, x)
+        self.measured(view, block, data, lambda, x)
     }
 
     /// The right-hand side of the step, in f32.
@@ -262,12 +361,15 @@ impl BlockSolver {
     }
 
     /// What the gradient and the linear term at `x` say, before the step.
-    fn measured(&self, data: f64, lambda: f64, x: &[f64]) -> Step {
+    fn measured(&self, view: &SideView<'_>, block: u32, data: f64, lambda: f64, x: &[f64]) -> Step {
         let square = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>();
+        let interactions = view.entries(block).len() as f64;
+        let scale_squared = view.scale_squared(block, square(&self.linear));
         Step {
             decrement: 0.0,
-            residual_squared: square(&self.gradient),
-            linear_squared: square(&self.linear),
+            residual_squared: interactions * square(&self.gradient) / scale_squared,
+            interactions,
+            scale_squared,
             data,
             regularisation: lambda * square(x),
         }
@@ -308,12 +410,12 @@ impl BlockSolver {
             let count = entries.len();
             kernel::add_outer_products(self.arch, &mut self.hessian, gathered, count, stride);
         }
-        self.measured(data, lambda, x)
+        self.measured(view, block, data, lambda, x)
     }
 
-    /// The same step where f32 is not enough: a λ many orders below the curvature. Rare, so it may
-    /// allocate.
-    fn solve_in_f64(&mut self, view: &SideView<'_>, block: u32) {
+    /// The block's matrix, factorised where f32 is not enough: a weight or a λ many orders off the
+    /// others. Rare, so it may allocate.
+    fn factorise_in_f64(&self, view: &SideView<'_>, block: u32) -> Factorised {
         let lambda = view.regularisation(block);
         let gram = view.gramian.matrix();
         let mut hessian = Mat::from_fn(self.dim, self.dim, |i, j| {
@@ -328,15 +430,44 @@ impl BlockSolver {
                 }
             }
         }
+        match hessian.llt(Triangle::Lower) {
+            Ok(factor) => Factorised::Cholesky(factor),
+            Err(_) => Factorised::Pivoted(hessian.full_piv_lu()),
+        }
+    }
+
+    /// The step for the present gradient, with a factor in f64.
+    fn step_in_f64(&mut self, factor: &Factorised) {
         let right = Mat::from_fn(self.dim, 1, |k, _| self.gradient[k]);
-        let solution = match hessian.llt(Triangle::Lower) {
-            Ok(factor) => factor.solve(&right),
-            Err(_) => hessian.full_piv_lu().solve(&right),
+        let solution = match factor {
+            Factorised::Cholesky(factor) => factor.solve(&right),
+            Factorised::Pivoted(factor) => factor.solve(&right),
         };
         for (k, value) in self.step[..self.dim].iter_mut().enumerate() {
             *value = solution[(k, 0)] as f32;
         }
     }
+}
+
+/// A block's matrix, factorised in f64.
+enum Factorised {
+    Cholesky(Llt<f64>),
+    /// Not positive definite to f64 precision either.
+    Pivoted(FullPivLu<f64>),
+}
+
+/// The largest pivot of a factor over its smallest; infinite where one is not finite or not positive.
+fn pivot_span(factor: &[f32], stride: usize, dim: usize) -> f32 {
+    let (mut least, mut most) = (f32::INFINITY, 0.0f32);
+    for k in 0..dim {
+        let pivot = factor[k * stride + k];
+        if !(pivot > 0.0 && pivot.is_finite()) {
+            return f32::INFINITY;
+        }
+        least = least.min(pivot);
+        most = most.max(pivot);
+    }
+    most / least
 }
 
 /// Writes `√c q` in f32 to the rows of `gathered`; what pads them stays zero.
@@ -350,7 +481,7 @@ fn gather(entries: &[Entry], opposite: &Factors, gathered: &mut [f32], stride: u
     }
 }
 
-/// Adds `Σ c (x·q − 1) q` to `gradient` and `Σ c q` to `linear`; returns `Σ c (x·q − 1)²`.
+/// Adds `Σ c (x·q − 1) q` to `gradient` and `Σ min(c, 1) q` to `linear`; returns `Σ c (x·q − 1)²`.
 #[inline(always)]
 fn accumulate_residuals(
     entries: &[Entry],
@@ -366,7 +497,7 @@ fn accumulate_residuals(
         let error = dot_f64(row, x) - 1.0;
         data += weight * error * error;
         add_scaled_f64(gradient, weight * error, row);
-        add_scaled_f64(linear, weight, row);
+        add_scaled_f64(linear, weight.min(1.0), row);
     }
     data
 }

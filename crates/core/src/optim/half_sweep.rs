@@ -136,6 +136,33 @@ pub fn solve_users(model: &mut Ials, matrix: &InteractionMatrix) -> Step {
     half_sweep(model, matrix, Side::Users, &|| false)
 }
 
+/// Solves every user's block for the present item factors until nothing but rounding in f64 is left
+/// ([`BlockSolver::solve_to_rounding`]), and refreshes the users' Gram matrix.
+///
+/// User factors are not stored: this is what a restart serves with, and what it serves must be what
+/// was certified, to the last digit that counts, whatever the weights.
+pub fn solve_users_to_rounding(model: &mut Ials, matrix: &InteractionMatrix) {
+    model.grow(matrix);
+    let d = model.hyper.dim;
+    let mut own = std::mem::replace(&mut model.users, Factors::zeros(0, d));
+    let view = model.side(Side::Users, matrix);
+    let shared = SharedHessian::new(view.gramian, model.hyper.alpha0, d);
+    own.as_mut_slice()
+        .par_chunks_mut(BLOCKS_PER_TASK * d)
+        .enumerate()
+        .for_each_init(
+            || BlockSolver::new(d),
+            |solver, (task, rows)| {
+                let first = (task * BLOCKS_PER_TASK) as u32;
+                for (block, x) in (first..).zip(rows.chunks_exact_mut(d)) {
+                    solver.solve_to_rounding(&view, &shared, block, x);
+                }
+            },
+        );
+    model.user_gramian = Gramian::of(&own);
+    model.users = own;
+}
+
 /// Solves every block of one side. When `should_stop` turns true some blocks are left as they
 /// were; the model is consistent in any case. Cost: `|S|·d²/2 + rows·d³/6` multiply-adds in f32.
 pub fn half_sweep(

@@ -55,8 +55,8 @@ impl Touched {
 pub struct UpdateOptions {
     /// Ends the update, once the touched blocks are solved, whatever is left to do.
     pub budget: Duration,
-    /// A block is left alone while its gradient is at most this, relative to the linear terms of
-    /// the touched blocks.
+    /// A block is left alone while its gradient is at most this, relative to the least scale
+    /// ([`SideView::scale_squared`]) of the touched blocks.
     pub tolerance: f64,
     /// Seed of the initial factors of new items.
     pub seed: u64,
@@ -105,7 +105,7 @@ pub fn update(
         matrix,
         kept,
         solved: 0,
-        linear_squared: 0.0,
+        scale_squared: f64::INFINITY,
     };
     update.give_new_items_factors(&touched.items, options.seed);
     update.solve_touched(Side::Users, &touched.users);
@@ -170,8 +170,9 @@ struct Update<'a> {
     users: Neighbourhood,
     items: Neighbourhood,
     solved: usize,
-    /// Sum of `‖b‖²` over the solved touched blocks.
-    linear_squared: f64,
+    /// The least scale, squared, of the touched blocks: what counts as small for the most sensitive
+    /// of them, whatever weights the others carry.
+    scale_squared: f64,
 }
 
 impl Update<'_> {
@@ -206,7 +207,11 @@ impl Update<'_> {
         blocks.dedup();
         for chunk in blocks.chunks(BLOCKS_AT_ONCE) {
             let solved = self.solve(side, chunk);
-            self.linear_squared += solved.iter().map(|(_, s)| s.linear_squared).sum::<f64>();
+            let scales = solved.iter().map(|(_, step)| step.scale_squared);
+            let least = scales
+                .filter(|scale| *scale > 0.0)
+                .fold(f64::INFINITY, f64::min);
+            self.scale_squared = self.scale_squared.min(least);
             self.solved += chunk.len();
             let rows = chunk
                 .iter()
@@ -256,8 +261,13 @@ impl Update<'_> {
     /// pass over a side no longer halves it: then the kept matrices are too far from what they
     /// should be, and a step with them could as well lead away.
     fn spread(&mut self, tolerance: f64, deadline: Instant) {
-        let typical = self.linear_squared / self.solved.max(1) as f64;
-        let threshold = tolerance * tolerance * typical;
+        // Where nothing is left of what was touched there is no scale: every neighbour counts.
+        let scale = if self.scale_squared.is_finite() {
+            self.scale_squared
+        } else {
+            0.0
+        };
+        let threshold = tolerance * tolerance * scale;
         let (mut before_users, mut before_items) = (f64::INFINITY, f64::INFINITY);
         loop {
             let (users, items) = (self.users.disturbance(), self.items.disturbance());
