@@ -11,7 +11,7 @@
 
 use std::ops::ControlFlow;
 
-use recant_core::optim::als::{self, TrainingError, TrainingOptions};
+use recant_core::optim::als::{TrainingError, TrainingOptions};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::Progress;
 use recant_core::unlearn::duality_gap::{GapOptions, duality_gap};
@@ -24,10 +24,6 @@ use recant_types::IalsHyperparameters;
 
 /// Length of the lists that are compared.
 pub const LIST_LENGTH: usize = 10;
-
-/// Further solutions of the users' blocks after loading: each is a round of refinement, and after
-/// two of them nothing but rounding in f64 is left.
-const REFINEMENTS: usize = 2;
 
 /// How to retrain.
 #[derive(Debug, Clone)]
@@ -164,12 +160,9 @@ pub fn audit(
     if header.neural.is_some() {
         return Err(AuditError::NoBound);
     }
-    let Loaded { mut trainer, .. } = load(store, header.hyperparameters, header.seed)?;
+    let Loaded { trainer, .. } = load(store, header.hyperparameters, header.seed)?;
     if trainer.matrix.interactions() == 0 {
         return Err(AuditError::Empty);
-    }
-    for _ in 0..REFINEMENTS {
-        als::solve_users(&mut trainer.model, &trainer.matrix);
     }
     let (matrix, live) = (&trainer.matrix, &trainer.model);
     let live_gap = duality_gap(

@@ -4,7 +4,7 @@
 use faer::linalg::solvers::Svd;
 use faer::{Mat, MatRef};
 
-use crate::unlearn::duality_gap::{DUAL_LIMIT, Direction};
+use crate::unlearn::duality_gap::{DUAL_LIMIT, Direction, at_least};
 use crate::unlearn::gradient_operator::ScaledGradient;
 use crate::unlearn::subspace::{Subspace, WeightedFactors};
 use crate::unlearn::tall::{Tall, both};
@@ -160,15 +160,17 @@ impl Parts {
         let squared = sum_of_products(self.users_gram.as_ref(), self.inner_gram.as_ref())
             + 2.0 * sum_of_products(self.users_cross.as_ref(), self.items_cross.as_ref())
             + sum_of_products(self.outer_gram.as_ref(), self.items_gram.as_ref());
-        squared.max(0.0).sqrt()
+        at_least(squared, 0.0).sqrt()
     }
 
     /// ‖Λ_u^{1/2} U M Vᵀ Λ_i^{1/2}‖_F.
     fn norm_within(&self, matrix: MatRef<'_, f64>) -> f64 {
         let turned = matrix * &self.items_gram * matrix.transpose();
-        sum_of_products(self.users_gram.as_ref(), turned.as_ref())
-            .max(0.0)
-            .sqrt()
+        at_least(
+            sum_of_products(self.users_gram.as_ref(), turned.as_ref()),
+            0.0,
+        )
+        .sqrt()
     }
 }
 

@@ -309,11 +309,13 @@ impl<'a> Started<'a> {
 
     /// The bound, given one on the complement's largest singular value.
     fn bound(&self, complement: f64) -> DualityGap {
-        let scale = (complement / DUAL_LIMIT).max(1.0);
+        let scale = at_least(complement / DUAL_LIMIT, 1.0);
         let gap = match &self.taken_out {
             Some(taken) if scale.is_finite() => self.sums.gap(taken, scale),
             _ => f64::INFINITY,
         };
+        // Nothing that is no number proves anything: it counts as no bound at all.
+        let gap = if gap.is_finite() { gap } else { f64::INFINITY };
         let frobenius = (gap / self.sums.alpha0).sqrt();
         DualityGap {
             gap,
@@ -353,7 +355,7 @@ impl Sums {
         // Each side's blocks add `Σ_S c(x−1)x + α₀‖X‖²` and their own regularisation.
         let dense = alpha0 * over_pairs.norm_squared;
         let gradient_squared = 4.0 * alpha0 * dense + over_pairs.gradient_correction;
-        let gradient_norm = gradient_squared.max(0.0).sqrt();
+        let gradient_norm = at_least(gradient_squared, 0.0).sqrt();
         Self {
             along: 2.0 * (over_pairs.residual_along + dense) + regularisation,
             regularisation,
@@ -377,7 +379,16 @@ impl Sums {
         let norm_f = taken.norm + shrink * taken.complement_norm + rounding;
         let curvature = norm_f * norm_f / (4.0 * self.alpha0);
         let allowance = (GAP_ALLOWANCE + 2.0 * SCALING_ALLOWANCE) * self.magnitude;
-        (self.along - along_f + curvature).max(0.0) + allowance
+        at_least(self.along - along_f + curvature, 0.0) + allowance
+    }
+}
+
+/// The larger of the two; infinite for a NaN, which [`f64::max`] would drop.
+pub(super) fn at_least(value: f64, floor: f64) -> f64 {
+    if value.is_nan() {
+        f64::INFINITY
+    } else {
+        value.max(floor)
     }
 }
 
