@@ -1,5 +1,16 @@
 //! The vocabulary of `recant`: ids that cannot leak, events, erasures and their states, certificates,
 //! and the numbers that define a model.
+//!
+//! ```
+//! use recant_types::{ErasureTarget, UserId};
+//!
+//! let user = UserId::new("ada-0001")?;
+//! let target = ErasureTarget::User(user.clone());
+//! // Who is meant can be asked for, but not printed by accident.
+//! assert_eq!(user.expose(), "ada-0001");
+//! assert!(!format!("{target:?}").contains("ada"));
+//! # Ok::<(), recant_types::InvalidId>(())
+//! ```
 
 mod certificate;
 mod configuration;

@@ -1,0 +1,7 @@
+//! The repository against itself: manifests against ARCHITECTURE.md, documents against the files
+//! and commands that they name.
+
+mod architecture;
+mod commands;
+mod documents;
+mod paths;
