@@ -12,9 +12,7 @@ use recant_import::{RowSink, SinkError};
 use recant_service::start::ServiceOptions;
 use recant_service::training;
 use recant_service::worker::WorkerOptions;
-use recant_store::Store;
-use recant_store::StoreOptions;
-use recant_store::import::{ImportSession, ImportWriter};
+use recant_store::{ImportSession, ImportWriter, Store, StoreOptions};
 use recant_types::{IalsHyperparameters, ItemId, UserId};
 
 /// Takes the rows of files into a store, as the command `import` does.

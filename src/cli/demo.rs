@@ -16,7 +16,7 @@ use recant_http::config::Settings;
 use recant_lab::demo::{self, Catalogue, CatalogueSize};
 use recant_service::neural_training::train_neural;
 use recant_service::training;
-use recant_store::import::ImportSession;
+use recant_store::ImportSession;
 
 /// Flags of `recant demo`; none is needed.
 #[derive(Debug, Clone, Args)]

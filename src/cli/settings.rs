@@ -8,9 +8,7 @@ use super::CliError;
 use recant_http::config::{FlagOverride, Settings, Sources};
 use recant_http::telemetry::logs;
 use recant_service::load::ConfiguredModel;
-use recant_store::compaction::CompactionSchedule;
-use recant_store::keyring::MasterKeySource;
-use recant_store::{Store, StoreOptions};
+use recant_store::{CompactionSchedule, MasterKeySource, Store, StoreOptions};
 
 /// Where the store is and what configures it.
 #[derive(Debug, Clone, Default, Args)]

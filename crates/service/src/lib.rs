@@ -45,9 +45,7 @@ use crate::query::{
     Added, BatchQuery, ExportedInteraction, ModelSummary, RecommendQuery, Recommendations,
     ServiceError, SimilarItems, Subject,
 };
-use recant_store::batch::WriteBatch;
-use recant_store::records::Committed;
-use recant_store::{ReceiptKeys, Store, StoreError};
+use recant_store::{Committed, ReceiptKeys, Store, StoreError, WriteBatch};
 use recant_types::{Event, Interaction, ItemId, UnixMillis, UserId};
 
 /// Multiply-adds of a scan that may run on the async threads: below about 50 µs a hop to another

@@ -21,12 +21,9 @@ use crate::versions::VersionError;
 pub use crate::worker_options::WorkerOptions;
 use recant_core::unlearn::update::{Touched, UpdateReport};
 use recant_neural::optimise::Divergence;
-use recant_store::batch::WriteBatch;
-use recant_store::crash_point::crash_point;
-use recant_store::hash::Named;
-use recant_store::log::{Entry, LogPosition};
-use recant_store::records::ModelHeader;
-use recant_store::{Store, StoreError};
+use recant_store::{
+    Entry, LogPosition, ModelHeader, Named, Store, StoreError, WriteBatch, crash_point,
+};
 use recant_types::{ErasureRecord, ErasureStatus, ErasureTarget, Event};
 
 /// Most log entries taken as one update. Bounds the memory of one batch and the time until the

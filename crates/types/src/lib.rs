@@ -1,6 +1,8 @@
 //! The vocabulary of `recant`: ids that cannot leak, events, erasures and their states, certificates,
 //! and the numbers that define a model.
 
+#![deny(unreachable_pub)]
+
 mod certificate;
 mod erasure;
 mod event;

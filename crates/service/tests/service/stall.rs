@@ -10,8 +10,7 @@ use recant_service::Service;
 use recant_service::query::ServiceError;
 use recant_service::start::ServiceOptions;
 use recant_service::worker::WorkerOptions;
-use recant_store::sync::{SyncObserver, SyncStep};
-use recant_store::{Store, StoreOptions};
+use recant_store::{Store, StoreOptions, SyncObserver, SyncStep};
 use recant_types::{ErasureStatus, ErasureTarget};
 
 /// A disk that can be made to hang in the next sync of the database.

@@ -12,9 +12,7 @@ use recant_service::query::{ModelSummary, RecommendQuery, Source, Subject};
 use recant_service::start::{ServiceOptions, WorkerGuard};
 use recant_service::training::train;
 use recant_service::worker::WorkerOptions;
-use recant_store::batch::Tensor;
-use recant_store::import::ImportSession;
-use recant_store::{Store, StoreOptions};
+use recant_store::{ImportSession, Store, StoreOptions, Tensor};
 use recant_types::{
     Certificate, ErasureId, ErasureStatus, ErasureTarget, IalsHyperparameters, ItemId, UserId,
 };

@@ -1,5 +1,7 @@
 //! Holds the manifests to the table in ARCHITECTURE.md, and the sources to what no manifest can say.
 
+mod circles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
