@@ -11,9 +11,7 @@ use recant_http::config::{CertificateSettings, LearningSettings, TrainingSetting
 use recant_import::{RowSink, SinkError};
 use recant_service::ServiceOptions;
 use recant_service::WorkerOptions;
-use recant_store::Store;
-use recant_store::StoreOptions;
-use recant_store::import::{ImportSession, ImportWriter};
+use recant_store::{ImportSession, ImportWriter, Store, StoreOptions};
 use recant_types::{IalsHyperparameters, ItemId, UserId};
 
 /// Takes the rows of files into a store, as the command `import` does.

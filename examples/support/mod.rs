@@ -9,7 +9,7 @@ use std::time::Duration;
 use recant_core::optim::als::TrainingOptions;
 use recant_lab::demo::{Catalogue, CatalogueSize, generate};
 use recant_service::{Service, ServiceOptions, WorkerGuard, WorkerOptions, train};
-use recant_store::import::ImportSession;
+use recant_store::ImportSession;
 use recant_store::{Store, StoreOptions};
 use recant_types::{IalsHyperparameters, ModelConfiguration};
 

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::control::{self, Request};
 use super::settings::{StoreArgs, store_options};
 use super::{CliError, print, print_json};
-use recant_store::backup::BackupSummary;
-use recant_store::{Store, StoreError};
+use recant_store::{BackupSummary, Store, StoreError};
 
 /// Flags of `recant backup`.
 #[derive(Debug, Clone, Args)]

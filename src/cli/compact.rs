@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::control::{self, Request};
 use super::settings::{StoreArgs, store_options};
 use super::{CliError, print, print_json};
-use recant_store::compaction::Compaction;
-use recant_store::{Store, StoreError};
+use recant_store::{Compaction, Store, StoreError};
 
 /// Flags of `recant compact`.
 #[derive(Debug, Clone, Args)]

@@ -13,7 +13,7 @@ use super::{CliError, print};
 use recant_import::{
     self, Columns, Format, ImportError, ImportOptions, RowCounts, RowSink, SinkError,
 };
-use recant_store::import::{ImportSession, ImportWriter};
+use recant_store::{ImportSession, ImportWriter};
 use summary::{Stored, Summary};
 
 /// How often the progress bar is drawn at most, per second.

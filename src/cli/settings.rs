@@ -7,9 +7,7 @@ use clap::Args;
 use super::CliError;
 use recant_http::config::{FlagOverride, Settings, Sources};
 use recant_http::telemetry::logs;
-use recant_store::compaction::CompactionSchedule;
-use recant_store::keyring::MasterKeySource;
-use recant_store::{Store, StoreOptions};
+use recant_store::{CompactionSchedule, MasterKeySource, Store, StoreOptions};
 use recant_types::ModelConfiguration;
 
 /// Where the store is and what configures it.

@@ -15,7 +15,7 @@ use crate::kill_support::load::{Client, work};
 use crate::kill_support::process::{Caller, Process, recant};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use recant_store::crash_point::CRASH_POINTS;
+use recant_store::CRASH_POINTS;
 
 /// Callers at the same time.
 const CLIENTS: usize = 4;

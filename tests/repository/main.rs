@@ -2,6 +2,7 @@
 //! and commands that they name.
 
 mod architecture;
+mod circles;
 mod commands;
 mod documents;
 mod paths;

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::metric_names as names;
 use crate::snapshot::Snapshot;
 use crate::versions::VersionError;
-use recant_store::log::LogPosition;
+use recant_store::LogPosition;
 use recant_types::Certificate;
 
 /// How far the live model has come along the log.

@@ -14,8 +14,8 @@ use crate::query::{
     ServiceError, SimilarItems, Subject,
 };
 use crate::snapshot::ServedModel;
-use recant_store::batch::WriteBatch;
-use recant_store::records::Committed;
+use recant_store::Committed;
+use recant_store::WriteBatch;
 use recant_store::{ReceiptKeys, Store, StoreError};
 use recant_types::{Event, Interaction, ItemId, UnixMillis, UserId};
 

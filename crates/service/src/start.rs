@@ -21,10 +21,7 @@ use crate::worker::{
     Committer, LiveVersion, LogProgress, Work, Worker, WorkerError, WorkerOptions,
 };
 use recant_core::unlearn::converge::Warm;
-use recant_store::hash::Named;
-use recant_store::log::{Entry, LogPosition};
-use recant_store::records::ModelHeader;
-use recant_store::{Store, StoreError};
+use recant_store::{Entry, LogPosition, ModelHeader, Named, Store, StoreError};
 use recant_types::{ErasureStatus, ModelConfiguration};
 
 /// Starts of the worker after a failure before the service gives up. A fault that comes back at

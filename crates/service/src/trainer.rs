@@ -10,9 +10,7 @@ use crate::snapshot::Quality;
 use crate::tags::Tags;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_core::unlearn::update::Touched;
-use recant_store::batch::WriteBatch;
-use recant_store::records::{HeldInteraction, ItemRecord};
-use recant_store::{Store, StoreError};
+use recant_store::{HeldInteraction, ItemRecord, Store, StoreError, WriteBatch};
 use recant_types::{
     ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, ItemId, UserId,
 };

@@ -9,8 +9,7 @@ use recant_core::optim::als::{TrainingError, TrainingOptions, TrainingReport};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::Progress;
 use recant_neural::optimise::Divergence;
-use recant_store::records::ModelHeader;
-use recant_store::{Store, StoreError};
+use recant_store::{ModelHeader, Store, StoreError};
 use recant_types::IalsHyperparameters;
 
 /// Share of the certificate's target that training works to.

@@ -102,7 +102,7 @@ impl From<&ErasureTarget> for TargetKind {
     }
 }
 
-/// A salted commitment to what an erasure names, as [`recant_receipt::commitment`] makes it.
+/// A salted commitment to what an erasure names, as `recant_receipt::commit` makes it.
 ///
 /// The salt is not kept: without it the commitment tells nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,8 @@
 //! # Ok::<(), recant_types::InvalidId>(())
 //! ```
 
+#![deny(unreachable_pub)]
+
 mod certificate;
 mod configuration;
 mod erasure;

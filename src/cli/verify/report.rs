@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::super::CliError;
-use recant_receipt::chain::{ChainFault, Gap};
-use recant_receipt::{ChainReport, CommitmentClaim, Receipt, ReceiptError};
+use recant_receipt::{ChainFault, ChainReport, CommitmentClaim, Gap, Receipt, ReceiptError};
 use recant_types::Commitment;
 
 /// What a commitment is to be opened with.

@@ -8,8 +8,8 @@ use super::transition::Transition;
 use super::{Work, Worker, WorkerError};
 use crate::learning::{self, PolishGoal, Polished};
 use crate::snapshot::Quality;
-use recant_store::crash_point::crash_point;
-use recant_store::log::LogPosition;
+use recant_store::LogPosition;
+use recant_store::crash_point;
 
 impl Worker {
     /// Sweeps until the residual is at training level, or until the log grows.

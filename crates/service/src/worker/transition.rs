@@ -3,7 +3,7 @@
 use crate::backlog::Backlog;
 use crate::metric_names as names;
 use crate::receipts::ReceiptSigner;
-use recant_store::batch::WriteBatch;
+use recant_store::WriteBatch;
 use recant_types::{Certificate, ErasureRecord, ErasureStatus, UnixMillis};
 
 /// Erasures that reach one state together.

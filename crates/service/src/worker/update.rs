@@ -12,11 +12,11 @@ use crate::metric_names as names;
 use crate::resolve::Resolver;
 use crate::trainer::Applied;
 use recant_core::unlearn::update::{Touched, UpdateReport};
+use recant_store::Named;
 use recant_store::StoreError;
-use recant_store::batch::WriteBatch;
-use recant_store::crash_point::crash_point;
-use recant_store::hash::Named;
-use recant_store::log::{Entry, LogPosition};
+use recant_store::WriteBatch;
+use recant_store::crash_point;
+use recant_store::{Entry, LogPosition};
 use recant_types::{ErasureRecord, ErasureTarget, Event};
 
 impl Worker {

@@ -5,10 +5,12 @@ use std::collections::{HashMap, HashSet};
 use super::{Stage, is_expired};
 use crate::batch::{Append, Idempotency};
 use crate::codec;
+use crate::error::StoreError;
 use crate::hash::{KeyedHash, Named};
-use crate::log::{ErasureEntry, LogPosition, queued_records};
+use crate::keys;
+use crate::log::{ErasureEntry, queued_records};
+use crate::position::LogPosition;
 use crate::records::{Committed, IdempotencyRecord, QueuedRow, Tombstone};
-use crate::{StoreError, keys};
 use recant_types::{
     ErasureId, ErasureRecord, ErasureTarget, Event, Interaction, ItemId, UnixMillis, UserId,
 };
