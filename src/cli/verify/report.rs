@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::super::CliError;
+use super::super::error::CliError;
 use recant_receipt::chain::{ChainFault, Gap};
 use recant_receipt::{ChainReport, CommitmentClaim, Receipt, ReceiptError};
 use recant_types::Commitment;
 
 /// What a commitment is to be opened with.
-pub struct Opening(CommitmentClaim);
+pub(super) struct Opening(CommitmentClaim);
 
 impl Opening {
     /// To be compared with this commitment, computed from the salt and the ids.
-    pub fn new(commitment: Commitment) -> Self {
+    pub(super) fn new(commitment: Commitment) -> Self {
         Self(CommitmentClaim::new(commitment))
     }
 }
@@ -29,7 +29,7 @@ struct Checked {
 
 /// Everything that was checked.
 #[derive(Default)]
-pub struct Report {
+pub(super) struct Report {
     checked: Vec<Checked>,
     /// How those that hold hang together.
     pub chain: ChainReport,
@@ -41,7 +41,7 @@ pub struct Report {
 
 impl Report {
     /// Adds a receipt that was read from `path`.
-    pub fn add(
+    pub(super) fn add(
         &mut self,
         path: &Path,
         outcome: Result<Receipt, ReceiptError>,
@@ -62,19 +62,19 @@ impl Report {
     }
 
     /// Those whose signature holds.
-    pub fn receipts(&self) -> impl Iterator<Item = &Receipt> {
+    pub(super) fn receipts(&self) -> impl Iterator<Item = &Receipt> {
         self.checked
             .iter()
             .filter_map(|checked| checked.outcome.as_ref().ok())
     }
 
     /// Whether the commitment of one of them is the one asked for.
-    pub fn is_opened(&self) -> bool {
+    pub(super) fn is_opened(&self) -> bool {
         self.checked.iter().any(|checked| checked.opened)
     }
 
     /// Lines for people.
-    pub fn as_text(&self) -> String {
+    pub(super) fn as_text(&self) -> String {
         let mut lines: Vec<String> = self.checked.iter().map(Checked::line).collect();
         lines.extend(self.chain.faults.iter().map(|fault| match fault {
             ChainFault::Fork { sequence } => {
@@ -100,7 +100,7 @@ impl Report {
     }
 
     /// The same for programs.
-    pub fn as_json(&self) -> String {
+    pub(super) fn as_json(&self) -> String {
         let receipts: Vec<Value> = self.checked.iter().map(Checked::as_json).collect();
         let value = json!({
             "holds": self.verdict().is_ok(),
@@ -112,7 +112,7 @@ impl Report {
     }
 
     /// A failure unless everything that was asked for holds.
-    pub fn verdict(&self) -> Result<(), CliError> {
+    pub(super) fn verdict(&self) -> Result<(), CliError> {
         let bad = self
             .checked
             .iter()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidSetting, check_range};
+use super::invalid::{InvalidSetting, check_range};
 
 /// Longest time limit that can be set, in seconds: a day.
 const SECONDS_MAX: u64 = 86_400;
@@ -48,17 +48,17 @@ impl Default for ServerSettings {
 
 impl ServerSettings {
     /// [`Self::request_timeout_seconds`] as a duration.
-    pub fn request_timeout(&self) -> Duration {
+    pub(crate) fn request_timeout(&self) -> Duration {
         Duration::from_secs(self.request_timeout_seconds)
     }
 
     /// [`Self::header_timeout_seconds`] as a duration.
-    pub fn header_timeout(&self) -> Duration {
+    pub(crate) fn header_timeout(&self) -> Duration {
         Duration::from_secs(self.header_timeout_seconds)
     }
 
     /// [`Self::shutdown_grace_seconds`] as a duration.
-    pub fn shutdown_grace(&self) -> Duration {
+    pub(crate) fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.shutdown_grace_seconds)
     }
 

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::problem::{FORBIDDEN, ORIGIN_NOT_ALLOWED, Problem, UNAUTHENTICATED};
-use super::routes::{self, Needs};
+use super::routes::{Needs, Routes};
 use crate::config::{AccessSettings, Role};
 
 /// One API key, known by its digest.
@@ -27,17 +27,19 @@ struct Key {
 #[derive(Clone)]
 pub(super) struct AccessPolicy {
     keys: Arc<[Key]>,
+    routes: Routes,
 }
 
 impl AccessPolicy {
-    /// The policy of `settings`, which were checked before.
-    pub(super) fn new(settings: &AccessSettings) -> Self {
+    /// The policy of `settings`, which were checked before, for the calls of a table.
+    pub(super) fn new(settings: &AccessSettings, routes: Routes) -> Self {
         let keys = settings.keys.iter().map(|key| Key {
             digest: key.digest().expect("digests were checked on loading"),
             roles: key.roles.iter().copied().collect(),
         });
         Self {
             keys: keys.collect(),
+            routes,
         }
     }
 
@@ -135,7 +137,7 @@ pub(super) async fn check_access(
     next: Next,
 ) -> Response {
     let matched = request.extensions().get::<MatchedPath>();
-    let needs = matched.and_then(|path| routes::needs(request.method(), path.as_str()));
+    let needs = matched.and_then(|path| policy.routes.needs(request.method(), path.as_str()));
     // What is in no table still may not be called from another site's page; it ends in 404 or 405.
     let needs = needs.unwrap_or(Needs::Nothing);
     match policy.authorise(request.headers(), needs) {
@@ -155,9 +157,10 @@ mod tests {
             sha256: format!("{:x}", Sha256::digest(key.as_bytes())),
             roles: roles.to_vec(),
         });
-        AccessPolicy::new(&AccessSettings {
+        let settings = AccessSettings {
             keys: keys.collect(),
-        })
+        };
+        AccessPolicy::new(&settings, Routes::described(&serde_json::Value::Null))
     }
 
     fn headers(pairs: &[(axum::http::HeaderName, &str)]) -> HeaderMap {

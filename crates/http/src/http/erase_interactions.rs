@@ -7,7 +7,7 @@ use axum::response::Response;
 use super::erasure_answer::{self, AcceptedAnswer, PairsBody};
 use super::json_body;
 use super::parameters::{Parameters, invalid};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::AppState;
 use recant_types::ErasureTarget;
 
@@ -28,8 +28,6 @@ use recant_types::ErasureTarget;
     responses(
         (status = 202, description = "Accepted and durable", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
         (status = 200, description = "Waited for, and forgotten", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["erase"])),
 )]

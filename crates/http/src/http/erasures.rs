@@ -94,8 +94,6 @@ pub(super) struct PageAnswer {
     responses(
         (status = 202, description = "Accepted and durable", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
         (status = 200, description = "Waited for, and forgotten", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["erase"])),
 )]
@@ -118,8 +116,6 @@ pub(super) async fn create(
     responses(
         (status = 200, description = "The erasure", body = ErasureAnswer),
         (status = 404, description = "There is no such erasure", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["erase"])),
 )]
@@ -161,8 +157,6 @@ pub(super) fn not_found() -> Problem {
     ),
     responses(
         (status = 200, description = "A page", body = PageAnswer),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["erase"])),
 )]

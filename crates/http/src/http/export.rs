@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::parameters::{Parameters, invalid};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::AppState;
 use recant_service::query::ExportedInteraction;
 use recant_types::ItemId;
@@ -39,16 +39,14 @@ pub(super) struct ExportLine {
     timestamp: Option<i64>,
 }
 
-/// Reads out everything held about a user, a JSON object a line; nothing for an unknown one.
+/// Reads out everything stored about a user, a JSON object a line; nothing for an unknown one.
 #[utoipa::path(
     get,
     path = "/export",
     tag = "interactions",
     params(("user" = String, Query, description = "About whom", example = "ada")),
     responses(
-        (status = 200, description = "Everything held", body = ExportLine, content_type = "application/x-ndjson"),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "Everything stored", body = ExportLine, content_type = "application/x-ndjson"),
     ),
     security(("api_key" = ["admin"])),
 )]

@@ -1,4 +1,4 @@
-//! What fuzzing calls of this room: bodies and queries, read as the routes read them.
+//! What fuzzing calls of this crate: bodies and queries, read as the routes read them.
 
 use super::erasure_answer::PairsBody;
 use super::interaction_rows::{Rows, rows_of_json, rows_of_lines};

@@ -26,6 +26,7 @@ pub(super) struct HealthAnswer {
     path = "/healthz",
     tag = "operations",
     responses((status = 200, description = "It is alive", body = HealthAnswer)),
+    security(()),
 )]
 pub(super) async fn alive() -> Json<HealthAnswer> {
     Json(HealthAnswer { status: "alive" })
@@ -40,6 +41,7 @@ pub(super) async fn alive() -> Json<HealthAnswer> {
         (status = 200, description = "It is ready", body = HealthAnswer),
         (status = 503, description = "It is not", body = ProblemBody, content_type = "application/problem+json"),
     ),
+    security(()),
 )]
 pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<HealthAnswer>, Problem> {
     if state.service()?.is_ready() {

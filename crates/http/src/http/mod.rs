@@ -21,7 +21,7 @@ mod interactions;
 mod json_body;
 mod key_set;
 mod layers;
-mod metric_names;
+pub(crate) mod metric_names;
 mod metrics;
 mod model;
 mod openapi;
@@ -36,7 +36,6 @@ mod server;
 mod similar;
 mod state;
 
-pub use metric_names::METRICS;
 pub use router::router;
 pub use server::{ServeError, Server};
 pub use state::AppState;

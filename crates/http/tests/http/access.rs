@@ -1,7 +1,7 @@
 //! Keys open what their roles allow; without keys only this machine is served.
 
 use crate::support::TestServer;
-use recant_http::config::{KeySettings, Role, Settings};
+use recant_http::{KeySettings, Role, Settings};
 use sha2::{Digest, Sha256};
 
 fn with_keys(settings: &mut Settings) {
