@@ -12,7 +12,7 @@ use super::progress::TrainingBar;
 use super::settings::{open_store, thread_pool};
 use super::train_args::TrainArgs;
 use recant_core::optim::als::TrainingOptions;
-use recant_service::training::{self, Trained};
+use recant_service::Trained;
 use recant_types::Certificate;
 
 /// Trains, stores the model and prints how it went.
@@ -42,7 +42,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
     let target = settings.certificate.target;
     let progress = TrainingBar::new("training", options.tolerance);
     let trained = pool.install(|| {
-        training::train(&store, hyperparameters, &options, target, &mut |now| {
+        recant_service::train(&store, hyperparameters, &options, target, &mut |now| {
             progress.show(now);
             ControlFlow::Continue(())
         })
@@ -96,7 +96,7 @@ struct RemedySummary {
 
 impl Summary {
     fn new(trained: &Trained, elapsed: Duration) -> Self {
-        let hyper = trained.header.hyperparameters;
+        let hyper = trained.header.model.ials().unwrap_or_default();
         Self {
             model_version: trained.header.version,
             kind: "ials",
