@@ -37,7 +37,7 @@ impl StoreArgs {
         let sources = Sources {
             file: self.config.clone(),
             flags,
-            environment: None,
+            ..Sources::default()
         };
         let settings = sources.load().map_err(CliError::usage)?;
         install_logs(&settings.log).map_err(CliError::usage)?;

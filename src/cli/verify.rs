@@ -27,7 +27,7 @@ Example:
 A file holds one receipt, or one a line. Given several receipts of one service, in any order, the
 chain between them is checked and missing ones are named; --complete takes a missing one for a
 failure. SALT is the receipt_salt of the answer to the request. Without --jwks the keys are those
-of the store in --data-dir. The exit code is 0 only when everything that was asked for holds.")]
+of the store in --data-dir. The exit code is 0 only when\neverything that was asked for holds and every certificate reaches its target, 3 when only certificates\ndo not, else 1.")]
 pub(crate) struct VerifyArgs {
     /// Files of receipts; - for standard input
     #[arg(required = true, value_name = "RECEIPT")]

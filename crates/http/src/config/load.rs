@@ -82,6 +82,8 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// Overrides by flags, in order.
     pub flags: Vec<FlagOverride>,
+    /// Where `config/default.toml` is looked for; empty for the working directory.
+    pub directory: PathBuf,
     /// The environment; `None` takes that of the process. Tests give their own.
     pub environment: Option<HashMap<String, String>>,
 }
@@ -92,10 +94,13 @@ impl Sources {
         let mut builder = Config::builder();
         if let Some(path) = self.file_to_read() {
             let name = format!("configuration file {}", path.display());
-            let text = read_limited(path)?;
+            let text = read_limited(&path)?;
             let layer = renamed(File::from_str(&text, FileFormat::Toml), &name)?;
             builder = builder.add_source(layer);
-            checked(&builder, &name)?;
+            let settings = checked(&builder, &name)?;
+            if self.file.is_none() && !settings.keys.master_command.is_empty() {
+                return Err(runs_a_command(name));
+            }
         }
         let name = "environment (RECANT__SECTION__KEY)";
         builder = builder.add_source(renamed(self.environment_source(), name)?);
@@ -110,15 +115,27 @@ impl Sources {
         checked(&builder, "settings")
     }
 
-    fn file_to_read(&self) -> Option<&Path> {
-        let fallback = || Some(Path::new(DEFAULT_FILE)).filter(|path| path.is_file());
-        self.file.as_deref().or_else(fallback)
+    fn file_to_read(&self) -> Option<PathBuf> {
+        let found = || self.directory.join(DEFAULT_FILE);
+        let found = || Some(found()).filter(|path| path.is_file());
+        self.file.clone().or_else(found)
     }
 
     fn environment_source(&self) -> Environment {
         Environment::with_prefix(ENVIRONMENT_PREFIX)
             .separator(ENVIRONMENT_SEPARATOR)
             .source(self.environment.clone())
+    }
+}
+
+/// The answer to a command in a file that nobody named: it lies wherever the process was started,
+/// and whoever may write there is not for that reason somebody who may run commands.
+fn runs_a_command(source_name: String) -> ConfigError {
+    let problem = "would run a command out of a file that was found in the working directory: name \
+                   the file with --config";
+    ConfigError::Value {
+        source_name,
+        setting: InvalidSetting::new("keys.master_command", problem),
     }
 }
 
@@ -289,6 +306,7 @@ mod tests {
                 key: "model.lambda",
                 value: String::from("10"),
             }],
+            ..Sources::default()
         }
         .load()
         .expect("good sources");
@@ -373,6 +391,28 @@ mod tests {
             let read = settings.learning.cholesky_cache_bytes_max;
             assert_eq!(read, 2, "{in_file}, then {in_environment}");
         }
+    }
+
+    #[test]
+    fn a_file_that_nobody_named_runs_no_command() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let path = directory.path().join(DEFAULT_FILE);
+        std::fs::create_dir(path.parent().expect("a folder")).expect("space for it");
+        std::fs::write(&path, "[keys]\nmaster_command = \"touch owned\"\n").expect("space for it");
+        let found = Sources {
+            directory: directory.path().to_owned(),
+            environment: Some(HashMap::new()),
+            ..Sources::default()
+        };
+        let text = found.load().expect_err("found").to_string();
+        assert!(text.contains("keys.master_command"), "{text}");
+        assert!(text.contains("--config"), "{text}");
+        let named = Sources {
+            file: Some(path),
+            ..found
+        };
+        let settings = named.load().expect("somebody named it");
+        assert_eq!(settings.keys.master_command, "touch owned");
     }
 
     #[test]

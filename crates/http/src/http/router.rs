@@ -11,12 +11,12 @@ use axum::{Extension, Router};
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::access::{AccessPolicy, check_access};
+use super::body_buffer::{BodyBudget, buffer_body};
 use super::metric_names::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL};
 use super::openapi::{ApiDescription, ApiDocument};
 use super::problem::{METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
@@ -85,7 +85,8 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(routes!(erasures::page))
         .routes(routes!(erasures::one))
         .routes(routes!(receipt::receipt))
-        .routes(routes!(export::export))
+        .routes(routes!(export::by_query))
+        .routes(routes!(export::by_body))
         .routes(routes!(model::model))
 }
 
@@ -107,17 +108,17 @@ fn operations() -> OpenApiRouter<AppState> {
 fn limited(calls: Router<AppState>, settings: &Settings) -> Router<AppState> {
     let server = &settings.server;
     let at_once = usize::try_from(server.concurrency_max).unwrap_or(usize::MAX);
-    let body_bytes = usize::try_from(server.body_bytes_max).unwrap_or(usize::MAX);
+    let budget = BodyBudget::new(server);
     calls.layer(
         ServiceBuilder::new()
-            .layer(HandleErrorLayer::new(layers::answer_shed))
-            .load_shed()
-            .layer(GlobalConcurrencyLimitLayer::new(at_once))
             .layer(from_fn_with_state(
                 server.request_timeout(),
                 layers::limit_time,
             ))
-            .layer(RequestBodyLimitLayer::new(body_bytes))
+            .layer(from_fn_with_state(budget, buffer_body))
+            .layer(HandleErrorLayer::new(layers::answer_shed))
+            .load_shed()
+            .layer(GlobalConcurrencyLimitLayer::new(at_once))
             .layer(DefaultBodyLimit::disable()),
     )
 }
@@ -180,6 +181,7 @@ mod tests {
             .route("/recommend", get(|| async { StatusCode::OK }))
             .route("/similar", get(panic));
         let request = Request::get(target)
+            .header("host", "localhost")
             .header("x-request-id", "needle")
             .header("user-agent", "needle")
             .body(Body::empty())
