@@ -38,7 +38,8 @@ pub async fn serve(
     catalogue: &Catalogue,
     directory: &Path,
 ) -> Result<(Service, WorkerGuard), Box<dyn Error>> {
-    let mut writer = ImportSession::begin(directory, &StoreOptions::default())?.writer()?;
+    let session = ImportSession::begin(directory, &StoreOptions::default())?;
+    let mut writer = session.writer()?;
     for item in &catalogue.items {
         writer.set_title(&item.id, &item.title)?;
     }

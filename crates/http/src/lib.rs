@@ -3,7 +3,7 @@
 //! ```
 //! use std::collections::HashMap;
 //!
-//! use recant_http::config::Sources;
+//! use recant_http::Sources;
 //!
 //! // Defaults, then a file, then the environment, then flags; whatever is wrong is named by its key.
 //! let variables = [("RECANT__MODEL__DIM", "128")];
@@ -13,7 +13,21 @@
 //! assert_eq!(sources.load()?.model.dim, 128);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! [`Sources::load`] makes the [`Settings`], [`Server::bind`] takes an address, and [`router`] makes
+//! what is served there out of an [`AppState`].
+#![warn(unreachable_pub)]
 
-pub mod config;
-pub mod http;
-pub mod telemetry;
+mod config;
+mod http;
+mod telemetry;
+
+pub use config::{
+    AccessSettings, CertificateSettings, ConfigError, FlagOverride, InvalidSetting, KeySettings,
+    LearningSettings, LogFormat, LogSettings, MasterKeySettings, ModelKind, ModelSettings,
+    ReceiptSettings, Role, ServerSettings, Settings, Sources, StoreSettings, TrainingSettings,
+};
+#[doc(hidden)]
+pub use http::fuzzing;
+pub use http::{AppState, ServeError, Server, router};
+pub use telemetry::{Exporter, LogError, MetricsError, install_exporter, install_logs};

@@ -231,6 +231,12 @@ impl Service {
         self.check_running().is_ok()
     }
 
+    /// Whether there is a worker that learns and forgets. Once there is none, nothing that waits is
+    /// ever done: the process has to be started again.
+    pub fn is_working(&self) -> bool {
+        self.0.working.load(Ordering::Acquire)
+    }
+
     pub(crate) fn check_running(&self) -> Result<(), ServiceError> {
         if !self.0.working.load(Ordering::Acquire) {
             return Err(ServiceError::ShuttingDown);

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use recant_http::http::fuzzing as http;
+use recant_http::fuzzing as http;
 use recant_import::{Columns, Format, open};
 use recant_receipt::{JwkSet, SigningKey, check_chain, sign, sign_bytes, verify};
 use recant_store::fuzzing as store;

@@ -79,6 +79,8 @@ pub enum TargetKind {
     User,
     /// A whole item.
     Item,
+    /// Users, items and pairs together.
+    Several,
 }
 
 impl TargetKind {
@@ -88,6 +90,7 @@ impl TargetKind {
             Self::Pairs => "pairs",
             Self::User => "user",
             Self::Item => "item",
+            Self::Several => "several",
         }
     }
 }
@@ -98,6 +101,7 @@ impl From<&ErasureTarget> for TargetKind {
             ErasureTarget::Pairs(_) => Self::Pairs,
             ErasureTarget::User(_) => Self::User,
             ErasureTarget::Item(_) => Self::Item,
+            ErasureTarget::Several(_) => Self::Several,
         }
     }
 }
@@ -177,7 +181,7 @@ fn different_pairs(target: &ErasureTarget) -> Option<u32> {
             let different = pairs.iter().collect::<BTreeSet<_>>().len();
             Some(u32::try_from(different).unwrap_or(u32::MAX))
         }
-        ErasureTarget::User(_) | ErasureTarget::Item(_) => None,
+        ErasureTarget::User(_) | ErasureTarget::Item(_) | ErasureTarget::Several(_) => None,
     }
 }
 

@@ -27,7 +27,8 @@ pub use certificate::{Certificate, GapCertificate};
 pub use configuration::ModelConfiguration;
 pub use erasure::{Commitment, ErasureRecord, ErasureStatus, TargetKind, UnknownStatus};
 pub use event::{
-    ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget, Event, Interaction, UnixMillis,
+    ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget, Event, Interaction, Names,
+    UnixMillis,
 };
 pub use hyper::{DIM_MAX, IalsHyperparameters, InvalidHyperparameter};
 pub use ids::{ErasureId, ID_BYTES_MAX, InvalidId, ItemId, UserId, check_id};

@@ -14,17 +14,21 @@ use super::state::AppState;
     path = "/docs",
     tag = "operations",
     responses((status = 308, description = "The page is at /docs/")),
+    security(()),
 )]
 pub(super) async fn entry() -> Redirect {
     Redirect::permanent("/docs/")
 }
 
+/// The templates of [`files`], which are parts of `/docs` and not described as calls of their own.
+pub(super) const FILES: [&str; 2] = ["/docs/", "/docs/{file}"];
+
 /// The page and its parts.
 pub(super) fn files() -> OpenApiRouter<AppState> {
     OpenApiRouter::default()
-        .route("/docs/", get(|| async { file("index.html") }))
+        .route(FILES[0], get(|| async { file("index.html") }))
         .route(
-            "/docs/{file}",
+            FILES[1],
             get(|Path(name): Path<String>| async move { file(&name) }),
         )
 }

@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::{LogFormat, LogSettings};
 
 /// The variable that overrides the configured level.
-pub const FILTER_VARIABLE: &str = "RECANT_LOG";
+const FILTER_VARIABLE: &str = "RECANT_LOG";
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum LogError {
 }
 
 /// Sends the log of the whole process to standard error.
-pub fn install(settings: &LogSettings) -> Result<(), LogError> {
+pub fn install_logs(settings: &LogSettings) -> Result<(), LogError> {
     let filter = filter(settings, std::env::var(FILTER_VARIABLE).ok())?;
     let lines = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::TRACE)
@@ -56,8 +56,8 @@ pub fn install(settings: &LogSettings) -> Result<(), LogError> {
 /// Whether an event or span is of this program, or of a library at a level at which no library
 /// repeats what passes through it.
 fn is_impersonal(metadata: &Metadata<'_>) -> bool {
-    let room = metadata.target().split("::").next();
-    room.is_some_and(is_ours) || *metadata.level() <= Level::INFO
+    let name = metadata.target().split("::").next();
+    name.is_some_and(is_ours) || *metadata.level() <= Level::INFO
 }
 
 /// Whether a crate of that name is of this program.

@@ -2,6 +2,7 @@
 
 use crate::backlog::Backlog;
 use crate::metric_names as names;
+use crate::published_time::published;
 use crate::receipts::ReceiptSigner;
 use recant_store::WriteBatch;
 use recant_types::{Certificate, ErasureRecord, ErasureStatus, UnixMillis};
@@ -27,7 +28,7 @@ impl Transition {
         let now = UnixMillis::now();
         for record in &mut records {
             record.status = status;
-            change(record, now);
+            change(record, published(record.accepted_at, now));
         }
         Self {
             status,
