@@ -102,6 +102,13 @@ impl Learner {
         }
     }
 
+    /// Takes back from a refined fork, whose parameters are no others, what it leaves for the next.
+    pub(crate) fn reclaim(&mut self, refined: Self) {
+        if let (Self::Ials(own), Self::Ials(refined)) = (self, refined) {
+            own.warm.watched = refined.warm.watched;
+        }
+    }
+
     /// Forgets what was learnt for rows that `emptied` and have interactions in `matrix` again:
     /// another owner's, who must not start from it. Cost: nothing in the usual case that there is
     /// no such row, and the Gram matrices otherwise.

@@ -131,6 +131,7 @@ impl Worker {
                 let moved = trainer.rebase(learner, &since, options)?;
                 trainer.snapshot_after(&snapshot, &moved, number, quality)?
             } else {
+                trainer.learner.reclaim(learner);
                 trainer.snapshot_after(&live, &DirtyRows::default(), number, quality)?
             };
             let certified = holds.then(|| {
