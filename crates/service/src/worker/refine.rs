@@ -68,6 +68,12 @@ impl Worker {
             return self.refuse(Some(position), &reason).await;
         };
         crash_point("refine_ended");
+        // Entries that changed nothing are covered too: the data are those of the checkpoint still.
+        let (position, version) = if since.is_empty() {
+            (self.log.learnt, self.live.number)
+        } else {
+            (position, version)
+        };
         let of_version = if polished.changed {
             self.live.number + 1
         } else {
