@@ -3,9 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
 use clap::error::ErrorKind;
-use recant::cli::Cli;
 
 use super::documents::{Document, documents, root};
 
@@ -77,7 +75,7 @@ fn commands(program: &str) -> Vec<(PathBuf, Vec<String>)> {
 fn misused(words: &[String]) -> Option<String> {
     // What a sentence leaves out is no mistake.
     let words = words.iter().filter(|word| *word != "…");
-    let error = Cli::try_parse_from(words).err()?;
+    let error = recant::command().try_get_matches_from(words).err()?;
     match error.kind() {
         ErrorKind::MissingRequiredArgument
         | ErrorKind::DisplayHelp

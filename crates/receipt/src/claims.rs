@@ -46,6 +46,10 @@ pub struct Claims {
     pub model_version_after: u64,
     /// The version that the certificate is about.
     pub model_version_certified: u64,
+    /// The position of the log whose data the certificate is of: that version had learnt and forgotten
+    /// everything up to it. Absent from receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position_certified: Option<u64>,
     /// The certificate.
     pub certificate: Certificate,
     /// The generation of the store when this was signed.
@@ -147,6 +151,7 @@ impl Claims {
             model_version_before: record.model_version_before?,
             model_version_after: record.model_version_after?,
             model_version_certified: circumstances.model_version_certified,
+            position_certified: record.certified_position,
             certificate: record.certificate.clone()?,
             generation: circumstances.generation,
             scan: ScanClaim::from_record(record),

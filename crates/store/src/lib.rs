@@ -72,7 +72,9 @@ pub use log::{Entry, ErasureEntry};
 pub use options::{CompactionSchedule, StoreOptions};
 pub use position::LogPosition;
 pub use receipt_keys::{ReceiptKeys, published_receipt_keys};
-pub use records::{Committed, HELD_PER_CHUNK, HeldInteraction, ItemRecord, ModelHeader};
+pub use records::{
+    Committed, HELD_PER_CHUNK, HeldInteraction, ItemRecord, LastCertificate, ModelHeader,
+};
 pub use store::{Store, rotate_master_key};
 pub use sync::{SyncObserver, SyncStep};
 pub use tensor::{SHARED_ROW_VALUES, Tensor};

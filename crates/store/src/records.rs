@@ -59,6 +59,20 @@ pub struct ModelHeader {
     /// The certificate of that version.
     #[serde(default)]
     pub certificate: Option<Certificate>,
+    /// Where the last certificate that held was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certified: Option<LastCertificate>,
+}
+
+/// Where and when a certificate was given that held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastCertificate {
+    /// The version it is of. Later versions descend from it.
+    pub version: u64,
+    /// The position of the log whose data it is of.
+    pub position: LogPosition,
+    /// When it was given.
+    pub at: UnixMillis,
 }
 
 /// A user who has interactions, as stored under the user's own key.

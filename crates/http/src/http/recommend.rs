@@ -21,7 +21,7 @@ use super::parameters::{Parameters, invalid};
 use super::problem::{INVALID_BODY, Problem};
 use super::state::AppState;
 use recant_service::{
-    BATCH_USERS_MAX, BatchQuery, K_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
+    AsOf, BATCH_USERS_MAX, BatchQuery, K_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
     Recommendations, ScoredItem, Subject,
 };
 use recant_types::{ItemId, UserId};
@@ -92,7 +92,7 @@ impl From<ScoredItem> for ItemAnswer {
 #[derive(Deserialize, ToSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "an object with user, users or history, and k, exclude_seen, exclude, allow, tags, explain"
+    expecting = "an object with user, users or history, and k, exclude_seen, exclude, allow, tags, explain, as_of"
 )]
 #[schema(as = RecommendRequest, example = json!({"history": ["dune", "solaris"], "k": 10}))]
 pub(super) struct RecommendBody {
@@ -116,6 +116,9 @@ pub(super) struct RecommendBody {
     /// Say what is proven about the list too.
     #[serde(default)]
     explain: bool,
+    /// Which version answers: `live` unless given, or `certified` for the last one whose certificate
+    /// held.
+    as_of: Option<String>,
     /// Take only from these items.
     #[schema(value_type = Option<Vec<String>>)]
     allow: Option<Vec<ItemId>>,
@@ -135,6 +138,7 @@ pub(super) struct RecommendBody {
         ("exclude_seen" = Option<bool>, Query, description = "Leave out what the user has; true unless given"),
         ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them"),
         ("explain" = Option<bool>, Query, description = "Say what is proven about the list too"),
+        ("as_of" = Option<String>, Query, description = "Which version answers: live unless given, or certified for the last one whose certificate held; for a user of whom something was erased since, or who came later, the live one"),
         ("allow" = Option<String>, Query, description = "Take only from these items, with commas between them"),
         ("tag" = Option<String>, Query, description = "Take only items with at least one of these tags, with commas between them"),
     ),
@@ -198,6 +202,7 @@ fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
         "allow",
         "tag",
         "explain",
+        "as_of",
     ];
     let mut parameters = Parameters::parse(query, &known)?;
     let user = parameters
@@ -209,9 +214,19 @@ fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
         exclude_seen: parameters.truth("exclude_seen", true)?,
         exclude: parameters.items("exclude", QUERY_ITEMS_MAX)?,
         explain: parameters.truth("explain", false)?,
+        as_of: as_of(parameters.text("as_of").as_deref())?,
         allow: parameters.some_items("allow", QUERY_ITEMS_MAX)?,
         tags: parameters.tags("tag", QUERY_TAGS_MAX)?,
     })
+}
+
+/// Reads which version is to answer.
+fn as_of(name: Option<&str>) -> Result<AsOf, Problem> {
+    match name {
+        None | Some("live") => Ok(AsOf::Live),
+        Some("certified") => Ok(AsOf::Certified),
+        Some(_) => Err(invalid("as_of must be live or certified")),
+    }
 }
 
 fn read_body(body: RecommendBody) -> Result<Request, Problem> {
@@ -241,6 +256,7 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
     }
     let (exclude, allow, tags) = (body.exclude, body.allow, body.tags);
     let exclude_seen = body.exclude_seen.unwrap_or(true);
+    let as_of = as_of(body.as_of.as_deref())?;
     Ok(match subject {
         Ok(subject) => Request::One(RecommendQuery {
             subject,
@@ -250,9 +266,13 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
             allow,
             tags,
             explain: body.explain,
+            as_of,
         }),
         Err(users) if users.len() > BATCH_USERS_MAX => {
             return refuse(format!("users may name up to {BATCH_USERS_MAX} users"));
+        }
+        Err(_) if as_of != AsOf::Live => {
+            return refuse(String::from("as_of is for one user or history at a time"));
         }
         Err(_) if body.explain => {
             return refuse(String::from("explain is for one user or history at a time"));

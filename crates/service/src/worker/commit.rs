@@ -76,9 +76,4 @@ impl Committer {
         // An error says that the sender is gone: nobody would ever say so.
         let _ = self.stop.wait_for(|stop| *stop).await;
     }
-
-    /// Follows whether the worker is told to stop.
-    pub(super) fn stop(&self) -> watch::Receiver<bool> {
-        self.stop.clone()
-    }
 }

@@ -10,7 +10,7 @@ use recant_core::optim::als::TrainingOptions;
 use recant_service::Service;
 use recant_service::WorkerOptions;
 use recant_service::train;
-use recant_service::{ModelSummary, RecommendQuery, Source, Subject};
+use recant_service::{AsOf, ModelSummary, RecommendQuery, Source, Subject};
 use recant_service::{ServiceOptions, WorkerGuard};
 use recant_store::{ImportSession, Store, StoreOptions, Tensor};
 use recant_types::{
@@ -291,6 +291,7 @@ impl Running {
                 allow: None,
                 tags: Vec::new(),
                 explain: false,
+                as_of: AsOf::Live,
             };
             let answer = self.service.recommend(query).await.expect("an answer");
             assert_eq!(answer.source, Source::Model);

@@ -429,6 +429,7 @@ impl ImportWriter<'_> {
             objective: None,
             measured_version: None,
             certificate: None,
+            certified: None,
             ..header
         };
         self.next
