@@ -8,6 +8,7 @@ use crate::learner::Learner;
 use crate::neural_learner::NeuralLearner;
 use crate::remedy::Remedy;
 use crate::trainer::Trainer;
+use recant_core::model::ials::Measurement;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_core::optim::als::{ShouldStop, TrainingReport};
 use recant_core::unlearn::converge::{self, Convergence, Goal, Progress};
@@ -65,6 +66,9 @@ pub(crate) struct Polished {
     pub report: TrainingReport,
     /// Its certificate.
     pub certificate: Certificate,
+    /// Why nothing may be certified by it: the certificate does not hold, or is not of the kind that
+    /// the model has.
+    pub refusal: Option<String>,
 }
 
 /// Stage 2: sweeps over all blocks until the residual is at most the tolerance and the certificate
@@ -107,6 +111,15 @@ pub(crate) fn polish(
     match convergence {
         Ok(Some(convergence)) => {
             let certificate = certificate(&convergence, &learner.model.hyper, goal);
+            let refusal = refusal(&certificate);
+            if refusal.is_some() && convergence.changed {
+                let live = learner.model.measure_unless(&trainer.matrix, should_stop)?;
+                let worse = convergence.report.objective > live.objective;
+                if worse || !convergence.report.objective.is_finite() {
+                    learner.warm.kept.clear();
+                    return Some(unchanged(live, goal, refusal));
+                }
+            }
             let mut changed = DirtyRows::default();
             if convergence.changed {
                 learner.model = model;
@@ -116,26 +129,47 @@ pub(crate) fn polish(
                 changed,
                 report: convergence.report,
                 certificate,
+                refusal,
             })
         }
         Ok(None) => None,
         Err(error) => {
-            // The live factors stay; their residual is what there is to tell.
-            tracing::error!(%error, "polishing failed");
-            let measured = learner.model.measure_unless(&trainer.matrix, should_stop)?;
-            let report = TrainingReport {
-                sweeps: 0,
-                objective: measured.objective,
-                residual: measured.residual,
-                converged: false,
-            };
-            let certificate = Certificate::residual(measured.residual, goal.tolerance);
-            Some(Polished {
-                changed: DirtyRows::default(),
-                report,
-                certificate,
-            })
+            tracing::error!(%error, "refinement failed");
+            learner.warm.kept.clear();
+            let live = learner.model.measure_unless(&trainer.matrix, should_stop)?;
+            Some(unchanged(live, goal, Some(error.to_string())))
         }
+    }
+}
+
+/// The live factors stay: refinement left nothing better. Their residual is what there is to tell.
+fn unchanged(live: Measurement, goal: PolishGoal, refusal: Option<String>) -> Polished {
+    Polished {
+        changed: DirtyRows::default(),
+        report: TrainingReport {
+            sweeps: 0,
+            objective: live.objective,
+            residual: live.residual,
+            converged: false,
+        },
+        certificate: Certificate::residual(live.residual, goal.tolerance),
+        refusal,
+    }
+}
+
+/// Why a certificate of implicit ALS certifies nothing.
+fn refusal(certificate: &Certificate) -> Option<String> {
+    match certificate {
+        Certificate::DualityGap(gap) if gap.holds => None,
+        Certificate::DualityGap(gap) => Some(format!(
+            "the certificate does not hold: {:.1e} of at most {:.1e} root mean square is proven{}",
+            gap.root_mean_square,
+            gap.target,
+            (gap.approximate.as_ref()).map_or(String::new(), |reason| format!("; {reason}")),
+        )),
+        Certificate::Residual { .. } => Some(String::from(
+            "nothing is proven: the bound on the distance is not finite",
+        )),
     }
 }
 
@@ -153,6 +187,7 @@ fn polish_neural(
         rounds_max,
     };
     let observe = &mut |report: &PolishReport| tracing::debug!(?report, "polishing");
+    let mut refusal = None;
     let (report, changed) = match learner.polished(&options, should_stop, observe) {
         Ok(polished) => {
             let (parameters, report) = polished?;
@@ -162,7 +197,8 @@ fn polish_neural(
         }
         Err(error) => {
             // The live parameters stay; their residual is what there is to tell.
-            tracing::error!(%error, "polishing failed");
+            tracing::error!(%error, "refinement failed");
+            refusal = Some(error.to_string());
             (learner.measure(&options, should_stop)?, false)
         }
     };
@@ -180,6 +216,7 @@ fn polish_neural(
             converged: report.converged,
         },
         certificate,
+        refusal,
     })
 }
 
@@ -213,4 +250,31 @@ pub(crate) fn certificate(
         failure_probability: gap.failure_probability,
         approximate: (!holds).then(reason),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gap(holds: bool) -> Certificate {
+        Certificate::DualityGap(GapCertificate {
+            holds,
+            target: 1e-4,
+            root_mean_square: 2e-4,
+            frobenius: 0.1,
+            gap: 1e-3,
+            dual_scale: 1.0,
+            residual: 1e-6,
+            failure_probability: 1e-9,
+            approximate: Some(String::from("raise dim")),
+        })
+    }
+
+    #[test]
+    fn only_a_bound_that_meets_its_target_certifies() {
+        assert_eq!(refusal(&gap(true)), None);
+        let reason = refusal(&gap(false)).expect("it does not hold");
+        assert!(reason.contains("2.0e-4") && reason.contains("raise dim"), "{reason}");
+        assert!(refusal(&Certificate::residual(1e-9, 1e-5)).is_some());
+    }
 }

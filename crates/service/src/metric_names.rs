@@ -11,6 +11,7 @@ recant_types::declare_metrics! {
     ERASURE_FORGOTTEN_SECONDS = "recant_erasure_forgotten_seconds", Histogram(ERASURE_BUCKETS), labels: false, "Time from the acceptance of an erasure to the swap of the model that forgot.";
     ERASURE_CERTIFIED_SECONDS = "recant_erasure_certified_seconds", Histogram(ERASURE_BUCKETS), labels: false, "Time from the acceptance of an erasure to its certificate.";
     ERASURE_BLOCKS_UPDATED = "recant_erasure_blocks_updated", Histogram(BLOCK_BUCKETS), labels: false, "User and item blocks solved for one update.";
+    CERTIFICATES_REFUSED_TOTAL = "recant_certificates_refused_total", Counter, labels: false, "Refinements whose certificate did not hold, so that nothing was certified by them.";
     MODEL_VERSION = "recant_model_version", Gauge, labels: false, "The live model version.";
     MODEL_USERS = "recant_model_users", Gauge, labels: false, "Users with at least one interaction.";
     MODEL_ITEMS = "recant_model_items", Gauge, labels: false, "Items with at least one interaction.";

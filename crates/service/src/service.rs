@@ -222,7 +222,7 @@ impl Service {
             objective: snapshot.quality.objective,
             residual: snapshot.quality.residual,
             measured_version: snapshot.quality.measured_version,
-            certificate: snapshot.quality.certificate.clone(),
+            certificate: snapshot.quality.claimed().cloned(),
         }
     }
 

@@ -3,6 +3,7 @@
 
 #![allow(missing_docs, reason = "the names of fixtures say it")]
 
+pub mod adversary;
 pub mod convex;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

@@ -47,8 +47,10 @@ pub(crate) struct Worker {
     pub(crate) pool: Arc<rayon::ThreadPool>,
     pub(crate) log: LogProgress,
     pub(crate) live: LiveVersion,
-    /// Erasures that are forgotten and wait for the next certificate.
+    /// Erasures that are forgotten, and wait for the next certificate or for the next one that holds.
     pub(crate) uncertified: Vec<ErasureRecord>,
+    /// Refinements in a row whose certificate did not hold.
+    pub(crate) refusals: usize,
     /// What there is to do when the log brings nothing new.
     pub(crate) work: Work,
 }

@@ -15,6 +15,8 @@ pub(super) struct Transition {
     /// The model version that goes with the state.
     version: u64,
     records: Vec<ErasureRecord>,
+    /// They were in this state before.
+    again: bool,
 }
 
 impl Transition {
@@ -33,6 +35,7 @@ impl Transition {
             status,
             version,
             records,
+            again: false,
         }
     }
 
@@ -62,7 +65,33 @@ impl Transition {
         Self::new(ErasureStatus::Certified, version, records, |record, now| {
             record.certified_at = Some(now);
             record.certificate = Some(certificate.clone());
+            record.failure = None;
         })
+    }
+
+    /// `version` has no certificate that holds, for this `reason`; it is tried again, unless this was
+    /// the `last` time.
+    pub(super) fn refused(
+        records: Vec<ErasureRecord>,
+        version: u64,
+        reason: &str,
+        last: bool,
+    ) -> Self {
+        let (status, records) = if last {
+            (ErasureStatus::Failed, records)
+        } else {
+            // What failed before stays so until it is certified: no state is taken back.
+            let waits = |record: &ErasureRecord| record.status == ErasureStatus::Forgotten;
+            (
+                ErasureStatus::Forgotten,
+                records.into_iter().filter(waits).collect(),
+            )
+        };
+        let mut refused = Self::new(status, version, records, |record, _| {
+            record.failure = Some(reason.to_owned());
+        });
+        refused.again = !last;
+        refused
     }
 
     /// Adds the records to the batch that makes the state true.
@@ -89,6 +118,9 @@ impl Transition {
 
     /// Makes the state known, now that it is durable and true.
     pub(super) fn announce(&self, backlog: &Backlog) {
+        if self.again {
+            return;
+        }
         for record in &self.records {
             match self.status {
                 ErasureStatus::Erased => backlog.erased(record.id),

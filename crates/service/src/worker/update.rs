@@ -98,7 +98,7 @@ impl Worker {
         self.swap(made, making);
         crash_point("publish_after_swap");
         tracing::debug!(?committed_at, swapped_at = ?started.elapsed(), "swapped");
-        self.work = Work::Refine;
+        (self.work, self.refusals) = (Work::Refine, 0);
         self.trainer.users.recycle();
         self.trainer.items.recycle();
         forgotten.announce(&self.backlog);

@@ -208,7 +208,7 @@ fn a_certificate_counts_for_its_own_version_alone() {
                 ..good()
             },
             Reason::NotConfirmedYet,
-            true,
+            false,
         ),
         (
             Quality {

@@ -6,6 +6,7 @@ mod add_and_erase;
 mod erased_ahead;
 mod explanation;
 mod log_steps;
+mod refused;
 mod stall;
 mod state_machine;
 mod support;

@@ -16,7 +16,7 @@ use recant_store::batch::Tensor;
 use recant_store::import::ImportSession;
 use recant_store::{Store, StoreOptions};
 use recant_types::{
-    Certificate, ErasureId, ErasureStatus, ErasureTarget, IalsHyperparameters, ItemId, UserId,
+    Certificate, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, IalsHyperparameters, ItemId, UserId,
 };
 
 pub const USERS: u8 = 8;
@@ -192,9 +192,14 @@ pub struct Running {
 
 impl Running {
     pub async fn start(path: &Path) -> Self {
+        Self::start_with(path, hyperparameters()).await
+    }
+
+    /// With these hyper-parameters, where the store has no model yet.
+    pub async fn start_with(path: &Path, hyperparameters: IalsHyperparameters) -> Self {
         let store = Store::open(path, &StoreOptions::default()).expect("a store");
         let options = ServiceOptions {
-            model: hyperparameters().into(),
+            model: hyperparameters.into(),
             seed: 1,
             queue_max: 1_000,
             receipt_issuer: "recant".into(),
@@ -246,16 +251,17 @@ impl Running {
 
     pub async fn until_certified(&self) {
         let last = self.until_forgotten().await;
+        self.until(last, ErasureStatus::Certified).await;
+    }
+
+    /// Waits until the erasure has this status.
+    pub async fn until(&self, id: ErasureId, status: ErasureStatus) -> ErasureRecord {
         let started = Instant::now();
         loop {
-            let record = self
-                .service
-                .erasure(last)
-                .await
-                .expect("readable")
-                .expect("known");
-            if record.status == ErasureStatus::Certified {
-                return;
+            let erasure = self.service.erasure(id).await;
+            let record = erasure.expect("readable").expect("known");
+            if record.status == status {
+                return record;
             }
             assert!(started.elapsed() < PATIENCE, "still {}", record.status);
             tokio::task::yield_now().await;
@@ -331,6 +337,8 @@ pub async fn assert_predicts_like_a_retrain(running: Running, plain: &Plain, oth
     }
     tokio::task::block_in_place(|| train_from_scratch(other));
     let fresh = Running::start(other).await;
+    // What was trained is claimed once it is confirmed for what is served.
+    fresh.until_certified().await;
     let (trained, wanted) = (fresh.service.model(), fresh.scores(plain).await);
     fresh.guard.stop().await;
     assert!(scores.keys().eq(wanted.keys()));
