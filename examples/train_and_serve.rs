@@ -7,7 +7,7 @@ mod support;
 use std::error::Error;
 use std::time::Duration;
 
-use recant_service::{RecommendQuery, Service, Subject};
+use recant_service::{AsOf, RecommendQuery, Service, Subject};
 use recant_types::{ErasureTarget, UserId};
 
 #[tokio::main]
@@ -35,6 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn show(service: &Service, user: &UserId) -> Result<(), Box<dyn Error>> {
     let query = RecommendQuery {
+        as_of: AsOf::Live,
         subject: Subject::User(user.clone()),
         k: 5,
         exclude_seen: true,

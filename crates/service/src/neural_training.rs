@@ -10,7 +10,9 @@ use recant_core::optim::als::TrainingReport;
 use recant_neural::forget::polish::{PolishOptions, PolishReport};
 use recant_neural::forget::retrain;
 use recant_neural::optimise::adamw::{AdamWOptions, EpochReport};
+use recant_store::LastCertificate;
 use recant_store::{ModelHeader, Store};
+use recant_types::UnixMillis;
 use recant_types::{Certificate, IalsHyperparameters, ModelConfiguration, ModelSpecification};
 
 /// Items below which nobody has a negative worth the name.

@@ -13,7 +13,7 @@ use crate::query::{
     Added, AsOf, BatchQuery, CertifiedSummary, ExportedInteraction, ModelSummary, RecommendQuery,
     Recommendations, ServiceError, SimilarItems, Subject,
 };
-use crate::snapshot::ServedModel;
+use crate::snapshot::{ServedModel, Snapshot};
 use recant_store::Committed;
 use recant_store::WriteBatch;
 use recant_store::{ReceiptKeys, Store, StoreError};
@@ -244,7 +244,7 @@ impl Service {
             objective: snapshot.quality.objective,
             residual: snapshot.quality.residual,
             measured_version: snapshot.quality.measured_version,
-            certificate: snapshot.quality.certificate.clone(),
+            certificate: snapshot.quality.claimed().cloned(),
             certified: self.certified(),
         }
     }

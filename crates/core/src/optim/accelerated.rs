@@ -61,14 +61,15 @@ impl<'a> AcceleratedSweeps<'a> {
         }
     }
 
-    /// `None` when `should_stop` turned true before the goal was reached.
+    /// `None` when `should_stop` turned true before the goal was reached. `observe` sees the model
+    /// after each sweep, with the items extrapolated.
     pub(super) fn run(
         &mut self,
         model: &mut Ials,
         matrix: &InteractionMatrix,
         goal: Goal,
         should_stop: ShouldStop<'_>,
-        observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
+        observe: &mut dyn FnMut(&SweepReport, &Ials) -> ControlFlow<()>,
     ) -> Result<Option<TrainingReport>, TrainingError> {
         self.scale = matrix.interactions() as f64 * matrix.typical_weight();
         let (mut sweep, mut tolerance) = (0, goal.tolerance);
@@ -81,7 +82,7 @@ impl<'a> AcceleratedSweeps<'a> {
             if !report.objective.is_finite() {
                 return Err(TrainingError::Diverged { sweep });
             }
-            if observe(&report).is_break() {
+            if observe(&report, model).is_break() {
                 break;
             }
             // The residual came before this sweep, so it can only be pessimistic about the model.

@@ -104,6 +104,17 @@ pub fn train_keeping(
     kept: &mut KeptFactors,
     observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
 ) -> Result<(Ials, TrainingReport), TrainingError> {
+    train_watched(matrix, hyper, options, kept, &mut |sweep, _| observe(sweep))
+}
+
+/// [`train_keeping`] with an observer that sees the model, too.
+pub(crate) fn train_watched(
+    matrix: &InteractionMatrix,
+    hyper: IalsHyperparameters,
+    options: &TrainingOptions,
+    kept: &mut KeptFactors,
+    observe: &mut dyn FnMut(&SweepReport, &Ials) -> ControlFlow<()>,
+) -> Result<(Ials, TrainingReport), TrainingError> {
     let random = |rows, side| Factors::random(rows, hyper.dim, options.seed, side);
     let users = random(matrix.user_rows(), Side::Users);
     let items = random(matrix.item_rows(), Side::Items);
@@ -136,5 +147,7 @@ pub fn polish(
         tolerance,
         max_sweeps,
     };
-    sweeps.run(model, matrix, goal, should_stop, observe)
+    sweeps.run(model, matrix, goal, should_stop, &mut |sweep, _| {
+        observe(sweep)
+    })
 }

@@ -362,9 +362,21 @@ fn decomposed(
             (0..columns).for_each(|k| matrix[(row, first + k)] = image.row(row)[k]);
         }
     }
+    let unknown = || LargestSingularValue::without_vectors(dimension, f64::INFINITY);
+    if !matrix.norm_max().is_finite() || matrix.norm_l2().is_nan() {
+        return unknown();
+    }
     let Ok(eigen) = matrix.self_adjoint_eigen(Side::Lower) else {
-        return LargestSingularValue::without_vectors(dimension, f64::INFINITY);
+        return unknown();
     };
+    if !eigen
+        .S()
+        .column_vector()
+        .iter()
+        .all(|value| value.is_finite())
+    {
+        return unknown();
+    }
     let root = |index: usize| eigen.S()[index].max(0.0).sqrt();
     let kept: Vec<usize> = (0..dimension)
         .rev()

@@ -25,6 +25,7 @@ use crate::snapshot::{Quality, Snapshot};
 use crate::trainer::Trainer;
 use crate::versions::VersionError;
 use recant_neural::optimise::Divergence;
+use recant_store::LastCertificate;
 use recant_store::ModelHeader;
 use recant_store::WriteBatch;
 use recant_store::{Entry, LogPosition};

@@ -4,6 +4,7 @@ use crate::backlog::Backlog;
 use crate::metric_names as names;
 use crate::published_time::published;
 use crate::receipts::ReceiptSigner;
+use recant_store::LastCertificate;
 use recant_store::WriteBatch;
 use recant_types::{Certificate, ErasureRecord, ErasureStatus, UnixMillis};
 
