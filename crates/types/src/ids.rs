@@ -35,7 +35,7 @@ pub enum InvalidId {
 }
 
 /// Words that programs write where they have no value, in lower case.
-const NULL_WORDS: [&str; 20] = [
+const NULL_WORDS: [&str; 18] = [
     "nan",
     "-nan",
     "null",
@@ -46,16 +46,14 @@ const NULL_WORDS: [&str; 20] = [
     "<na>",
     "#na",
     "#n/a",
-    "#n/a n/a",
+    "#null!",
     "nat",
     "<null>",
     "(null)",
     "<none>",
     "undefined",
     "\\n",
-    "1.#qnan",
-    "-1.#ind",
-    "#null!",
+    "<nil>",
 ];
 
 /// Longest of [`NULL_WORDS`], in bytes.
@@ -63,7 +61,9 @@ const NULL_WORD_BYTES_MAX: usize = 9;
 
 /// Whether `text` is what a program writes where it has no value.
 pub fn is_null_word(text: &str) -> bool {
+    // Most ids are numbers, and no word begins with a digit.
     text.len() <= NULL_WORD_BYTES_MAX
+        && !text.starts_with(|first: char| first.is_ascii_digit())
         && NULL_WORDS
             .iter()
             .any(|word| word.eq_ignore_ascii_case(text))
