@@ -14,10 +14,12 @@ pub struct Encoding(&'static encoding_rs::Encoding);
 pub struct UnknownEncoding;
 
 /// Names that Python knows and browsers do not.
-const ALIASES: [(&str, &str); 7] = [
+const ALIASES: [(&str, &str); 9] = [
     ("latin", "latin1"),
     ("utf8sig", "utf-8"),
     ("utf16", "utf-16"),
+    ("utf16le", "utf-16le"),
+    ("utf16be", "utf-16be"),
     ("cp932", "shift_jis"),
     ("cp936", "gbk"),
     ("cp949", "euc-kr"),
