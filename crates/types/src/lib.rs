@@ -4,6 +4,7 @@
 mod certificate;
 mod erasure;
 mod event;
+mod given;
 mod hyper;
 mod ids;
 mod metric;
@@ -17,6 +18,7 @@ pub use event::{
     ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget, Event, Interaction, UnixMillis,
     takes_the_place,
 };
+pub use given::{Given, Id};
 pub use hyper::{DIM_MAX, IalsHyperparameters, InvalidHyperparameter};
 pub use ids::{
     ErasureId, ID_BYTES_MAX, InvalidId, ItemId, UserId, check_id, id_of_float, is_null_word,

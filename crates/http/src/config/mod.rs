@@ -4,6 +4,7 @@
 //! each, so an error names the key and the layer that brought it. Unknown keys are errors.
 
 mod access;
+mod interactions;
 mod learning;
 mod load;
 mod receipts;
@@ -13,6 +14,7 @@ mod store;
 use serde::{Deserialize, Serialize};
 
 pub use access::{AccessSettings, KeySettings, Role};
+pub use interactions::InteractionSettings;
 pub use learning::{
     CertificateSettings, LearningSettings, ModelKind, ModelSettings, TrainingSettings,
 };
@@ -31,6 +33,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// Where the master key is.
     pub keys: MasterKeySettings,
+    /// Interactions that arrive over HTTP.
+    pub interactions: InteractionSettings,
     /// The model and its hyper-parameters.
     pub model: ModelSettings,
     /// Training from scratch.

@@ -15,7 +15,7 @@ use recant_receipt::Salt;
 use recant_service::erasures::AcceptedErasure;
 use recant_service::query::IdempotencyKey;
 use recant_types::{
-    ERASURE_PAIRS_MAX, ErasureRecord, ErasureStatus, ErasureTarget, ItemId, UserId,
+    ERASURE_PAIRS_MAX, ErasureRecord, ErasureStatus, ErasureTarget, Given, ItemId, UserId,
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -43,10 +43,10 @@ pub(super) struct PairsBody {
 pub(super) struct PairBody {
     /// Who.
     #[schema(value_type = String)]
-    user: UserId,
+    user: Given<UserId>,
     /// With what.
     #[schema(value_type = String)]
-    item: ItemId,
+    item: Given<ItemId>,
 }
 
 impl PairsBody {
@@ -61,7 +61,7 @@ impl PairsBody {
             return Err(Problem::new(&BODY_TOO_LARGE, detail));
         }
         let pairs = self.interactions.into_iter();
-        let pairs = pairs.map(|pair| (pair.user, pair.item)).collect();
+        let pairs = pairs.map(|pair| (pair.user.0, pair.item.0)).collect();
         Ok(ErasureTarget::Pairs(pairs))
     }
 }

@@ -31,7 +31,8 @@ pub fn router(state: AppState, settings: &Settings) -> Router {
     let routes = limited(calls, settings)
         .merge(operations)
         .with_state(state)
-        .layer(Extension(description));
+        .layer(Extension(description))
+        .layer(Extension(settings.interactions));
     guarded(routes, settings)
 }
 
