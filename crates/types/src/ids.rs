@@ -157,11 +157,11 @@ pub fn check_id(text: &str) -> Result<(), InvalidId> {
 /// Cloning shares the text. `Debug` never shows it.
 ///
 /// ```
-/// use crate::ids::UserId;
+/// use recant_types::UserId;
 /// let user = UserId::new("ada@example.org")?;
 /// assert_eq!(format!("{user:?}"), "UserId(redacted)");
 /// assert_eq!(user.expose(), "ada@example.org");
-/// # Ok::<(), crate::ids::InvalidId>(())
+/// # Ok::<(), recant_types::InvalidId>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]

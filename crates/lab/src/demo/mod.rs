@@ -123,12 +123,12 @@ pub struct Catalogue {
 /// catalogue.
 ///
 /// ```
-/// use crate::demo::{CatalogueSize, generate};
+/// use recant_lab::demo::{CatalogueSize, generate};
 /// let size = CatalogueSize { users: 10, items: 10, interactions: 30 };
 /// let catalogue = generate(&size, 7)?;
 /// assert_eq!(catalogue.interactions.len(), 30);
 /// assert_eq!(catalogue.users[0], "ada-0001");
-/// # Ok::<(), crate::demo::InvalidCatalogueSize>(())
+/// # Ok::<(), recant_lab::demo::InvalidCatalogueSize>(())
 /// ```
 pub fn generate(size: &CatalogueSize, seed: u64) -> Result<Catalogue, InvalidCatalogueSize> {
     let size = size.checked()?;
