@@ -176,10 +176,7 @@ fn records_of(bytes: &[u8], format: Format) -> Option<u64> {
     let in_returns = !head.contains(&b'\n') && head.contains(&b'\r');
     let bytes = bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(bytes);
     let lines = bytes.split(|byte| *byte == b'\n' || (in_returns && *byte == b'\r'));
-    let is_blank = |line: &[u8]| {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        line.iter().all(|byte| *byte == b' ')
-    };
+    let is_blank = |line: &[u8]| line.iter().all(|byte| matches!(byte, b' ' | b'\r'));
     let lines = lines.filter(|line| !is_blank(line)).count() as u64;
     Some(lines - u64::from(format == Format::Csv))
 }
