@@ -70,7 +70,8 @@ impl LineReader {
         let start = text.len();
         loop {
             let line = self.next_line(text)?;
-            let is_blank = |line: &[u8]| line.iter().all(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
+            let is_blank =
+                |line: &[u8]| line.iter().all(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
             if line != Line::Whole || !is_blank(&text[start..]) {
                 return Ok(line);
             }

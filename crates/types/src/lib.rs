@@ -2,6 +2,7 @@
 //! and the numbers that define a model.
 
 mod certificate;
+mod configuration;
 mod erasure;
 mod event;
 mod given;
@@ -13,6 +14,7 @@ mod time;
 mod weight;
 
 pub use certificate::{Certificate, GapCertificate};
+pub use configuration::ModelConfiguration;
 pub use erasure::{Commitment, ErasureRecord, ErasureStatus, TargetKind, UnknownStatus};
 pub use event::{
     ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget, Event, Interaction, UnixMillis,

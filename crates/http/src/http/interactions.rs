@@ -12,7 +12,7 @@ use super::parameters::Parameters;
 use super::problem::{Problem, ProblemBody, UNSUPPORTED_MEDIA_TYPE};
 use super::state::AppState;
 use crate::config::InteractionSettings;
-use recant_service::query::Added;
+use recant_service::Added;
 
 /// What became of the rows.
 #[derive(Serialize, ToSchema)]
