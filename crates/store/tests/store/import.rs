@@ -7,7 +7,8 @@ use std::path::Path;
 use proptest::prelude::*;
 use recant_store::Store;
 use recant_store::import::{ImportSession, ImportTotals};
-use recant_testkit::store::{open, options};
+use recant_testkit::store::{commit, erasure, erasure_id, open, options};
+use recant_types::{ErasureTarget, ItemId, UnixMillis, UserId};
 
 /// One row: user, item, weight, time. Without a weight it takes its pair back.
 type Row = (u8, u8, Option<f32>, Option<i64>);
@@ -108,6 +109,44 @@ fn a_pair_that_its_newest_row_takes_back_is_held_no_longer() {
     );
     let left: Vec<_> = held(&data).into_keys().collect();
     assert_eq!(left, [(String::from("u4"), String::from("i3"))]);
+}
+
+/// What is erased stays away by the same rows, even by one that is dated after the erasure; a repeated
+/// erasure changes nothing of that.
+#[test]
+fn a_row_of_tomorrow_that_was_erased_does_not_come_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let tomorrow = UnixMillis::now().0 + 20 * 60 * 60 * 1_000;
+    let rows = [
+        (1, 1, Some(1.0), Some(tomorrow)),
+        (2, 1, Some(1.0), Some(tomorrow)),
+        (2, 2, Some(1.0), Some(tomorrow)),
+    ];
+    import(&data, &rows);
+    let user = |name: &str| UserId::new(name).expect("an id");
+    let pair = (user("u2"), ItemId::new("i2").expect("an id"));
+    let store = open(&data);
+    for number in [1, 2] {
+        commit(&store, |batch| {
+            let target = ErasureTarget::User(user("u1"));
+            batch.append(erasure(erasure_id(number), target));
+            let target = ErasureTarget::Pairs(vec![pair.clone()]);
+            batch.append(erasure(erasure_id(10 + number), target));
+        });
+    }
+    drop(store);
+    let totals = import(&data, &rows);
+    assert_eq!(
+        (totals.held_back, totals.duplicates, totals.added),
+        (2, 1, 0)
+    );
+    let totals = import(&data, &[(1, 1, Some(1.0), Some(tomorrow + 1))]);
+    assert_eq!(
+        (totals.held_back, totals.added),
+        (0, 1),
+        "what happens later is welcome"
+    );
 }
 
 fn rows() -> impl Strategy<Value = Vec<Row>> {
