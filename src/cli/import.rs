@@ -130,9 +130,10 @@ impl ImportArgs {
                 escape: self.escape,
                 keep_null_ids: self.keep_null_ids,
                 times,
-                weights: match self.binary {
-                    true => WeightTransform::Binary,
-                    false => self.weights.unwrap_or_default(),
+                weights: if self.binary {
+                    WeightTransform::Binary
+                } else {
+                    self.weights.unwrap_or_default()
                 },
             },
             min_rating: self.min_rating,

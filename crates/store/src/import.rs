@@ -471,7 +471,8 @@ impl ImportWriter<'_> {
         totals.duplicates += rows;
         match (old, is_kept) {
             (None, true) => {
-                (totals.added, totals.duplicates) = (totals.added + 1, totals.duplicates - 1)
+                totals.added += 1;
+                totals.duplicates -= 1;
             }
             (None, false) => {
                 totals.withdrawn += 1;
@@ -480,16 +481,18 @@ impl ImportWriter<'_> {
             (Some(_), false) if was_kept => {
                 totals.withdrawn += 1;
                 // Of a pair that came with this import its row is now a duplicate.
-                match new.weight == WITHDRAWN_HELD {
-                    true => totals.duplicates -= 1,
-                    false => totals.added -= 1,
+                if new.weight == WITHDRAWN_HELD {
+                    totals.duplicates -= 1;
+                } else {
+                    totals.added -= 1;
                 }
             }
             (Some(_), true) if !was_kept => {
                 totals.withdrawn -= 1;
-                match was_held {
-                    true => totals.duplicates += 1,
-                    false => totals.added += 1,
+                if was_held {
+                    totals.duplicates += 1;
+                } else {
+                    totals.added += 1;
                 }
             }
             (Some(_), _) => {}
