@@ -17,6 +17,7 @@ use recant_store::import::ImportSession;
 use recant_store::{Store, StoreOptions};
 use recant_types::{
     Certificate, ErasureId, ErasureStatus, ErasureTarget, IalsHyperparameters, ItemId, UserId,
+    takes_the_place,
 };
 
 pub const USERS: u8 = 8;
@@ -76,8 +77,11 @@ pub struct Plain(pub BTreeMap<(u8, u8), (f32, Option<i64>)>);
 impl Plain {
     pub fn add(&mut self, rows: &[Row]) {
         for row in rows {
-            let held = (row.weight(), row.timestamp);
-            self.0.insert((row.user, row.item), held);
+            let pair = (row.user, row.item);
+            let before = self.0.get(&pair);
+            if before.is_none_or(|(_, before)| takes_the_place(row.timestamp, *before)) {
+                self.0.insert(pair, (row.weight(), row.timestamp));
+            }
         }
     }
 
