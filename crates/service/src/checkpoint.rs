@@ -185,7 +185,7 @@ mod tests {
         let items = Factors::random(matrix.item_rows(), dim, 1, Side::Items);
         let mut trainer = Trainer::empty(hyper, 1);
         let model = Ials::from_factors(hyper, users, items);
-        trainer.learner = Learner::Ials(IalsLearner::new(model, 1 << 24));
+        trainer.learner = Learner::Ials(Box::new(IalsLearner::new(model, 1 << 24)));
         trainer.matrix = matrix;
         trainer
     }
