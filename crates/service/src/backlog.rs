@@ -107,9 +107,18 @@ impl Backlog {
             .any(|target| match target {
                 ErasureTarget::User(named) => named == user,
                 ErasureTarget::Item(named) => named == item,
-                ErasureTarget::Pairs(pairs) => pairs.iter().any(|(u, i)| u == user && i == item),
+                ErasureTarget::Pairs(pairs) => is_among(pairs, user, item),
+                ErasureTarget::Several(names) => {
+                    names.users.contains(user)
+                        || names.items.contains(item)
+                        || is_among(&names.pairs, user, item)
+                }
             })
     }
+}
+
+fn is_among(pairs: &[(UserId, ItemId)], user: &UserId, item: &ItemId) -> bool {
+    pairs.iter().any(|(u, i)| u == user && i == item)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::trainer::Trainer;
 use crate::versions::VersionError;
 use recant_core::optim::als::ShouldStop;
 use recant_neural::optimise::Divergence;
-use recant_store::log::LogPosition;
+use recant_store::LogPosition;
 
 /// Data and model as they were at one position of the log.
 ///

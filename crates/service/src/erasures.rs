@@ -8,7 +8,7 @@ use crate::metric_names as names;
 use crate::query::{IdempotencyKey, ServiceError};
 use crate::service::Service;
 use recant_receipt::{Salt, commit};
-use recant_store::batch::{Idempotency, WriteBatch};
+use recant_store::{Idempotency, WriteBatch};
 use recant_types::{ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event, UnixMillis};
 
 /// An erasure as its requester is told about it.

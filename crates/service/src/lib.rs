@@ -21,6 +21,7 @@ mod neural_learner;
 mod neural_training;
 mod popularity;
 mod publish;
+mod published_time;
 mod query;
 mod receipts;
 mod recommend;

@@ -10,11 +10,10 @@ use recant_core::optim::als::TrainingReport;
 use recant_neural::forget::polish::{PolishOptions, PolishReport};
 use recant_neural::forget::retrain;
 use recant_neural::optimise::adamw::{AdamWOptions, EpochReport};
-use recant_store::Store;
-use recant_store::records::{LastCertificate, ModelHeader};
-use recant_types::{
-    Certificate, IalsHyperparameters, ModelConfiguration, ModelSpecification, UnixMillis,
-};
+use recant_store::LastCertificate;
+use recant_store::{ModelHeader, Store};
+use recant_types::UnixMillis;
+use recant_types::{Certificate, IalsHyperparameters, ModelConfiguration, ModelSpecification};
 
 /// Items below which nobody has a negative worth the name.
 const ITEMS_MIN: usize = 2;

@@ -10,8 +10,8 @@ use crate::dirty::Changes;
 use crate::metric_names as names;
 use crate::snapshot::Snapshot;
 use crate::versions::VersionError;
-use recant_store::log::LogPosition;
-use recant_store::records::LastCertificate;
+use recant_store::LastCertificate;
+use recant_store::LogPosition;
 use recant_types::Certificate;
 
 /// How far the live model has come along the log.
@@ -118,7 +118,7 @@ fn report(snapshot: &Snapshot) {
     if let Some(residual) = snapshot.quality.residual {
         metrics::gauge!(names::MODEL_RESIDUAL).set(residual);
     }
-    let certificate = snapshot.quality.certificate.as_ref();
+    let certificate = snapshot.quality.claimed();
     if let Some(frobenius) = certificate.and_then(Certificate::frobenius) {
         metrics::gauge!(names::MODEL_CERTIFICATE_FROBENIUS).set(frobenius);
     }

@@ -14,8 +14,8 @@ use crate::query::{
     Recommendations, ServiceError, SimilarItems, Subject,
 };
 use crate::snapshot::{ServedModel, Snapshot};
-use recant_store::batch::WriteBatch;
-use recant_store::records::Committed;
+use recant_store::Committed;
+use recant_store::WriteBatch;
 use recant_store::{ReceiptKeys, Store, StoreError};
 use recant_types::{Event, Interaction, ItemId, UnixMillis, UserId};
 
@@ -244,7 +244,7 @@ impl Service {
             objective: snapshot.quality.objective,
             residual: snapshot.quality.residual,
             measured_version: snapshot.quality.measured_version,
-            certificate: snapshot.quality.certificate.clone(),
+            certificate: snapshot.quality.claimed().cloned(),
             certified: self.certified(),
         }
     }
@@ -265,6 +265,12 @@ impl Service {
     /// Whether requests can be accepted and will be worked off.
     pub fn is_ready(&self) -> bool {
         self.check_running().is_ok()
+    }
+
+    /// Whether there is a worker that learns and forgets. Once there is none, nothing that waits is
+    /// ever done: the process has to be started again.
+    pub fn is_working(&self) -> bool {
+        self.0.working.load(Ordering::Acquire)
     }
 
     pub(crate) fn check_running(&self) -> Result<(), ServiceError> {

@@ -10,9 +10,7 @@ use crate::rows::RowTable;
 use crate::tags::Tags;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_core::unlearn::update::Touched;
-use recant_store::batch::WriteBatch;
-use recant_store::records::{HeldInteraction, ItemRecord};
-use recant_store::{Store, StoreError};
+use recant_store::{HeldInteraction, ItemRecord, Store, StoreError, WriteBatch};
 use recant_types::{
     ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, ItemId, UserId,
 };
@@ -132,36 +130,13 @@ impl Trainer {
         events: &[Event],
     ) -> Result<BTreeMap<u32, History>, StoreError> {
         let mut rows = BTreeSet::new();
-        let user_row = |user: &UserId| self.users.directory().row(user);
         for event in events {
             match event {
                 Event::Add(interactions) => {
-                    rows.extend(
-                        interactions
-                            .iter()
-                            .filter_map(|added| user_row(&added.user)),
-                    );
+                    let users = interactions.iter().map(|added| &added.user);
+                    rows.extend(users.filter_map(|user| self.users.directory().row(user)));
                 }
-                Event::Erase {
-                    target: ErasureTarget::Pairs(pairs),
-                    ..
-                } => {
-                    rows.extend(pairs.iter().filter_map(|(user, _)| user_row(user)));
-                }
-                Event::Erase {
-                    target: ErasureTarget::User(user),
-                    ..
-                } => {
-                    rows.extend(user_row(user));
-                }
-                Event::Erase {
-                    target: ErasureTarget::Item(item),
-                    ..
-                } => {
-                    if let Some(row) = self.items.directory().row(item) {
-                        rows.extend(self.matrix.item(row).iter().map(|entry| entry.index));
-                    }
-                }
+                Event::Erase { target, .. } => self.touched_users(target, &mut rows),
             }
         }
         rows.into_iter()
@@ -173,6 +148,27 @@ impl Trainer {
                 ))
             })
             .collect()
+    }
+
+    /// Adds the rows of the users who lose something by an erasure of `target`.
+    fn touched_users(&self, target: &ErasureTarget, rows: &mut BTreeSet<u32>) {
+        let user_row = |user: &UserId| self.users.directory().row(user);
+        match target {
+            ErasureTarget::Pairs(pairs) => {
+                rows.extend(pairs.iter().filter_map(|(user, _)| user_row(user)));
+            }
+            ErasureTarget::User(user) => rows.extend(user_row(user)),
+            ErasureTarget::Item(item) => {
+                if let Some(row) = self.items.directory().row(item) {
+                    rows.extend(self.matrix.item(row).iter().map(|entry| entry.index));
+                }
+            }
+            ErasureTarget::Several(names) => {
+                names
+                    .parts()
+                    .for_each(|part| self.touched_users(&part, rows));
+            }
+        }
     }
 
     /// Gives back the rows of items of which nothing is left, but for their titles, and says so in
@@ -226,12 +222,17 @@ impl Application<'_> {
             Event::Add(interactions) => interactions.into_iter().for_each(|added| self.add(added)),
             Event::Erase { id, target, .. } => {
                 self.applied.erasures.push(id);
-                match target {
-                    ErasureTarget::Pairs(pairs) => self.erase_pairs(&pairs),
-                    ErasureTarget::User(user) => self.erase_user(&user),
-                    ErasureTarget::Item(item) => self.erase_item(&item),
-                }
+                self.erase(&target);
             }
+        }
+    }
+
+    fn erase(&mut self, target: &ErasureTarget) {
+        match target {
+            ErasureTarget::Pairs(pairs) => self.erase_pairs(pairs),
+            ErasureTarget::User(user) => self.erase_user(user),
+            ErasureTarget::Item(item) => self.erase_item(item),
+            ErasureTarget::Several(names) => names.parts().for_each(|part| self.erase(&part)),
         }
     }
 

@@ -9,9 +9,10 @@ use recant_core::optim::als::{TrainingError, TrainingOptions, TrainingReport};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::Progress;
 use recant_neural::optimise::Divergence;
-use recant_store::records::{LastCertificate, ModelHeader};
-use recant_store::{Store, StoreError};
-use recant_types::{IalsHyperparameters, UnixMillis};
+use recant_store::LastCertificate;
+use recant_store::{ModelHeader, Store, StoreError};
+use recant_types::IalsHyperparameters;
+use recant_types::UnixMillis;
 
 /// Share of the certificate's target that training works to.
 pub const TRAINING_SHARE: f64 = 0.5;

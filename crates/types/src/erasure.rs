@@ -80,6 +80,8 @@ pub enum TargetKind {
     User,
     /// A whole item.
     Item,
+    /// Users, items and pairs together.
+    Several,
 }
 
 impl TargetKind {
@@ -89,6 +91,7 @@ impl TargetKind {
             Self::Pairs => "pairs",
             Self::User => "user",
             Self::Item => "item",
+            Self::Several => "several",
         }
     }
 }
@@ -99,11 +102,12 @@ impl From<&ErasureTarget> for TargetKind {
             ErasureTarget::Pairs(_) => Self::Pairs,
             ErasureTarget::User(_) => Self::User,
             ErasureTarget::Item(_) => Self::Item,
+            ErasureTarget::Several(_) => Self::Several,
         }
     }
 }
 
-/// A salted commitment to what an erasure names, as [`recant_receipt::commitment`] makes it.
+/// A salted commitment to what an erasure names, as `recant_receipt::commit` makes it.
 ///
 /// The salt is not kept: without it the commitment tells nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,7 +190,7 @@ fn different_pairs(target: &ErasureTarget) -> Option<u32> {
             let different = pairs.iter().collect::<BTreeSet<_>>().len();
             Some(u32::try_from(different).unwrap_or(u32::MAX))
         }
-        ErasureTarget::User(_) | ErasureTarget::Item(_) => None,
+        ErasureTarget::User(_) | ErasureTarget::Item(_) | ErasureTarget::Several(_) => None,
     }
 }
 

@@ -27,6 +27,9 @@ pub struct InteractionMatrix {
     interactions: usize,
 }
 
+/// Pairs that a typical weight is taken from, about.
+const TYPICAL_PAIRS: usize = 65_536;
+
 fn position(list: &[Entry], index: u32) -> Result<usize, usize> {
     list.binary_search_by_key(&index, |entry| entry.index)
 }
@@ -217,6 +220,20 @@ impl InteractionMatrix {
     /// Number of pairs.
     pub fn interactions(&self) -> usize {
         self.interactions
+    }
+
+    /// The geometric mean of the weights, which no huge or tiny one moves far; of the pairs of every
+    /// so many users where there are very many. 1 without pairs. Cost: some 10⁵ logarithms at most.
+    pub fn typical_weight(&self) -> f64 {
+        let stride = (self.interactions / TYPICAL_PAIRS).max(1);
+        let (mut sum, mut count) = (0.0, 0usize);
+        for history in self.by_user.iter().step_by(stride) {
+            sum += (history.iter())
+                .map(|entry| f64::from(entry.weight).ln())
+                .sum::<f64>();
+            count += history.len();
+        }
+        (sum / count.max(1) as f64).exp()
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::parameters::Parameters;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::AppState;
 use recant_service::{CertifiedSummary, ModelSummary};
 use recant_types::{Certificate, ModelConfiguration};
@@ -29,7 +29,7 @@ pub(super) struct ModelAnswer {
     users: usize,
     /// Items with at least one interaction.
     items: usize,
-    /// User-item pairs held.
+    /// User-item pairs stored.
     interactions: usize,
     /// What the model was trained with.
     hyper_parameters: AnyHyperparametersAnswer,
@@ -156,8 +156,6 @@ impl From<ModelSummary> for ModelAnswer {
     tag = "operations",
     responses(
         (status = 200, description = "The live model", body = ModelAnswer),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["read"])),
 )]

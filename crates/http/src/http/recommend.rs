@@ -18,7 +18,7 @@ use super::json_body::JsonBody;
 use super::layers::Deadline;
 use super::metric_names::RECOMMEND_DURATION_SECONDS;
 use super::parameters::{Parameters, invalid};
-use super::problem::{INVALID_BODY, Problem, ProblemBody};
+use super::problem::{INVALID_BODY, Problem};
 use super::state::AppState;
 use recant_service::{
     AsOf, BATCH_USERS_MAX, BatchQuery, K_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
@@ -144,8 +144,6 @@ pub(super) struct RecommendBody {
     ),
     responses(
         (status = 200, description = "The best items, best first", body = RecommendAnswer),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["read"])),
 )]
@@ -172,8 +170,6 @@ pub(super) async fn by_query(
             (RecommendAnswer = "application/json"),
             (RecommendAnswer = "application/x-ndjson"),
         )),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["read"])),
 )]
@@ -185,14 +181,14 @@ pub(super) async fn by_body(
 ) -> Result<Response, Problem> {
     Parameters::refuse(query.as_deref())?;
     match read_body(body)? {
-        Asked::One(query) => Ok(answer(&state, query).await?.into_response()),
-        Asked::Many(query) => answer_batch(&state, query, deadline),
+        Request::One(query) => Ok(answer(&state, query).await?.into_response()),
+        Request::Many(query) => answer_batch(&state, query, deadline),
     }
 }
 
 /// What a body asks for.
 #[derive(Debug)]
-enum Asked {
+enum Request {
     One(RecommendQuery),
     Many(BatchQuery),
 }
@@ -233,7 +229,7 @@ fn as_of(name: Option<&str>) -> Result<AsOf, Problem> {
     }
 }
 
-fn read_body(body: RecommendBody) -> Result<Asked, Problem> {
+fn read_body(body: RecommendBody) -> Result<Request, Problem> {
     let refuse = |detail: String| Err(Problem::new(&INVALID_BODY, detail));
     let subject = match (body.user, body.users, body.history) {
         (Some(user), None, None) => Ok(Subject::User(user)),
@@ -262,7 +258,7 @@ fn read_body(body: RecommendBody) -> Result<Asked, Problem> {
     let exclude_seen = body.exclude_seen.unwrap_or(true);
     let as_of = as_of(body.as_of.as_deref())?;
     Ok(match subject {
-        Ok(subject) => Asked::One(RecommendQuery {
+        Ok(subject) => Request::One(RecommendQuery {
             subject,
             k,
             exclude_seen,
@@ -281,7 +277,7 @@ fn read_body(body: RecommendBody) -> Result<Asked, Problem> {
         Err(_) if body.explain => {
             return refuse(String::from("explain is for one user or history at a time"));
         }
-        Err(users) => Asked::Many(BatchQuery {
+        Err(users) => Request::Many(BatchQuery {
             users,
             k,
             exclude_seen,
@@ -373,8 +369,8 @@ mod tests {
 
     fn from_json(text: &str) -> Result<RecommendQuery, Problem> {
         match json_body::parse(text.as_bytes()).and_then(read_body)? {
-            Asked::One(query) => Ok(query),
-            Asked::Many(_) => panic!("a batch: {text}"),
+            Request::One(query) => Ok(query),
+            Request::Many(_) => panic!("a batch: {text}"),
         }
     }
 
@@ -382,7 +378,7 @@ mod tests {
     fn a_body_with_users_is_a_batch() {
         let asked = |text: &str| json_body::parse(text.as_bytes()).and_then(read_body);
         let batch = asked(r#"{"users":["a","b"],"k":3,"tags":["noir"],"allow":["x"]}"#);
-        let Ok(Asked::Many(batch)) = batch else {
+        let Ok(Request::Many(batch)) = batch else {
             panic!("{batch:?}")
         };
         assert_eq!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::WorkerError;
-use recant_store::batch::WriteBatch;
+use recant_store::WriteBatch;
 use recant_store::{Commit, Store};
 
 /// First and longest pause between attempts to write to a store that refuses.

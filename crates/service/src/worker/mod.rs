@@ -25,9 +25,10 @@ use crate::snapshot::{Quality, Snapshot};
 use crate::trainer::Trainer;
 use crate::versions::VersionError;
 use recant_neural::optimise::Divergence;
-use recant_store::batch::WriteBatch;
-use recant_store::log::{Entry, LogPosition};
-use recant_store::records::{LastCertificate, ModelHeader};
+use recant_store::LastCertificate;
+use recant_store::ModelHeader;
+use recant_store::WriteBatch;
+use recant_store::{Entry, LogPosition};
 use recant_store::{Store, StoreError};
 use recant_types::{ErasureRecord, IalsHyperparameters};
 

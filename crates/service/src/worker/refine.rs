@@ -12,9 +12,9 @@ use crate::dirty::{Changes, DirtyRows};
 use crate::learning::{Polished, RefinementGoal};
 use crate::metric_names as names;
 use crate::snapshot::{Quality, Snapshot};
-use recant_store::crash_point::crash_point;
-use recant_store::log::LogPosition;
-use recant_store::records::LastCertificate;
+use recant_store::LastCertificate;
+use recant_store::LogPosition;
+use recant_store::crash_point;
 use recant_types::{Certificate, UnixMillis};
 
 /// The versions that come of a refinement.
@@ -187,7 +187,7 @@ impl Worker {
         Ok(())
     }
 
-    fn refined_batch(&mut self, made: &Made) -> recant_store::batch::WriteBatch {
+    fn refined_batch(&mut self, made: &Made) -> recant_store::WriteBatch {
         if made.live.version != self.live.number {
             // The rows may have turned: all of them are others.
             self.live.dirty = DirtyRows::everything(&self.trainer.matrix);
@@ -218,7 +218,7 @@ impl Worker {
         tracing::warn!(reason, "no certificate is claimed");
         metrics::counter!(names::CERTIFICATES_REFUSED_TOTAL).increment(1);
         let covers = |at: u64| position.is_none_or(|position| at <= position.0);
-        let mut batch = recant_store::batch::WriteBatch::default();
+        let mut batch = recant_store::WriteBatch::default();
         for record in &mut self.uncertified {
             if covers(record.position) && record.failure.as_deref() != Some(reason) {
                 record.failure = Some(reason.to_owned());

@@ -2,9 +2,10 @@
 
 use crate::backlog::Backlog;
 use crate::metric_names as names;
+use crate::published_time::published;
 use crate::receipts::ReceiptSigner;
-use recant_store::batch::WriteBatch;
-use recant_store::records::LastCertificate;
+use recant_store::LastCertificate;
+use recant_store::WriteBatch;
 use recant_types::{Certificate, ErasureRecord, ErasureStatus, UnixMillis};
 
 /// Erasures that reach one state together.
@@ -28,7 +29,7 @@ impl Transition {
         let now = UnixMillis::now();
         for record in &mut records {
             record.status = status;
-            change(record, now);
+            change(record, published(record.accepted_at, now));
         }
         Self {
             status,

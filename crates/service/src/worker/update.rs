@@ -14,10 +14,9 @@ use crate::resolve::Resolver;
 use crate::trainer::Applied;
 use recant_core::unlearn::update::{Touched, UpdateReport};
 use recant_store::StoreError;
-use recant_store::batch::WriteBatch;
-use recant_store::crash_point::crash_point;
-use recant_store::hash::Named;
-use recant_store::log::{Entry, LogPosition};
+use recant_store::WriteBatch;
+use recant_store::crash_point;
+use recant_store::{Entry, LogPosition};
 use recant_types::{ErasureRecord, ErasureTarget, Event};
 
 impl Worker {
@@ -173,11 +172,16 @@ impl Worker {
                 Entry::Erase(erasure) => erasure,
             };
             from_before |= position <= self.log.loaded_at;
-            let gone = position <= self.log.loaded_at && !matches!(erasure.named, Named::Item(_));
-            let target = match self.backlog.target(erasure.id) {
-                Some(target) => target,
-                None if gone => ErasureTarget::Pairs(Vec::new()),
-                None => resolver.target_after(&erasure.named, &events),
+            // Before the trainer was loaded, what users and pairs were named had left the store.
+            let to_do = if position <= self.log.loaded_at {
+                erasure.named.items()
+            } else {
+                Some(erasure.named)
+            };
+            let target = match (self.backlog.target(erasure.id), to_do) {
+                (Some(target), _) => target,
+                (None, None) => ErasureTarget::Pairs(Vec::new()),
+                (None, Some(named)) => resolver.target_after(&named, &events),
             };
             events.push(Event::Erase {
                 id: erasure.id,

@@ -7,6 +7,7 @@ mod certificates;
 mod erased_ahead;
 mod explanation;
 mod log_steps;
+mod published_times;
 mod stall;
 mod state_machine;
 mod support;

@@ -12,9 +12,7 @@ use recant_service::WorkerOptions;
 use recant_service::train;
 use recant_service::{AsOf, ModelSummary, RecommendQuery, Source, Subject};
 use recant_service::{ServiceOptions, WorkerGuard};
-use recant_store::batch::Tensor;
-use recant_store::import::ImportSession;
-use recant_store::{Store, StoreOptions};
+use recant_store::{ImportSession, Store, StoreOptions, Tensor};
 use recant_types::{
     Certificate, ErasureId, ErasureStatus, ErasureTarget, IalsHyperparameters, ItemId, UserId,
 };
