@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
 
+use super::answers::BackupAnswer;
 use super::control::{self, Request};
 use super::settings::{StoreArgs, store_options};
 use super::{CliError, print, print_json};
-use recant_store::{BackupSummary, Store, StoreError};
+use recant_store::{Store, StoreError};
 
 /// Flags of `recant backup`.
 #[derive(Debug, Clone, Args)]
@@ -28,26 +28,6 @@ pub struct BackupArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// What a backup holds.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct BackupAnswer {
-    users: u64,
-    items: u64,
-    interactions: u64,
-    bytes: u64,
-}
-
-impl From<BackupSummary> for BackupAnswer {
-    fn from(summary: BackupSummary) -> Self {
-        Self {
-            users: summary.users,
-            items: summary.items,
-            interactions: summary.interactions,
-            bytes: summary.bytes,
-        }
-    }
 }
 
 /// Writes the backup, here or through the server that has the store open.

@@ -1,12 +1,12 @@
 //! `recant compact`: rewrites the live data and overwrites what was erased or replaced.
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
 
+use super::answers::CompactAnswer;
 use super::control::{self, Request};
 use super::settings::{StoreArgs, store_options};
 use super::{CliError, print, print_json};
-use recant_store::{Compaction, Store, StoreError};
+use recant_store::{Store, StoreError};
 
 /// Flags of `recant compact`.
 #[derive(Debug, Clone, Args)]
@@ -22,26 +22,6 @@ pub struct CompactArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// What a compaction did.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct CompactAnswer {
-    generation: u64,
-    records: u64,
-    seconds: f64,
-    paused_seconds: f64,
-}
-
-impl From<Compaction> for CompactAnswer {
-    fn from(compaction: Compaction) -> Self {
-        Self {
-            generation: compaction.generation,
-            records: compaction.records,
-            seconds: compaction.took.as_secs_f64(),
-            paused_seconds: compaction.paused.as_secs_f64(),
-        }
-    }
 }
 
 /// Compacts the store, here or through the server that has it open.

@@ -22,8 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::CliError;
-use super::backup::BackupAnswer;
-use super::compact::CompactAnswer;
+use super::answers::{BackupAnswer, CompactAnswer};
 use recant_store::Store;
 
 /// Longest request line.

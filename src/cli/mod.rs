@@ -1,10 +1,12 @@
 //! The commands of the `recant` binary, one file each: flags in, one call, an answer out.
 
+mod answers;
 pub mod audit;
 pub mod backup;
 pub mod compact;
 mod control;
 pub mod demo;
+mod error;
 pub mod eval;
 mod hardening;
 pub mod health;
@@ -25,14 +27,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use error::{CliError, EXIT_FAILED, EXIT_USAGE};
 pub use output::{print, print_json};
 pub use settings::StoreArgs;
-
-/// Exit code of a command that could not do what was asked.
-pub const EXIT_FAILED: u8 = 1;
-
-/// Exit code of a command line that makes no sense; clap uses the same.
-pub const EXIT_USAGE: u8 = 2;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -79,36 +76,6 @@ pub enum Command {
     Restore(restore::RestoreArgs),
     /// Look after the keys of a store
     Keys(keys::KeysArgs),
-}
-
-/// Why a command failed: one line that says what is wrong and how to mend it.
-#[derive(Debug, thiserror::Error)]
-pub enum CliError {
-    /// The command could not be carried out.
-    #[error("{0}")]
-    Failed(String),
-    /// The flags contradict each other, or a value cannot be used.
-    #[error("{0}")]
-    Usage(String),
-}
-
-impl CliError {
-    /// A failure with the message of `error`.
-    pub fn failed(error: impl std::fmt::Display) -> Self {
-        Self::Failed(error.to_string())
-    }
-
-    /// A usage error with the message of `error`.
-    pub fn usage(error: impl std::fmt::Display) -> Self {
-        Self::Usage(error.to_string())
-    }
-
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Failed(_) => EXIT_FAILED,
-            Self::Usage(_) => EXIT_USAGE,
-        }
-    }
 }
 
 /// Parses the command line, carries it out and says how it went: 0 done, 1 failed, 2 misused.

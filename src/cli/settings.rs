@@ -7,8 +7,8 @@ use clap::Args;
 use super::CliError;
 use recant_http::config::{FlagOverride, Settings, Sources};
 use recant_http::telemetry::logs;
-use recant_service::load::ConfiguredModel;
 use recant_store::{CompactionSchedule, MasterKeySource, Store, StoreOptions};
+use recant_types::ModelConfiguration;
 
 /// Where the store is and what configures it.
 #[derive(Debug, Clone, Default, Args)]
@@ -77,10 +77,10 @@ pub(super) fn serving_options(settings: &Settings) -> StoreOptions {
 }
 
 /// The model of a store that holds none yet.
-pub(super) fn configured_model(settings: &Settings) -> ConfiguredModel {
-    ConfiguredModel {
-        hyperparameters: settings.model.hyperparameters(),
-        neural: settings.model.neural(),
+pub(super) fn configured_model(settings: &Settings) -> ModelConfiguration {
+    match settings.model.neural() {
+        Some(specification) => ModelConfiguration::Neural(specification),
+        None => settings.model.hyperparameters().into(),
     }
 }
 

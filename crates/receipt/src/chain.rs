@@ -23,12 +23,12 @@ pub struct Gap {
 pub enum ChainFault {
     /// Two different receipts have this number: the chain was continued twice from one place.
     Fork {
-        /// The number.
+        /// The number that both have.
         sequence: u64,
     },
     /// This receipt does not follow the one before it, which is here.
     Broken {
-        /// Its number.
+        /// Its place in the chain.
         sequence: u64,
     },
 }
@@ -103,7 +103,7 @@ pub(super) mod tests {
     };
 
     /// Claims to follow `head`.
-    pub fn claims(head: &ChainHead) -> Claims {
+    pub(crate) fn claims(head: &ChainHead) -> Claims {
         let target = ErasureTarget::User(UserId::new("needle").expect("an id"));
         let id = ErasureId::from_bytes([9; 16]);
         let mut record = ErasureRecord::accepted(id, 1, &target, UnixMillis(1_000));

@@ -46,11 +46,11 @@ pub struct Claims {
     pub model_version_after: u64,
     /// The version that the certificate is about.
     pub model_version_certified: u64,
-    /// The certificate.
+    /// The certificate of that version.
     pub certificate: Certificate,
     /// The generation of the store when this was signed.
     pub generation: u64,
-    /// What was looked at on the disk, and what was found.
+    /// What was searched on the disk, and what was found.
     pub scan: ScanClaim,
     /// The place of this receipt in the chain; the first is 1.
     pub sequence: u64,
@@ -61,26 +61,26 @@ pub struct Claims {
 /// A commitment and how it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitmentClaim {
-    /// [`COMMITMENT_METHOD`].
+    /// How it was made: [`COMMITMENT_METHOD`].
     pub method: String,
     /// The commitment, base64url.
     pub value: String,
 }
 
-/// What was looked at on the disk.
+/// What was searched on the disk.
 ///
 /// When a receipt is signed nobody knows any more whom the erasure was about, so no file can be
 /// searched for ids: `recant scan` does that, for who knows the id. What can be said is which kind
-/// of look was taken, and when.
+/// of search was made, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanClaim {
-    /// What was looked at.
+    /// What was searched.
     pub method: ScanMethod,
     /// Whether nothing was left there.
     pub clean: bool,
 }
 
-/// How the disk was looked at.
+/// How the disk was searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScanMethod {

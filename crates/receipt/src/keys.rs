@@ -80,10 +80,10 @@ pub struct Jwk {
     /// The thumbprint of the key (RFC 7638), base64url of SHA-256.
     #[serde(default)]
     pub kid: String,
-    /// `EdDSA`.
+    /// `EdDSA`: the algorithm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alg: Option<String>,
-    /// `sig`.
+    /// `sig`: the key checks signatures.
     #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
 }

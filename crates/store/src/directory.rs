@@ -1,15 +1,15 @@
-//! The files of a store, and which of them count.
+//! The files of a store, and which of them are current.
 //!
 //! `LOCK` is held by the one process that uses the directory. `generations/NNNNNN` are databases;
-//! `CURRENT` names the one that counts. A new generation is built beside it and becomes the
+//! `CURRENT` names the current one. A new generation is built beside it and becomes the
 //! current one by a single rename, so a kill at any moment leaves the old one or the new one.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::crash_point::crash_point;
 use crate::error::StoreError;
+use crate::failpoint::failpoint;
 use crate::sync::Syncs;
 use crate::zeroing;
 
@@ -64,7 +64,7 @@ impl Directory {
         self.path.join(GENERATIONS).join(format!("{number:06}"))
     }
 
-    /// The generation that counts; `None` in a new directory.
+    /// The current generation; `None` in a new directory.
     pub(super) fn current(&self) -> Result<Option<u64>, StoreError> {
         let path = self.path.join(CURRENT);
         let text = match fs::read_to_string(&path) {
@@ -78,21 +78,21 @@ impl Directory {
         }
     }
 
-    /// Makes `number` the generation that counts, atomically. The one before stays beside it.
+    /// Makes `number` the current generation, atomically. The one before stays beside it.
     pub(super) fn switch_to(&self, number: u64) -> Result<(), StoreError> {
         let (new, current) = (self.path.join(CURRENT_NEW), self.path.join(CURRENT));
         self.syncs.directory(&self.path.join(GENERATIONS))?;
-        crash_point("generation_before_pointer");
+        failpoint("generation_before_pointer");
         self.write_durably(&new, current_text(number).as_bytes())?;
-        crash_point("generation_pointer_written");
+        failpoint("generation_pointer_written");
         fs::rename(&new, &current).map_err(|error| StoreError::io(&current, &error))?;
-        crash_point("generation_after_rename");
+        failpoint("generation_after_rename");
         self.syncs.directory(&self.path)?;
-        crash_point("generation_after_switch");
+        failpoint("generation_after_switch");
         Ok(())
     }
 
-    /// Removes every generation but the one that counts: overwritten with zeros, synced, unlinked.
+    /// Removes every generation but the current one: overwritten with zeros, synced, unlinked.
     pub(super) fn remove_leftovers(&self) -> Result<(), StoreError> {
         let current = self.current()?.map(|number| self.generation(number));
         let generations = self.path.join(GENERATIONS);

@@ -56,7 +56,7 @@ pub enum StoreError {
     /// A backup could not be written, or must not be restored.
     #[error("the backup {}: {problem}", path.display())]
     Backup {
-        /// The file.
+        /// The file of the backup.
         path: PathBuf,
         /// What is wrong, and how to mend it.
         problem: String,

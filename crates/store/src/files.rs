@@ -11,7 +11,7 @@ use crate::guard::{self, OpenMark};
 use crate::hash::IdHasher;
 use crate::index::Index;
 use crate::keyring::{KeyRing, Special};
-use crate::legacy_mark;
+use crate::legacy_watermark;
 use crate::options::StoreOptions;
 use crate::sync::Syncs;
 
@@ -42,24 +42,24 @@ impl Files {
         let syncs = Syncs::new(options.sync_observer.clone());
         let directory = Directory::open(path, &syncs)?;
         let current = directory.current()?;
-        let legacy = legacy_mark::read(path)?;
+        let legacy = legacy_watermark::read(path)?;
         let source = &options.master_key;
         let ring = if KeyRing::exists(path) {
             KeyRing::open(path, source, &syncs)?
         } else if current.is_none() || legacy.is_some() {
             let ring = KeyRing::create(path, source, &syncs)?;
-            ring.settle(&[])?;
+            ring.reclaim_unused(&[])?;
             ring
         } else {
             return Err(StoreError::damaged("the key ring is missing"));
         };
-        let acknowledged = ring.mark()?.commit.max(legacy.unwrap_or(0));
+        let acknowledged = ring.watermark()?.commit.max(legacy.unwrap_or(0));
         if current.is_none() {
             if acknowledged > 0 {
                 return Err(StoreError::damaged("the file CURRENT is missing"));
             }
             // Killed before the first generation: no slot is anybody's yet.
-            ring.settle(&[])?;
+            ring.reclaim_unused(&[])?;
         }
         Self::with_ring(directory, ring, syncs, options)
     }
@@ -108,11 +108,11 @@ impl Files {
 
     /// An error of opening, with where the copy is; the next opening must not take it for closed.
     pub(super) fn opened_badly(&self, error: StoreError) -> StoreError {
-        self.open_mark.set_spoilt(true);
+        self.open_mark.set_poisoned(true);
         guard::with_hint(error, &self.directory.copy())
     }
 
-    /// The number of the generation that counts.
+    /// The number of the current generation.
     pub(super) fn current(&self) -> Result<u64, StoreError> {
         self.directory
             .current()?
@@ -128,7 +128,7 @@ impl Files {
         Database::open(&path, self.options.cache_bytes, &self.syncs)
     }
 
-    /// Opens the generation that counts; it must be of this version.
+    /// Opens the current generation; it must be of this version.
     pub(super) fn open_current(&self) -> Result<Generation, StoreError> {
         let number = self.current()?;
         Ok(Generation {
@@ -142,16 +142,16 @@ impl Files {
     /// are sealed under are destroyed.
     pub(super) fn read_index(&self, generation: &Generation) -> Result<Index, StoreError> {
         let index = Index::read(&generation.database, &generation.codec, &self.hasher)?;
-        self.ring.settle(&index.slots())?;
+        self.ring.reclaim_unused(&index.slots())?;
         Ok(index)
     }
 
     /// Destroys the key of the generation before `number`, of which nothing is left.
     pub(super) fn destroy_key_before(&self, number: u64) -> Result<(), StoreError> {
         let before = Special::Generation(number + 1);
-        match self.ring.slot_is_empty(before.slot())? {
-            true => Ok(()),
-            false => self.ring.destroy(before),
+        if self.ring.slot_is_empty(before.slot())? {
+            return Ok(());
         }
+        self.ring.destroy(before)
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct OpenMark {
     /// Whether the last process that had the store open did not close it.
     unclean: bool,
     /// Whether the database failed and was not opened again since.
-    spoilt: AtomicBool,
+    poisoned: AtomicBool,
 }
 
 impl OpenMark {
@@ -40,7 +40,7 @@ impl OpenMark {
         Ok(Self {
             path,
             unclean,
-            spoilt: AtomicBool::new(false),
+            poisoned: AtomicBool::new(false),
         })
     }
 
@@ -50,14 +50,14 @@ impl OpenMark {
     }
 
     /// Notes whether the database is in a state that it can be closed in.
-    pub(super) fn set_spoilt(&self, spoilt: bool) {
-        self.spoilt.store(spoilt, Ordering::Relaxed);
+    pub(super) fn set_poisoned(&self, poisoned: bool) {
+        self.poisoned.store(poisoned, Ordering::Relaxed);
     }
 }
 
 impl Drop for OpenMark {
     fn drop(&mut self) {
-        if !self.spoilt.load(Ordering::Relaxed) && !std::thread::panicking() {
+        if !self.poisoned.load(Ordering::Relaxed) && !std::thread::panicking() {
             // Still there, it would only cost the next opening a copy.
             let _ = fs::remove_file(&self.path);
         }
@@ -125,9 +125,10 @@ fn entries(path: &Path) -> Result<Vec<(PathBuf, fs::Metadata)>, StoreError> {
 fn size_of(path: &Path) -> Result<u64, StoreError> {
     let mut size = 0;
     for (path, metadata) in entries(path)? {
-        size += match metadata.is_dir() {
-            true => size_of(&path)?,
-            false => metadata.len(),
+        size += if metadata.is_dir() {
+            size_of(&path)?
+        } else {
+            metadata.len()
         };
     }
     Ok(size)
@@ -139,9 +140,10 @@ fn copy_directory(from: &Path, to: &Path) -> Result<(), StoreError> {
         let Some(name) = path.file_name() else {
             continue;
         };
-        match metadata.is_dir() {
-            true => copy_directory(&path, &to.join(name))?,
-            false => copy_file(&path, &to.join(name))?,
+        if metadata.is_dir() {
+            copy_directory(&path, &to.join(name))?;
+        } else {
+            copy_file(&path, &to.join(name))?;
         }
     }
     Ok(())

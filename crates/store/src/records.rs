@@ -8,14 +8,13 @@ use crate::codec::PAYLOAD_BYTES_MAX;
 use crate::error::StoreError;
 use crate::position::LogPosition;
 use recant_types::{
-    Certificate, ErasureId, ErasureRecord, IalsHyperparameters, ItemId, ModelSpecification,
-    UnixMillis, UserId,
+    Certificate, ErasureId, ErasureRecord, ItemId, ModelConfiguration, UnixMillis, UserId,
 };
 
 /// An item of the catalogue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ItemRecord {
-    /// Its id.
+    /// The id that callers know it by.
     pub id: ItemId,
     /// Its title, when one is known.
     #[serde(default)]
@@ -27,10 +26,10 @@ pub struct ItemRecord {
 
 /// One interaction of a user, as stored.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct HeldInteraction {
+pub struct StoredInteraction {
     /// Row of the item.
     pub item: u32,
-    /// Confidence.
+    /// Confidence c > 0.
     pub weight: f32,
     /// When, in the unit of the source.
     pub timestamp: Option<i64>,
@@ -43,11 +42,9 @@ pub struct ModelHeader {
     pub version: u64,
     /// The log position that the stored rows stand for.
     pub learnt: LogPosition,
-    /// What the model minimises, when it is implicit ALS.
-    pub hyperparameters: IalsHyperparameters,
-    /// What it is otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub neural: Option<ModelSpecification>,
+    /// Which model it is.
+    #[serde(flatten)]
+    pub model: ModelConfiguration,
     /// Seed of the initial factors.
     pub seed: u64,
     /// Relative residual at the last measurement.
@@ -71,14 +68,14 @@ pub(crate) struct UserRecord {
     pub row: u32,
     /// The slot of the key that backups of this user are sealed under.
     pub backup: u32,
-    /// The id.
+    /// The id that callers know the user by.
     pub id: UserId,
 }
 
 /// What one user did in one addition that is not applied yet, under that user's own key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct QueuedRecord {
-    /// Who.
+    /// Whose interactions they are.
     pub user: UserId,
     /// The slot of the key that backups of this user are sealed under.
     pub backup: u32,
@@ -91,9 +88,9 @@ pub(crate) struct QueuedRecord {
 pub(crate) struct QueuedRow {
     /// Its place in the request.
     pub index: u16,
-    /// With what.
+    /// The item interacted with.
     pub item: ItemId,
-    /// Confidence.
+    /// Confidence c > 0.
     pub weight: f32,
     /// When, in the unit of the source.
     pub timestamp: Option<i64>,
@@ -111,7 +108,7 @@ pub(crate) struct Tombstone {
 /// Where the store stood when its current generation was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Begun {
-    /// When.
+    /// When it was begun.
     pub at: UnixMillis,
     /// The commit that made it the current one.
     pub commit: u64,
@@ -144,14 +141,14 @@ pub struct Committed {
 }
 
 /// Bytes of one packed interaction: item u32, weight f32, presence u8, timestamp i64.
-const HELD_BYTES: usize = 17;
+const INTERACTION_BYTES: usize = 17;
 
 /// Interactions in one chunk of a history.
-pub const HELD_PER_CHUNK: usize = PAYLOAD_BYTES_MAX / HELD_BYTES;
+pub const INTERACTIONS_PER_CHUNK: usize = PAYLOAD_BYTES_MAX / INTERACTION_BYTES;
 
-/// Packs up to [`HELD_PER_CHUNK`] interactions, little endian.
-pub(crate) fn pack_history(held: &[HeldInteraction]) -> Vec<u8> {
-    let mut packed = Vec::with_capacity(held.len() * HELD_BYTES);
+/// Packs up to [`INTERACTIONS_PER_CHUNK`] interactions, little endian.
+pub(crate) fn pack_history(held: &[StoredInteraction]) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(held.len() * INTERACTION_BYTES);
     for interaction in held {
         packed.extend_from_slice(&interaction.item.to_le_bytes());
         packed.extend_from_slice(&interaction.weight.to_le_bytes());
@@ -164,16 +161,16 @@ pub(crate) fn pack_history(held: &[HeldInteraction]) -> Vec<u8> {
 /// Reads what [`pack_history`] wrote, behind what `into` already holds.
 pub(crate) fn unpack_history(
     packed: &[u8],
-    into: &mut Vec<HeldInteraction>,
+    into: &mut Vec<StoredInteraction>,
 ) -> Result<(), StoreError> {
-    let (records, rest) = packed.as_chunks::<HELD_BYTES>();
+    let (records, rest) = packed.as_chunks::<INTERACTION_BYTES>();
     if !rest.is_empty() {
         return Err(StoreError::damaged("a history is cut off"));
     }
     into.reserve(records.len());
     for record in records {
         let [i0, i1, i2, i3, w0, w1, w2, w3, present, timestamp @ ..] = *record;
-        into.push(HeldInteraction {
+        into.push(StoredInteraction {
             item: u32::from_le_bytes([i0, i1, i2, i3]),
             weight: f32::from_le_bytes([w0, w1, w2, w3]),
             timestamp: (present != 0).then(|| i64::from_le_bytes(timestamp)),
@@ -224,15 +221,56 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use recant_types::IalsHyperparameters;
+
+    /// As earlier versions wrote it: with numbers of implicit ALS beside a neural model.
+    #[test]
+    fn headers_of_earlier_versions_are_read_and_the_numbers_beside_a_neural_model_mean_nothing() {
+        let header = |neural: &str| -> ModelHeader {
+            let text = format!(
+                r#"{{"version":7,"learnt":12,"hyperparameters":{{"dim":8,"alpha0":0.5,"lambda":0.01,
+                "nu":1.0}},{neural}"seed":42,"residual":1.5e-9,"objective":123.25,
+                "measured_version":7,"certificate":null}}"#
+            );
+            serde_json::from_str(&text).expect("a header")
+        };
+        let ials = header("");
+        let hyperparameters = IalsHyperparameters {
+            dim: 8,
+            alpha0: 0.5,
+            lambda: 0.01,
+            nu: 1.0,
+        };
+        assert_eq!(ials.model, ModelConfiguration::Ials(hyperparameters));
+        let neural = header(r#""neural":{"kind":"lightgcn","dim":16,"layers":2,"lambda":1e-4},"#);
+        assert_eq!(neural.model.kind(), "lightgcn");
+        for header in [ials, neural] {
+            assert_eq!((header.version, header.learnt), (7, LogPosition(12)));
+            assert_eq!((header.seed, header.residual), (42, Some(1.5e-9)));
+            let text = serde_json::to_string(&header).expect("text");
+            let numbers = text.contains("hyperparameters");
+            assert_eq!(numbers, header.model.ials().is_some(), "{text}");
+            assert_eq!(
+                serde_json::from_str::<ModelHeader>(&text).ok(),
+                Some(header)
+            );
+        }
+    }
+
+    #[test]
+    fn a_header_without_a_model_is_refused() {
+        let text = r#"{"version":7,"learnt":12,"seed":42}"#;
+        assert!(serde_json::from_str::<ModelHeader>(text).is_err());
+    }
 
     proptest! {
         #[test]
         fn packed_histories_read_back(
             held in prop::collection::vec((any::<u32>(), 0.1f32..9.0, any::<Option<i64>>()), 0..50),
         ) {
-            let held: Vec<HeldInteraction> = held
+            let held: Vec<StoredInteraction> = held
                 .into_iter()
-                .map(|(item, weight, timestamp)| HeldInteraction { item, weight, timestamp })
+                .map(|(item, weight, timestamp)| StoredInteraction { item, weight, timestamp })
                 .collect();
             let packed = pack_history(&held);
             let mut read = Vec::new();

@@ -50,9 +50,9 @@ impl UnixMillis {
 /// One interaction of a user with an item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Interaction {
-    /// Who.
+    /// The user who interacted.
     pub user: UserId,
-    /// With what.
+    /// The item interacted with.
     pub item: ItemId,
     /// Confidence c > 0, finite; 1 when the source gives none.
     pub weight: f32,

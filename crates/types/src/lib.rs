@@ -4,6 +4,7 @@
 #![deny(unreachable_pub)]
 
 mod certificate;
+mod configuration;
 mod erasure;
 mod event;
 mod hyper;
@@ -12,6 +13,7 @@ mod metric;
 mod specification;
 
 pub use certificate::{Certificate, GapCertificate};
+pub use configuration::ModelConfiguration;
 pub use erasure::{Commitment, ErasureRecord, ErasureStatus, TargetKind, UnknownStatus};
 pub use event::{
     ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget, Event, Interaction, UnixMillis,

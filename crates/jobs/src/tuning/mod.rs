@@ -18,7 +18,7 @@ pub use trial::{Certifiable, Stage, Trial};
 
 use recant_core::optim::als::TrainingOptions;
 use recant_eval::holdout::hold_out;
-use recant_service::load::load;
+use recant_service::load;
 use recant_store::{Store, StoreError};
 use recant_types::IalsHyperparameters;
 use search::Search;

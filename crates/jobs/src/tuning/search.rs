@@ -14,8 +14,8 @@ use recant_core::unlearn::converge::Progress;
 use recant_eval::accuracy::accuracy;
 use recant_eval::holdout::Holdout;
 use recant_eval::numerical_rank::numerical_rank;
-use recant_service::digits::two_digits;
-use recant_service::remedy::Remedy;
+use recant_service::Remedy;
+use recant_service::two_digits;
 use recant_types::IalsHyperparameters;
 
 /// The coarse grid: α₀ and, for ν = 1, λ. Published optima for implicit feedback lie within

@@ -43,7 +43,7 @@ pub(crate) struct BackupHeader {
 /// One part of a backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Frame {
-    /// The first.
+    /// The first frame.
     Header(BackupHeader),
     /// Interactions of one person; of equal items the later one counts.
     Person { user: UserId, rows: Vec<BackupRow> },
@@ -59,7 +59,7 @@ pub(super) enum Frame {
     End { digest: [u8; 32] },
 }
 
-/// One interaction.
+/// One interaction of a person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct BackupRow {
     pub(super) item: ItemId,

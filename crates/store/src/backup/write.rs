@@ -14,7 +14,7 @@ use crate::index::{Index, Person};
 use crate::keys::{self, row_of};
 use crate::position::LogPosition;
 use crate::records::{
-    HeldInteraction, ItemRecord, QueuedRecord, UserRecord, unpack_history, unpack_row,
+    ItemRecord, QueuedRecord, StoredInteraction, UserRecord, unpack_history, unpack_row,
 };
 use crate::shared::Shared;
 use crate::tensor::Tensor;
@@ -54,12 +54,12 @@ pub(crate) fn backup(shared: &Shared, to: &Path) -> Result<BackupSummary, StoreE
         .mode(0o600)
         .open(partial)
         .map_err(io)?;
-    let mark = shared.mark();
+    let watermark = shared.watermark();
     let header = BackupHeader {
         id: rand::random(),
         created_at: UnixMillis::now(),
-        commit: mark.commit,
-        erasures: mark.erasures,
+        commit: watermark.commit,
+        erasures: watermark.erasures,
     };
     let ring = &shared.files.ring;
     let writer = FrameWriter::begin(BufWriter::new(file), partial, ring, header)?;
@@ -145,7 +145,7 @@ impl Backup<'_> {
         if person.row.is_some() {
             let record: UserRecord = codec::from_postcard(&get(&keys::user(person.pseudonym))?)?;
             id = Some(record.id);
-            let mut held: Vec<HeldInteraction> = Vec::new();
+            let mut held: Vec<StoredInteraction> = Vec::new();
             for record in open.database.scan(&keys::history(person.pseudonym)) {
                 let (key, value) = record?;
                 unpack_history(&open.codec.open(&key, &value)?, &mut held)?;

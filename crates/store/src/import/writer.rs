@@ -15,8 +15,8 @@ use crate::keyring::Slot;
 use crate::keys::Pseudonym;
 use crate::keys::{self, row_of};
 use crate::records::{
-    HELD_PER_CHUNK, HeldInteraction, ItemRecord, ModelHeader, Tombstone, UserRecord, pack_history,
-    unpack_history,
+    INTERACTIONS_PER_CHUNK, ItemRecord, ModelHeader, StoredInteraction, Tombstone, UserRecord,
+    pack_history, unpack_history,
 };
 use crate::tensor::Tensor;
 use recant_types::{ItemId, UnixMillis, UserId};
@@ -48,7 +48,7 @@ pub struct ImportTotals {
 #[derive(Debug, Clone, Copy)]
 struct Gathered {
     user: u32,
-    held: HeldInteraction,
+    held: StoredInteraction,
 }
 
 /// Takes interactions, titles and tags one by one.
@@ -125,7 +125,8 @@ impl ImportWriter<'_> {
                     held.clear();
                     unpack_history(payload, &mut held)?;
                     totals.interactions += held.len() as u64;
-                    held.iter().for_each(|held| mark(held_items, held.item));
+                    held.iter()
+                        .for_each(|held| note_item(held_items, held.item));
                 }
                 Some(&keys::TOMBSTONE) => {
                     let hash = keys::tombstone_hash(key).ok_or_else(StoreError::cut_key)?;
@@ -185,7 +186,7 @@ impl ImportWriter<'_> {
         let item = self.item_row(item)?;
         self.buffer.push(Gathered {
             user: user_row,
-            held: HeldInteraction {
+            held: StoredInteraction {
                 item,
                 weight,
                 timestamp,
@@ -259,9 +260,10 @@ impl ImportWriter<'_> {
 
     /// Keys for a new user, and the user's record under them.
     fn give_keys(&mut self, row: u32, id: &UserId) -> Result<(), StoreError> {
-        let known = match self.waiting.is_empty() {
-            true => None,
-            false => self.waiting.remove(&self.next.hasher().user(id)),
+        let known = if self.waiting.is_empty() {
+            None
+        } else {
+            self.waiting.remove(&self.next.hasher().user(id))
         };
         let mut person = match known {
             Some(person) => person,
@@ -380,9 +382,9 @@ impl ImportWriter<'_> {
         self.totals.interactions += added as u64;
         self.totals.duplicates += (run.len() - added) as u64;
         run.iter()
-            .for_each(|row| mark(&mut self.held_items, row.held.item));
+            .for_each(|row| note_item(&mut self.held_items, row.held.item));
         // A history never shrinks here, so every chunk it had is written anew.
-        for (chunk, held) in history.chunks(HELD_PER_CHUNK).enumerate() {
+        for (chunk, held) in history.chunks(INTERACTIONS_PER_CHUNK).enumerate() {
             let key = keys::history_chunk(person.pseudonym, chunk as u16);
             self.put_personal(&person, key, &pack_history(held))?;
         }
@@ -436,7 +438,7 @@ impl ImportWriter<'_> {
     }
 }
 
-fn mark(held_items: &mut Vec<bool>, row: u32) {
+fn note_item(held_items: &mut Vec<bool>, row: u32) {
     let row = row as usize;
     if held_items.len() <= row {
         held_items.resize(row + 1, false);
