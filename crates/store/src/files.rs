@@ -36,8 +36,7 @@ pub(super) struct Generation {
 }
 
 impl Files {
-    /// Locks the directory, opens the key ring, and clears what an unfinished change left behind.
-    /// Makes both in a new directory.
+    /// Locks the directory and opens the key ring. Makes both in a new directory.
     pub(super) fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         let syncs = Syncs::new(options.sync_observer.clone());
         let directory = Directory::open(path, &syncs)?;
@@ -46,7 +45,7 @@ impl Files {
         let source = &options.master_key;
         let ring = if KeyRing::exists(path) {
             KeyRing::open(path, source, &syncs)?
-        } else if current.is_none() || legacy.is_some() {
+        } else if legacy.is_some() || (current.is_none() && directory.numbers()?.is_empty()) {
             let ring = KeyRing::create(path, source, &syncs)?;
             ring.reclaim_unused(&[])?;
             ring
@@ -86,7 +85,6 @@ impl Files {
         options: &StoreOptions,
     ) -> Result<Self, StoreError> {
         let hasher = IdHasher::new(&ring.special(Special::Hash)?);
-        directory.remove_leftovers()?;
         let open_mark = OpenMark::set(directory.path(), &syncs)?;
         if open_mark.was_unclean() {
             guard::copy_current(&directory, options)?;
@@ -101,9 +99,13 @@ impl Files {
         })
     }
 
-    /// The database is open and whole: what was copied to be safe is no longer needed.
+    /// The database is open and whole: what an unfinished change left beside it goes, and what was
+    /// copied to be safe is no longer needed.
     pub(super) fn opened_well(&self) -> Result<(), StoreError> {
-        guard::remove_copy(&self.directory, &self.syncs)
+        self.directory.remove_leftovers()?;
+        guard::remove_copy(&self.directory, &self.syncs)?;
+        self.open_mark.set_poisoned(false);
+        Ok(())
     }
 
     /// An error of opening, with where the copy is; the next opening must not take it for closed.
@@ -123,7 +125,9 @@ impl Files {
     pub(super) fn open_database(&self, number: u64) -> Result<Database, StoreError> {
         let path = self.directory.generation(number);
         if !path.is_dir() {
-            return Err(StoreError::damaged("the current generation is missing"));
+            return Err(StoreError::damaged(
+                "the generation that CURRENT names is missing: if it was copied while a server ran, copy it again",
+            ));
         }
         Database::open(&path, self.options.cache_bytes, &self.syncs)
     }

@@ -8,6 +8,7 @@ use crate::files::{Files, Generation};
 use crate::hash::IdHasher;
 use crate::keyring::{CommitWatermark, Special};
 use crate::records::{Begun, Tombstone};
+use crate::seal::SecretKey;
 use crate::{keys, legacy_watermark, zeroing};
 use recant_types::UnixMillis;
 
@@ -30,10 +31,12 @@ pub(crate) struct NextGeneration<'a> {
 impl<'a> NextGeneration<'a> {
     /// Begins an empty generation.
     pub(super) fn begin(files: &'a Files) -> Result<Self, StoreError> {
-        let number = files.directory.current()?.unwrap_or(0) + 1;
+        let number = files.directory.next_number()?;
         let path = files.directory.generation(number);
         zeroing::remove_directory(&path, &files.syncs)?;
-        files.ring.renew(Special::Generation(number))?;
+        files
+            .ring
+            .put(Special::Generation(number), &SecretKey::random())?;
         let codec = Codec::new(&files.ring, number)?;
         let database = Database::open(&path, files.options.cache_bytes, &files.syncs)?;
         failpoint("generation_begun");

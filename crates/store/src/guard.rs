@@ -13,6 +13,7 @@ use crate::directory::Directory;
 use crate::disk::free_bytes;
 use crate::error::StoreError;
 use crate::options::StoreOptions;
+use crate::private;
 use crate::sync::Syncs;
 use crate::zeroing;
 
@@ -24,7 +25,8 @@ pub(super) struct OpenMark {
     path: PathBuf,
     /// Whether the last process that had the store open did not close it.
     unclean: bool,
-    /// Whether the database failed and was not opened again since.
+    /// Whether the database is not known to be whole: it was not closed the last time and has not been
+    /// opened since, or it failed.
     poisoned: AtomicBool,
 }
 
@@ -34,13 +36,13 @@ impl OpenMark {
         let path = directory.join(OPEN);
         let unclean = path.exists();
         if !unclean {
-            File::create(&path).map_err(|error| StoreError::io(&path, &error))?;
+            private::create_file(&path).map_err(|error| StoreError::io(&path, &error))?;
             syncs.directory(directory)?;
         }
         Ok(Self {
             path,
             unclean,
-            poisoned: AtomicBool::new(false),
+            poisoned: AtomicBool::new(unclean),
         })
     }
 
@@ -135,7 +137,7 @@ fn size_of(path: &Path) -> Result<u64, StoreError> {
 }
 
 fn copy_directory(from: &Path, to: &Path) -> Result<(), StoreError> {
-    fs::create_dir(to).map_err(|error| StoreError::io(to, &error))?;
+    private::create_directory(to).map_err(|error| StoreError::io(to, &error))?;
     for (path, metadata) in entries(from)? {
         let Some(name) = path.file_name() else {
             continue;
@@ -152,10 +154,12 @@ fn copy_directory(from: &Path, to: &Path) -> Result<(), StoreError> {
 /// Shares the blocks where the file system can; copies them otherwise.
 fn copy_file(from: &Path, to: &Path) -> Result<(), StoreError> {
     let io = |error| StoreError::io(to, &error);
-    let source = File::open(from).map_err(|error| StoreError::io(from, &error))?;
-    let target = File::create(to).map_err(io)?;
+    let mut source = File::open(from).map_err(|error| StoreError::io(from, &error))?;
+    let mut target = private::create_file(to).map_err(io)?;
     if rustix::fs::ioctl_ficlone(&target, &source).is_ok() {
         return Ok(());
     }
-    fs::copy(from, to).map(|_| ()).map_err(io)
+    std::io::copy(&mut source, &mut target)
+        .map(|_| ())
+        .map_err(io)
 }

@@ -32,6 +32,7 @@ pub mod metric_names;
 mod migrations;
 mod options;
 mod position;
+mod private;
 mod receipt_keys;
 mod records;
 mod seal;

@@ -99,6 +99,8 @@ fn find(files: &Files, known: u32) -> Result<(Found, u32), StoreError> {
         codec::read_u64(&codec.open(&keys::COMMIT, &value)?)
     })?;
     files.ring.check(held)?;
+    let known = legacy_watermark::read(files.directory.path())?;
+    files.ring.check_is_newest(held, known.unwrap_or(0))?;
     let generation = Generation {
         number,
         database,

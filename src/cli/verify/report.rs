@@ -141,7 +141,8 @@ impl Checked {
             Ok(Receipt { claims, .. }) => format!(
                 "{path}: holds: receipt {} of {} for erasure {}, certified {}",
                 claims.sequence,
-                claims.iss,
+                // As a quoted text: it may hold what a terminal would obey.
+                claims.iss.escape_debug(),
                 claims.jti,
                 claims.certified_at.to_rfc3339()
             ),

@@ -64,6 +64,10 @@ pub fn restore(
         return Err(refused("the key ring is older than the backup"));
     }
     let current = open_current(&files);
+    if let Some((_, held)) = &current {
+        files.ring.check_is_newest(*held, 0)?;
+    }
+    let current = current.map(|(current, _)| current);
     let missed = acknowledged.erasures > header.erasures;
     let kept = i64::from(options.tombstone_days).saturating_mul(DAY_MILLISECONDS);
     if missed && header.created_at.0 < UnixMillis::now().0.saturating_sub(kept) {
@@ -93,7 +97,9 @@ pub fn restore(
     }
     restoring.read_backup(backup, &files)?;
     drop(current);
-    restoring.finish(&files)
+    let restored = restoring.finish(&files)?;
+    files.opened_well()?;
+    Ok(restored)
 }
 
 /// Reads the whole file once, so that nothing is begun with a damaged one.
@@ -106,15 +112,15 @@ fn check(backup: &Path, files: &Files) -> Result<BackupHeader, StoreError> {
     }
 }
 
-/// The current generation, when it is whole as far as opening can tell.
-fn open_current(files: &Files) -> Option<Generation> {
+/// The current generation, when it is whole as far as opening can tell, and its last commit.
+fn open_current(files: &Files) -> Option<(Generation, u64)> {
     let current = files.open_current().ok()?;
     let version = schema_version(&current.database).ok()?;
     let value = current.database.get(&keys::COMMIT).ok()??;
     let commit = current.codec.open(&keys::COMMIT, &value).ok()?;
     let commit = codec::read_u64(&commit).ok()?;
     (version as usize == migrations::MIGRATIONS.len() && files.ring.check(commit).is_ok())
-        .then_some(current)
+        .then_some((current, commit))
 }
 
 struct Restoring<'a> {

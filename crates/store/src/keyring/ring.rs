@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::StoreError;
 use crate::failpoint::failpoint;
+use crate::private;
 use crate::seal::SecretKey;
 use crate::sync::Syncs;
 use crate::zeroing;
@@ -18,6 +19,10 @@ use super::format::{
 use super::leftovers::{self, RING, RING_NEW};
 use super::master::{self, MasterKey, MasterKeySource};
 use super::pool::Pool;
+
+/// Commits by which a database may be ahead of its ring: one whose watermark was not written before a
+/// crash, and one whose watermark was damaged.
+const COMMITS_AHEAD_MAX: u64 = 2;
 
 /// A key that is no person's, by its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +36,8 @@ pub(crate) enum Special {
     Signing,
     /// Seals the records of a backup that are no person's.
     Backup,
+    /// Seals the list of the public keys that receipts are checked with; absent until there is one.
+    Published,
 }
 
 impl Special {
@@ -41,6 +48,7 @@ impl Special {
             Self::Hash => 2,
             Self::Signing => 3,
             Self::Backup => 4,
+            Self::Published => 5,
         })
     }
 }
@@ -136,6 +144,14 @@ impl KeyRing {
             }
             Err(error) => return Err(StoreError::io(&path, &error)),
         };
+        for readable in [&path, &directory.join(master::KEYS)] {
+            if private::is_open_to_others(readable) {
+                tracing::warn!(
+                    path = %readable.display(),
+                    "others than its owner have rights on the keys: chmod 600, of the directory 700"
+                );
+            }
+        }
         let masters = master::candidates(source, directory)?;
         let (key, number) = read_header(&file, &masters)?;
         let ring = Self {
@@ -173,12 +189,10 @@ impl KeyRing {
             .ok_or_else(|| StoreError::damaged("a key of the store itself is missing"))
     }
 
-    /// Gives a special slot a new key; durable on return.
-    pub(crate) fn renew(&self, special: Special) -> Result<SecretKey, StoreError> {
-        let key = SecretKey::random();
-        self.write_slot(special.slot(), &key)?;
-        self.syncs.data(&self.file, &self.path)?;
-        Ok(key)
+    /// Gives a special slot this key; durable on return.
+    pub(crate) fn put(&self, special: Special, key: &SecretKey) -> Result<(), StoreError> {
+        self.write_slot(special.slot(), key)?;
+        self.syncs.data(&self.file, &self.path)
     }
 
     /// Destroys the key of a special slot; durable on return.
@@ -214,6 +228,16 @@ impl KeyRing {
         let acknowledged = self.watermark()?.commit;
         if held < acknowledged {
             return Err(StoreError::Behind { held, acknowledged });
+        }
+        Ok(())
+    }
+
+    /// Refuses a database whose last commit is `held` when it is further ahead of the ring than a
+    /// crash leaves it: the ring is an old copy. `known` is what else is known to be acknowledged.
+    pub(crate) fn check_is_newest(&self, held: u64, known: u64) -> Result<(), StoreError> {
+        let acknowledged = self.watermark()?.commit.max(known);
+        if held > acknowledged.saturating_add(COMMITS_AHEAD_MAX) {
+            return Err(StoreError::OldKeyRing { held, acknowledged });
         }
         Ok(())
     }
