@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::{Deserialize, Serialize};
 
-use super::answers::BackupAnswer;
 use super::control::{self, Request};
+use super::error::CliError;
+use super::output::{print, print_json};
 use super::settings::{StoreArgs, store_options};
-use super::{CliError, print, print_json};
-use recant_store::{Store, StoreError};
+use recant_store::{BackupSummary, Store, StoreError};
 
 /// Flags of `recant backup`.
 #[derive(Debug, Clone, Args)]
@@ -18,7 +19,7 @@ Example:
 
 The file holds no key: it can be restored only beside the key ring (keys/ in the data directory),
 and what was erased since does not come back. Keep the key ring elsewhere, or not at all.")]
-pub struct BackupArgs {
+pub(crate) struct BackupArgs {
     /// Where the store is
     #[command(flatten)]
     pub store: StoreArgs,
@@ -30,8 +31,28 @@ pub struct BackupArgs {
     pub json: bool,
 }
 
+/// What a backup holds.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct BackupAnswer {
+    users: u64,
+    items: u64,
+    interactions: u64,
+    bytes: u64,
+}
+
+impl From<BackupSummary> for BackupAnswer {
+    fn from(summary: BackupSummary) -> Self {
+        Self {
+            users: summary.users,
+            items: summary.items,
+            interactions: summary.interactions,
+            bytes: summary.bytes,
+        }
+    }
+}
+
 /// Writes the backup, here or through the server that has the store open.
-pub fn run(args: &BackupArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &BackupArgs) -> Result<(), CliError> {
     let settings = args.store.settings(Vec::new())?;
     let data_dir = &settings.store.data_dir;
     // The server may have another working directory.

@@ -1,35 +1,35 @@
 //! The commands of the `recant` binary, one file each: flags in, one call, an answer out.
 
-mod answers;
-pub mod audit;
-pub mod backup;
-pub mod compact;
+mod audit;
+mod backup;
+mod compact;
 mod control;
-pub mod demo;
+mod control_server;
+mod demo;
 mod error;
-pub mod eval;
+mod eval;
 mod hardening;
-pub mod health;
-pub mod import;
-pub mod keys;
+mod health;
+mod import;
+mod keys;
 mod output;
 mod progress;
-pub mod restore;
-pub mod scan;
-pub mod serve;
+mod restore;
+mod scan;
+mod serve;
 mod settings;
-pub mod train;
+mod train;
+mod train_args;
 mod train_neural;
-pub mod tune;
-pub mod verify;
+mod tune;
+mod verify;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use error::{CliError, EXIT_FAILED, EXIT_USAGE};
-pub use output::{print, print_json};
-pub use settings::StoreArgs;
+use error::{CliError, EXIT_FAILED, EXIT_USAGE};
+use output::print;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -39,21 +39,26 @@ pub use settings::StoreArgs;
     about = "A recommender that can take back what it learnt"
 )]
 #[command(after_help = "Try it: recant demo")]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
+/// The command line as clap describes it, for whoever checks or prints commands.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// What `recant` can be asked to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Make a small synthetic catalogue, train on it and serve it
     Demo(demo::DemoArgs),
     /// Read interactions and titles from files into a store
     Import(import::ImportArgs),
     /// Train the model to its tolerance and store it
-    Train(train::TrainArgs),
+    Train(train_args::TrainArgs),
     /// Choose hyper-parameters by what a model finds of held-out interactions
     Tune(tune::TuneArgs),
     /// Serve recommendations over HTTP, learn and forget
@@ -95,7 +100,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Carries out one command.
-pub fn run(command: Command) -> Result<(), CliError> {
+pub(crate) fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Demo(args) => demo::run(&args),
         Command::Import(args) => import::run(&args),

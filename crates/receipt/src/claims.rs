@@ -46,11 +46,15 @@ pub struct Claims {
     pub model_version_after: u64,
     /// The version that the certificate is about.
     pub model_version_certified: u64,
-    /// The certificate of that version.
+    /// The position of the log whose data the certificate is of: that version had learnt and forgotten
+    /// everything up to it. Absent from receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position_certified: Option<u64>,
+    /// The certificate.
     pub certificate: Certificate,
     /// The generation of the store when this was signed.
     pub generation: u64,
-    /// What was searched on the disk, and what was found.
+    /// What was looked at on the disk, and what was found.
     pub scan: ScanClaim,
     /// The place of this receipt in the chain; the first is 1.
     pub sequence: u64,
@@ -61,26 +65,26 @@ pub struct Claims {
 /// A commitment and how it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitmentClaim {
-    /// How it was made: [`COMMITMENT_METHOD`].
+    /// [`COMMITMENT_METHOD`].
     pub method: String,
     /// The commitment, base64url.
     pub value: String,
 }
 
-/// What was searched on the disk.
+/// What was looked at on the disk.
 ///
 /// When a receipt is signed nobody knows any more whom the erasure was about, so no file can be
 /// searched for ids: `recant scan` does that, for who knows the id. What can be said is which kind
-/// of search was made, and when.
+/// of look was taken, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanClaim {
-    /// What was searched.
+    /// What was looked at.
     pub method: ScanMethod,
     /// Whether nothing was left there.
     pub clean: bool,
 }
 
-/// How the disk was searched.
+/// How the disk was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScanMethod {
@@ -147,6 +151,7 @@ impl Claims {
             model_version_before: record.model_version_before?,
             model_version_after: record.model_version_after?,
             model_version_certified: circumstances.model_version_certified,
+            position_certified: record.certified_position,
             certificate: record.certificate.clone()?,
             generation: circumstances.generation,
             scan: ScanClaim::from_record(record),

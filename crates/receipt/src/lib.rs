@@ -1,5 +1,18 @@
 //! Receipts: what the service puts its name to once an erasure is certified.
 //!
+//! ```
+//! use recant_receipt::{Salt, commit};
+//! use recant_types::{ErasureTarget, UserId};
+//!
+//! let target = ErasureTarget::User(UserId::new("ada-0001")?);
+//! let salt = Salt::generate();
+//! let commitment = commit(&salt, &target);
+//! // Whoever has the salt can show what a receipt is about; nobody else can guess it.
+//! assert!(commit(&salt, &target) == commitment);
+//! assert!(commit(&Salt::generate(), &target) != commitment);
+//! # Ok::<(), recant_types::InvalidId>(())
+//! ```
+//!
 //! A receipt is a compact JWS (RFC 7515) over JSON [`Claims`] (RFC 7519), signed with Ed25519
 //! (RFC 8037). It says when an erasure reached which state and what the certificate was, and it
 //! holds a salted [commitment](commit()) to what was erased, so that whoever has the salt can show which

@@ -95,7 +95,7 @@ fn read_ials(
         }
     })?;
     let mut model = Ials::from_item_factors(hyperparameters, matrix.user_rows(), factors);
-    als::solve_users(&mut model, matrix);
+    als::solve_users_to_rounding(&mut model, matrix);
     Ok(model)
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::published_time::published;
 use crate::query::ServiceError;
 use crate::service::Service;
 use recant_receipt::{ChainHead, Circumstances, Claims, JwkSet, sign};
@@ -67,15 +68,16 @@ impl ReceiptSigner {
         generation: u64,
         batch: &mut WriteBatch,
     ) {
-        let circumstances = Circumstances {
-            issuer: &self.issuer,
-            signed_at: UnixMillis::now(),
-            model_version_certified: version,
-            generation,
-        };
+        let now = UnixMillis::now();
         let mut records: Vec<&ErasureRecord> = records.iter().collect();
         records.sort_by_key(|record| record.position);
         for record in records {
+            let circumstances = Circumstances {
+                issuer: &self.issuer,
+                signed_at: published(record.accepted_at, now),
+                model_version_certified: version,
+                generation,
+            };
             let Some(claims) = Claims::new(record, &circumstances, &self.head) else {
                 tracing::error!(erasure = %record.id, "certified without all of its times");
                 continue;

@@ -57,6 +57,11 @@ impl Unapplied {
             Named::Item(item) => {
                 self.items.insert(*item, position);
             }
+            several @ Named::Several { .. } => {
+                for named in several.parts() {
+                    self.insert(&named, position);
+                }
+            }
         }
     }
 
@@ -124,12 +129,13 @@ impl Index {
             Some(value) => codec::read_u64(&codec.open(&keys::APPLIED, &value)?)?,
             None => 0,
         };
+        let mut entry = (LogPosition::default(), Vec::new());
         for record in database.scan(&[keys::LOG]) {
             let (key, value) = record?;
             if codec.is_personal(&value)? {
                 index.take_queued(codec, hasher, &key, &value)?;
             } else {
-                index.take_erasure(codec, LogPosition(applied), &key, &value)?;
+                index.take_erasure(codec, LogPosition(applied), &mut entry, &key, &value)?;
             }
         }
         for record in database.scan(&[keys::ITEM]) {
@@ -190,22 +196,28 @@ impl Index {
         Ok(())
     }
 
-    /// Notes an erasure of an item that the worker has still to carry out. What other erasures name
-    /// left the store when they were accepted.
+    /// Notes an erasure of items that the worker has still to carry out. What other erasures name
+    /// left the store when they were accepted. Parts of one `entry` come in their order; it is read
+    /// when the last one is there.
     fn take_erasure(
         &mut self,
         codec: &Codec,
         applied: LogPosition,
+        entry: &mut (LogPosition, Vec<u8>),
         key: &[u8],
         value: &[u8],
     ) -> Result<(), StoreError> {
         let (position, _) = keys::log_parts(key).ok_or_else(StoreError::cut_key)?;
-        // Part of a longer entry cannot be read by itself; an item's entry is never so long.
-        if let Ok(entry) = codec::from_postcard::<ErasureEntry>(&codec.open(key, value)?)
-            && position > applied
-            && matches!(entry.named, Named::Item(_))
+        let payload = codec.open(key, value)?;
+        if entry.0 != position {
+            *entry = (position, Vec::new());
+        }
+        entry.1.extend_from_slice(&payload);
+        if position > applied
+            && let Ok(entry) = codec::from_postcard::<ErasureEntry>(&entry.1)
+            && let Some(items) = entry.named.items()
         {
-            self.unapplied.insert(&entry.named, position);
+            self.unapplied.insert(&items, position);
         }
         Ok(())
     }

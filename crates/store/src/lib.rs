@@ -3,6 +3,23 @@
 //! A store is a directory. Reads go to the database at once; every change is a
 //! [`WriteBatch`] handed to [`Store::commit`], which answers when the change
 //! survives a power cut. docs/store.md draws files and records.
+//!
+//! ```
+//! use recant_store::ImportSession;
+//! use recant_store::{Store, StoreOptions};
+//!
+//! let directory = tempfile::tempdir()?;
+//! let mut writer = ImportSession::begin(directory.path(), &StoreOptions::default())?.writer()?;
+//! writer.push("ada-0001", "the-blue-boat", 1.0, None)?;
+//! writer.set_title("the-blue-boat", "The Blue Boat")?;
+//! writer.finish()?; // durable, or nothing of it is there
+//!
+//! let store = Store::open(directory.path(), &StoreOptions::default())?;
+//! let item = store.item(0)?.expect("the first item");
+//! assert_eq!(item.title.as_deref(), Some("The Blue Boat"));
+//! assert_eq!(store.history(0)?.len(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![deny(unreachable_pub)]
 
@@ -56,7 +73,9 @@ pub use log::{Entry, ErasureEntry};
 pub use options::{CompactionSchedule, StoreOptions};
 pub use position::LogPosition;
 pub use receipt_keys::{ReceiptKeys, published_receipt_keys};
-pub use records::{Committed, INTERACTIONS_PER_CHUNK, ItemRecord, ModelHeader, StoredInteraction};
+pub use records::{
+    Committed, INTERACTIONS_PER_CHUNK, ItemRecord, LastCertificate, ModelHeader, StoredInteraction,
+};
 pub use store::{Store, rotate_master_key};
 pub use sync::{SyncObserver, SyncStep};
 pub use tensor::{SHARED_ROW_VALUES, Tensor};

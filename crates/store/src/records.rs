@@ -59,6 +59,20 @@ pub struct ModelHeader {
     /// The certificate of that version.
     #[serde(default)]
     pub certificate: Option<Certificate>,
+    /// Where the last certificate that held was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certified: Option<LastCertificate>,
+}
+
+/// Where and when a certificate was given that held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastCertificate {
+    /// The version it is of. Later versions descend from it.
+    pub version: u64,
+    /// The position of the log whose data it is of.
+    pub position: LogPosition,
+    /// When it was given.
+    pub at: UnixMillis,
 }
 
 /// A user who has interactions, as stored under the user's own key.
@@ -99,7 +113,7 @@ pub(crate) struct QueuedRow {
 /// That something was erased, and must not come back with an old batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tombstone {
-    /// When the erasure was accepted.
+    /// When the erasure was accepted, or the latest of what it took happened, if that is later.
     pub erased_at: UnixMillis,
     /// Its number among all erasures of the store.
     pub number: u64,

@@ -4,6 +4,7 @@
 #![deny(unreachable_pub)]
 #![allow(missing_docs, reason = "the names of fixtures say it")]
 
+pub mod adversary;
 pub mod convex;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

@@ -80,6 +80,7 @@ pub fn header(version: u64) -> ModelHeader {
         objective: Some(123.25),
         measured_version: Some(version),
         certificate: Some(Certificate::residual(1.5e-9, 1e-8)),
+        certified: None,
     }
 }
 

@@ -96,6 +96,8 @@ fn certified() -> ErasureRecord {
         erased_at: Some(UnixMillis(THEN.0 + 1)),
         forgotten_at: Some(UnixMillis(THEN.0 + 2)),
         certified_at: Some(UnixMillis(THEN.0 + 3)),
+        certified_version: None,
+        certified_position: None,
         model_version_before: Some(5),
         model_version_after: Some(6),
         certificate: Some(Certificate::residual(2.5e-10, 1e-8)),

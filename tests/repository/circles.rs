@@ -302,7 +302,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
 }
 
 fn roots() -> BTreeMap<String, PathBuf> {
-    let root = super::root();
+    let root = super::documents::root();
     let mut roots = BTreeMap::from([(String::from("recant"), root.join("src/lib.rs"))]);
     for entry in fs::read_dir(root.join("crates")).expect("crates") {
         let folder = entry.expect("a folder");
