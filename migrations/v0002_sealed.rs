@@ -16,7 +16,7 @@ use crate::generation::NextGeneration;
 use crate::index::Index;
 use crate::keys::{self, row_of};
 use crate::position::LogPosition;
-use crate::records::{HeldInteraction, IdempotencyRecord, unpack_history};
+use crate::records::{IdempotencyRecord, StoredInteraction, unpack_history};
 use crate::stage::Stage;
 use recant_types::{ErasureId, ErasureRecord, Event, UserId};
 
@@ -54,14 +54,14 @@ impl Migration<'_> {
     fn payloads(&self, kind: u8) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> {
         self.before.scan(&[kind]).map(|record| {
             let (key, value) = record?;
-            let payload = codec::uncheck(&key, &value)?.to_vec();
+            let payload = codec::verify_checksum(&key, &value)?.to_vec();
             Ok((key.to_vec(), payload))
         })
     }
 
     fn counter(&self, key: &[u8]) -> Result<u64, StoreError> {
         match self.before.get(key)? {
-            Some(value) => codec::read_u64(codec::uncheck(key, &value)?),
+            Some(value) => codec::read_u64(codec::verify_checksum(key, &value)?),
             None => Ok(0),
         }
     }
@@ -129,13 +129,13 @@ impl Migration<'_> {
         Ok(())
     }
 
-    fn history(&self, user_key: &[u8]) -> Result<Vec<HeldInteraction>, StoreError> {
+    fn history(&self, user_key: &[u8]) -> Result<Vec<StoredInteraction>, StoreError> {
         let mut prefix = user_key.to_vec();
         prefix[0] = keys::HISTORY;
         let mut held = Vec::new();
         for record in self.before.scan(&prefix) {
             let (key, value) = record?;
-            unpack_history(codec::uncheck(&key, &value)?, &mut held)?;
+            unpack_history(codec::verify_checksum(&key, &value)?, &mut held)?;
         }
         Ok(held)
     }

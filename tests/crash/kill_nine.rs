@@ -1,4 +1,4 @@
-//! kill -9, at random moments and at every named crash window, under mixed load. Afterwards every
+//! kill -9, at random moments and at every named failpoint, under mixed load. Afterwards every
 //! acknowledged addition is there, everything whose erasure was acknowledged is gone and stays gone,
 //! no state of an erasure was skipped or taken back, the model counts what the store holds, and
 //! the chain of receipts is whole.
@@ -15,7 +15,7 @@ use crate::kill_support::load::{Client, work};
 use crate::kill_support::process::{Caller, Process, recant};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use recant_store::CRASH_POINTS;
+use recant_store::FAILPOINTS;
 
 /// Callers at the same time.
 const CLIENTS: usize = 4;
@@ -160,7 +160,7 @@ fn what_was_acknowledged_survives_an_end_in_every_crash_window() {
     let seed = number("RECANT_KILL_SEED", 1);
     let folder = tempfile::tempdir().expect("a folder");
     let mut missed = Vec::new();
-    for (number, name) in CRASH_POINTS.iter().enumerate() {
+    for (number, name) in FAILPOINTS.iter().enumerate() {
         let data = folder.path().join(format!("data-{number}"));
         let mut clients = clients(seed + number as u64);
         let mut died = end_at_first_start(&data, name);

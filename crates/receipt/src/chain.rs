@@ -23,12 +23,12 @@ pub struct Gap {
 pub enum ChainFault {
     /// Two different receipts have this number: the chain was continued twice from one place.
     Fork {
-        /// The number.
+        /// The number that both have.
         sequence: u64,
     },
     /// This receipt does not follow the one before it, which is here.
     Broken {
-        /// Its number.
+        /// Its place in the chain.
         sequence: u64,
     },
 }

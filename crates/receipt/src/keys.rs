@@ -4,7 +4,7 @@ use std::fmt;
 
 use ed25519_dalek::{Signer, VerifyingKey};
 use hmac::{Hmac, Mac};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::commitment::Salt;
@@ -80,10 +80,10 @@ pub struct Jwk {
     /// The thumbprint of the key (RFC 7638), base64url of SHA-256.
     #[serde(default)]
     pub kid: String,
-    /// `EdDSA`.
+    /// `EdDSA`: the algorithm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alg: Option<String>,
-    /// `sig`.
+    /// `sig`: the key checks signatures.
     #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
 }
@@ -120,7 +120,17 @@ fn thumbprint(x: &str) -> String {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JwkSet {
     /// The current key first, then those that signed before it.
+    #[serde(deserialize_with = "usable_keys")]
     pub keys: Vec<Jwk>,
+}
+
+/// The keys of a set that are of this kind. Others are left out, not refused: a set may hold keys for
+/// other uses (RFC 7517, section 5).
+fn usable_keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Jwk>, D::Error> {
+    let keys = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    let keys = keys.into_iter().map(serde_json::from_value::<Jwk>);
+    let keys = keys.filter_map(Result::ok);
+    Ok(keys.filter(|key| key.verifying_key().is_some()).collect())
 }
 
 impl JwkSet {
@@ -172,6 +182,24 @@ mod tests {
             set.find(other.id()).map(|key| &key.x),
             Some(&other.public().x)
         );
+    }
+
+    #[test]
+    fn keys_of_other_kinds_are_left_out_of_a_set() {
+        let ours = serde_json::to_string(&SigningKey::from_seed(&[1; SEED_BYTES]).public());
+        let ours = ours.expect("texts");
+        let others = [
+            r#"{"kty":"RSA","kid":"a","n":"AQAB","e":"AQAB"}"#,
+            r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA","use":"enc"}"#,
+            r#"{"kty":"oct","k":"AA"}"#,
+            r#"{"kty":"OKP","crv":"X25519","x":"AA"}"#,
+            "{}",
+            "7",
+        ];
+        let set = format!(r#"{{"keys":[{},{ours}]}}"#, others.join(","));
+        let set: JwkSet = serde_json::from_str(&set).expect("a set");
+        assert_eq!(set.keys, [SigningKey::from_seed(&[1; SEED_BYTES]).public()]);
+        assert!(serde_json::from_str::<JwkSet>(r#"{"keys":{}}"#).is_err());
     }
 
     #[test]

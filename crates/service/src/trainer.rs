@@ -10,7 +10,7 @@ use crate::rows::RowTable;
 use crate::tags::Tags;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_core::unlearn::update::Touched;
-use recant_store::{HeldInteraction, ItemRecord, Store, StoreError, WriteBatch};
+use recant_store::{ItemRecord, Store, StoreError, StoredInteraction, WriteBatch};
 use recant_types::{
     ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, ItemId, UserId,
     takes_the_place,
@@ -203,7 +203,7 @@ impl Trainer {
 }
 
 /// A user's interactions by item row.
-type History = BTreeMap<u32, HeldInteraction>;
+type History = BTreeMap<u32, StoredInteraction>;
 
 /// One run of [`Trainer::apply`]: events go in one by one, `finish` settles rows and records.
 struct Application<'a> {
@@ -240,7 +240,7 @@ impl Application<'_> {
     fn add(&mut self, added: Interaction) {
         let user = self.trainer.users.assign(&added.user);
         let item = self.trainer.items.assign(&added.item);
-        let held = HeldInteraction {
+        let held = StoredInteraction {
             item,
             weight: added.weight,
             timestamp: added.timestamp,

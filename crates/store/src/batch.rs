@@ -1,7 +1,7 @@
 //! What is to be written, all of it or nothing.
 
 use crate::position::LogPosition;
-use crate::records::{HeldInteraction, ItemRecord, ModelHeader, pack_row};
+use crate::records::{ItemRecord, ModelHeader, StoredInteraction, pack_row};
 use crate::tensor::Tensor;
 use crate::{codec, keys};
 use recant_receipt::ChainHead;
@@ -39,7 +39,7 @@ pub(super) enum Change {
     },
     PutHistory {
         row: u32,
-        held: Vec<HeldInteraction>,
+        held: Vec<StoredInteraction>,
     },
     /// The user's row of the model, which stands for the log up to `known`.
     PutUserFactors {
@@ -113,7 +113,7 @@ impl WriteBatch {
     }
 
     /// Replaces the history of the user at a row, who must be there; an empty one is removed.
-    pub fn put_history(&mut self, row: u32, held: &[HeldInteraction]) {
+    pub fn put_history(&mut self, row: u32, held: &[StoredInteraction]) {
         let held = held.to_vec();
         self.changes.push(Change::PutHistory { row, held });
     }

@@ -137,15 +137,15 @@ fn checksum(key: &[u8], payload: &[u8]) -> u32 {
 
 /// A payload with a checksum in front: how version 1 stored everything, and how the schema version
 /// is stored still.
-pub(crate) fn check(key: &[u8], payload: &[u8]) -> Vec<u8> {
+pub(crate) fn with_checksum(key: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut value = Vec::with_capacity(CHECKSUM_BYTES + payload.len());
     value.extend_from_slice(&checksum(key, payload).to_le_bytes());
     value.extend_from_slice(payload);
     value
 }
 
-/// The payload of a value that [`check`] made.
-pub(crate) fn uncheck<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], StoreError> {
+/// The payload of a value that [`with_checksum`] made.
+pub(crate) fn verify_checksum<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], StoreError> {
     let (stored, payload) = value
         .split_first_chunk::<CHECKSUM_BYTES>()
         .ok_or_else(|| StoreError::damaged("a value is too short"))?;
@@ -209,18 +209,18 @@ mod tests {
             value[bit / 8] ^= 1 << (bit % 8);
             let slot = slot_of(&value).expect("a slot");
             prop_assert!(open_under(slot, &secret, &key, &value).is_err());
-            let mut checked = check(&key, &payload);
-            prop_assert_eq!(uncheck(&key, &checked).expect("intact"), payload.as_slice());
+            let mut checked = with_checksum(&key, &payload);
+            prop_assert_eq!(verify_checksum(&key, &checked).expect("intact"), payload.as_slice());
             let bit = bit % (checked.len() * 8);
             checked[bit / 8] ^= 1 << (bit % 8);
-            prop_assert!(uncheck(&key, &checked).is_err());
+            prop_assert!(verify_checksum(&key, &checked).is_err());
         }
     }
 
     #[test]
     fn short_values_are_refused() {
         assert!(slot_of(b"abc").is_err());
-        assert!(uncheck(b"a", b"abc").is_err());
+        assert!(verify_checksum(b"a", b"abc").is_err());
         assert!(open_under(Slot(1), &SecretKey::random(), b"a", b"abcd").is_err());
     }
 }

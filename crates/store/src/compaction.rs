@@ -10,10 +10,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::codec;
-use crate::crash_point::crash_point;
 use crate::current::open_current;
 use crate::database::wait_until_let_go;
 use crate::error::StoreError;
+use crate::failpoint::failpoint;
 use crate::generation::{NextGeneration, Switched, remove_before};
 use crate::keys;
 use crate::metric_names as names;
@@ -23,8 +23,8 @@ use crate::shared::Shared;
 use crate::writer::WriterHandle;
 use recant_types::UnixMillis;
 
-/// How often the schedule is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often the schedule is checked.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// How long after a failure no other compaction is begun.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
@@ -35,18 +35,18 @@ const CHANGED_KEYS_FEW: usize = 256;
 /// Rounds of catching up before the writer is paused whatever is left.
 const ROUNDS_MAX: usize = 10;
 
-/// How long the copying works at a stretch, and for how many times as long it then gives way: with
+/// A time slice of the copying, and for how many slices it yields then: with
 /// every core busy, who asks for recommendations should not notice.
-const STRETCH: Duration = Duration::from_millis(1);
-const GIVE_WAY: u32 = 2;
+const TIME_SLICE: Duration = Duration::from_millis(1);
+const YIELD_SLICES: u32 = 2;
 
-/// Records between two looks at the clock.
-const RECORDS_PER_LOOK: u64 = 16;
+/// Records between two readings of the clock.
+const RECORDS_PER_CLOCK_READ: u64 = 16;
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Compaction {
-    /// The generation that counts now.
+    /// The generation that is current now.
     pub generation: u64,
     /// Records it began with.
     pub records: u64,
@@ -63,7 +63,7 @@ pub struct CompactionState {
     pub last_at: UnixMillis,
     /// Erasures accepted since.
     pub pending_erasures: u64,
-    /// Commits since.
+    /// Commits since then.
     pub pending_commits: u64,
 }
 
@@ -74,11 +74,11 @@ pub(super) fn state(shared: &Shared) -> Result<CompactionState, StoreError> {
         let value = value.ok_or_else(|| StoreError::damaged("a generation has no beginning"))?;
         codec::from_postcard::<Begun>(&generation.codec.open(&keys::BEGUN, &value)?)
     })?;
-    let mark = shared.mark();
+    let watermark = shared.watermark();
     Ok(CompactionState {
         last_at: begun.at,
-        pending_erasures: mark.erasures.saturating_sub(begun.erasures),
-        pending_commits: mark.commit.saturating_sub(begun.commit),
+        pending_erasures: watermark.erasures.saturating_sub(begun.erasures),
+        pending_commits: watermark.commit.saturating_sub(begun.commit),
     })
 }
 
@@ -113,22 +113,22 @@ fn copy_and_switch(
 ) -> Result<Compaction, StoreError> {
     let next = NextGeneration::begin(&shared.files)?;
     let records = copy(shared, &next)?;
-    crash_point("compaction_copied");
+    failpoint("compaction_copied");
     catch_up(shared, &next)?;
     next.database().sync()?;
     catch_up(shared, &next)?;
-    crash_point("compaction_caught_up");
+    failpoint("compaction_caught_up");
     let paused = writer.pause()?;
     let paused_at = Instant::now();
     take_over_changed(shared, &next)?;
     let Switched {
         generation,
-        mark,
+        watermark,
         durable,
     } = next.switch()?;
     let number = generation.number;
     let old = shared.replace(generation)?;
-    paused.resume_from(mark);
+    paused.resume_from(watermark);
     let pause = paused_at.elapsed();
     // Before that is so, the old one must not be touched.
     durable?;
@@ -152,8 +152,8 @@ fn copy(shared: &Shared, next: &NextGeneration<'_>) -> Result<u64, StoreError> {
         for record in current.database.scan_all() {
             let (key, value) = record?;
             seen += 1;
-            if seen.is_multiple_of(RECORDS_PER_LOOK) && began.elapsed() > STRETCH {
-                std::thread::sleep(began.elapsed() * GIVE_WAY);
+            if seen.is_multiple_of(RECORDS_PER_CLOCK_READ) && began.elapsed() > TIME_SLICE {
+                std::thread::sleep(began.elapsed() * YIELD_SLICES);
                 began = Instant::now();
             }
             let mut value = value;
@@ -213,7 +213,7 @@ impl CompactorHandle {
             .name(String::from("recant-compact"))
             .spawn(move || {
                 let mut not_before = Instant::now();
-                while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+                while stopped.recv_timeout(CHECK_EVERY) == Err(RecvTimeoutError::Timeout) {
                     if Instant::now() < not_before || !is_due(&shared, schedule) {
                         continue;
                     }

@@ -1,15 +1,17 @@
-//! The files of a store, and which of them count.
+//! The files of a store, and which of them are current.
 //!
 //! `LOCK` is held by the one process that uses the directory. `generations/NNNNNN` are databases;
-//! `CURRENT` names the one that counts. A new generation is built beside it and becomes the
+//! `CURRENT` names the current one. A new generation is built beside it and becomes the
 //! current one by a single rename, so a kill at any moment leaves the old one or the new one.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::crash_point::crash_point;
 use crate::error::StoreError;
+use crate::failpoint::failpoint;
+use crate::private;
 use crate::sync::Syncs;
 use crate::zeroing;
 
@@ -34,19 +36,30 @@ impl Directory {
         make_directory(path, syncs)?;
         let lock_path = path.join(LOCK);
         let io = |error| StoreError::io(&lock_path, &error);
+        // Whoever may open the file may hold its lock, and keep the store from being opened.
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(&lock_path)
             .map_err(io)?;
+        private::withdraw_from_others(&lock_path);
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => StoreError::Locked {
                 path: path.to_owned(),
             },
             TryLockError::Error(error) => io(error),
         })?;
-        make_directory(&path.join(GENERATIONS), syncs)?;
+        let generations = path.join(GENERATIONS);
+        make_directory(&generations, syncs)?;
+        private::withdraw_from_others(&generations);
+        if private::is_open_to_others(path) {
+            tracing::warn!(
+                path = %path.display(),
+                "others than its owner may enter the data directory: chmod 700"
+            );
+        }
         Ok(Self {
             path: path.to_owned(),
             syncs: syncs.clone(),
@@ -64,7 +77,7 @@ impl Directory {
         self.path.join(GENERATIONS).join(format!("{number:06}"))
     }
 
-    /// The generation that counts; `None` in a new directory.
+    /// The current generation; `None` in a new directory.
     pub(super) fn current(&self) -> Result<Option<u64>, StoreError> {
         let path = self.path.join(CURRENT);
         let text = match fs::read_to_string(&path) {
@@ -78,29 +91,56 @@ impl Directory {
         }
     }
 
-    /// Makes `number` the generation that counts, atomically. The one before stays beside it.
+    /// Makes `number` the current generation, atomically. The one before stays beside it.
     pub(super) fn switch_to(&self, number: u64) -> Result<(), StoreError> {
         let (new, current) = (self.path.join(CURRENT_NEW), self.path.join(CURRENT));
         self.syncs.directory(&self.path.join(GENERATIONS))?;
-        crash_point("generation_before_pointer");
+        failpoint("generation_before_pointer");
         self.write_durably(&new, current_text(number).as_bytes())?;
-        crash_point("generation_pointer_written");
+        failpoint("generation_pointer_written");
         fs::rename(&new, &current).map_err(|error| StoreError::io(&current, &error))?;
-        crash_point("generation_after_rename");
+        failpoint("generation_after_rename");
         self.syncs.directory(&self.path)?;
-        crash_point("generation_after_switch");
+        failpoint("generation_after_switch");
         Ok(())
     }
 
-    /// Removes every generation but the one that counts: overwritten with zeros, synced, unlinked.
-    pub(super) fn remove_leftovers(&self) -> Result<(), StoreError> {
-        let current = self.current()?.map(|number| self.generation(number));
+    /// The number that the next generation gets: one more than that of the current one, or, when that
+    /// is not there, than any that is. So building it touches nothing that somebody may want back.
+    pub(super) fn next_number(&self) -> Result<u64, StoreError> {
+        let current = self.current()?;
+        if let Some(number) = current.filter(|number| self.generation(*number).is_dir()) {
+            return Ok(number + 1);
+        }
+        let newest = self.numbers()?.into_iter().max();
+        Ok(newest.max(current).unwrap_or(0) + 1)
+    }
+
+    /// The numbers of the generations that are there, current or not.
+    pub(super) fn numbers(&self) -> Result<Vec<u64>, StoreError> {
+        let paths = self.entries()?;
+        let names = paths.iter().filter_map(|path| path.file_name()?.to_str());
+        Ok(names.filter_map(|name| name.parse().ok()).collect())
+    }
+
+    fn entries(&self) -> Result<Vec<PathBuf>, StoreError> {
         let generations = self.path.join(GENERATIONS);
         let io = |error| StoreError::io(&generations, &error);
-        for entry in fs::read_dir(&generations).map_err(io)? {
-            let path = entry.map_err(io)?.path();
-            let keep = Some(&path) == current.as_ref() || path == self.copy();
-            if !keep {
+        let entries = fs::read_dir(&generations).map_err(io)?;
+        entries
+            .map(|entry| entry.map(|entry| entry.path()).map_err(io))
+            .collect()
+    }
+
+    /// Removes every generation but the current one: overwritten with zeros, synced, unlinked. To be
+    /// called only when the current one has been opened; removes nothing when it is not there.
+    pub(super) fn remove_leftovers(&self) -> Result<(), StoreError> {
+        let current = self.current()?.map(|number| self.generation(number));
+        let Some(current) = current.filter(|path| path.is_dir()) else {
+            return Ok(());
+        };
+        for path in self.entries()? {
+            if path != current && path != self.copy() {
                 zeroing::remove_directory(&path, &self.syncs)?;
             }
         }
@@ -108,7 +148,7 @@ impl Directory {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(StoreError::io(&self.path, &error))
             }
-            _ => self.syncs.directory(&generations),
+            _ => self.syncs.directory(&self.path.join(GENERATIONS)),
         }
     }
 
@@ -119,18 +159,18 @@ impl Directory {
 
     fn write_durably(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         let io = |error| StoreError::io(path, &error);
-        let mut file = File::create(path).map_err(io)?;
+        let mut file = private::create_file(path).map_err(io)?;
         file.write_all(bytes).map_err(io)?;
         self.syncs.data(&file, path)
     }
 }
 
-/// Makes a directory and syncs its parent.
+/// Makes a directory for its owner only and syncs its parent.
 pub(super) fn make_directory(path: &Path, syncs: &Syncs) -> Result<(), StoreError> {
     if path.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(path).map_err(|error| StoreError::io(path, &error))?;
+    private::create_directory(path).map_err(|error| StoreError::io(path, &error))?;
     syncs.directory(
         path.parent()
             .filter(|parent| !parent.as_os_str().is_empty())

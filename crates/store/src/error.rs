@@ -45,6 +45,17 @@ pub enum StoreError {
         /// The last commit that was acknowledged.
         acknowledged: u64,
     },
+    /// The key ring knows less than the database holds: a copy of it was put back.
+    #[error(
+        "the key ring is older than the store: it knows commit {acknowledged}, {held} is there; put \
+         the newest ring back (an old one has keys that were destroyed since)"
+    )]
+    OldKeyRing {
+        /// The last commit the database holds.
+        held: u64,
+        /// The last commit that the key ring knows of.
+        acknowledged: u64,
+    },
     /// The store was written by a later version of the program.
     #[error("the store has schema version {found}, this program knows {known}: use a newer recant")]
     FromTheFuture {
@@ -56,7 +67,7 @@ pub enum StoreError {
     /// A backup could not be written, or must not be restored.
     #[error("the backup {}: {problem}", path.display())]
     Backup {
-        /// The file.
+        /// The file of the backup.
         path: PathBuf,
         /// What is wrong, and how to mend it.
         problem: String,

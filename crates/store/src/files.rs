@@ -11,7 +11,7 @@ use crate::guard::{self, OpenMark};
 use crate::hash::IdHasher;
 use crate::index::Index;
 use crate::keyring::{KeyRing, Special};
-use crate::legacy_mark;
+use crate::legacy_watermark;
 use crate::options::StoreOptions;
 use crate::sync::Syncs;
 
@@ -36,30 +36,29 @@ pub(super) struct Generation {
 }
 
 impl Files {
-    /// Locks the directory, opens the key ring, and clears what an unfinished change left behind.
-    /// Makes both in a new directory.
+    /// Locks the directory and opens the key ring. Makes both in a new directory.
     pub(super) fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         let syncs = Syncs::new(options.sync_observer.clone());
         let directory = Directory::open(path, &syncs)?;
         let current = directory.current()?;
-        let legacy = legacy_mark::read(path)?;
+        let legacy = legacy_watermark::read(path)?;
         let source = &options.master_key;
         let ring = if KeyRing::exists(path) {
             KeyRing::open(path, source, &syncs)?
-        } else if current.is_none() || legacy.is_some() {
+        } else if legacy.is_some() || (current.is_none() && directory.numbers()?.is_empty()) {
             let ring = KeyRing::create(path, source, &syncs)?;
-            ring.settle(&[])?;
+            ring.reclaim_unused(&[])?;
             ring
         } else {
             return Err(StoreError::damaged("the key ring is missing"));
         };
-        let acknowledged = ring.mark()?.commit.max(legacy.unwrap_or(0));
+        let acknowledged = ring.watermark()?.commit.max(legacy.unwrap_or(0));
         if current.is_none() {
             if acknowledged > 0 {
                 return Err(StoreError::damaged("the file CURRENT is missing"));
             }
             // Killed before the first generation: no slot is anybody's yet.
-            ring.settle(&[])?;
+            ring.reclaim_unused(&[])?;
         }
         Self::with_ring(directory, ring, syncs, options)
     }
@@ -86,7 +85,6 @@ impl Files {
         options: &StoreOptions,
     ) -> Result<Self, StoreError> {
         let hasher = IdHasher::new(&ring.special(Special::Hash)?);
-        directory.remove_leftovers()?;
         let open_mark = OpenMark::set(directory.path(), &syncs)?;
         if open_mark.was_unclean() {
             guard::copy_current(&directory, options)?;
@@ -101,18 +99,22 @@ impl Files {
         })
     }
 
-    /// The database is open and whole: what was copied to be safe is no longer needed.
+    /// The database is open and whole: what an unfinished change left beside it goes, and what was
+    /// copied to be safe is no longer needed.
     pub(super) fn opened_well(&self) -> Result<(), StoreError> {
-        guard::remove_copy(&self.directory, &self.syncs)
+        self.directory.remove_leftovers()?;
+        guard::remove_copy(&self.directory, &self.syncs)?;
+        self.open_mark.set_poisoned(false);
+        Ok(())
     }
 
     /// An error of opening, with where the copy is; the next opening must not take it for closed.
     pub(super) fn opened_badly(&self, error: StoreError) -> StoreError {
-        self.open_mark.set_spoilt(true);
+        self.open_mark.set_poisoned(true);
         guard::with_hint(error, &self.directory.copy())
     }
 
-    /// The number of the generation that counts.
+    /// The number of the current generation.
     pub(super) fn current(&self) -> Result<u64, StoreError> {
         self.directory
             .current()?
@@ -123,12 +125,14 @@ impl Files {
     pub(super) fn open_database(&self, number: u64) -> Result<Database, StoreError> {
         let path = self.directory.generation(number);
         if !path.is_dir() {
-            return Err(StoreError::damaged("the current generation is missing"));
+            return Err(StoreError::damaged(
+                "the generation that CURRENT names is missing: if it was copied while a server ran, copy it again",
+            ));
         }
         Database::open(&path, self.options.cache_bytes, &self.syncs)
     }
 
-    /// Opens the generation that counts; it must be of this version.
+    /// Opens the current generation; it must be of this version.
     pub(super) fn open_current(&self) -> Result<Generation, StoreError> {
         let number = self.current()?;
         Ok(Generation {
@@ -142,16 +146,16 @@ impl Files {
     /// are sealed under are destroyed.
     pub(super) fn read_index(&self, generation: &Generation) -> Result<Index, StoreError> {
         let index = Index::read(&generation.database, &generation.codec, &self.hasher)?;
-        self.ring.settle(&index.slots())?;
+        self.ring.reclaim_unused(&index.slots())?;
         Ok(index)
     }
 
     /// Destroys the key of the generation before `number`, of which nothing is left.
     pub(super) fn destroy_key_before(&self, number: u64) -> Result<(), StoreError> {
         let before = Special::Generation(number + 1);
-        match self.ring.slot_is_empty(before.slot())? {
-            true => Ok(()),
-            false => self.ring.destroy(before),
+        if self.ring.slot_is_empty(before.slot())? {
+            return Ok(());
         }
+        self.ring.destroy(before)
     }
 }

@@ -1,4 +1,4 @@
-//! What fuzzing calls of this room: payloads as they come out of their seals, and the key ring.
+//! What fuzzing calls of this crate: payloads as they come out of their seals, and the key ring.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -7,7 +7,7 @@ use crate::codec;
 use crate::hash::{KeyedHash, Named};
 pub use crate::keyring::{key_ring, key_ring_seeds};
 use crate::log::ErasureEntry;
-use crate::records::{HeldInteraction, QueuedRecord, QueuedRow, pack_history, unpack_history};
+use crate::records::{QueuedRecord, QueuedRow, StoredInteraction, pack_history, unpack_history};
 use recant_types::{ErasureId, ItemId, UnixMillis, UserId};
 
 /// Reads the log entry of an erasure; whether it was taken.
@@ -33,7 +33,7 @@ fn reads_back<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> bool {
 
 /// Reads a part of a history; whether it was taken.
 pub fn history(bytes: &[u8]) -> bool {
-    let mut held: Vec<HeldInteraction> = Vec::new();
+    let mut held: Vec<StoredInteraction> = Vec::new();
     if unpack_history(bytes, &mut held).is_err() {
         return false;
     }
@@ -82,7 +82,7 @@ pub fn addition_seeds() -> Vec<(&'static str, Vec<u8>)> {
 
 /// Seeds for [`history`].
 pub fn history_seeds() -> Vec<(&'static str, Vec<u8>)> {
-    let held = |item, timestamp| HeldInteraction {
+    let held = |item, timestamp| StoredInteraction {
         item,
         weight: 2.0,
         timestamp,

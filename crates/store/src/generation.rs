@@ -1,14 +1,15 @@
 //! Building the next generation of a store beside the current one.
 
 use crate::codec::{self, Codec};
-use crate::crash_point::crash_point;
 use crate::database::Database;
 use crate::error::StoreError;
+use crate::failpoint::failpoint;
 use crate::files::{Files, Generation};
 use crate::hash::IdHasher;
-use crate::keyring::{Mark, Special};
+use crate::keyring::{CommitWatermark, Special};
 use crate::records::{Begun, Tombstone};
-use crate::{keys, legacy_mark, zeroing};
+use crate::seal::SecretKey;
+use crate::{keys, legacy_watermark, zeroing};
 use recant_types::UnixMillis;
 
 /// Milliseconds of a day.
@@ -16,7 +17,7 @@ const DAY_MILLISECONDS: i64 = 24 * 60 * 60 * 1_000;
 
 /// A database that will replace the current one, or leave no trace.
 ///
-/// Nothing of it counts before [`NextGeneration::finish`]; dropped earlier, its files are removed
+/// Nothing of it is current before [`NextGeneration::finish`]; dropped earlier, its files are removed
 /// at the next start or by the next one that is begun. It has a key of its own, under which the
 /// records that are no person's are sealed anew.
 #[derive(Debug)]
@@ -30,13 +31,15 @@ pub(crate) struct NextGeneration<'a> {
 impl<'a> NextGeneration<'a> {
     /// Begins an empty generation.
     pub(super) fn begin(files: &'a Files) -> Result<Self, StoreError> {
-        let number = files.directory.current()?.unwrap_or(0) + 1;
+        let number = files.directory.next_number()?;
         let path = files.directory.generation(number);
         zeroing::remove_directory(&path, &files.syncs)?;
-        files.ring.renew(Special::Generation(number))?;
+        files
+            .ring
+            .put(Special::Generation(number), &SecretKey::random())?;
         let codec = Codec::new(&files.ring, number)?;
         let database = Database::open(&path, files.options.cache_bytes, &files.syncs)?;
-        crash_point("generation_begun");
+        failpoint("generation_begun");
         let now = UnixMillis::now();
         let kept = i64::from(files.options.tombstone_days).saturating_mul(DAY_MILLISECONDS);
         let next = Self {
@@ -139,7 +142,7 @@ impl<'a> NextGeneration<'a> {
 
     /// Puts the schema version, which is not sealed.
     pub(super) fn put_schema(&self, version: u32) -> Result<(), StoreError> {
-        let value = codec::check(&keys::SCHEMA, &version.to_le_bytes());
+        let value = codec::with_checksum(&keys::SCHEMA, &version.to_le_bytes());
         self.database().put(keys::SCHEMA.to_vec(), value)
     }
 
@@ -156,18 +159,18 @@ impl<'a> NextGeneration<'a> {
     /// Makes it durable and the current one; it stays open. The one before is closed and removed
     /// with [`remove_before`].
     ///
-    /// After an error the one before counts, as it did. Once this one counts, there is no way back:
+    /// After an error the one before is current, as it was. Once this one is, there is no way back:
     /// what fails then is in the answer.
     pub(super) fn switch(self) -> Result<Switched, StoreError> {
-        let mark = Mark {
+        let watermark = CommitWatermark {
             commit: self.counter(&keys::COMMIT)? + 1,
             erasures: self.counter(&keys::ERASURES)?,
         };
-        self.put(keys::COMMIT.to_vec(), &mark.commit.to_le_bytes())?;
+        self.put(keys::COMMIT.to_vec(), &watermark.commit.to_le_bytes())?;
         let begun = Begun {
             at: UnixMillis::now(),
-            commit: mark.commit,
-            erasures: mark.erasures,
+            commit: watermark.commit,
+            erasures: watermark.erasures,
         };
         self.put(keys::BEGUN.to_vec(), &codec::to_postcard(&begun))?;
         self.database().sync()?;
@@ -177,10 +180,10 @@ impl<'a> NextGeneration<'a> {
         if durable.is_err() && directory.current()? != Some(number) {
             return durable.and(Err(StoreError::Closed));
         }
-        let durable = durable.and_then(|()| ring.commit(mark, &[], || ()));
+        let durable = durable.and_then(|()| ring.commit(watermark, &[], || ()));
         Ok(Switched {
             generation: self.generation,
-            mark,
+            watermark,
             durable,
         })
     }
@@ -201,11 +204,11 @@ impl<'a> NextGeneration<'a> {
     }
 }
 
-/// A generation that counts now.
+/// A current generation now.
 pub(super) struct Switched {
     pub(super) generation: Generation,
     /// Its first commit.
-    pub(super) mark: Mark,
+    pub(super) watermark: CommitWatermark,
     /// Whether a power cut could still bring the one before back.
     pub(super) durable: Result<(), StoreError>,
 }
@@ -214,6 +217,6 @@ pub(super) struct Switched {
 pub(super) fn remove_before(files: &Files, number: u64) -> Result<(), StoreError> {
     files.destroy_key_before(number)?;
     files.directory.remove_leftovers()?;
-    crash_point("generation_old_removed");
-    legacy_mark::remove(files.directory.path(), &files.syncs)
+    failpoint("generation_old_removed");
+    legacy_watermark::remove(files.directory.path(), &files.syncs)
 }

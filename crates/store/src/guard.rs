@@ -13,6 +13,7 @@ use crate::directory::Directory;
 use crate::disk::free_bytes;
 use crate::error::StoreError;
 use crate::options::StoreOptions;
+use crate::private;
 use crate::sync::Syncs;
 use crate::zeroing;
 
@@ -24,8 +25,9 @@ pub(super) struct OpenMark {
     path: PathBuf,
     /// Whether the last process that had the store open did not close it.
     unclean: bool,
-    /// Whether the database failed and was not opened again since.
-    spoilt: AtomicBool,
+    /// Whether the database is not known to be whole: it was not closed the last time and has not been
+    /// opened since, or it failed.
+    poisoned: AtomicBool,
 }
 
 impl OpenMark {
@@ -34,13 +36,13 @@ impl OpenMark {
         let path = directory.join(OPEN);
         let unclean = path.exists();
         if !unclean {
-            File::create(&path).map_err(|error| StoreError::io(&path, &error))?;
+            private::create_file(&path).map_err(|error| StoreError::io(&path, &error))?;
             syncs.directory(directory)?;
         }
         Ok(Self {
             path,
             unclean,
-            spoilt: AtomicBool::new(false),
+            poisoned: AtomicBool::new(unclean),
         })
     }
 
@@ -50,14 +52,14 @@ impl OpenMark {
     }
 
     /// Notes whether the database is in a state that it can be closed in.
-    pub(super) fn set_spoilt(&self, spoilt: bool) {
-        self.spoilt.store(spoilt, Ordering::Relaxed);
+    pub(super) fn set_poisoned(&self, poisoned: bool) {
+        self.poisoned.store(poisoned, Ordering::Relaxed);
     }
 }
 
 impl Drop for OpenMark {
     fn drop(&mut self) {
-        if !self.spoilt.load(Ordering::Relaxed) && !std::thread::panicking() {
+        if !self.poisoned.load(Ordering::Relaxed) && !std::thread::panicking() {
             // Still there, it would only cost the next opening a copy.
             let _ = fs::remove_file(&self.path);
         }
@@ -125,23 +127,25 @@ fn entries(path: &Path) -> Result<Vec<(PathBuf, fs::Metadata)>, StoreError> {
 fn size_of(path: &Path) -> Result<u64, StoreError> {
     let mut size = 0;
     for (path, metadata) in entries(path)? {
-        size += match metadata.is_dir() {
-            true => size_of(&path)?,
-            false => metadata.len(),
+        size += if metadata.is_dir() {
+            size_of(&path)?
+        } else {
+            metadata.len()
         };
     }
     Ok(size)
 }
 
 fn copy_directory(from: &Path, to: &Path) -> Result<(), StoreError> {
-    fs::create_dir(to).map_err(|error| StoreError::io(to, &error))?;
+    private::create_directory(to).map_err(|error| StoreError::io(to, &error))?;
     for (path, metadata) in entries(from)? {
         let Some(name) = path.file_name() else {
             continue;
         };
-        match metadata.is_dir() {
-            true => copy_directory(&path, &to.join(name))?,
-            false => copy_file(&path, &to.join(name))?,
+        if metadata.is_dir() {
+            copy_directory(&path, &to.join(name))?;
+        } else {
+            copy_file(&path, &to.join(name))?;
         }
     }
     Ok(())
@@ -150,10 +154,12 @@ fn copy_directory(from: &Path, to: &Path) -> Result<(), StoreError> {
 /// Shares the blocks where the file system can; copies them otherwise.
 fn copy_file(from: &Path, to: &Path) -> Result<(), StoreError> {
     let io = |error| StoreError::io(to, &error);
-    let source = File::open(from).map_err(|error| StoreError::io(from, &error))?;
-    let target = File::create(to).map_err(io)?;
+    let mut source = File::open(from).map_err(|error| StoreError::io(from, &error))?;
+    let mut target = private::create_file(to).map_err(io)?;
     if rustix::fs::ioctl_ficlone(&target, &source).is_ok() {
         return Ok(());
     }
-    fs::copy(from, to).map(|_| ()).map_err(io)
+    std::io::copy(&mut source, &mut target)
+        .map(|_| ())
+        .map_err(io)
 }

@@ -2,7 +2,7 @@
 //!
 //! On the disk nothing but a person's own records say who the person is and at which row. The index
 //! finds them by the keyed hash of the id and by the row. The writing thread changes it together
-//! with the database; readers look into it for as long as they read one person's records.
+//! with the database; readers hold it for as long as they read one person's records.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -164,10 +164,10 @@ impl Index {
             queued: BTreeSet::new(),
         };
         let twice = self.persons.insert(hash, person).is_some();
-        match self.rows.insert(record.row, hash).is_some() || twice {
-            true => Err(StoreError::damaged("a user or a row is there twice")),
-            false => Ok(()),
+        if self.rows.insert(record.row, hash).is_some() || twice {
+            return Err(StoreError::damaged("a user or a row is there twice"));
         }
+        Ok(())
     }
 
     fn take_queued(

@@ -69,7 +69,7 @@ fn with_number(mut key: Vec<u8>, number: u16) -> Vec<u8> {
     key
 }
 
-/// A user.
+/// The key of a user.
 pub(crate) fn user(pseudonym: Pseudonym) -> Vec<u8> {
     with(USER, &pseudonym.0)
 }

@@ -27,12 +27,12 @@ mod backup;
 mod batch;
 mod codec;
 mod compaction;
-mod crash_point;
 mod current;
 mod database;
 mod directory;
 mod disk;
 mod error;
+mod failpoint;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -43,12 +43,13 @@ mod import;
 mod index;
 mod keyring;
 mod keys;
-mod legacy_mark;
+mod legacy_watermark;
 mod log;
 pub mod metric_names;
 mod migrations;
 mod options;
 mod position;
+mod private;
 mod receipt_keys;
 mod records;
 mod seal;
@@ -63,8 +64,8 @@ mod zeroing;
 pub use backup::{BackupSummary, Restored, restore};
 pub use batch::{Idempotency, WriteBatch};
 pub use compaction::{Compaction, CompactionState};
-pub use crash_point::{CRASH_POINTS, crash_point};
 pub use error::StoreError;
+pub use failpoint::{FAILPOINTS, failpoint};
 pub use hash::{IdHasher, KeyedHash, Named};
 pub use import::{ImportSession, ImportSessionError, ImportTotals, ImportWriter};
 pub use keyring::{MasterKey, MasterKeySource};
@@ -73,7 +74,7 @@ pub use options::{CompactionSchedule, StoreOptions};
 pub use position::LogPosition;
 pub use receipt_keys::{ReceiptKeys, published_receipt_keys};
 pub use records::{
-    Committed, HELD_PER_CHUNK, HeldInteraction, ItemRecord, LastCertificate, ModelHeader,
+    Committed, INTERACTIONS_PER_CHUNK, ItemRecord, LastCertificate, ModelHeader, StoredInteraction,
 };
 pub use store::{Store, rotate_master_key};
 pub use sync::{SyncObserver, SyncStep};

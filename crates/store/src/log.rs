@@ -31,7 +31,7 @@ const RECORD_BYTES_MAX: usize = 300;
 pub enum Entry {
     /// Interactions to learn; those that were erased since are gone from it.
     Add(Vec<Interaction>),
-    /// An erasure.
+    /// An erasure, by the hashes of what it names.
     Erase(ErasureEntry),
 }
 

@@ -13,7 +13,7 @@ use crate::database::Database;
 use crate::error::StoreError;
 use crate::files::{Files, Generation};
 use crate::generation::NextGeneration;
-use crate::{keys, legacy_mark};
+use crate::{keys, legacy_watermark};
 
 /// Changes the records of a copy of the store. The first argument is the database of a version that
 /// cannot be copied, because it is not sealed.
@@ -47,7 +47,7 @@ pub(super) fn schema_version(database: &Database) -> Result<u32, StoreError> {
     let Some(value) = database.get(&keys::SCHEMA)? else {
         return Ok(0);
     };
-    let payload = codec::uncheck(&keys::SCHEMA, &value)?;
+    let payload = codec::verify_checksum(&keys::SCHEMA, &value)?;
     let bytes = payload
         .try_into()
         .map_err(|_| StoreError::damaged("no schema version"))?;
@@ -81,12 +81,12 @@ fn find(files: &Files, known: u32) -> Result<(Found, u32), StoreError> {
         });
     }
     if version < SEALED_VERSION {
-        let acknowledged = legacy_mark::read(files.directory.path())?
+        let acknowledged = legacy_watermark::read(files.directory.path())?
             .unwrap_or(0)
-            .max(files.ring.mark()?.commit);
+            .max(files.ring.watermark()?.commit);
         let value = database.get(&keys::COMMIT)?;
         let held = value.map_or(Ok(0), |value| {
-            codec::read_u64(codec::uncheck(&keys::COMMIT, &value)?)
+            codec::read_u64(codec::verify_checksum(&keys::COMMIT, &value)?)
         })?;
         if held < acknowledged {
             return Err(StoreError::Behind { held, acknowledged });
@@ -99,6 +99,8 @@ fn find(files: &Files, known: u32) -> Result<(Found, u32), StoreError> {
         codec::read_u64(&codec.open(&keys::COMMIT, &value)?)
     })?;
     files.ring.check(held)?;
+    let known = legacy_watermark::read(files.directory.path())?;
+    files.ring.check_is_newest(held, known.unwrap_or(0))?;
     let generation = Generation {
         number,
         database,

@@ -14,7 +14,7 @@ use recant_types::{
 /// An item of the catalogue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ItemRecord {
-    /// Its id.
+    /// The id that callers know it by.
     pub id: ItemId,
     /// Its title, when one is known.
     #[serde(default)]
@@ -26,10 +26,10 @@ pub struct ItemRecord {
 
 /// One interaction of a user, as stored.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct HeldInteraction {
+pub struct StoredInteraction {
     /// Row of the item.
     pub item: u32,
-    /// Confidence.
+    /// Confidence c > 0.
     pub weight: f32,
     /// When, in the unit of the source.
     pub timestamp: Option<i64>,
@@ -82,14 +82,14 @@ pub(crate) struct UserRecord {
     pub row: u32,
     /// The slot of the key that backups of this user are sealed under.
     pub backup: u32,
-    /// The id.
+    /// The id that callers know the user by.
     pub id: UserId,
 }
 
 /// What one user did in one addition that is not applied yet, under that user's own key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct QueuedRecord {
-    /// Who.
+    /// Whose interactions they are.
     pub user: UserId,
     /// The slot of the key that backups of this user are sealed under.
     pub backup: u32,
@@ -102,9 +102,9 @@ pub(crate) struct QueuedRecord {
 pub(crate) struct QueuedRow {
     /// Its place in the request.
     pub index: u16,
-    /// With what.
+    /// The item interacted with.
     pub item: ItemId,
-    /// Confidence.
+    /// Confidence c > 0.
     pub weight: f32,
     /// When, in the unit of the source.
     pub timestamp: Option<i64>,
@@ -122,7 +122,7 @@ pub(crate) struct Tombstone {
 /// Where the store stood when its current generation was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Begun {
-    /// When.
+    /// When it was begun.
     pub at: UnixMillis,
     /// The commit that made it the current one.
     pub commit: u64,
@@ -155,14 +155,14 @@ pub struct Committed {
 }
 
 /// Bytes of one packed interaction: item u32, weight f32, presence u8, timestamp i64.
-const HELD_BYTES: usize = 17;
+const INTERACTION_BYTES: usize = 17;
 
 /// Interactions in one chunk of a history.
-pub const HELD_PER_CHUNK: usize = PAYLOAD_BYTES_MAX / HELD_BYTES;
+pub const INTERACTIONS_PER_CHUNK: usize = PAYLOAD_BYTES_MAX / INTERACTION_BYTES;
 
-/// Packs up to [`HELD_PER_CHUNK`] interactions, little endian.
-pub(crate) fn pack_history(held: &[HeldInteraction]) -> Vec<u8> {
-    let mut packed = Vec::with_capacity(held.len() * HELD_BYTES);
+/// Packs up to [`INTERACTIONS_PER_CHUNK`] interactions, little endian.
+pub(crate) fn pack_history(held: &[StoredInteraction]) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(held.len() * INTERACTION_BYTES);
     for interaction in held {
         packed.extend_from_slice(&interaction.item.to_le_bytes());
         packed.extend_from_slice(&interaction.weight.to_le_bytes());
@@ -175,16 +175,16 @@ pub(crate) fn pack_history(held: &[HeldInteraction]) -> Vec<u8> {
 /// Reads what [`pack_history`] wrote, behind what `into` already holds.
 pub(crate) fn unpack_history(
     packed: &[u8],
-    into: &mut Vec<HeldInteraction>,
+    into: &mut Vec<StoredInteraction>,
 ) -> Result<(), StoreError> {
-    let (records, rest) = packed.as_chunks::<HELD_BYTES>();
+    let (records, rest) = packed.as_chunks::<INTERACTION_BYTES>();
     if !rest.is_empty() {
         return Err(StoreError::damaged("a history is cut off"));
     }
     into.reserve(records.len());
     for record in records {
         let [i0, i1, i2, i3, w0, w1, w2, w3, present, timestamp @ ..] = *record;
-        into.push(HeldInteraction {
+        into.push(StoredInteraction {
             item: u32::from_le_bytes([i0, i1, i2, i3]),
             weight: f32::from_le_bytes([w0, w1, w2, w3]),
             timestamp: (present != 0).then(|| i64::from_le_bytes(timestamp)),
@@ -282,9 +282,9 @@ mod tests {
         fn packed_histories_read_back(
             held in prop::collection::vec((any::<u32>(), 0.1f32..9.0, any::<Option<i64>>()), 0..50),
         ) {
-            let held: Vec<HeldInteraction> = held
+            let held: Vec<StoredInteraction> = held
                 .into_iter()
-                .map(|(item, weight, timestamp)| HeldInteraction { item, weight, timestamp })
+                .map(|(item, weight, timestamp)| StoredInteraction { item, weight, timestamp })
                 .collect();
             let packed = pack_history(&held);
             let mut read = Vec::new();

@@ -10,7 +10,7 @@ use crate::disk::free_bytes;
 use crate::error::StoreError;
 use crate::files::{Files, Generation};
 use crate::index::Index;
-use crate::keyring::Mark;
+use crate::keyring::CommitWatermark;
 use crate::position::LogPosition;
 
 /// The open database of one directory.
@@ -26,7 +26,7 @@ pub(super) struct Shared {
     /// The keys that changed since a compaction began to copy; `None` while there is none.
     changed: Mutex<Option<BTreeSet<Vec<u8>>>>,
     /// The last commit and the erasures accepted up to it.
-    mark: Mutex<Mark>,
+    watermark: Mutex<CommitWatermark>,
     /// Held while a generation is being built, so that there is one at a time.
     pub(super) compacting: Mutex<()>,
     /// Closed after the database is.
@@ -47,7 +47,7 @@ impl Shared {
             generation: RwLock::new(Ok(generation)),
             index: RwLock::new(index),
             changed: Mutex::default(),
-            mark: Mutex::default(),
+            watermark: Mutex::default(),
             compacting: Mutex::default(),
             files,
         })
@@ -73,7 +73,7 @@ impl Shared {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The keys that a compaction has still to look at.
+    /// The keys that a compaction has still to take over.
     pub(super) fn changed(&self) -> MutexGuard<'_, Option<BTreeSet<Vec<u8>>>> {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,13 +107,19 @@ impl Shared {
     }
 
     /// Notes the last commit, for whoever asks how far the store is.
-    pub(super) fn set_mark(&self, mark: Mark) {
-        *self.mark.lock().unwrap_or_else(PoisonError::into_inner) = mark;
+    pub(super) fn set_watermark(&self, watermark: CommitWatermark) {
+        *self
+            .watermark
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = watermark;
     }
 
     /// The last commit.
-    pub(super) fn mark(&self) -> Mark {
-        *self.mark.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn watermark(&self) -> CommitWatermark {
+        *self
+            .watermark
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the disk has room for something new.
@@ -129,12 +135,12 @@ impl Shared {
     /// Refuses while a sync takes too long.
     pub(super) fn check_syncs(&self) -> Result<(), StoreError> {
         let stalled = self.files.syncs.stalled_for();
-        match stalled > self.files.options.sync_longest {
-            true => Err(StoreError::Stalled {
+        if stalled > self.files.options.sync_longest {
+            return Err(StoreError::Stalled {
                 seconds: stalled.as_secs(),
-            }),
-            false => Ok(()),
+            });
         }
+        Ok(())
     }
 
     pub(super) fn path(&self) -> PathBuf {

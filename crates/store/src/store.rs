@@ -26,7 +26,8 @@ use crate::options::StoreOptions;
 use crate::position::LogPosition;
 use crate::receipt_keys::ReceiptKeys;
 use crate::records::{
-    HeldInteraction, ItemRecord, ModelHeader, UserRecord, unpack_history, unpack_row, unpack_values,
+    ItemRecord, ModelHeader, StoredInteraction, UserRecord, unpack_history, unpack_row,
+    unpack_values,
 };
 use crate::shared::Shared;
 use crate::sync::Syncs;
@@ -179,7 +180,7 @@ impl Store {
     }
 
     /// The history of the user at `row`, items ascending; empty when nothing is held.
-    pub fn history(&self, row: u32) -> Result<Vec<HeldInteraction>, StoreError> {
+    pub fn history(&self, row: u32) -> Result<Vec<StoredInteraction>, StoreError> {
         let held = self.read_person(row, |open, person| {
             let mut held = Vec::new();
             visit_records(open, &keys::history(person.pseudonym), |_, payload| {
@@ -194,14 +195,14 @@ impl Store {
     /// meanwhile.
     pub fn visit_histories(
         &self,
-        mut visit: impl FnMut(u32, &[HeldInteraction]),
+        mut visit: impl FnMut(u32, &[StoredInteraction]),
     ) -> Result<(), StoreError> {
         self.shared.read(|open| {
             // Kept meanwhile, so that no history is erased while it is read.
             let index = self.shared.index();
             let persons = index.persons.values();
             let rows: HashMap<_, _> = persons.map(|p| (p.pseudonym, p.row)).collect();
-            let mut held: Vec<HeldInteraction> = Vec::new();
+            let mut held: Vec<StoredInteraction> = Vec::new();
             let mut current = None;
             visit_records(open, &[keys::HISTORY], |key, payload| {
                 let pseudonym = keys::pseudonym(key).ok_or_else(StoreError::cut_key)?;

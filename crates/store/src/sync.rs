@@ -134,10 +134,10 @@ mod tests {
         let ears = Arc::clone(&heard);
         let syncs = Syncs::new(Some(SyncObserver::new(move |step, path: &Path| {
             ears.lock().expect("sound").push((step, path.to_owned()));
-            match path.ends_with("bad") {
-                true => Err(std::io::ErrorKind::StorageFull.into()),
-                false => Ok(()),
+            if path.ends_with("bad") {
+                return Err(std::io::ErrorKind::StorageFull.into());
             }
+            Ok(())
         })));
         let path = folder.path().join("good");
         let file = File::create(&path).expect("made");

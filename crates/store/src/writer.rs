@@ -10,10 +10,10 @@ use std::thread::JoinHandle;
 use tokio::sync::{oneshot, watch};
 
 use crate::batch::WriteBatch;
-use crate::crash_point::crash_point;
 use crate::error::StoreError;
+use crate::failpoint::failpoint;
 use crate::files::Generation;
-use crate::keyring::{Mark, Slot};
+use crate::keyring::{CommitWatermark, Slot};
 use crate::position::LogPosition;
 use crate::records::{Committed, IdempotencyRecord};
 use crate::shared::Shared;
@@ -24,7 +24,7 @@ use recant_types::UnixMillis;
 /// Most requests that share one sync. Bounds the memory of one atomic batch.
 const GROUP_MAX: usize = 1_024;
 
-/// Expired idempotency keys are looked for after so many commits.
+/// Expired idempotency keys are removed after so many commits.
 const COMMITS_PER_SWEEP: u64 = 10_000;
 
 /// A commit under way. Await it in a task, or [`Commit::wait`] for it elsewhere.
@@ -60,19 +60,19 @@ struct CommitRequest {
 /// Asks the thread to write nothing until it is told to go on.
 struct PauseRequest {
     paused: Sender<Result<(), StoreError>>,
-    resume: Receiver<Mark>,
+    resume: Receiver<CommitWatermark>,
 }
 
 /// The thread while it writes nothing. It goes on when this is dropped.
 pub(super) struct Paused {
-    resume: Sender<Mark>,
+    resume: Sender<CommitWatermark>,
 }
 
 impl Paused {
     /// Lets the thread go on from another last commit.
-    pub(super) fn resume_from(self, mark: Mark) {
+    pub(super) fn resume_from(self, watermark: CommitWatermark) {
         // When the thread is gone there is nobody to go on.
-        let _ = self.resume.send(mark);
+        let _ = self.resume.send(watermark);
     }
 }
 
@@ -142,7 +142,7 @@ struct Writer {
     /// Position of the next log entry.
     next: LogPosition,
     /// The last commit, and how many erasures were accepted up to it.
-    mark: Mark,
+    watermark: CommitWatermark,
     /// How the database failed, if it did; it is opened again before the next commit.
     failed: Option<StoreError>,
 }
@@ -154,7 +154,7 @@ impl Writer {
             shared,
             log,
             next: LogPosition::default(),
-            mark: Mark::default(),
+            watermark: CommitWatermark::default(),
             failed: None,
         };
         writer.read_counters()?;
@@ -164,19 +164,19 @@ impl Writer {
 
     /// Reads where the database stands, and refuses one that is behind what was acknowledged.
     fn read_counters(&mut self) -> Result<(), StoreError> {
-        let (mark, next) = self.shared.read(|generation| {
-            let mark = Mark {
+        let (watermark, next) = self.shared.read(|generation| {
+            let watermark = CommitWatermark {
                 commit: read_counter(generation, &keys::COMMIT)?,
                 erasures: read_counter(generation, &keys::ERASURES)?,
             };
-            Ok((mark, read_counter(generation, &keys::NEXT_POSITION)?))
+            Ok((watermark, read_counter(generation, &keys::NEXT_POSITION)?))
         })?;
-        self.shared.files.ring.check(mark.commit)?;
+        self.shared.files.ring.check(watermark.commit)?;
         if next == 0 {
             return Err(StoreError::damaged("there is no log position"));
         }
-        (self.mark, self.next) = (mark, LogPosition(next));
-        self.shared.set_mark(mark);
+        (self.watermark, self.next) = (watermark, LogPosition(next));
+        self.shared.set_watermark(watermark);
         Ok(())
     }
 
@@ -208,10 +208,10 @@ impl Writer {
         let sound = state.is_ok();
         if request.paused.send(state).is_ok()
             && sound
-            && let Ok(mark) = request.resume.recv()
+            && let Ok(watermark) = request.resume.recv()
         {
-            self.mark = mark;
-            self.shared.set_mark(mark);
+            self.watermark = watermark;
+            self.shared.set_watermark(watermark);
         }
     }
 
@@ -247,7 +247,7 @@ impl Writer {
             Err(error) => {
                 tracing::error!(%error, "a commit failed; nothing of it was acknowledged");
                 self.failed = Some(error.clone());
-                self.shared.files.open_mark.set_spoilt(true);
+                self.shared.files.open_mark.set_poisoned(true);
                 answers
                     .into_iter()
                     .for_each(|answer| drop(answer.send(Err(error.clone()))));
@@ -260,23 +260,24 @@ impl Writer {
         &mut self,
         batches: Vec<WriteBatch>,
     ) -> Result<Vec<Result<Committed, StoreError>>, StoreError> {
-        let windows = match batches.iter().any(WriteBatch::erases) {
-            true => &ACCEPT_WINDOWS,
-            false => &COMMIT_WINDOWS,
+        let failpoints = if batches.iter().any(WriteBatch::erases) {
+            &ACCEPT_FAILPOINTS
+        } else {
+            &COMMIT_FAILPOINTS
         };
-        crash_point(windows[0]);
-        let attempt = || self.apply_and_sync(batches, windows);
+        failpoint(failpoints[0]);
+        let attempt = || self.apply_and_sync(batches, failpoints);
         let written = catch_unwind(AssertUnwindSafe(attempt))
             .unwrap_or_else(|_| Err(StoreError::damaged("the database panicked")))?;
         let ring = &self.shared.files.ring;
         self.shared.files.syncs.watched(|| {
-            ring.commit(written.mark, &written.destroyed, || {
-                crash_point(windows[3]);
+            ring.commit(written.watermark, &written.destroyed, || {
+                failpoint(failpoints[3]);
             })
         })?;
-        crash_point(windows[4]);
-        (self.mark, self.next) = (written.mark, written.next);
-        self.shared.set_mark(written.mark);
+        failpoint(failpoints[4]);
+        (self.watermark, self.next) = (written.watermark, written.next);
+        self.shared.set_watermark(written.watermark);
         Ok(written.results)
     }
 
@@ -284,14 +285,14 @@ impl Writer {
     fn apply_and_sync(
         &self,
         batches: Vec<WriteBatch>,
-        windows: &[&'static str; 5],
+        failpoints: &[&'static str; 5],
     ) -> Result<Written, StoreError> {
         self.shared.read(|generation| {
             let written = self.apply(generation, batches)?;
-            crash_point(windows[1]);
+            failpoint(failpoints[1]);
             let syncs = &self.shared.files.syncs;
             syncs.watched(|| generation.database.sync())?;
-            crash_point(windows[2]);
+            failpoint(failpoints[2]);
             Ok(written)
         })
     }
@@ -309,7 +310,7 @@ impl Writer {
             &self.shared.files.hasher,
             &mut index,
             self.next,
-            self.mark.erasures,
+            self.watermark.erasures,
         );
         let mut results = Vec::with_capacity(batches.len());
         for batch in batches {
@@ -318,14 +319,14 @@ impl Writer {
                 other => results.push(Ok(other?)),
             }
         }
-        let commit = self.mark.commit + 1;
+        let commit = self.watermark.commit + 1;
         if commit.is_multiple_of(COMMITS_PER_SWEEP) {
             sweep_idempotency_keys(generation, &mut stage)?;
         }
         let (next, erasures) = stage.counters();
         stage.put(keys::COMMIT.to_vec(), &commit.to_le_bytes());
         stage.put(keys::NEXT_POSITION.to_vec(), &next.0.to_le_bytes());
-        if erasures != self.mark.erasures {
+        if erasures != self.watermark.erasures {
             stage.put(keys::ERASURES.to_vec(), &erasures.to_le_bytes());
         }
         let Staged {
@@ -341,7 +342,7 @@ impl Writer {
         Ok(Written {
             results,
             next,
-            mark: Mark { commit, erasures },
+            watermark: CommitWatermark { commit, erasures },
             destroyed,
         })
     }
@@ -363,8 +364,8 @@ impl Writer {
         })?;
         self.read_counters()?;
         self.failed = None;
-        self.shared.files.open_mark.set_spoilt(false);
-        tracing::info!(commit = self.mark.commit, "the store goes on");
+        self.shared.files.open_mark.set_poisoned(false);
+        tracing::info!(commit = self.watermark.commit, "the store goes on");
         Ok(())
     }
 }
@@ -379,21 +380,21 @@ fn refuse(group: Vec<CommitRequest>, error: &StoreError) {
 struct Written {
     results: Vec<Result<Committed, StoreError>>,
     next: LogPosition,
-    mark: Mark,
+    watermark: CommitWatermark,
     /// Slots whose keys must be destroyed before anybody is answered.
     destroyed: Vec<Slot>,
 }
 
-/// The crash windows of a commit, in order: before and after it is applied, after the database is
+/// The failpoints of a commit, in order: before and after it is applied, after the database is
 /// synced, after the key ring is written, after that is synced.
-const ACCEPT_WINDOWS: [&str; 5] = [
+const ACCEPT_FAILPOINTS: [&str; 5] = [
     "accept_before_apply",
     "accept_after_apply",
     "accept_after_database_sync",
     "accept_after_ring_write",
     "accept_after_ring_sync",
 ];
-const COMMIT_WINDOWS: [&str; 5] = [
+const COMMIT_FAILPOINTS: [&str; 5] = [
     "commit_before_apply",
     "commit_after_apply",
     "commit_after_database_sync",

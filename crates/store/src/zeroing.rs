@@ -8,8 +8,8 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::crash_point::crash_point;
 use crate::error::StoreError;
+use crate::failpoint::failpoint;
 use crate::sync::Syncs;
 
 /// Zeros written at once.
@@ -41,10 +41,10 @@ pub(super) fn remove_file(path: &Path, syncs: &Syncs) -> Result<(), StoreError> 
     }
     if length > 0 {
         syncs.data(&file, path)?;
-        crash_point("generation_old_zeroed");
+        failpoint("generation_old_zeroed");
     }
     drop(file);
-    crash_point("generation_old_zeroed");
+    failpoint("generation_old_zeroed");
     fs::remove_file(path).map_err(io)
 }
 

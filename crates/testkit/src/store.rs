@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use recant_store::{
-    Committed, Entry, HeldInteraction, Idempotency, ItemRecord, LogPosition, ModelHeader, Store,
-    StoreError, StoreOptions, Tensor, WriteBatch,
+    Committed, Entry, Idempotency, ItemRecord, LogPosition, ModelHeader, Store, StoreError,
+    StoreOptions, StoredInteraction, Tensor, WriteBatch,
 };
 use recant_types::{
     Certificate, Commitment, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event,
@@ -50,8 +50,8 @@ pub fn item(number: u32, title: Option<&str>) -> ItemRecord {
     }
 }
 
-pub fn held(item: u32, weight: f32, timestamp: Option<i64>) -> HeldInteraction {
-    HeldInteraction {
+pub fn held(item: u32, weight: f32, timestamp: Option<i64>) -> StoredInteraction {
+    StoredInteraction {
         item,
         weight,
         timestamp,
@@ -59,7 +59,7 @@ pub fn held(item: u32, weight: f32, timestamp: Option<i64>) -> HeldInteraction {
 }
 
 /// A history of `length` interactions with ascending items.
-pub fn history(length: u32) -> Vec<HeldInteraction> {
+pub fn history(length: u32) -> Vec<StoredInteraction> {
     (0..length)
         .map(|n| held(3 * n, 1.0 + n as f32, (n % 2 == 0).then_some(-i64::from(n))))
         .collect()
@@ -147,7 +147,7 @@ pub fn copy_directory(from: &Path, to: &Path) {
 pub struct Contents {
     pub users: Vec<(u32, UserId)>,
     pub items: Vec<(u32, ItemRecord)>,
-    pub histories: Vec<(u32, Vec<HeldInteraction>)>,
+    pub histories: Vec<(u32, Vec<StoredInteraction>)>,
     pub factors: Vec<(u32, Vec<f64>)>,
     pub header: Option<ModelHeader>,
     pub applied: LogPosition,
@@ -158,7 +158,7 @@ pub struct Contents {
 
 impl Contents {
     /// Reads everything.
-    pub fn of(store: &Store) -> Result<Self, StoreError> {
+    pub fn read(store: &Store) -> Result<Self, StoreError> {
         let (mut histories, mut factors) = (Vec::new(), Vec::new());
         store.visit_histories(|row, held| histories.push((row, held.to_vec())))?;
         histories.sort_unstable_by_key(|(row, _)| *row);
@@ -213,5 +213,5 @@ pub fn fill(data: &Path) -> Contents {
         batch.set_applied(LogPosition(12));
         batch.trim_log(LogPosition(12));
     });
-    Contents::of(&store).expect("readable")
+    Contents::read(&store).expect("readable")
 }

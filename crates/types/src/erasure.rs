@@ -74,11 +74,11 @@ impl FromStr for ErasureStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetKind {
-    /// Named pairs.
+    /// Pairs of a user and an item.
     Pairs,
-    /// A whole user.
+    /// Everything of one user.
     User,
-    /// A whole item.
+    /// Every interaction with one item.
     Item,
     /// Users, items and pairs together.
     Several,

@@ -51,9 +51,9 @@ impl UnixMillis {
 /// One interaction of a user with an item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Interaction {
-    /// Who.
+    /// The user who interacted.
     pub user: UserId,
-    /// With what.
+    /// The item interacted with.
     pub item: ItemId,
     /// Confidence c, from [`crate::WEIGHT_MIN`] to [`crate::WEIGHT_MAX`]; 1 when the source gives
     /// none.

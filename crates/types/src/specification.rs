@@ -131,11 +131,11 @@ pub enum ModelSpecification {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{name} is {value}: it must be {range}")]
 pub struct OutOfRange {
-    /// Which.
+    /// The name of the hyper-parameter.
     pub name: &'static str,
-    /// What it is.
+    /// The value that was given.
     pub value: String,
-    /// What it may be.
+    /// The values that it may have.
     pub range: &'static str,
 }
 

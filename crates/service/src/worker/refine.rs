@@ -14,7 +14,7 @@ use crate::metric_names as names;
 use crate::snapshot::{Quality, Snapshot};
 use recant_store::LastCertificate;
 use recant_store::LogPosition;
-use recant_store::crash_point;
+use recant_store::failpoint;
 use recant_types::{Certificate, UnixMillis};
 
 /// The versions that come of a refinement.
@@ -42,7 +42,7 @@ impl Worker {
         let fork = move |trainer: &mut _| Checkpoint::new(trainer, position, version);
         let checkpoint = self.lend(fork).await?;
         self.refiner.start(checkpoint, goal);
-        crash_point("refine_begun");
+        failpoint("refine_begun");
         Ok(())
     }
 
@@ -67,7 +67,7 @@ impl Worker {
             let reason = polished.refusal.unwrap_or_default();
             return self.refuse(Some(position), &reason).await;
         };
-        crash_point("refine_ended");
+        failpoint("refine_ended");
         // Entries that changed nothing are covered too: the data are those of the checkpoint still.
         let (position, version) = if since.is_empty() {
             (self.log.learnt, self.live.number)
@@ -170,9 +170,9 @@ impl Worker {
         let mut batch = self.refined_batch(&made);
         certified.put(&mut batch);
         certified.sign(&mut self.signer, self.store.generation()?, &mut batch);
-        crash_point("certify_before_commit");
+        failpoint("certify_before_commit");
         self.committer.commit(batch).await?;
-        crash_point("certify_after_commit");
+        failpoint("certify_after_commit");
         self.swap_refined(made);
         tracing::info!(version = last.version, position = last.position.0, %certificate, "certified");
         certified.announce(&self.backlog);

@@ -15,7 +15,7 @@ use crate::trainer::Applied;
 use recant_core::unlearn::update::{Touched, UpdateReport};
 use recant_store::StoreError;
 use recant_store::WriteBatch;
-use recant_store::crash_point;
+use recant_store::failpoint;
 use recant_store::{Entry, LogPosition};
 use recant_types::{ErasureRecord, ErasureTarget, Event};
 
@@ -51,14 +51,14 @@ impl Worker {
         let mut applied = self.apply(entries, reached).await?;
         let batch = self.erased_batch(&mut applied, &erased, reached);
         let applied_at = started.elapsed();
-        crash_point("erase_before_commit");
+        failpoint("erase_before_commit");
         let committing = self.committer.begin(batch);
         let report = self.update_factors(&applied.touched).await?;
         let solved_at = started.elapsed();
         span.record("blocks", report.blocks_solved);
         self.committer.finish(committing).await?;
         tracing::debug!(?applied_at, ?solved_at, erased_at = ?started.elapsed(), "erased");
-        crash_point("erase_after_commit");
+        failpoint("erase_after_commit");
         self.log.applied = reached.max(self.log.applied);
         erased.announce(&self.backlog);
         self.publish_update(erased, applied, &report, reached).await
@@ -82,19 +82,19 @@ impl Worker {
         forgotten.put(&mut batch);
         batch.trim_log(reached);
         let started = Instant::now();
-        crash_point("publish_before_commit");
+        failpoint("publish_before_commit");
         // Made while the disk works; nobody sees it before the rows are durable.
         let committing = self.committer.begin(batch);
         let made = self.make_snapshot(version).await?;
         let making = started.elapsed();
         self.committer.finish(committing).await?;
-        crash_point("publish_after_commit");
+        failpoint("publish_after_commit");
         let committed_at = started.elapsed();
         (self.live.number, self.log.learnt) = (version, reached);
         self.uncertified.extend_from_slice(forgotten.records());
         self.publisher.forget(&applied.changes);
         self.swap(made, making);
-        crash_point("publish_after_swap");
+        failpoint("publish_after_swap");
         tracing::debug!(?committed_at, swapped_at = ?started.elapsed(), "swapped");
         if self.factors == Factors::Unknown {
             let everything = DirtyRows::everything(&self.trainer.matrix);

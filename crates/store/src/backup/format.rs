@@ -6,7 +6,7 @@
 //! bytes before it. So a frame that does not open in an intact file is one whose key was destroyed.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ pub(crate) struct BackupHeader {
 /// One part of a backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Frame {
-    /// The first.
+    /// The first frame.
     Header(BackupHeader),
     /// Interactions of one person; of equal items the later one counts.
     Person { user: UserId, rows: Vec<BackupRow> },
@@ -59,7 +59,7 @@ pub(super) enum Frame {
     End { digest: [u8; 32] },
 }
 
-/// One interaction.
+/// One interaction of a person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct BackupRow {
     pub(super) item: ItemId,
@@ -215,6 +215,16 @@ impl<'a> FrameReader<'a> {
         Ok(())
     }
 
+    /// Nothing may follow the last frame: nobody has vouched for it.
+    fn expect_end(&mut self) -> Result<ReadFrame, StoreError> {
+        let rest = self.from.fill_buf();
+        let rest = rest.map_err(|error| StoreError::io(&self.path, &error))?;
+        if rest.is_empty() {
+            return Ok(ReadFrame::End);
+        }
+        Err(self.damaged("something follows its end"))
+    }
+
     /// The next frame.
     pub(super) fn next(&mut self) -> Result<ReadFrame, StoreError> {
         let before = self.digest.clone();
@@ -237,7 +247,7 @@ impl<'a> FrameReader<'a> {
                 self.damaged("it is damaged, or belongs to a store with another key ring")
             })?;
             return match codec::from_postcard(&payload)? {
-                Frame::End { digest } if digest == *before.finalize() => Ok(ReadFrame::End),
+                Frame::End { digest } if digest == *before.finalize() => self.expect_end(),
                 Frame::End { .. } => Err(self.damaged("it is damaged")),
                 frame => Ok(ReadFrame::Frame(slot, frame)),
             };

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::format::{BackupHeader, BackupRow, Frame, FrameReader, ReadFrame};
-use crate::crash_point::crash_point;
 use crate::error::StoreError;
+use crate::failpoint::failpoint;
 use crate::files::{Files, Generation};
 use crate::hash::KeyedHash;
 use crate::import::{ImportSessionError, ImportWriter};
@@ -57,13 +57,17 @@ pub fn restore(
     let files = Files::open_to_restore(directory, options)?
         .ok_or_else(|| refused("it can be restored only beside the key ring of its store"))?;
     // Every key is kept until the next opening knows which are needed.
-    files.ring.settle(&files.ring.slots_with_keys()?)?;
+    files.ring.reclaim_unused(&files.ring.slots_with_keys()?)?;
     let header = check(backup, &files)?;
-    let acknowledged = files.ring.mark()?;
+    let acknowledged = files.ring.watermark()?;
     if header.erasures > acknowledged.erasures || header.commit > acknowledged.commit {
         return Err(refused("the key ring is older than the backup"));
     }
     let current = open_current(&files);
+    if let Some((_, held)) = &current {
+        files.ring.check_is_newest(*held, 0)?;
+    }
+    let current = current.map(|(current, _)| current);
     let missed = acknowledged.erasures > header.erasures;
     let kept = i64::from(options.tombstone_days).saturating_mul(DAY_MILLISECONDS);
     if missed && header.created_at.0 < UnixMillis::now().0.saturating_sub(kept) {
@@ -93,7 +97,9 @@ pub fn restore(
     }
     restoring.read_backup(backup, &files)?;
     drop(current);
-    restoring.finish(&files)
+    let restored = restoring.finish(&files)?;
+    files.opened_well()?;
+    Ok(restored)
 }
 
 /// Reads the whole file once, so that nothing is begun with a damaged one.
@@ -106,15 +112,15 @@ fn check(backup: &Path, files: &Files) -> Result<BackupHeader, StoreError> {
     }
 }
 
-/// The current generation, when it is whole as far as opening can tell.
-fn open_current(files: &Files) -> Option<Generation> {
+/// The current generation, when it is whole as far as opening can tell, and its last commit.
+fn open_current(files: &Files) -> Option<(Generation, u64)> {
     let current = files.open_current().ok()?;
     let version = schema_version(&current.database).ok()?;
     let value = current.database.get(&keys::COMMIT).ok()??;
     let commit = current.codec.open(&keys::COMMIT, &value).ok()?;
     let commit = codec::read_u64(&commit).ok()?;
     (version as usize == migrations::MIGRATIONS.len() && files.ring.check(commit).is_ok())
-        .then_some(current)
+        .then_some((current, commit))
 }
 
 struct Restoring<'a> {
@@ -128,8 +134,8 @@ struct Restoring<'a> {
     restored: Restored,
 }
 
-/// Facts about the whole store that a restore settles by itself.
-const SETTLED: [[u8; 2]; 7] = [
+/// Facts about the whole store that a restore writes anew.
+const WRITTEN_ANEW: [[u8; 2]; 7] = [
     keys::SCHEMA,
     keys::COMMIT,
     keys::APPLIED,
@@ -143,7 +149,7 @@ const SETTLED: [[u8; 2]; 7] = [
 fn outlives(key: &[u8]) -> bool {
     match key.first() {
         Some(&keys::ITEM | &keys::TENSOR) => false,
-        Some(&keys::META) => !SETTLED.iter().any(|settled| key == settled),
+        Some(&keys::META) => !WRITTEN_ANEW.iter().any(|written| key == written),
         _ => true,
     }
 }
@@ -236,7 +242,7 @@ impl Restoring<'_> {
     }
 
     fn finish(mut self, files: &Files) -> Result<Restored, StoreError> {
-        let mark = files.ring.mark()?;
+        let watermark = files.ring.watermark()?;
         let next = self.records.get(&keys::NEXT_POSITION[..]);
         let next = next.map_or(Ok(1), |payload| codec::read_u64(payload))?;
         // Erasures that wait in the log have left the data already; the model hears of them.
@@ -248,8 +254,8 @@ impl Restoring<'_> {
         for (key, number) in [
             (keys::NEXT_POSITION, next),
             (keys::APPLIED, applied),
-            (keys::COMMIT, mark.commit),
-            (keys::ERASURES, mark.erasures),
+            (keys::COMMIT, watermark.commit),
+            (keys::ERASURES, watermark.erasures),
         ] {
             next_generation.put(key.to_vec(), &number.to_le_bytes())?;
         }
@@ -260,7 +266,7 @@ impl Restoring<'_> {
                 next_generation.put(key, &pack_row(&factors))?;
             }
         }
-        crash_point("restore_before_switch");
+        failpoint("restore_before_switch");
         let totals = self.writer.finish()?;
         Ok(Restored {
             users: totals.users,

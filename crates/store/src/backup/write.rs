@@ -1,9 +1,8 @@
 //! Writing a backup while the store serves.
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::BufWriter;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::codec;
@@ -13,8 +12,9 @@ use crate::hash::KeyedHash;
 use crate::index::{Index, Person};
 use crate::keys::{self, row_of};
 use crate::position::LogPosition;
+use crate::private;
 use crate::records::{
-    HeldInteraction, ItemRecord, QueuedRecord, UserRecord, unpack_history, unpack_row,
+    ItemRecord, QueuedRecord, StoredInteraction, UserRecord, unpack_history, unpack_row,
 };
 use crate::shared::Shared;
 use crate::tensor::Tensor;
@@ -38,7 +38,7 @@ pub struct BackupSummary {
 /// Writes a backup to `to`, which must not exist. The file is there when it is whole and durable.
 pub(crate) fn backup(shared: &Shared, to: &Path) -> Result<BackupSummary, StoreError> {
     let io = |error| StoreError::io(to, &error);
-    if to.exists() {
+    if to.symlink_metadata().is_ok() {
         return Err(StoreError::Backup {
             path: to.to_owned(),
             problem: String::from("it exists already: name another file"),
@@ -47,19 +47,14 @@ pub(crate) fn backup(shared: &Shared, to: &Path) -> Result<BackupSummary, StoreE
     let mut partial = to.as_os_str().to_owned();
     partial.push(".partial");
     let partial = Path::new(&partial);
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(partial)
-        .map_err(io)?;
-    let mark = shared.mark();
+    // Not through a link that somebody planted where the directory is not ours alone.
+    let file = private::create_file(partial).map_err(io)?;
+    let watermark = shared.watermark();
     let header = BackupHeader {
         id: rand::random(),
         created_at: UnixMillis::now(),
-        commit: mark.commit,
-        erasures: mark.erasures,
+        commit: watermark.commit,
+        erasures: watermark.erasures,
     };
     let ring = &shared.files.ring;
     let writer = FrameWriter::begin(BufWriter::new(file), partial, ring, header)?;
@@ -145,7 +140,7 @@ impl Backup<'_> {
         if person.row.is_some() {
             let record: UserRecord = codec::from_postcard(&get(&keys::user(person.pseudonym))?)?;
             id = Some(record.id);
-            let mut held: Vec<HeldInteraction> = Vec::new();
+            let mut held: Vec<StoredInteraction> = Vec::new();
             for record in open.database.scan(&keys::history(person.pseudonym)) {
                 let (key, value) = record?;
                 unpack_history(&open.codec.open(&key, &value)?, &mut held)?;

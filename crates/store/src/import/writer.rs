@@ -15,8 +15,8 @@ use crate::keyring::Slot;
 use crate::keys::Pseudonym;
 use crate::keys::{self, row_of};
 use crate::records::{
-    HELD_PER_CHUNK, HeldInteraction, ItemRecord, ModelHeader, Tombstone, UserRecord, pack_history,
-    unpack_history,
+    INTERACTIONS_PER_CHUNK, ItemRecord, ModelHeader, StoredInteraction, Tombstone, UserRecord,
+    pack_history, unpack_history,
 };
 use crate::tensor::Tensor;
 use recant_types::{ItemId, UnixMillis, UserId, takes_the_place};
@@ -56,7 +56,7 @@ pub struct ImportTotals {
 #[derive(Debug, Clone, Copy)]
 struct Gathered {
     user: u32,
-    held: HeldInteraction,
+    held: StoredInteraction,
 }
 
 /// Takes interactions, titles and tags one by one.
@@ -213,7 +213,7 @@ impl ImportWriter<'_> {
         let item = self.item_row(item)?;
         self.buffer.push(Gathered {
             user: user_row,
-            held: HeldInteraction {
+            held: StoredInteraction {
                 item,
                 weight,
                 timestamp,
@@ -423,7 +423,7 @@ impl ImportWriter<'_> {
     }
 
     /// Counts what became of `rows` of one pair, for which `old` stood before and `new` does now.
-    fn account(&mut self, old: Option<HeldInteraction>, new: HeldInteraction, rows: u64) {
+    fn account(&mut self, old: Option<StoredInteraction>, new: StoredInteraction, rows: u64) {
         let totals = &mut self.totals;
         let was_kept = old.is_some_and(|old| !is_withdrawn(&old));
         let is_kept = !is_withdrawn(&new);
@@ -472,7 +472,7 @@ impl ImportWriter<'_> {
     }
 
     /// A person's interactions by item row, those taken back among them.
-    fn history(&self, person: &Person) -> Result<Vec<HeldInteraction>, StoreError> {
+    fn history(&self, person: &Person) -> Result<Vec<StoredInteraction>, StoreError> {
         let mut history = Vec::new();
         for record in self.next.scan(&keys::history(person.pseudonym)) {
             unpack_history(&record?.1, &mut history)?;
@@ -493,8 +493,12 @@ impl ImportWriter<'_> {
         Ok(history.iter().map(|held| held.item).collect())
     }
 
-    fn put_history(&self, person: &Person, history: &[HeldInteraction]) -> Result<(), StoreError> {
-        for (chunk, held) in history.chunks(HELD_PER_CHUNK).enumerate() {
+    fn put_history(
+        &self,
+        person: &Person,
+        history: &[StoredInteraction],
+    ) -> Result<(), StoreError> {
+        for (chunk, held) in history.chunks(INTERACTIONS_PER_CHUNK).enumerate() {
             let key = keys::history_chunk(person.pseudonym, chunk as u16);
             self.put_personal(person, key, &pack_history(held))?;
         }
@@ -517,7 +521,7 @@ impl ImportWriter<'_> {
     fn drop_withdrawn(&mut self, row: u32) -> Result<(), StoreError> {
         let person = self.person_at(row)?;
         let mut history = self.history(&person)?;
-        let chunks_before = history.len().div_ceil(HELD_PER_CHUNK);
+        let chunks_before = history.len().div_ceil(INTERACTIONS_PER_CHUNK);
         for held in history.extract_if(.., |held| is_withdrawn(held)) {
             // What is left of the item is seen to when the items are written.
             self.changed_items.push(held.item);
@@ -528,7 +532,7 @@ impl ImportWriter<'_> {
             }
         }
         self.put_history(&person, &history)?;
-        for chunk in history.len().div_ceil(HELD_PER_CHUNK)..chunks_before {
+        for chunk in history.len().div_ceil(INTERACTIONS_PER_CHUNK)..chunks_before {
             let key = keys::history_chunk(person.pseudonym, chunk as u16);
             self.next.remove(&key)?;
         }
@@ -597,7 +601,7 @@ impl ImportWriter<'_> {
 }
 
 /// The row that counts for a pair: `old`, or the newest of `rows`, which come in order.
-fn newest_of(old: Option<HeldInteraction>, rows: &[Gathered]) -> HeldInteraction {
+fn newest_of(old: Option<StoredInteraction>, rows: &[Gathered]) -> StoredInteraction {
     let mut newest = old.unwrap_or(rows[0].held);
     for row in rows {
         if takes_the_place(row.held.timestamp, newest.timestamp) {
@@ -608,7 +612,7 @@ fn newest_of(old: Option<HeldInteraction>, rows: &[Gathered]) -> HeldInteraction
 }
 
 /// Whether the newest row of a pair took it back.
-fn is_withdrawn(held: &HeldInteraction) -> bool {
+fn is_withdrawn(held: &StoredInteraction) -> bool {
     held.weight < 0.0
 }
 

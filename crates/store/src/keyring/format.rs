@@ -8,8 +8,8 @@ use crate::seal::{KEY_BYTES, NONCE_BYTES, SecretKey, TAG_BYTES};
 
 /// Header, first copy.
 pub(super) const HEADER_AT: u64 = 0;
-/// The two places of the mark.
-pub(super) const MARKS_AT: [u64; 2] = [4_096, 8_192];
+/// The two places of the watermark.
+pub(super) const WATERMARKS_AT: [u64; 2] = [4_096, 8_192];
 /// Header, second copy.
 pub(super) const HEADER_COPY_AT: u64 = 12_288;
 /// Slots that are no person's.
@@ -28,9 +28,9 @@ const WRAPPED_BYTES: usize = NONCE_BYTES + KEY_BYTES + TAG_BYTES;
 /// Bytes of the header in use.
 pub(super) const HEADER_BYTES: usize = BOUND_BYTES + WRAPPED_BYTES + 4;
 
-const MARK_MAGIC: [u8; 4] = *b"RHW2";
-/// Bytes of a mark.
-pub(super) const MARK_BYTES: usize = 24;
+const WATERMARK_MAGIC: [u8; 4] = *b"RHW2";
+/// Bytes of a watermark.
+pub(super) const WATERMARK_BYTES: usize = 24;
 
 /// The number of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,17 +45,17 @@ impl Slot {
 
 /// What was acknowledged, noted outside the database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Mark {
+pub(crate) struct CommitWatermark {
     /// The last commit.
     pub commit: u64,
     /// How many erasures were accepted since the store was made.
     pub erasures: u64,
 }
 
-impl Mark {
-    pub(super) fn encode(self) -> [u8; MARK_BYTES] {
-        let mut bytes = [0; MARK_BYTES];
-        bytes[..4].copy_from_slice(&MARK_MAGIC);
+impl CommitWatermark {
+    pub(super) fn encode(self) -> [u8; WATERMARK_BYTES] {
+        let mut bytes = [0; WATERMARK_BYTES];
+        bytes[..4].copy_from_slice(&WATERMARK_MAGIC);
         bytes[4..12].copy_from_slice(&self.commit.to_le_bytes());
         bytes[12..20].copy_from_slice(&self.erasures.to_le_bytes());
         let checksum = crc32fast::hash(&bytes[..20]);
@@ -63,10 +63,10 @@ impl Mark {
         bytes
     }
 
-    pub(super) fn decode(bytes: &[u8; MARK_BYTES]) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8; WATERMARK_BYTES]) -> Option<Self> {
         let intact = crc32fast::hash(&bytes[..20]).to_le_bytes() == bytes[20..];
         let number = |at: usize| bytes[at..at + 8].try_into().map(u64::from_le_bytes).ok();
-        (intact && bytes.starts_with(&MARK_MAGIC)).then_some(Self {
+        (intact && bytes.starts_with(&WATERMARK_MAGIC)).then_some(Self {
             commit: number(4)?,
             erasures: number(12)?,
         })
@@ -239,13 +239,13 @@ mod tests {
         fn marks_read_back_and_notice_any_flipped_bit(
             commit in any::<u64>(),
             erasures in any::<u64>(),
-            bit in 0..MARK_BYTES * 8,
+            bit in 0..WATERMARK_BYTES * 8,
         ) {
-            let mark = Mark { commit, erasures };
-            let mut bytes = mark.encode();
-            prop_assert_eq!(Mark::decode(&bytes), Some(mark));
+            let watermark = CommitWatermark { commit, erasures };
+            let mut bytes = watermark.encode();
+            prop_assert_eq!(CommitWatermark::decode(&bytes), Some(watermark));
             bytes[bit / 8] ^= 1 << (bit % 8);
-            prop_assert_eq!(Mark::decode(&bytes), None);
+            prop_assert_eq!(CommitWatermark::decode(&bytes), None);
         }
     }
 }

@@ -29,7 +29,7 @@ pub enum MasterKeySource {
     /// `keys/master` in the store's directory, made on the first run, for its owner only.
     #[default]
     Beside,
-    /// A file.
+    /// A file, by its path.
     File(PathBuf),
     /// An environment variable, by name.
     Environment(String),
@@ -131,12 +131,12 @@ pub(super) fn candidates(
             found.push(read_file(&path)?);
         }
     }
-    match found.is_empty() {
-        true => Err(master(
+    if found.is_empty() {
+        return Err(master(
             "keys/master is missing: put it back, or name where the key is in the section [keys]",
-        )),
-        false => Ok(found),
+        ));
     }
+    Ok(found)
 }
 
 /// The master key for a new ring, made when the source allows it.
@@ -169,10 +169,10 @@ pub(super) fn read(source: &MasterKeySource) -> Result<MasterKey, StoreError> {
         MasterKeySource::File(path) => read_file(path),
         MasterKeySource::Environment(name) => {
             let text = Zeroizing::new(std::env::var(name).unwrap_or_default());
-            match text.is_empty() {
-                true => Err(master(format!("is not in the variable {name}: set it"))),
-                false => MasterKey::parse(text.as_bytes()),
+            if text.is_empty() {
+                return Err(master(format!("is not in the variable {name}: set it")));
             }
+            MasterKey::parse(text.as_bytes())
         }
         MasterKeySource::Command(command) => read_command(command),
     }
@@ -229,7 +229,7 @@ pub(super) fn write_next(
     write_file(&path, key, syncs)
 }
 
-/// The key of [`write_next`] is the one that counts; the one before is overwritten.
+/// Makes the key of [`write_next`] the current one; the one before is overwritten.
 pub(super) fn promote_next(directory: &Path, syncs: &Syncs) -> Result<(), StoreError> {
     let keys = directory.join(KEYS);
     let (current, next) = (keys.join(MASTER), keys.join(MASTER_NEW));

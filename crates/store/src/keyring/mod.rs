@@ -1,7 +1,7 @@
 //! The key ring: one file with every key in a slot of its own, outside the database.
 //!
 //! A slot is destroyed in place, by zeros and one `fdatasync`, because a file that is rewritten
-//! leaves its old bytes on the device. The mark of what was acknowledged lies in the same file, so
+//! leaves its old bytes on the device. The watermark of what was acknowledged lies in the same file, so
 //! that a commit needs one sync for both. docs/store.md draws the file.
 
 mod format;
@@ -13,7 +13,7 @@ mod ring;
 mod rotate;
 mod slots;
 
-pub(crate) use format::{Mark, Slot};
+pub(crate) use format::{CommitWatermark, Slot};
 pub use fuzzing::{key_ring, key_ring_seeds};
 pub use master::{MasterKey, MasterKeySource};
 pub(crate) use ring::{KeyRing, Special};

@@ -9,7 +9,7 @@ use super::format::{SPECIAL_SLOTS, Slot};
 pub(super) struct Pool {
     /// With a fresh key that is on the disk.
     pub(super) spares: VecDeque<Slot>,
-    /// With zeros.
+    /// Filled with zeros.
     pub(super) empty: Vec<Slot>,
     /// The first slot beyond the file.
     pub(super) end: u32,

@@ -1,29 +1,34 @@
-//! The open ring file: keys, and the mark of what was acknowledged.
+//! The open ring file: keys, and the watermark of what was acknowledged.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::crash_point::crash_point;
 use crate::error::StoreError;
+use crate::failpoint::failpoint;
+use crate::private;
 use crate::seal::SecretKey;
 use crate::sync::Syncs;
 use crate::zeroing;
 
 use super::format::{
-    HEADER_AT, HEADER_BYTES, HEADER_COPY_AT, MARK_BYTES, MARKS_AT, Mark, RingKey, SLOT_BYTES,
-    SLOTS_AT, SPECIAL_SLOTS, Slot,
+    CommitWatermark, HEADER_AT, HEADER_BYTES, HEADER_COPY_AT, RingKey, SLOT_BYTES, SLOTS_AT,
+    SPECIAL_SLOTS, Slot, WATERMARK_BYTES, WATERMARKS_AT,
 };
 use super::leftovers::{self, RING, RING_NEW};
 use super::master::{self, MasterKey, MasterKeySource};
 use super::pool::Pool;
 
+/// Commits by which a database may be ahead of its ring: one whose watermark was not written before a
+/// crash, and one whose watermark was damaged.
+const COMMITS_AHEAD_MAX: u64 = 2;
+
 /// A key that is no person's, by its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Special {
     /// Seals the records of the generation with this number that are no person's. Two slots take
-    /// turns, so that the next generation can be built while the current one counts.
+    /// turns, so that the next generation can be built beside the current one.
     Generation(u64),
     /// Keys the hashes by which erasures name what they named.
     Hash,
@@ -31,6 +36,8 @@ pub(crate) enum Special {
     Signing,
     /// Seals the records of a backup that are no person's.
     Backup,
+    /// Seals the list of the public keys that receipts are checked with; absent until there is one.
+    Published,
 }
 
 impl Special {
@@ -41,6 +48,7 @@ impl Special {
             Self::Hash => 2,
             Self::Signing => 3,
             Self::Backup => 4,
+            Self::Published => 5,
         })
     }
 }
@@ -65,7 +73,7 @@ impl KeyRing {
         directory.join(master::KEYS).join(RING).exists()
     }
 
-    /// Makes a key ring with a mark of nothing.
+    /// Makes a key ring with a watermark of nothing.
     pub(crate) fn create(
         directory: &Path,
         source: &MasterKeySource,
@@ -80,10 +88,10 @@ impl KeyRing {
             ring.write_slot(special.slot(), &SecretKey::random())?;
         }
         ring.syncs.data(&ring.file, &new)?;
-        crash_point("ring_before_create");
+        failpoint("ring_before_create");
         std::fs::rename(&new, &path).map_err(|error| StoreError::io(&path, &error))?;
         syncs.directory(&keys)?;
-        crash_point("ring_after_create");
+        failpoint("ring_after_create");
         Ok(ring)
     }
 
@@ -106,9 +114,9 @@ impl KeyRing {
         let header = key.encode(master);
         file.write_all_at(&header, HEADER_AT).map_err(io)?;
         file.write_all_at(&header, HEADER_COPY_AT).map_err(io)?;
-        let mark = Mark::default().encode();
-        for at in MARKS_AT {
-            file.write_all_at(&mark, at).map_err(io)?;
+        let watermark = CommitWatermark::default().encode();
+        for at in WATERMARKS_AT {
+            file.write_all_at(&watermark, at).map_err(io)?;
         }
         file.set_len(SLOTS_AT + u64::from(SPECIAL_SLOTS) * SLOT_BYTES as u64)
             .map_err(io)?;
@@ -136,6 +144,14 @@ impl KeyRing {
             }
             Err(error) => return Err(StoreError::io(&path, &error)),
         };
+        for readable in [&path, &directory.join(master::KEYS)] {
+            if private::is_open_to_others(readable) {
+                tracing::warn!(
+                    path = %readable.display(),
+                    "others than its owner have rights on the keys: chmod 600, of the directory 700"
+                );
+            }
+        }
         let masters = master::candidates(source, directory)?;
         let (key, number) = read_header(&file, &masters)?;
         let ring = Self {
@@ -173,12 +189,10 @@ impl KeyRing {
             .ok_or_else(|| StoreError::damaged("a key of the store itself is missing"))
     }
 
-    /// Gives a special slot a new key; durable on return.
-    pub(crate) fn renew(&self, special: Special) -> Result<SecretKey, StoreError> {
-        let key = SecretKey::random();
-        self.write_slot(special.slot(), &key)?;
-        self.syncs.data(&self.file, &self.path)?;
-        Ok(key)
+    /// Gives a special slot this key; durable on return.
+    pub(crate) fn put(&self, special: Special, key: &SecretKey) -> Result<(), StoreError> {
+        self.write_slot(special.slot(), key)?;
+        self.syncs.data(&self.file, &self.path)
     }
 
     /// Destroys the key of a special slot; durable on return.
@@ -198,29 +212,42 @@ impl KeyRing {
     }
 
     /// What was acknowledged last.
-    pub(crate) fn mark(&self) -> Result<Mark, StoreError> {
-        let slots = MARKS_AT.into_iter().filter_map(|at| {
-            let mut bytes = [0; MARK_BYTES];
+    pub(crate) fn watermark(&self) -> Result<CommitWatermark, StoreError> {
+        let slots = WATERMARKS_AT.into_iter().filter_map(|at| {
+            let mut bytes = [0; WATERMARK_BYTES];
             self.file.read_exact_at(&mut bytes, at).ok()?;
-            Mark::decode(&bytes)
+            CommitWatermark::decode(&bytes)
         });
         slots
             .max()
-            .ok_or_else(|| StoreError::damaged("the high-water mark is unreadable"))
+            .ok_or_else(|| StoreError::damaged("the high-water watermark is unreadable"))
     }
 
     /// Refuses a database whose last commit is `held` when a later one was acknowledged.
     pub(crate) fn check(&self, held: u64) -> Result<(), StoreError> {
-        let acknowledged = self.mark()?.commit;
+        let acknowledged = self.watermark()?.commit;
         if held < acknowledged {
             return Err(StoreError::Behind { held, acknowledged });
         }
         Ok(())
     }
 
-    pub(super) fn write_mark(&self, mark: Mark) -> Result<(), StoreError> {
+    /// Refuses a database whose last commit is `held` when it is further ahead of the ring than a
+    /// crash leaves it: the ring is an old copy. `known` is what else is known to be acknowledged.
+    pub(crate) fn check_is_newest(&self, held: u64, known: u64) -> Result<(), StoreError> {
+        let acknowledged = self.watermark()?.commit.max(known);
+        if held > acknowledged.saturating_add(COMMITS_AHEAD_MAX) {
+            return Err(StoreError::OldKeyRing { held, acknowledged });
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_watermark(&self, watermark: CommitWatermark) -> Result<(), StoreError> {
         self.file
-            .write_all_at(&mark.encode(), MARKS_AT[(mark.commit % 2) as usize])
+            .write_all_at(
+                &watermark.encode(),
+                WATERMARKS_AT[(watermark.commit % 2) as usize],
+            )
             .map_err(|error| self.io(&error))
     }
 
@@ -228,7 +255,7 @@ impl KeyRing {
     /// that were taken: all durable on return, by one sync. `written` is called before it.
     pub(crate) fn commit(
         &self,
-        mark: Mark,
+        watermark: CommitWatermark,
         slots: &[Slot],
         written: impl FnOnce(),
     ) -> Result<(), StoreError> {
@@ -237,7 +264,7 @@ impl KeyRing {
             self.write_bytes(*slot, &[0; SLOT_BYTES])?;
         }
         let ready = self.refill_spares(&mut pool)?;
-        self.write_mark(mark)?;
+        self.write_watermark(watermark)?;
         written();
         self.syncs.data(&self.file, &self.path)?;
         for slot in slots {

@@ -2,17 +2,17 @@
 //!
 //! The next ring is written beside the current one, under a ring key of its own, and takes its
 //! place by a rename. The one before keeps a second name until it is overwritten with zeros, so
-//! that a crash at any moment leaves one ring that counts and nothing that is forgotten.
+//! that a crash at any moment leaves one current ring and nothing that is forgotten.
 
 use std::fs;
 use std::path::Path;
 
-use super::format::{Mark, SPECIAL_SLOTS, Slot};
+use super::format::{CommitWatermark, SPECIAL_SLOTS, Slot};
 use super::leftovers::{RING, RING_NEW, RING_OLD};
 use super::master::{self, KEYS, MasterKey, MasterKeySource};
 use super::ring::KeyRing;
-use crate::crash_point::crash_point;
 use crate::error::StoreError;
+use crate::failpoint::failpoint;
 use crate::sync::Syncs;
 use crate::zeroing;
 
@@ -43,12 +43,12 @@ pub(crate) fn rotate(
     let io = |error| StoreError::io(&path, &error);
     fs::hard_link(&path, &old).map_err(io)?;
     syncs.directory(&keys)?;
-    crash_point("rotate_before_rename");
+    failpoint("rotate_before_rename");
     fs::rename(&new, &path).map_err(io)?;
     syncs.directory(&keys)?;
-    crash_point("rotate_after_rename");
+    failpoint("rotate_after_rename");
     zeroing::remove_file(&old, syncs)?;
-    crash_point("rotate_after_zeroing");
+    failpoint("rotate_after_zeroing");
     syncs.directory(&keys)?;
     match to {
         MasterKeySource::Beside => master::promote_next(directory, syncs),
@@ -56,7 +56,7 @@ pub(crate) fn rotate(
     }
 }
 
-/// Every key and the mark, from one ring to the next.
+/// Every key and the watermark, from one ring to the next.
 fn copy(from: &KeyRing, to: &KeyRing) -> Result<(), StoreError> {
     let mut last = Slot(SPECIAL_SLOTS - 1);
     let mut copy_slot = |slot: Slot| -> Result<(), StoreError> {
@@ -70,10 +70,10 @@ fn copy(from: &KeyRing, to: &KeyRing) -> Result<(), StoreError> {
     from.visit_slots(|slot, _| copy_slot(slot))?;
     let length = Slot(last.0 + 1).offset();
     to.file.set_len(length).map_err(|error| to.io(&error))?;
-    let mark = from.mark()?;
-    to.write_mark(Mark {
-        commit: mark.commit.saturating_sub(1),
-        ..mark
+    let watermark = from.watermark()?;
+    to.write_watermark(CommitWatermark {
+        commit: watermark.commit.saturating_sub(1),
+        ..watermark
     })?;
-    to.write_mark(mark)
+    to.write_watermark(watermark)
 }

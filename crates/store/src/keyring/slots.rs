@@ -5,8 +5,8 @@ use std::os::unix::fs::FileExt;
 use super::format::{SLOT_BYTES, SLOTS_AT, SPECIAL_SLOTS, Slot, is_empty};
 use super::pool::Pool;
 use super::ring::KeyRing;
-use crate::crash_point::crash_point;
 use crate::error::StoreError;
+use crate::failpoint::failpoint;
 use crate::seal::SecretKey;
 
 /// Spare slots kept ready: as many as a full group of erasures takes.
@@ -36,9 +36,9 @@ impl KeyRing {
 
     fn ready_in(&self, pool: &mut Pool, count: usize) -> Result<(), StoreError> {
         let ready = self.refill(pool, count)?;
-        crash_point("ring_before_extra_sync");
+        failpoint("ring_before_extra_sync");
         self.syncs.data(&self.file, &self.path)?;
-        crash_point("ring_after_extra_sync");
+        failpoint("ring_after_extra_sync");
         pool.add_spares(ready);
         Ok(())
     }
@@ -73,26 +73,25 @@ impl KeyRing {
         Ok(ready)
     }
 
-    /// Looks at every slot of a person: a slot that is not in use is destroyed, or gets a fresh key
+    /// Reclaims the slots of persons: a slot that is not in use is destroyed, or gets a fresh key
     /// as a spare; one that is in use must hold a key. `in_use` ascends. Durable on return.
     ///
     /// What an interrupted commit left is put right here: a slot that should have been destroyed,
     /// or one that was readied and never given out.
-    pub(crate) fn settle(&self, in_use: &[Slot]) -> Result<(), StoreError> {
+    pub(crate) fn reclaim_unused(&self, in_use: &[Slot]) -> Result<(), StoreError> {
         let mut pool = Pool::default();
         let mut in_use = in_use.iter().copied().peekable();
         let mut left_over = Vec::new();
         self.visit_slots(|slot, empty| {
             pool.end = slot.0 + 1;
             if in_use.next_if_eq(&slot).is_some() {
-                return match empty {
-                    true => Err(StoreError::damaged("the key of a person is missing")),
-                    false => Ok(()),
-                };
-            }
-            match empty {
-                true => pool.empty.push(slot),
-                false => left_over.push(slot),
+                if empty {
+                    return Err(StoreError::damaged("the key of a person is missing"));
+                }
+            } else if empty {
+                pool.empty.push(slot);
+            } else {
+                left_over.push(slot);
             }
             Ok(())
         })?;

@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::format::{HEADER_COPY_AT, MARKS_AT};
+use super::format::{HEADER_COPY_AT, WATERMARKS_AT};
 use super::*;
 use crate::error::StoreError;
 use crate::sync::Syncs;
@@ -13,7 +13,7 @@ fn syncs() -> Syncs {
 
 fn create(directory: &Path) -> KeyRing {
     let ring = KeyRing::create(directory, &MasterKeySource::Beside, &syncs()).expect("made");
-    ring.settle(&[]).expect("settled");
+    ring.reclaim_unused(&[]).expect("written");
     ring
 }
 
@@ -32,23 +32,24 @@ fn a_taken_slot_keeps_its_key_and_a_destroyed_one_is_zeros() {
     let slots: Vec<Slot> = (0..5).map(|_| ring.take().expect("a spare")).collect();
     let keys: Vec<_> = slots.iter().map(|slot| bytes(&ring, *slot)).collect();
     assert!(keys.iter().all(Option::is_some));
-    let mark = Mark {
+    let watermark = CommitWatermark {
         commit: 7,
         erasures: 2,
     };
-    ring.commit(mark, &slots[..2], || ()).expect("committed");
+    ring.commit(watermark, &slots[..2], || ())
+        .expect("committed");
     for slot in &slots[..2] {
         assert!(ring.slot_is_empty(*slot).expect("readable"));
         assert_eq!(bytes(&ring, *slot), None);
     }
     drop(ring);
     let ring = open(folder.path());
-    assert_eq!(ring.mark().expect("readable"), mark);
-    ring.settle(&slots[2..]).expect("settled");
+    assert_eq!(ring.watermark().expect("readable"), watermark);
+    ring.reclaim_unused(&slots[2..]).expect("written");
     for (slot, key) in slots.iter().zip(&keys).skip(2) {
         assert_eq!(bytes(&ring, *slot), *key);
     }
-    let missing = ring.settle(&[Slot(900_000)]);
+    let missing = ring.reclaim_unused(&[Slot(900_000)]);
     assert!(matches!(missing, Err(StoreError::Damaged { .. })));
 }
 
@@ -60,7 +61,7 @@ fn slots_that_nobody_uses_lose_their_keys_on_opening() {
     let (kept_key, lost_key) = (bytes(&ring, kept), bytes(&ring, lost));
     drop(ring);
     let ring = open(folder.path());
-    ring.settle(&[kept]).expect("settled");
+    ring.reclaim_unused(&[kept]).expect("written");
     assert_eq!(bytes(&ring, kept), kept_key);
     assert_ne!(bytes(&ring, lost), lost_key);
 }
@@ -70,9 +71,9 @@ fn a_slot_in_use_that_was_zeroed_is_noticed() {
     let folder = tempfile::tempdir().expect("a folder");
     let ring = create(folder.path());
     let slot = ring.take().expect("a spare");
-    ring.commit(Mark::default(), &[slot], || ())
+    ring.commit(CommitWatermark::default(), &[slot], || ())
         .expect("committed");
-    let refused = ring.settle(&[slot]);
+    let refused = ring.reclaim_unused(&[slot]);
     assert!(matches!(refused, Err(StoreError::Damaged { .. })));
 }
 
@@ -81,7 +82,7 @@ fn more_slots_than_spares_can_be_taken() {
     let folder = tempfile::tempdir().expect("a folder");
     let ring = create(folder.path());
     let mut slots: Vec<Slot> = (0..3_000).map(|_| ring.take().expect("a spare")).collect();
-    ring.commit(Mark::default(), &slots[..1_500], || ())
+    ring.commit(CommitWatermark::default(), &slots[..1_500], || ())
         .expect("committed");
     slots.drain(..1_500);
     slots.extend((0..2_000).map(|_| ring.take().expect("a spare")));
@@ -90,27 +91,29 @@ fn more_slots_than_spares_can_be_taken() {
     slots.dedup();
     assert_eq!(slots.len(), count, "a slot was given out twice");
     drop(ring);
-    open(folder.path()).settle(&slots).expect("all are there");
+    open(folder.path())
+        .reclaim_unused(&slots)
+        .expect("all are there");
 }
 
 #[test]
 fn the_newest_intact_mark_counts() {
     let folder = tempfile::tempdir().expect("a folder");
     let ring = create(folder.path());
-    let mark = |commit| Mark {
+    let watermark = |commit| CommitWatermark {
         commit,
         erasures: commit / 2,
     };
     for commit in 1..=5 {
-        ring.commit(mark(commit), &[], || ()).expect("written");
-        assert_eq!(ring.mark().expect("read"), mark(commit));
+        ring.commit(watermark(commit), &[], || ()).expect("written");
+        assert_eq!(ring.watermark().expect("read"), watermark(commit));
     }
     let hit = |at: u64| ring.file.write_all_at(&[7], at + 5).expect("hit");
-    hit(MARKS_AT[1]);
-    assert_eq!(ring.mark().expect("one is left"), mark(4));
+    hit(WATERMARKS_AT[1]);
+    assert_eq!(ring.watermark().expect("one is left"), watermark(4));
     assert!(ring.check(4).is_ok() && ring.check(3).is_err());
-    hit(MARKS_AT[0]);
-    assert!(ring.mark().is_err());
+    hit(WATERMARKS_AT[0]);
+    assert!(ring.watermark().is_err());
 }
 
 #[test]
@@ -146,11 +149,11 @@ fn a_rotation_changes_every_byte_and_no_key() {
     let ring = create(folder.path());
     let slots: Vec<Slot> = (0..3).map(|_| ring.take().expect("a spare")).collect();
     let keys: Vec<_> = slots.iter().map(|slot| bytes(&ring, *slot)).collect();
-    let mark = Mark {
+    let watermark = CommitWatermark {
         commit: 9,
         erasures: 1,
     };
-    ring.commit(mark, &[], || ()).expect("committed");
+    ring.commit(watermark, &[], || ()).expect("committed");
     drop(ring);
     let (beside, path) = (MasterKeySource::Beside, folder.path());
     let before = fs::read(path.join("keys/ring")).expect("readable");
@@ -161,8 +164,8 @@ fn a_rotation_changes_every_byte_and_no_key() {
     rotate(path, &beside, &file, &syncs()).expect("rotated");
     assert!(KeyRing::open(path, &beside, &syncs()).is_err());
     let ring = KeyRing::open(path, &file, &syncs()).expect("opened");
-    ring.settle(&slots).expect("all are there");
-    assert_eq!(ring.mark().expect("readable"), mark);
+    ring.reclaim_unused(&slots).expect("all are there");
+    assert_eq!(ring.watermark().expect("readable"), watermark);
     for (slot, key) in slots.iter().zip(&keys) {
         assert_eq!(bytes(&ring, *slot), *key);
     }

@@ -144,7 +144,7 @@ impl<'a> Stage<'a> {
         Ok(committed)
     }
 
-    /// New items are known before the histories that refer to them are looked at.
+    /// New items are known before the histories that refer to them are checked.
     fn name_items(&mut self, changes: &[Change]) {
         for change in changes {
             if let Change::PutItem { row, item } = change {
@@ -206,7 +206,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Everything staged.
+    /// What was staged, as one atomic batch.
     pub(super) fn finish(self) -> Staged {
         let mut batch = sled::Batch::default();
         let mut keys = Vec::with_capacity(self.changes.len());

@@ -11,7 +11,7 @@ use crate::keyring::Slot;
 use crate::keys::{self, Pseudonym};
 use crate::position::LogPosition;
 use crate::records::{
-    HELD_PER_CHUNK, HeldInteraction, QueuedRecord, UserRecord, pack_history, pack_values,
+    INTERACTIONS_PER_CHUNK, QueuedRecord, StoredInteraction, UserRecord, pack_history, pack_values,
     unpack_history,
 };
 use crate::seal::SecretKey;
@@ -108,13 +108,13 @@ impl Stage<'_> {
     pub(super) fn put_history(
         &mut self,
         row: u32,
-        mut held: Vec<HeldInteraction>,
+        mut held: Vec<StoredInteraction>,
     ) -> Result<(), StoreError> {
         let Some((hash, person)) = self.index.at_row(row) else {
-            return match held.is_empty() || self.erased_rows.contains(&row) {
-                true => Ok(()),
-                false => Err(StoreError::damaged("a history without a user")),
-            };
+            if held.is_empty() || self.erased_rows.contains(&row) {
+                return Ok(());
+            }
+            return Err(StoreError::damaged("a history without a user"));
         };
         let person = person.clone();
         let items = self.index.unapplied.items_erased_after(hash, self.reached);
@@ -130,12 +130,12 @@ impl Stage<'_> {
     fn write_history(
         &mut self,
         person: &Person,
-        held: &[HeldInteraction],
+        held: &[StoredInteraction],
     ) -> Result<(), StoreError> {
         for key in self.keys_with(&keys::history(person.pseudonym))? {
             self.remove(key);
         }
-        for (chunk, held) in held.chunks(HELD_PER_CHUNK).enumerate() {
+        for (chunk, held) in held.chunks(INTERACTIONS_PER_CHUNK).enumerate() {
             let key = keys::history_chunk(person.pseudonym, chunk as u16);
             self.put_personal(person.live, key, &pack_history(held))?;
         }
@@ -158,11 +158,11 @@ impl Stage<'_> {
         let is_stale = unapplied.user_erased_after(hash, known)
             || unapplied.items_erased_after(hash, known).next().is_some();
         let key = keys::user_factors(person.pseudonym);
-        match is_stale {
-            true => self.remove(key),
-            false => self.put_personal(person.live, key, &pack_values(values))?,
+        if is_stale {
+            self.remove(key);
+            return Ok(());
         }
-        Ok(())
+        self.put_personal(person.live, key, &pack_values(values))
     }
 
     /// Removes what is kept under a person's pseudonym.
@@ -175,7 +175,7 @@ impl Stage<'_> {
         self.write_history(person, &[])
     }
 
-    fn history(&mut self, person: &Person) -> Result<Vec<HeldInteraction>, StoreError> {
+    fn history(&mut self, person: &Person) -> Result<Vec<StoredInteraction>, StoreError> {
         let mut held = Vec::new();
         for key in self.keys_with(&keys::history(person.pseudonym))? {
             if let Some(payload) = self.get_personal(person.live, &key)? {
@@ -246,7 +246,7 @@ impl Stage<'_> {
         let rows: HashSet<u32> = hashes.filter_map(|hash| self.index.item(hash)).collect();
         let mut held = self.history(&person)?;
         let mut queued = self.queued(&person)?;
-        let count = |held: &[HeldInteraction], queued: &[(Vec<u8>, QueuedRecord)]| {
+        let count = |held: &[StoredInteraction], queued: &[(Vec<u8>, QueuedRecord)]| {
             held.len() + queued.iter().map(|(_, q)| q.rows.len()).sum::<usize>()
         };
         let before = count(&held, &queued);
@@ -297,7 +297,7 @@ impl Stage<'_> {
         &mut self,
         hash: KeyedHash,
         id: &UserId,
-        held: &[HeldInteraction],
+        held: &[StoredInteraction],
         queued: Vec<(Vec<u8>, QueuedRecord)>,
     ) -> Result<(), StoreError> {
         let live = self.codec.ring().take()?;

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use recant_store::{
-    Commit, Entry, HELD_PER_CHUNK, Idempotency, LogPosition, Store, StoreError, StoreOptions,
-    SyncObserver, Tensor, WriteBatch,
+    Commit, Entry, INTERACTIONS_PER_CHUNK, Idempotency, LogPosition, Store, StoreError,
+    StoreOptions, SyncObserver, Tensor, WriteBatch,
 };
 use recant_testkit::store::{
     Contents, added, addition, append_once, commit, erasure, erasure_id, header, held, history,
@@ -17,10 +17,10 @@ fn across_a_restart(write: impl FnOnce(&Store), check: impl FnOnce(&Store)) {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path());
     write(&store);
-    let before = Contents::of(&store).expect("readable");
+    let before = Contents::read(&store).expect("readable");
     drop(store);
     let store = open(folder.path());
-    assert_eq!(Contents::of(&store).expect("readable"), before);
+    assert_eq!(Contents::read(&store).expect("readable"), before);
     check(&store);
 }
 
@@ -70,7 +70,7 @@ fn users_and_items_are_there_again() {
 
 #[test]
 fn a_history_of_several_chunks_shrinks_without_a_rest() {
-    let long = history(3 * HELD_PER_CHUNK as u32 + 5);
+    let long = history(3 * INTERACTIONS_PER_CHUNK as u32 + 5);
     across_a_restart(
         |store| {
             commit(store, |batch| {
@@ -83,7 +83,7 @@ fn a_history_of_several_chunks_shrinks_without_a_rest() {
         },
         |store| {
             assert_eq!(store.history(7).expect("readable"), long);
-            let exact = history(HELD_PER_CHUNK as u32);
+            let exact = history(INTERACTIONS_PER_CHUNK as u32);
             commit(store, |batch| batch.put_history(7, &exact));
             assert_eq!(store.history(7).expect("readable"), exact);
             commit(store, |batch| batch.put_history(7, &history(2)));
@@ -108,7 +108,7 @@ fn of_two_changes_in_one_batch_the_later_one_counts() {
                 batch.put_history(1, &history(4));
                 batch.remove_user(1);
                 batch.put_user(1, &user(1));
-                batch.put_history(1, &history(2 * HELD_PER_CHUNK as u32));
+                batch.put_history(1, &history(2 * INTERACTIONS_PER_CHUNK as u32));
                 batch.put_history(1, &history(3));
                 batch.put_user(2, &user(2));
                 batch.put_history(2, &history(3));
@@ -119,7 +119,7 @@ fn of_two_changes_in_one_batch_the_later_one_counts() {
             });
         },
         |store| {
-            let contents = Contents::of(store).expect("readable");
+            let contents = Contents::read(store).expect("readable");
             assert_eq!(contents.histories, [(1, history(3))]);
             assert_eq!(contents.users, [(1, user(1))]);
             assert_eq!(contents.factors, [(2, vec![2.0])]);
@@ -297,7 +297,7 @@ fn commits_handed_over_at_once_get_consecutive_positions() {
     }
     assert_eq!(*store.watch_log().borrow(), LogPosition(2_500));
     drop(store);
-    let contents = Contents::of(&open(folder.path())).expect("readable");
+    let contents = Contents::read(&open(folder.path())).expect("readable");
     assert_eq!(contents.users.len(), 2_500);
     let expected = (0..2_500).map(|n| (LogPosition(u64::from(n) + 1), added(addition(n, 1))));
     assert!(contents.log.into_iter().eq(expected));
@@ -321,7 +321,7 @@ fn commits_of_many_threads_are_all_there() {
     });
     positions.sort_unstable();
     assert!(positions.into_iter().eq((1..=160).map(LogPosition)));
-    assert_eq!(Contents::of(&store).expect("readable").log.len(), 160);
+    assert_eq!(Contents::read(&store).expect("readable").log.len(), 160);
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn without_the_room_asked_for_nothing_new_is_taken_but_old_work_goes_on() {
         batch.trim_log(LogPosition(1));
     });
     drop(store);
-    let contents = Contents::of(&open(folder.path())).expect("readable");
+    let contents = Contents::read(&open(folder.path())).expect("readable");
     assert_eq!(contents.users, [(1, user(1))]);
     assert_eq!((contents.log, contents.newest), (vec![], LogPosition(1)));
 }
@@ -378,7 +378,7 @@ fn a_repeated_request_gets_the_first_record_and_appends_nothing() {
             assert_eq!(again.records, [first.expect("there")]);
             let other = store.commit(once(4, 2, 1)).wait().expect("another key");
             assert_eq!(other.positions, [LogPosition(2)]);
-            assert_eq!(Contents::of(store).expect("readable").log.len(), 2);
+            assert_eq!(Contents::read(store).expect("readable").log.len(), 2);
         },
     );
 }
@@ -420,7 +420,7 @@ fn requests_repeated_within_one_group_are_one() {
     );
     let after = after.wait().expect("not held up by the refused one");
     assert_eq!(after.positions, [LogPosition(2)]);
-    assert_eq!(Contents::of(&store).expect("readable").erasures.len(), 2);
+    assert_eq!(Contents::read(&store).expect("readable").erasures.len(), 2);
 }
 
 #[test]
@@ -437,7 +437,7 @@ fn a_key_that_comes_with_another_request_is_refused_and_leaves_nothing() {
                 matches!(refused, Err(StoreError::IdempotencyKeyReused)),
                 "{refused:?}"
             );
-            let contents = Contents::of(store).expect("readable");
+            let contents = Contents::read(store).expect("readable");
             assert_eq!((contents.users, contents.log.len()), (vec![], 1));
         },
     );

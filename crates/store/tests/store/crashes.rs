@@ -1,4 +1,4 @@
-//! The process ends in each crash window of the store: afterwards what was acknowledged is there, and
+//! The process ends in each failpoint of the store: afterwards what was acknowledged is there, and
 //! what was erased is gone.
 
 use std::fs;
@@ -6,17 +6,17 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use recant_store::CRASH_POINTS;
+use recant_store::FAILPOINTS;
 use recant_testkit::store::{commit, erasure, history, item, item_id, open, user};
 use recant_types::{ErasureId, ErasureTarget};
 
 const DIRECTORY: &str = "RECANT_TEST_CRASH_DIRECTORY";
 
-/// Windows that the store alone passes in the history below; the others are the service's, those of
+/// Failpoints that the store alone passes in the history below; the others are the service's, those of
 /// a rotation and those of a restore.
-fn windows() -> impl Iterator<Item = &'static str> {
+fn failpoints() -> impl Iterator<Item = &'static str> {
     let ours = ["accept_", "commit_", "ring_", "generation_", "compaction_"];
-    CRASH_POINTS
+    FAILPOINTS
         .into_iter()
         .filter(move |name| ours.iter().any(|start| name.starts_with(start)))
 }
@@ -71,7 +71,7 @@ fn noted<'a>(notes: &'a str, word: &'a str) -> impl Iterator<Item = u32> + 'a {
         .filter_map(move |line| line.strip_prefix(word)?.trim().parse().ok())
 }
 
-fn check(directory: &Path, window: &str) {
+fn check(directory: &Path, failpoint: &str) {
     let notes = fs::read_to_string(directory.join("notes")).unwrap_or_default();
     let store = open(&directory.join("data"));
     let begun: Vec<u32> = noted(&notes, "erasing ").collect();
@@ -79,24 +79,24 @@ fn check(directory: &Path, window: &str) {
     for row in noted(&notes, "added ") {
         let read = store.history(row).expect("readable");
         if !begun.contains(&row) {
-            assert!(!read.is_empty(), "{window}: user {row} is lost");
+            assert!(!read.is_empty(), "{failpoint}: user {row} is lost");
             let least = history(3).len() - usize::from(unpairing.contains(&row));
             assert!(
                 read.len() >= least,
-                "{window}: something of user {row} is lost"
+                "{failpoint}: something of user {row} is lost"
             );
         }
     }
     for row in noted(&notes, "erased ") {
-        assert_eq!(store.user(row).expect("readable"), None, "{window}");
-        assert_eq!(store.history(row).expect("readable"), [], "{window}");
+        assert_eq!(store.user(row).expect("readable"), None, "{failpoint}");
+        assert_eq!(store.history(row).expect("readable"), [], "{failpoint}");
     }
     for row in noted(&notes, "unpaired ") {
         let read = store.history(row).expect("readable");
-        assert_eq!(read, history(3)[1..], "{window}: user {row}");
+        assert_eq!(read, history(3)[1..], "{failpoint}: user {row}");
     }
     if notes.contains("crowded") {
-        assert!(store.users().expect("readable").len() > 700, "{window}");
+        assert!(store.users().expect("readable").len() > 700, "{failpoint}");
     }
     store.compact().expect("it goes on");
 }
@@ -104,18 +104,18 @@ fn check(directory: &Path, window: &str) {
 #[test]
 fn nothing_is_lost_and_nothing_comes_back_whichever_window_it_is() {
     let program = std::env::current_exe().expect("this program");
-    for window in windows() {
-        let often = window.starts_with("accept_") || window.starts_with("compaction_");
+    for failpoint in failpoints() {
+        let often = failpoint.starts_with("accept_") || failpoint.starts_with("compaction_");
         for count in if often { 1..3 } else { 1..2 } {
             let folder = tempfile::tempdir().expect("a folder");
             let output = Command::new(&program)
                 .args(["--exact", "crashes::child", "--ignored"])
                 .env(DIRECTORY, folder.path())
-                .env("RECANT_CRASH_AT", format!("{window}:{count}"))
+                .env("RECANT_CRASH_AT", format!("{failpoint}:{count}"))
                 .output()
                 .expect("the child starts");
-            assert!(!output.status.success(), "{window} is never passed");
-            check(folder.path(), window);
+            assert!(!output.status.success(), "{failpoint} is never passed");
+            check(folder.path(), failpoint);
         }
     }
 }

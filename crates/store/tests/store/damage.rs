@@ -145,7 +145,7 @@ fn a_mark_with_one_torn_slot_still_counts() {
         let mut torn = whole.clone();
         torn[older + length..older + 24].fill(0xff);
         fs::write(&path, &torn).expect("written");
-        let read = Contents::of(&open(folder.path())).expect("readable");
+        let read = Contents::read(&open(folder.path())).expect("readable");
         assert_eq!(read, contents);
     }
 }
@@ -192,7 +192,7 @@ fn a_damaged_pointer_is_refused_and_nothing_is_removed() {
     Store::open(folder.path(), &options()).expect_err("there is no CURRENT");
     fs::write(&path, &whole).expect("written");
     assert_eq!(
-        Contents::of(&open(folder.path())).expect("readable"),
+        Contents::read(&open(folder.path())).expect("readable"),
         contents
     );
 }
@@ -210,7 +210,7 @@ fn a_missing_generation_is_refused() {
 
 /// What opening and reading everything comes to.
 fn outcome(data: &Path) -> Result<Contents, StoreError> {
-    Contents::of(&Store::open(data, &options())?)
+    Contents::read(&Store::open(data, &options())?)
 }
 
 /// Damages the database file of a copy in each of the ways given, and checks what is read.
@@ -294,7 +294,7 @@ fn a_store_goes_on_after_it_was_refused_and_put_right() {
     fill(&data);
     let store = open(&data);
     commit(&store, |batch| batch.append(addition(7, 2)));
-    let contents = Contents::of(&store).expect("readable");
+    let contents = Contents::read(&store).expect("readable");
     drop(store);
     let (whole, file) = (
         folder.path().join("whole"),

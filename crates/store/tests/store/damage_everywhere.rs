@@ -36,7 +36,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn outcome(data: &Path) -> Result<Contents, StoreError> {
-    Contents::of(&Store::open(data, &options())?)
+    Contents::read(&Store::open(data, &options())?)
 }
 
 #[test]

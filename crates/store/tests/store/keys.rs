@@ -33,11 +33,11 @@ fn a_master_key_comes_from_a_file_a_variable_or_a_command() {
     );
     let store = Store::open(&data, &with(MasterKeySource::File(path))).expect("made");
     commit(&store, |batch| batch.append(addition(1, 2)));
-    let contents = Contents::of(&store).expect("readable");
+    let contents = Contents::read(&store).expect("readable");
     drop(store);
     assert!(!data.join("keys").join("master").exists());
     let store = Store::open(&data, &with(MasterKeySource::Command(command))).expect("opened");
-    assert_eq!(Contents::of(&store).expect("readable"), contents);
+    assert_eq!(Contents::read(&store).expect("readable"), contents);
     drop(store);
     let refused = Store::open(&data, &options());
     assert!(

@@ -8,6 +8,7 @@ mod crashes;
 mod damage;
 mod damage_everywhere;
 mod import;
+mod intact;
 mod keys;
 mod migrations;
 mod model_rows;

@@ -113,7 +113,7 @@ fn failed() -> ErasureRecord {
     }
 }
 
-fn long_history() -> Vec<recant_store::HeldInteraction> {
+fn long_history() -> Vec<recant_store::StoredInteraction> {
     vec![
         held(0, 1.0, None),
         held(1, 2.5, Some(1_700_000_000)),
@@ -158,7 +158,7 @@ fn users_items_and_histories_of_version_1_are_read() {
 #[test]
 fn the_model_of_version_1_is_read() {
     let (_folder, store) = opened();
-    let contents = Contents::of(&store).expect("readable");
+    let contents = Contents::read(&store).expect("readable");
     assert_eq!(contents.header, Some(header(6)));
     let rows = [
         (0, vec![0.5, -0.25, 1.0 / 3.0]),
@@ -310,14 +310,14 @@ fn a_kill_before_the_mark_was_written_leaves_a_store_that_opens() {
     let folder = tempfile::tempdir().expect("a folder");
     let records = fixture();
     write_store(folder.path(), &records, last_commit(&records) - 1);
-    let contents = Contents::of(&open(folder.path())).expect("readable");
+    let contents = Contents::read(&open(folder.path())).expect("readable");
     assert_eq!(contents.erasures.len(), 3);
 }
 
 #[test]
 fn a_generation_that_was_never_finished_is_removed() {
     let (folder, store) = opened();
-    let contents = Contents::of(&store).expect("readable");
+    let contents = Contents::read(&store).expect("readable");
     drop(store);
     let current = database_directory(folder.path());
     let next = folder.path().join("generations").join("000007");
@@ -325,7 +325,7 @@ fn a_generation_that_was_never_finished_is_removed() {
     fs::remove_file(next.join("db")).expect("half of it is missing");
     fs::write(folder.path().join("CURRENT.new"), "0000").expect("half written");
     assert_eq!(
-        Contents::of(&open(folder.path())).expect("readable"),
+        Contents::read(&open(folder.path())).expect("readable"),
         contents
     );
     assert!(current.exists() && !next.exists());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use recant_store::{Entry, HeldInteraction, LogPosition, Store, Tensor, WriteBatch};
+use recant_store::{Entry, LogPosition, Store, StoredInteraction, Tensor, WriteBatch};
 use recant_testkit::store::{Contents, added, addition, history, item, open, user};
 
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ enum Step {
 struct Model {
     users: BTreeMap<u32, u32>,
     items: BTreeMap<u32, Option<u8>>,
-    histories: BTreeMap<u32, Vec<HeldInteraction>>,
+    histories: BTreeMap<u32, Vec<StoredInteraction>>,
     factors: BTreeMap<u32, Vec<f64>>,
     applied: u64,
     log: BTreeMap<u64, Entry>,
@@ -113,7 +113,7 @@ impl Model {
     }
 
     fn check(&self, store: &Store) {
-        let contents = Contents::of(store).expect("readable");
+        let contents = Contents::read(store).expect("readable");
         let users = self.users.iter().map(|(row, number)| (*row, user(*number)));
         assert!(contents.users.into_iter().eq(users));
         let items = self.items.iter();

@@ -107,13 +107,13 @@ fn erasing_what_is_not_there_destroys_no_key() {
     let store = prepared(folder.path());
     let (before, contents) = (
         slots(folder.path()),
-        Contents::of(&store).expect("readable"),
+        Contents::read(&store).expect("readable"),
     );
     erase(&store, 1, pair(1, 11));
     erase(&store, 2, pair(7, 0));
     erase(&store, 3, ErasureTarget::User(user(9)));
     assert_eq!(destroyed(&before, &slots(folder.path())), 0);
-    let after = Contents::of(&store).expect("readable");
+    let after = Contents::read(&store).expect("readable");
     assert_eq!(after.histories, contents.histories);
     assert_eq!(after.users, contents.users);
     assert_eq!(after.erasures.len(), 3);
@@ -134,13 +134,13 @@ fn the_last_pair_takes_the_user_with_it() {
 fn a_renewed_key_keeps_everything_and_destroys_the_one_before() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = prepared(folder.path());
-    let contents = Contents::of(&store).expect("readable");
+    let contents = Contents::read(&store).expect("readable");
     let before = slots(folder.path());
     commit(&store, |batch| batch.renew_key(1));
     assert_eq!(destroyed(&before, &slots(folder.path())), 1);
-    assert_eq!(Contents::of(&store).expect("readable"), contents);
+    assert_eq!(Contents::read(&store).expect("readable"), contents);
     drop(store);
-    let read = Contents::of(&open(folder.path())).expect("readable");
+    let read = Contents::read(&open(folder.path())).expect("readable");
     assert_eq!(read, contents);
 }
 
@@ -263,7 +263,7 @@ fn a_compaction_changes_nothing_but_the_generation() {
     let folder = tempfile::tempdir().expect("a folder");
     fill(folder.path());
     let store = open(folder.path());
-    let contents = Contents::of(&store).expect("readable");
+    let contents = Contents::read(&store).expect("readable");
     let ring = || fs::read(folder.path().join("keys").join("ring")).expect("readable");
     let generation_slots = || ring()[16_384..16_384 + 128].to_vec();
     assert!(store.compaction_state().expect("readable").pending_commits > 0);
@@ -276,14 +276,14 @@ fn a_compaction_changes_nothing_but_the_generation() {
         let empty = |half: &[u8]| half.iter().all(|byte| *byte == 0);
         let now = generation_slots();
         assert_eq!(empty(&now[..64]) as u8 + empty(&now[64..]) as u8, 1);
-        assert_eq!(Contents::of(&store).expect("readable"), contents);
+        assert_eq!(Contents::read(&store).expect("readable"), contents);
         let state = store.compaction_state().expect("readable");
         assert_eq!((state.pending_erasures, state.pending_commits), (0, 0));
     }
     let keys = store.receipt_keys().expect("there");
     assert_eq!(keys.published.keys, [keys.signing.public()]);
     drop(store);
-    let read = Contents::of(&open(folder.path())).expect("readable");
+    let read = Contents::read(&open(folder.path())).expect("readable");
     assert_eq!(read, contents);
 }
 
@@ -317,10 +317,10 @@ fn commits_go_on_while_a_compaction_runs() {
         }
         compacting.join().expect("no panic");
     });
-    let contents = Contents::of(&store).expect("readable");
+    let contents = Contents::read(&store).expect("readable");
     assert!(contents.users.len() > 20);
     drop(store);
-    let read = Contents::of(&open(folder.path())).expect("readable");
+    let read = Contents::read(&open(folder.path())).expect("readable");
     assert_eq!(read, contents);
 }
 

@@ -1,4 +1,4 @@
-//! The mark of a version 1 store: the file `high-water`, which the key ring took the place of.
+//! The watermark of a version 1 store: the file `high-water`, which the key ring took the place of.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -33,7 +33,7 @@ pub(super) fn read(directory: &Path) -> Result<Option<u64>, StoreError> {
     slots
         .max()
         .map(Some)
-        .ok_or_else(|| StoreError::damaged("the high-water mark is unreadable"))
+        .ok_or_else(|| StoreError::damaged("the high-water watermark is unreadable"))
 }
 
 /// Removes the file.

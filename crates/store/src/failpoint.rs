@@ -4,10 +4,10 @@
 //! place of that name, `RECANT_CRASH_AT=name:n` when it comes by for the n-th time. Other builds
 //! contain nothing of it.
 
-/// Every crash window by name, in the order of an erasure's life.
+/// Every failpoint by name, in the order of an erasure's life.
 ///
 /// `accept_*` are passed by a group of commits that holds an erasure, `commit_*` by any other.
-pub const CRASH_POINTS: [&str; 36] = [
+pub const FAILPOINTS: [&str; 36] = [
     // A commit, step by step (store/writer.rs).
     "accept_before_apply",
     "accept_after_apply",
@@ -52,7 +52,7 @@ pub const CRASH_POINTS: [&str; 36] = [
 
 /// Ends the process here when the environment says so.
 #[inline]
-pub fn crash_point(name: &'static str) {
+pub fn failpoint(name: &'static str) {
     #[cfg(debug_assertions)]
     armed::pass(name);
     #[cfg(not(debug_assertions))]
@@ -85,7 +85,7 @@ mod armed {
     }
 
     pub(super) fn pass(name: &'static str) {
-        debug_assert!(super::CRASH_POINTS.contains(&name), "{name} is not listed");
+        debug_assert!(super::FAILPOINTS.contains(&name), "{name} is not listed");
         if let Some(armed) = ARMED.get_or_init(read)
             && armed.name == name
             && armed.left.fetch_sub(1, Ordering::Relaxed) == 1
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn names_are_listed_once() {
-        let names: std::collections::BTreeSet<_> = CRASH_POINTS.into_iter().collect();
-        assert_eq!(names.len(), CRASH_POINTS.len());
+        let names: std::collections::BTreeSet<_> = FAILPOINTS.into_iter().collect();
+        assert_eq!(names.len(), FAILPOINTS.len());
     }
 }
