@@ -274,7 +274,10 @@ mod tests {
     fn only_a_bound_that_meets_its_target_certifies() {
         assert_eq!(refusal(&gap(true)), None);
         let reason = refusal(&gap(false)).expect("it does not hold");
-        assert!(reason.contains("2.0e-4") && reason.contains("raise dim"), "{reason}");
+        assert!(
+            reason.contains("2.0e-4") && reason.contains("raise dim"),
+            "{reason}"
+        );
         assert!(refusal(&Certificate::residual(1e-9, 1e-5)).is_some());
     }
 }

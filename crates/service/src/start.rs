@@ -219,7 +219,8 @@ impl Supervisor {
             if let Learner::Ials(learner) = &mut loaded.trainer.learner {
                 learner.warm = Warm::new(options.worker.kept_bytes_max);
             }
-            let mut uncertified = store.erasures(Some(ErasureStatus::Forgotten), None, usize::MAX)?;
+            let mut uncertified =
+                store.erasures(Some(ErasureStatus::Forgotten), None, usize::MAX)?;
             uncertified.extend(store.erasures(Some(ErasureStatus::Failed), None, usize::MAX)?);
             Ok((loaded, uncertified, store.applied()?, store.receipt_head()?))
         };

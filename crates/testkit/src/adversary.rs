@@ -11,8 +11,8 @@ use recant_core::model::interactions::InteractionMatrix;
 use recant_types::IalsHyperparameters;
 
 /// Steps of the reference solver, and of them without progress.
-const STEPS_MAX: usize = 3_000;
-const STEPS_WITHOUT_PROGRESS: usize = 60;
+const STEPS_MAX: usize = 1_500;
+const STEPS_WITHOUT_PROGRESS: usize = 80;
 
 /// Who has what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,8 +125,11 @@ impl Adversary {
         let pairs = self.pairs();
         let (user, item) = *pairs.choose(&mut self.random).expect("some");
         match self.weights {
-            Weights::OneHuge => self.matrix.insert(user, item, *[1e4, 3e5, 1e6]
-                .choose(&mut self.random).expect("some")),
+            Weights::OneHuge => self.matrix.insert(
+                user,
+                item,
+                *[1e4, 3e5, 1e6].choose(&mut self.random).expect("some"),
+            ),
             Weights::OneTiny => self.matrix.insert(user, item, 1e-6),
             _ => None,
         };
@@ -149,9 +152,7 @@ impl Adversary {
         match self.weights {
             Weights::Unit | Weights::OneHuge | Weights::OneTiny => 1.0,
             Weights::AnyMagnitude => 10f64.powf(self.random.random_range(-6.0..6.0)) as f32,
-            Weights::HeavyTail => {
-                (1.0 / self.random.random_range(1e-6..1.0f64)).min(1e6) as f32
-            }
+            Weights::HeavyTail => (1.0 / self.random.random_range(1e-6..1.0f64)).min(1e6) as f32,
             Weights::AllHuge => 10f64.powf(self.random.random_range(4.0..6.0)) as f32,
         }
     }
@@ -275,7 +276,7 @@ impl Dense {
             match found {
                 Some((lower, next)) if lower <= value + 1e-15 * value.abs() => {
                     (value, at) = (lower, next);
-                    damping = (damping * 0.2).max(1e-14);
+                    damping = (damping * 0.2).max(1e-11);
                     let gap = self.gap(&at);
                     idle += 1;
                     if gap < best_gap {

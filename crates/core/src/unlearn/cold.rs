@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::optim::als::{self, SweepReport, TrainingError, TrainingOptions, TrainingReport};
-use crate::unlearn::converge::{CEILING_DIRECTIONS, Convergence, Goal, Look, Progress, Warm, converge};
+use crate::unlearn::converge::{
+    CEILING_DIRECTIONS, Convergence, Goal, Look, Progress, Warm, converge,
+};
 use crate::unlearn::duality_gap::{GapOptions, directions_wanting, duality_gap};
 use crate::unlearn::rank::settle_rank;
 use recant_types::IalsHyperparameters;

@@ -62,7 +62,7 @@ pub(super) struct PairSums {
 /// sums of sixteen lanes, and then those (Higham, "Accuracy and Stability of Numerical Algorithms",
 /// 2nd ed., §3.1).
 pub(super) fn dot_rounding(dim: usize) -> f64 {
-    (dim as f64 / 16.0 + 34.0) * f64::EPSILON
+    (dim as f64 / 16.0 + 34.0) * (f64::EPSILON / 2.0)
 }
 
 impl<'a> ScaledGradient<'a> {
@@ -81,9 +81,7 @@ impl<'a> ScaledGradient<'a> {
             .map(|i| weight_of(matrix.item(i as u32).len(), matrix.active_users()))
             .collect();
         let (root_users, root_items) = (inverse_roots(&lambda_users), inverse_roots(&lambda_items));
-        let sizes: Vec<f64> = (0..items)
-            .map(|item| norm(model.items.row(item)))
-            .collect();
+        let sizes: Vec<f64> = (0..items).map(|item| norm(model.items.row(item))).collect();
         let rows: Vec<(Vec<f64>, PairSums)> = (0..users)
             .into_par_iter()
             .with_min_len(ROWS_PER_TASK)

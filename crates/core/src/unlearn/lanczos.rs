@@ -369,7 +369,12 @@ fn decomposed(
     let Ok(eigen) = matrix.self_adjoint_eigen(Side::Lower) else {
         return unknown();
     };
-    if !eigen.S().column_vector().iter().all(|value| value.is_finite()) {
+    if !eigen
+        .S()
+        .column_vector()
+        .iter()
+        .all(|value| value.is_finite())
+    {
         return unknown();
     }
     let root = |index: usize| eigen.S()[index].max(0.0).sqrt();

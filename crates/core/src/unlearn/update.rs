@@ -162,7 +162,8 @@ fn typical_curvature(view: &SideView<'_>, block: u32) -> f64 {
     let entries = view.entries(block).iter();
     let weights: f64 = entries.map(|entry| f64::from(entry.weight)).sum();
     let rows = view.opposite_active().max(1) as f64;
-    let mean = view.regularisation(block) + (view.hyper.alpha0 + weights / rows) * trace / dim as f64;
+    let mean =
+        view.regularisation(block) + (view.hyper.alpha0 + weights / rows) * trace / dim as f64;
     mean.max(f64::MIN_POSITIVE)
 }
 

@@ -47,7 +47,14 @@ impl Tally {
     }
 
     /// A claim of `bound` about `model`.
-    fn hold(&mut self, what: &str, adversary: &Adversary, model: &Ials, bound: f64, truth: &Reference) {
+    fn hold(
+        &mut self,
+        what: &str,
+        adversary: &Adversary,
+        model: &Ials,
+        bound: f64,
+        truth: &Reference,
+    ) {
         if !bound.is_finite() {
             self.nothing_proven += 1;
             return;
@@ -62,14 +69,25 @@ impl Tally {
         // A distance that is no number is within no bound.
         let held = distance <= bound + truth.error;
         if !held {
-            let Adversary { hyper, pattern, weights, .. } = adversary;
+            let Adversary {
+                hyper,
+                pattern,
+                weights,
+                ..
+            } = adversary;
             self.false_claims.push(format!(
                 "{what}: {distance:e} from the minimiser, {bound:e} claimed ({hyper:?} {pattern:?} {weights:?})"
             ));
         }
     }
 
-    fn certified(&mut self, what: &str, adversary: &Adversary, model: &Ials, convergence: &Convergence) {
+    fn certified(
+        &mut self,
+        what: &str,
+        adversary: &Adversary,
+        model: &Ials,
+        convergence: &Convergence,
+    ) {
         let truth = adversary.solved();
         let gap = &convergence.gap;
         self.met += usize::from(gap.root_mean_square <= TARGET);
@@ -78,7 +96,13 @@ impl Tally {
         let users = adversary.matrix.user_rows();
         let mut loaded = Ials::from_item_factors(model.hyper, users, model.items.clone());
         als::solve_users_to_rounding(&mut loaded, &adversary.matrix);
-        self.hold(&format!("{what}, loaded"), adversary, &loaded, gap.frobenius, &truth);
+        self.hold(
+            &format!("{what}, loaded"),
+            adversary,
+            &loaded,
+            gap.frobenius,
+            &truth,
+        );
     }
 }
 
@@ -90,11 +114,22 @@ fn run(number: u64) -> Tally {
     let mut tally = Tally::default();
     let mut adversary = Adversary::number(number);
     let options = TrainingOptions::default();
-    let trained = cold::train(&adversary.matrix, adversary.hyper, &options, 0.5 * TARGET, &mut observe);
+    let trained = cold::train(
+        &adversary.matrix,
+        adversary.hyper,
+        &options,
+        0.5 * TARGET,
+        &mut observe,
+    );
     let (mut model, convergence) = trained
         .unwrap_or_else(|error| panic!("problem {number}: {error}"))
         .expect("nothing ends it");
-    tally.certified(&format!("problem {number}"), &adversary, &model, &convergence);
+    tally.certified(
+        &format!("problem {number}"),
+        &adversary,
+        &model,
+        &convergence,
+    );
     let mut warm = Warm::new(KEPT_BYTES_MAX);
     for change in 0..CHANGES {
         let (users, items) = adversary.change();
@@ -115,23 +150,41 @@ fn run(number: u64) -> Tally {
             max_sweeps: 500,
             seed: 1,
         };
-        let refined = converge(&mut model, matrix, &mut warm, &goal, &|| false, &mut observe);
+        let refined = converge(
+            &mut model,
+            matrix,
+            &mut warm,
+            &goal,
+            &|| false,
+            &mut observe,
+        );
         let convergence = refined
             .unwrap_or_else(|error| panic!("problem {number}, change {change}: {error}"))
             .expect("nothing ends it");
         assert_finite(&model, number);
         let after = model.measure(matrix).objective;
         if convergence.pushed_out == 0 {
-            assert!(after <= before * (1.0 + 1e-9) + 1e-12, "problem {number}: {before} {after}");
+            assert!(
+                after <= before * (1.0 + 1e-9) + 1e-12,
+                "problem {number}: {before} {after}"
+            );
         }
-        tally.certified(&format!("problem {number}, change {change}"), &adversary, &model, &convergence);
+        tally.certified(
+            &format!("problem {number}, change {change}"),
+            &adversary,
+            &model,
+            &convergence,
+        );
     }
     tally
 }
 
 fn assert_finite(model: &Ials, number: u64) {
     let values = model.users.as_slice().iter().chain(model.items.as_slice());
-    assert!(values.into_iter().all(|value| value.is_finite()), "problem {number}");
+    assert!(
+        values.into_iter().all(|value| value.is_finite()),
+        "problem {number}"
+    );
 }
 
 fn setting(name: &str) -> Option<u64> {
@@ -154,6 +207,10 @@ fn whatever_the_data_what_is_claimed_is_true() {
         tally.undecided,
         tally.tightest,
     );
-    assert!(tally.false_claims.is_empty(), "{}", tally.false_claims.join("\n"));
+    assert!(
+        tally.false_claims.is_empty(),
+        "{}",
+        tally.false_claims.join("\n")
+    );
     assert!(tally.claims as u64 >= 6 * problems, "{tally:?}");
 }

@@ -16,7 +16,8 @@ use recant_store::batch::Tensor;
 use recant_store::import::ImportSession;
 use recant_store::{Store, StoreOptions};
 use recant_types::{
-    Certificate, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, IalsHyperparameters, ItemId, UserId,
+    Certificate, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, IalsHyperparameters,
+    ItemId, UserId,
 };
 
 pub const USERS: u8 = 8;
