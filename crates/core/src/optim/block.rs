@@ -1,5 +1,7 @@
 //! One block Newton step: the exact solution of a user's or an item's system.
 
+use std::sync::Arc;
+
 use faer::linalg::matmul::matmul;
 use faer::linalg::solvers::Solve;
 use faer::{Accum, Mat, MatRef, Par, Side as Triangle};
@@ -95,10 +97,11 @@ impl SharedHessian {
     }
 }
 
-/// The Cholesky factor of one block's matrix, kept for later steps; empty until it is filled.
+/// The Cholesky factor of one block's matrix, kept for later steps; empty until it is filled. A clone
+/// shares it until one of the two is filled again.
 #[derive(Debug, Clone, Default)]
 pub struct PackedFactor {
-    values: Box<[f32]>,
+    values: Arc<[f32]>,
     /// Interactions of the block when the factor was made.
     entries: usize,
 }
@@ -141,9 +144,9 @@ impl PackedFactor {
 
     fn fill(&mut self, factor: &[f32], stride: usize, entries: usize) {
         if self.values.is_empty() {
-            self.values = vec![0.0; kernel::packed_len(stride)].into_boxed_slice();
+            self.values = vec![0.0; kernel::packed_len(stride)].into();
         }
-        kernel::pack(factor, stride, &mut self.values);
+        kernel::pack(factor, stride, Arc::make_mut(&mut self.values));
         self.entries = entries;
     }
 }

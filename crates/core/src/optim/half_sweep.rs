@@ -30,8 +30,8 @@ pub enum Matrices {
 /// gradient. A step with a kept factor has the same fixed point, where the gradient is zero.
 ///
 /// Belongs to one model and its coordinates: whoever turns the factors' columns calls
-/// [`KeptFactors::clear`].
-#[derive(Debug)]
+/// [`KeptFactors::clear`]. A clone shares every factor until one of the two is formed anew.
+#[derive(Debug, Clone)]
 pub struct KeptFactors {
     users: Vec<PackedFactor>,
     items: Vec<PackedFactor>,

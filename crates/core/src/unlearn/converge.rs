@@ -113,6 +113,15 @@ impl Warm {
             watched: Watched::default(),
         }
     }
+
+    /// What a refinement of a copy of the model begins with: the factors are shared, the directions
+    /// go with it. Cost: a pointer a block.
+    pub fn fork(&mut self) -> Self {
+        Self {
+            kept: self.kept.clone(),
+            watched: std::mem::take(&mut self.watched),
+        }
+    }
 }
 
 /// Runs accelerated sweeps, looks at the certificate, lets columns enter and leave, and goes on

@@ -38,6 +38,16 @@ impl Parameters {
         Ok(Self { values })
     }
 
+    /// Refuses a `+` that is written as it is: some take it for a space and some for itself, and
+    /// where an id decides what is erased or whose data are shown nobody may guess.
+    pub(super) fn refuse_raw_plus(query: Option<&str>) -> Result<(), Problem> {
+        if query.is_some_and(|query| query.contains('+')) {
+            let detail = "there is a + in the query: write %2B for a plus sign and %20 for a space";
+            return Err(invalid(detail));
+        }
+        Ok(())
+    }
+
     /// Refuses any parameter at all.
     pub(super) fn refuse(query: Option<&str>) -> Result<(), Problem> {
         Self::parse(query, &[]).map(drop)
@@ -51,12 +61,12 @@ impl Parameters {
 
     /// `user`, if it was given.
     pub(super) fn user(&mut self) -> Result<Option<UserId>, Problem> {
-        self.id("user", UserId::new)
+        self.id("user", UserId::trimmed)
     }
 
     /// `item`, if it was given.
     pub(super) fn item(&mut self) -> Result<Option<ItemId>, Problem> {
-        self.id("item", ItemId::new)
+        self.id("item", ItemId::trimmed)
     }
 
     fn id<T>(
@@ -107,7 +117,7 @@ impl Parameters {
         if text.split(',').count() > count_max {
             return Err(invalid(format!("{name} names more than {count_max} items")));
         }
-        let items: Result<_, _> = text.split(',').map(ItemId::new).collect();
+        let items: Result<_, _> = text.split(',').map(ItemId::trimmed).collect();
         items.map_err(|reason| Problem::invalid_id(&INVALID_QUERY, name, reason))
     }
 
@@ -195,6 +205,16 @@ mod tests {
         assert_eq!(parameters.text("user").as_deref(), Some("a b é%2B"));
         assert_eq!(parameters.number("k", 1..=5, 1).ok(), Some(3));
         assert_eq!(parameters.text("user"), None, "taken");
+    }
+
+    #[test]
+    fn ids_are_read_without_the_blanks_around_them() {
+        let mut parameters = parse("user=%20u1+&exclude=+a,b%20").expect("a good query");
+        let user = parameters.user().expect("an id").expect("given");
+        assert_eq!(user.expose(), "u1");
+        let items = parameters.items("exclude", 2).expect("two ids");
+        let items: Vec<_> = items.iter().map(ItemId::expose).collect();
+        assert_eq!(items, ["a", "b"]);
     }
 
     #[test]

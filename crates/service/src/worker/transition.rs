@@ -2,8 +2,10 @@
 
 use crate::backlog::Backlog;
 use crate::metric_names as names;
+use crate::published_time::published;
 use crate::receipts::ReceiptSigner;
-use recant_store::batch::WriteBatch;
+use recant_store::LastCertificate;
+use recant_store::WriteBatch;
 use recant_types::{Certificate, ErasureRecord, ErasureStatus, UnixMillis};
 
 /// Erasures that reach one state together.
@@ -15,8 +17,6 @@ pub(super) struct Transition {
     /// The model version that goes with the state.
     version: u64,
     records: Vec<ErasureRecord>,
-    /// They were in this state before.
-    again: bool,
 }
 
 impl Transition {
@@ -29,13 +29,12 @@ impl Transition {
         let now = UnixMillis::now();
         for record in &mut records {
             record.status = status;
-            change(record, now);
+            change(record, published(record.accepted_at, now));
         }
         Self {
             status,
             version,
             records,
-            again: false,
         }
     }
 
@@ -56,42 +55,20 @@ impl Transition {
         })
     }
 
-    /// `version` has its certificate.
+    /// A version that had forgotten has its certificate.
     pub(super) fn certified(
         records: Vec<ErasureRecord>,
-        version: u64,
+        of: LastCertificate,
         certificate: &Certificate,
     ) -> Self {
-        Self::new(ErasureStatus::Certified, version, records, |record, now| {
+        let status = ErasureStatus::Certified;
+        Self::new(status, of.version, records, |record, now| {
             record.certified_at = Some(now);
+            record.certified_version = Some(of.version);
+            record.certified_position = Some(of.position.0);
             record.certificate = Some(certificate.clone());
             record.failure = None;
         })
-    }
-
-    /// `version` has no certificate that holds, for this `reason`; it is tried again, unless this was
-    /// the `last` time.
-    pub(super) fn refused(
-        records: Vec<ErasureRecord>,
-        version: u64,
-        reason: &str,
-        last: bool,
-    ) -> Self {
-        let (status, records) = if last {
-            (ErasureStatus::Failed, records)
-        } else {
-            // What failed before stays so until it is certified: no state is taken back.
-            let waits = |record: &ErasureRecord| record.status == ErasureStatus::Forgotten;
-            (
-                ErasureStatus::Forgotten,
-                records.into_iter().filter(waits).collect(),
-            )
-        };
-        let mut refused = Self::new(status, version, records, |record, _| {
-            record.failure = Some(reason.to_owned());
-        });
-        refused.again = !last;
-        refused
     }
 
     /// Adds the records to the batch that makes the state true.
@@ -118,17 +95,16 @@ impl Transition {
 
     /// Makes the state known, now that it is durable and true.
     pub(super) fn announce(&self, backlog: &Backlog) {
-        if self.again {
-            return;
-        }
         for record in &self.records {
             match self.status {
                 ErasureStatus::Erased => backlog.erased(record.id),
                 ErasureStatus::Forgotten => {
+                    backlog.enter_forgotten(record.id, record.accepted_at);
                     backlog.leave(record.id);
                     observe_age(names::ERASURE_FORGOTTEN_SECONDS, record.accepted_at);
                 }
                 ErasureStatus::Certified => {
+                    backlog.certified(record.id);
                     observe_age(names::ERASURE_CERTIFIED_SECONDS, record.accepted_at);
                 }
                 ErasureStatus::Accepted | ErasureStatus::Failed => {}
