@@ -195,9 +195,10 @@ impl<'a> AcceleratedSweeps<'a> {
         matrix: &InteractionMatrix,
         should_stop: ShouldStop<'_>,
     ) -> Option<Measurement> {
-        let matrices = match std::mem::take(&mut self.astray) {
-            true => Matrices::Formed,
-            false => Matrices::Kept,
+        let matrices = if std::mem::take(&mut self.astray) {
+            Matrices::Formed
+        } else {
+            Matrices::Kept
         };
         half_sweep_with(model, matrix, Side::Users, self.kept, matrices, should_stop);
         model.measure_unless(matrix, should_stop)
