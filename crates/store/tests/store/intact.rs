@@ -122,7 +122,7 @@ fn leftovers_go_once_the_current_generation_is_open() {
     assert!(!leftover.exists());
 }
 
-/// A store with one erasure, then its key ring aside, then three more.
+/// A store whose key ring was put aside before the last dozen erasures.
 fn store_with_an_old_ring(data: &Path) -> PathBuf {
     let store = open(data);
     for number in 0..5 {
@@ -133,7 +133,7 @@ fn store_with_an_old_ring(data: &Path) -> PathBuf {
     }
     let aside = data.join("ring-aside");
     fs::copy(data.join("keys").join("ring"), &aside).expect("copied");
-    for number in 0..3 {
+    for number in 0..12 {
         let target = ErasureTarget::User(user(u32::from(number)));
         commit(&store, |batch| {
             batch.append(erasure(erasure_id(number), target))
