@@ -45,6 +45,9 @@ pub(super) struct AcceleratedSweeps<'a> {
     accepted: f64,
     /// The plain image to return to, while the item factors are extrapolated ones.
     image: Option<Factors>,
+    /// The users are those of an extrapolation that was thrown away: the next ones are solved for with
+    /// matrices formed anew, since a step with a kept one need not lead all the way back.
+    astray: bool,
     /// What the residual is measured against.
     scale: f64,
 }
@@ -57,6 +60,7 @@ impl<'a> AcceleratedSweeps<'a> {
             plain,
             accepted: f64::INFINITY,
             image: None,
+            astray: false,
             scale: 1.0,
         }
     }
@@ -128,6 +132,7 @@ impl<'a> AcceleratedSweeps<'a> {
         if let Some(items) = self.image.take().filter(|_| !fell) {
             set_items(model, items);
             self.anderson.reset();
+            self.astray = true;
             return report;
         }
         self.accepted = objective;
@@ -147,7 +152,8 @@ impl<'a> AcceleratedSweeps<'a> {
 
     /// Whether this sweep forms the matrices of all blocks.
     fn matrices(&mut self, model: &Ials, sweep: usize) -> Matrices {
-        if sweep > self.plain && self.kept.serve(&model.item_gramian) {
+        let astray = std::mem::take(&mut self.astray);
+        if sweep > self.plain && !astray && self.kept.serve(&model.item_gramian) {
             return Matrices::Kept;
         }
         self.kept.form_at(&model.item_gramian);
@@ -189,14 +195,11 @@ impl<'a> AcceleratedSweeps<'a> {
         matrix: &InteractionMatrix,
         should_stop: ShouldStop<'_>,
     ) -> Option<Measurement> {
-        half_sweep_with(
-            model,
-            matrix,
-            Side::Users,
-            self.kept,
-            Matrices::Kept,
-            should_stop,
-        );
+        let matrices = match std::mem::take(&mut self.astray) {
+            true => Matrices::Formed,
+            false => Matrices::Kept,
+        };
+        half_sweep_with(model, matrix, Side::Users, self.kept, matrices, should_stop);
         model.measure_unless(matrix, should_stop)
     }
 }
