@@ -169,8 +169,11 @@ fn an_old_key_ring_is_refused_by_opening_and_by_restoring() {
 fn what_follows_the_end_of_a_backup_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, backup) = (folder.path().join("data"), folder.path().join("backup"));
-    fill(&data);
-    open(&data).backup(&backup).expect("written");
+    let store = open(&data);
+    commit(&store, |batch| batch.put_user(0, &user(0)));
+    store.backup(&backup).expect("written");
+    drop(store);
+    restore(&backup, &data, &options()).expect("it is whole");
     let mut bytes = fs::read(&backup).expect("readable");
     bytes.push(0);
     fs::write(&backup, bytes).expect("written");
