@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::guard::{self, OpenMark};
 use crate::hash::IdHasher;
 use crate::index::Index;
-use crate::keyring::{KeyRing, Special};
+use crate::keyring::{CommitWatermark, KeyRing, Special};
 use crate::legacy_watermark;
 use crate::options::StoreOptions;
 use crate::sync::Syncs;
@@ -140,6 +140,21 @@ impl Files {
             database: self.open_database(number)?,
             codec: Codec::new(&self.ring, number)?,
         })
+    }
+
+    /// Brings the commit watermark up to what a database holds, so that commits which a crash or a failure
+    /// kept from it do not add up.
+    pub(super) fn bring_up_watermark(
+        &self,
+        database: &Database,
+        held: CommitWatermark,
+    ) -> Result<(), StoreError> {
+        if held.commit <= self.ring.watermark()?.commit {
+            return Ok(());
+        }
+        // Whoever wrote it may have been killed before it was synced.
+        database.sync()?;
+        self.ring.bring_up(held)
     }
 
     /// Reads the index of a generation, and puts the key ring in order: keys that nobody's records

@@ -13,6 +13,7 @@ use crate::database::Database;
 use crate::error::StoreError;
 use crate::files::{Files, Generation};
 use crate::generation::NextGeneration;
+use crate::keyring::CommitWatermark;
 use crate::{keys, legacy_watermark};
 
 /// Changes the records of a copy of the store. The first argument is the database of a version that
@@ -94,13 +95,20 @@ fn find(files: &Files, known: u32) -> Result<(Found, u32), StoreError> {
         return Ok((Found::Plain(database), version));
     }
     let codec = codec::Codec::new(&files.ring, number)?;
-    let value = database.get(&keys::COMMIT)?;
-    let held = value.map_or(Ok(0), |value| {
-        codec::read_u64(&codec.open(&keys::COMMIT, &value)?)
-    })?;
-    files.ring.check(held)?;
+    let counter = |key: &[u8]| {
+        let value = database.get(key)?;
+        value.map_or(Ok(0), |value| codec::read_u64(&codec.open(key, &value)?))
+    };
+    let held = CommitWatermark {
+        commit: counter(&keys::COMMIT)?,
+        erasures: counter(&keys::ERASURES)?,
+    };
+    files.ring.check(held.commit)?;
     let known = legacy_watermark::read(files.directory.path())?;
-    files.ring.check_is_newest(held, known.unwrap_or(0))?;
+    files
+        .ring
+        .check_is_newest(held.commit, known.unwrap_or(0))?;
+    files.bring_up_watermark(&database, held)?;
     let generation = Generation {
         number,
         database,

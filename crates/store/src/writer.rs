@@ -363,6 +363,9 @@ impl Writer {
             error => error,
         })?;
         self.read_counters()?;
+        let (files, held) = (&self.shared.files, self.watermark);
+        self.shared
+            .read(|open| files.bring_up_watermark(&open.database, held))?;
         self.failed = None;
         self.shared.files.open_mark.set_poisoned(false);
         tracing::info!(commit = self.watermark.commit, "the store goes on");

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::date_digits::millis_of_date_digits;
 use crate::ids::{ErasureId, ItemId, UserId};
 
 /// Most pairs one erasure may name.
@@ -31,7 +32,7 @@ impl UnixMillis {
         Self(if size < 100_000_000_000 {
             timestamp * 1_000
         } else if size < 100_000_000_000_000 {
-            crate::time::millis_of_date_digits(timestamp).unwrap_or(timestamp)
+            millis_of_date_digits(timestamp).unwrap_or(timestamp)
         } else if size < 100_000_000_000_000_000 {
             timestamp / 1_000
         } else {

@@ -16,6 +16,7 @@
 
 mod certificate;
 mod configuration;
+mod date_digits;
 mod erasure;
 mod event;
 mod given;

@@ -209,6 +209,18 @@ fn strength(receipt: &Receipt) -> Strength {
     Strength::of(&receipt.claims.certificate)
 }
 
+/// A text of the signer's with everything escaped that a terminal would obey or not show.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\'' | '"' => printable.push(character),
+            _ => printable.extend(character.escape_debug()),
+        }
+    }
+    printable
+}
+
 impl Checked {
     fn line(&self) -> String {
         let path = self.path.display();
@@ -217,11 +229,11 @@ impl Checked {
                 "{path}: the signature holds: receipt {} of {} for erasure {}, certified {}\n\
                  {path}: {}: {}",
                 claims.sequence,
-                claims.iss,
+                printable(&claims.iss),
                 claims.jti,
                 claims.certified_at.to_rfc3339(),
                 strength(receipt).in_words(),
-                claims.certificate
+                printable(&claims.certificate.to_string())
             ),
             Err(error) => format!("{path}: does not hold: it {error}"),
         }
@@ -266,6 +278,21 @@ mod tests {
             failure_probability: 1e-9,
             approximate: None,
         })
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        let name = "it's \u{1b}[2J\u{9b}1m\u{202e}\r\nacmé ‖X‖";
+        let shown = printable(name);
+        assert!(
+            !shown
+                .chars()
+                .any(|shown| shown.is_control() || shown == '\u{202e}')
+        );
+        assert!(
+            shown.starts_with("it's \\u{1b}[2J") && shown.ends_with("acmé ‖X‖"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub struct ImportWriter<'a> {
     items: Rows<ItemId>,
     titles: HashMap<u32, Arc<str>>,
     tags: HashMap<u32, Vec<Arc<str>>>,
+    /// Rows of items that stay although nothing is held of them.
+    catalogue: HashSet<u32>,
     /// Rows of items that are new or have a new title.
     changed_items: Vec<u32>,
     /// By row, how many interactions an item has.
@@ -104,6 +106,7 @@ impl ImportWriter<'_> {
             items: Rows::default(),
             titles: HashMap::new(),
             tags: HashMap::new(),
+            catalogue: HashSet::new(),
             changed_items: Vec::new(),
             item_counts: Vec::new(),
             withdrawing: BTreeSet::new(),
@@ -225,7 +228,7 @@ impl ImportWriter<'_> {
         Ok(())
     }
 
-    /// Takes an item, with or without a title; returns its row.
+    /// Takes an item of a catalogue, with or without a title, held or not; returns its row.
     pub(crate) fn take_item(
         &mut self,
         id: &ItemId,
@@ -235,6 +238,7 @@ impl ImportWriter<'_> {
         let row = row.map_err(|_| StoreError::damaged("there are too many items"))?;
         self.titles
             .extend(title.map(|title| (row, Arc::from(title))));
+        self.catalogue.insert(row);
         Ok(row)
     }
 
@@ -572,7 +576,8 @@ impl ImportWriter<'_> {
                 .item_counts
                 .get(*row as usize)
                 .is_some_and(|count| *count > 0);
-            if is_held || record.title.is_some() || !record.tags.is_empty() {
+            let is_listed = self.catalogue.contains(row);
+            if is_held || is_listed || record.title.is_some() || !record.tags.is_empty() {
                 self.next.put(keys::item(*row), &codec::to_json(&record))?;
             } else {
                 self.next.remove(&keys::item(*row))?;

@@ -20,9 +20,10 @@ use super::leftovers::{self, RING, RING_NEW};
 use super::master::{self, MasterKey, MasterKeySource};
 use super::pool::Pool;
 
-/// Commits by which a database may be ahead of its ring: one whose watermark was not written before a
-/// crash, and one whose watermark was damaged.
-const COMMITS_AHEAD_MAX: u64 = 2;
+/// Commits by which a database may be ahead of its ring. A crash leaves one, since the watermark is
+/// brought up before the next commit; a damaged place another; the rest is a margin, because to refuse
+/// a store in order would be worse than to take a ring that is a few commits old.
+const COMMITS_AHEAD_MAX: u64 = 8;
 
 /// A key that is no person's, by its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,6 +241,12 @@ impl KeyRing {
             return Err(StoreError::OldKeyRing { held, acknowledged });
         }
         Ok(())
+    }
+
+    /// Notes a commit that is on the disk and was acknowledged to nobody; durable on return.
+    pub(crate) fn bring_up(&self, watermark: CommitWatermark) -> Result<(), StoreError> {
+        self.write_watermark(watermark)?;
+        self.syncs.data(&self.file, &self.path)
     }
 
     pub(super) fn write_watermark(&self, watermark: CommitWatermark) -> Result<(), StoreError> {

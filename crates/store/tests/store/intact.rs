@@ -122,7 +122,7 @@ fn leftovers_go_once_the_current_generation_is_open() {
     assert!(!leftover.exists());
 }
 
-/// A store with one erasure, then its key ring aside, then three more.
+/// A store whose key ring was put aside before the last dozen erasures.
 fn store_with_an_old_ring(data: &Path) -> PathBuf {
     let store = open(data);
     for number in 0..5 {
@@ -133,7 +133,7 @@ fn store_with_an_old_ring(data: &Path) -> PathBuf {
     }
     let aside = data.join("ring-aside");
     fs::copy(data.join("keys").join("ring"), &aside).expect("copied");
-    for number in 0..3 {
+    for number in 0..12 {
         let target = ErasureTarget::User(user(u32::from(number)));
         commit(&store, |batch| {
             batch.append(erasure(erasure_id(number), target))
@@ -169,8 +169,11 @@ fn an_old_key_ring_is_refused_by_opening_and_by_restoring() {
 fn what_follows_the_end_of_a_backup_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, backup) = (folder.path().join("data"), folder.path().join("backup"));
-    fill(&data);
-    open(&data).backup(&backup).expect("written");
+    let store = open(&data);
+    commit(&store, |batch| batch.put_user(0, &user(0)));
+    store.backup(&backup).expect("written");
+    drop(store);
+    restore(&backup, &data, &options()).expect("it is whole");
     let mut bytes = fs::read(&backup).expect("readable");
     bytes.push(0);
     fs::write(&backup, bytes).expect("written");
