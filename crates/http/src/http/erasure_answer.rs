@@ -53,10 +53,10 @@ pub(super) struct ErasureBody {
 #[schema(as = Pair)]
 pub(super) struct PairBody {
     /// Who.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 1, max_length = 256)]
     user: UserId,
     /// With what.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 1, max_length = 256)]
     item: ItemId,
 }
 

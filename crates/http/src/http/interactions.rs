@@ -46,7 +46,8 @@ pub(super) struct RejectedRow {
 }))]
 #[allow(dead_code, reason = "it only documents")]
 pub(super) struct AddBody {
-    /// Up to 10 000.
+    /// Taken one by one.
+    #[schema(max_items = 10_000)]
     interactions: Vec<InteractionRow>,
 }
 
@@ -56,10 +57,13 @@ pub(super) struct AddBody {
 #[allow(dead_code, reason = "it only documents")]
 pub(super) struct InteractionRow {
     /// Who.
+    #[schema(min_length = 1, max_length = 256)]
     user: String,
     /// With what.
+    #[schema(min_length = 1, max_length = 256)]
     item: String,
     /// Confidence, a finite number above 0; 1 unless given.
+    #[schema(exclusive_minimum = 0.0)]
     weight: Option<f64>,
     /// When, since 1970 in seconds, milliseconds, microseconds or nanoseconds, told apart by size;
     /// returned by the export. Without one the interaction happens now.

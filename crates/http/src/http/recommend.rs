@@ -97,15 +97,16 @@ impl From<ScoredItem> for ItemAnswer {
 #[schema(as = RecommendRequest, example = json!({"history": ["dune", "solaris"], "k": 10}))]
 pub(super) struct RecommendBody {
     /// For whom.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 256)]
     user: Option<UserId>,
     /// For each of these, up to 10 000; the answer is NDJSON, a line for each in this order.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 10_000)]
     users: Option<Vec<UserId>>,
     /// The items of a session without a user.
     #[schema(value_type = Option<Vec<String>>)]
     history: Option<Vec<ItemId>>,
-    /// How many, 1 to 1000; 10 unless given.
+    /// How many; 10 unless given.
+    #[schema(minimum = 1, maximum = 1000)]
     k: Option<usize>,
     /// Leave out what the user or the history already has; true unless given.
     exclude_seen: Option<bool>,
@@ -130,8 +131,8 @@ pub(super) struct RecommendBody {
     path = "/recommend",
     tag = "recommend",
     params(
-        ("user" = String, Query, description = "For whom", example = "ada"),
-        ("k" = Option<usize>, Query, description = "How many, 1 to 1000; 10 unless given"),
+        ("user" = String, Query, description = "For whom", example = "ada", min_length = 1, max_length = 256),
+        ("k" = Option<usize>, Query, description = "How many; 10 unless given", minimum = 1, maximum = 1000),
         ("exclude_seen" = Option<bool>, Query, description = "Leave out what the user has; true unless given"),
         ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them"),
         ("explain" = Option<bool>, Query, description = "Say what is proven about the list too"),
