@@ -13,9 +13,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_import::ImportOptions;
-use recant_store::StoreOptions;
-use recant_store::import::ImportSession;
+use recant_import::{ImportOptions, Part};
+use recant_store::{ImportSession, StoreOptions};
 use support::stored::StoreSink;
 use support::table::{Table, Times, shown};
 
@@ -59,7 +58,10 @@ fn import_file(path: &Path, rows: usize) -> u64 {
     let session = ImportSession::begin(&folder.path().join("data"), &options).expect("a store");
     let mut sink = StoreSink(session.writer().expect("a writer"));
     let counts = recant_import::run(
-        &[path.to_owned()],
+        &[Part {
+            path: path.to_owned(),
+            folder: None,
+        }],
         &[],
         &ImportOptions::default(),
         &mut sink,

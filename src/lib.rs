@@ -5,4 +5,6 @@
 mod cli;
 mod scan;
 
+#[doc(hidden)]
+pub use cli::command;
 pub use cli::main;

@@ -11,9 +11,7 @@ use recant_http::{CertificateSettings, LearningSettings, TrainingSettings};
 use recant_import::{RowSink, SinkError};
 use recant_service::ServiceOptions;
 use recant_service::WorkerOptions;
-use recant_store::Store;
-use recant_store::StoreOptions;
-use recant_store::import::{ImportSession, ImportWriter};
+use recant_store::{ImportSession, ImportWriter, Store, StoreOptions};
 use recant_types::{IalsHyperparameters, ItemId, UserId};
 
 /// Takes the rows of files into a store, as the command `import` does.
@@ -29,6 +27,17 @@ impl RowSink for StoreSink<'_> {
     ) -> Result<(), SinkError> {
         self.0
             .push(user, item, weight, timestamp)
+            .map_err(SinkError::from)
+    }
+
+    fn withdraw(
+        &mut self,
+        user: &str,
+        item: &str,
+        timestamp: Option<i64>,
+    ) -> Result<(), SinkError> {
+        self.0
+            .withdraw(user, item, timestamp)
             .map_err(SinkError::from)
     }
 

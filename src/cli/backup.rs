@@ -9,8 +9,7 @@ use super::control::{self, Request};
 use super::error::CliError;
 use super::output::{print, print_json};
 use super::settings::{StoreArgs, store_options};
-use recant_store::backup::BackupSummary;
-use recant_store::{Store, StoreError};
+use recant_store::{BackupSummary, Store, StoreError};
 
 /// Flags of `recant backup`.
 #[derive(Debug, Clone, Args)]

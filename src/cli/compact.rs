@@ -7,8 +7,7 @@ use super::control::{self, Request};
 use super::error::CliError;
 use super::output::{print, print_json};
 use super::settings::{StoreArgs, store_options};
-use recant_store::compaction::Compaction;
-use recant_store::{Store, StoreError};
+use recant_store::{Compaction, Store, StoreError};
 
 /// Flags of `recant compact`.
 #[derive(Debug, Clone, Args)]

@@ -16,9 +16,8 @@ use recant_core::optim::als::TrainingOptions;
 use recant_core::unlearn::converge::Progress;
 use recant_http::Settings;
 use recant_lab::demo::{self, Catalogue, CatalogueSize};
-
 use recant_service::train_neural;
-use recant_store::import::ImportSession;
+use recant_store::ImportSession;
 
 /// Flags of `recant demo`; none is needed.
 #[derive(Debug, Clone, Args)]

@@ -7,8 +7,7 @@ use clap::{Args, Subcommand};
 use super::error::CliError;
 use super::output::print;
 use super::settings::{StoreArgs, store_options};
-use recant_store::keyring::{MasterKey, MasterKeySource};
-use recant_store::rotate_master_key;
+use recant_store::{MasterKey, MasterKeySource, rotate_master_key};
 
 /// Flags of `recant keys`.
 #[derive(Debug, Clone, Args)]

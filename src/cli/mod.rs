@@ -48,6 +48,11 @@ pub(crate) struct Cli {
     pub command: Command,
 }
 
+/// The command line as clap describes it, for whoever checks or prints commands.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// What `recant` can be asked to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::error::CliError;
 use super::output::print;
 use super::settings::{StoreArgs, store_options};
-use recant_store::backup::{self, Restored};
+use recant_store::{Restored, restore};
 use recant_types::UnixMillis;
 
 /// Flags of `recant restore`.
@@ -35,8 +35,8 @@ pub(crate) struct RestoreArgs {
 pub(super) fn run(args: &RestoreArgs) -> Result<(), CliError> {
     let settings = args.store.settings(Vec::new())?;
     let options = store_options(&settings);
-    let restored = backup::restore(&args.file, &settings.store.data_dir, &options)
-        .map_err(CliError::failed)?;
+    let restored =
+        restore(&args.file, &settings.store.data_dir, &options).map_err(CliError::failed)?;
     let created_at = restored.created_at.map(UnixMillis::to_rfc3339);
     if args.json {
         let answer = json!({

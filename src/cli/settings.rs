@@ -7,9 +7,7 @@ use clap::Args;
 use super::error::CliError;
 use recant_http::install_logs;
 use recant_http::{FlagOverride, Settings, Sources};
-use recant_store::compaction::CompactionSchedule;
-use recant_store::keyring::MasterKeySource;
-use recant_store::{Store, StoreOptions};
+use recant_store::{CompactionSchedule, MasterKeySource, Store, StoreOptions};
 use recant_types::ModelConfiguration;
 
 /// Where the store is and what configures it.

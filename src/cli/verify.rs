@@ -13,7 +13,7 @@ use super::output::print;
 use super::settings::StoreArgs;
 use recant_receipt::{JwkSet, Salt, check_chain, commit, verify};
 use recant_store::published_receipt_keys;
-use recant_types::{ErasureTarget, InvalidId, ItemId, Names, UserId};
+use recant_types::{ErasureTarget, Given, InvalidId, ItemId, Names, UserId};
 use report::{Opening, Report};
 
 /// Flags of `recant verify`.
@@ -131,9 +131,9 @@ impl VerifyArgs {
 
     fn target(&self) -> Result<Option<ErasureTarget>, CliError> {
         let id = |flag: &str, reason: InvalidId| CliError::Usage(format!("{flag}: {reason}"));
-        let user = self.user.as_deref().map(UserId::new).transpose();
+        let user = self.user.as_deref().map(UserId::trimmed).transpose();
         let user = user.map_err(|reason| id("--user", reason))?;
-        let item = self.item.as_deref().map(ItemId::new).transpose();
+        let item = self.item.as_deref().map(ItemId::trimmed).transpose();
         let item = item.map_err(|reason| id("--item", reason))?;
         Ok(match (user, item, &self.pairs) {
             (Some(user), Some(item), _) => Some(ErasureTarget::Pairs(vec![(user, item)])),
@@ -149,16 +149,16 @@ fn read_request(path: &Path) -> Result<ErasureTarget, CliError> {
     #[derive(Deserialize)]
     struct Body {
         #[serde(default)]
-        users: Vec<UserId>,
+        users: Vec<Given<UserId>>,
         #[serde(default)]
-        items: Vec<ItemId>,
+        items: Vec<Given<ItemId>>,
         #[serde(default)]
         interactions: Vec<Pair>,
     }
     #[derive(Deserialize)]
     struct Pair {
-        user: UserId,
-        item: ItemId,
+        user: Given<UserId>,
+        item: Given<ItemId>,
     }
     let body: Body = serde_json::from_str(&read(path)?).map_err(|error| {
         // What the library says may quote an id.
@@ -170,9 +170,9 @@ fn read_request(path: &Path) -> Result<ErasureTarget, CliError> {
     })?;
     let pairs = body.interactions.into_iter();
     let names = Names {
-        users: body.users,
-        items: body.items,
-        pairs: pairs.map(|pair| (pair.user, pair.item)).collect(),
+        users: body.users.into_iter().map(|user| user.0).collect(),
+        items: body.items.into_iter().map(|item| item.0).collect(),
+        pairs: pairs.map(|pair| (pair.user.0, pair.item.0)).collect(),
     };
     Ok(names.into())
 }

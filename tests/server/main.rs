@@ -9,6 +9,7 @@
 
 mod erase_command;
 mod fuzz_corpus;
+mod import_command;
 mod leaks;
 mod maintenance;
 mod neural_service;

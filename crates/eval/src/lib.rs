@@ -1,5 +1,14 @@
 //! How good a model is, and how like another: pure functions of arrays.
 //!
+//! ```
+//! use recant_eval::ranking::{jaccard, ndcg};
+//!
+//! assert_eq!(jaccard(&[1, 2, 3], &[3, 2, 4]), 0.5);
+//! // The one relevant item stands second: 1 / log₂(3).
+//! let gain = ndcg(&[7, 4, 9], &[4], 3).expect("something is relevant");
+//! assert!((gain - 1.0 / 3f64.log2()).abs() < 1e-12);
+//! ```
+//!
 //! Each measure is defined where it stands and tested against a naive form of its definition.
 
 pub mod accuracy;

@@ -31,7 +31,7 @@ use recant_types::{Commitment, ErasureTarget, ItemId, TargetKind, UserId};
 const DOMAIN: &[u8] = b"recant erasure commitment 1";
 
 /// Bytes of a salt.
-pub const SALT_BYTES: usize = 32;
+const SALT_BYTES: usize = 32;
 
 /// What opens a commitment. It goes to the requester in the answer to the request and is kept
 /// nowhere; `Debug` never shows it.

@@ -1,6 +1,7 @@
 //! The mutable side of a neural model: its parameters, and the examples they are judged by.
 
 use recant_neural::specification::model_of;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::network::Network;
@@ -46,8 +47,8 @@ pub struct NeuralLearner {
     pub parameters: Parameters,
     /// Seed of initial rows and of negatives.
     pub seed: u64,
-    graph: Graph,
-    examples: Examples,
+    graph: Arc<Graph>,
+    examples: Arc<Examples>,
 }
 
 impl NeuralLearner {
@@ -62,10 +63,10 @@ impl NeuralLearner {
         };
         Self {
             parameters: Parameters::zeros(layout),
-            examples: Examples::new(&graph, sampling, 0),
+            examples: Arc::new(Examples::new(&graph, sampling, 0)),
             specification,
             seed,
-            graph,
+            graph: Arc::new(graph),
         }
     }
 
@@ -185,11 +186,11 @@ impl NeuralLearner {
     /// Brings graph, examples and the number of rows up to date with `matrix`, and adds to `rows`
     /// the users whose negatives changed.
     fn follow(&mut self, matrix: &InteractionMatrix, rows: &mut Touched) {
-        self.graph = Graph::new(matrix);
+        self.graph = Arc::new(Graph::new(matrix));
         let (users, items) = (self.graph.user_rows(), self.graph.item_rows());
         self.parameters = self.parameters.grown(users, items);
         rows.users
-            .extend(self.examples.update(&self.graph, &rows.users));
+            .extend(Arc::make_mut(&mut self.examples).update(&self.graph, &rows.users));
         rows.settle();
         let is_new = self.parameters.values().iter().all(|value| *value == 0.0);
         if is_new {

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use crate::published_time::published;
 use crate::query::ServiceError;
 use crate::service::Service;
-use recant_receipt::claims::Circumstances;
-use recant_receipt::{ChainHead, Claims, JwkSet, sign};
-use recant_store::ReceiptKeys;
-use recant_store::batch::WriteBatch;
+use recant_receipt::{ChainHead, Circumstances, Claims, JwkSet, sign};
+use recant_store::{ReceiptKeys, WriteBatch};
 use recant_types::{ErasureId, ErasureRecord, ErasureStatus, UnixMillis};
 
 /// What there is when somebody asks for the receipt of an erasure.
@@ -85,7 +83,7 @@ impl ReceiptSigner {
                 continue;
             };
             let compact = sign(&self.keys.signing, &claims);
-            self.head = ChainHead::at(claims.sequence, &compact);
+            self.head = ChainHead::from_last(claims.sequence, &compact);
             batch.put_receipt(record.id, &compact, &self.head);
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::trainer::Trainer;
-use recant_store::hash::{IdHasher, KeyedHash, Named};
+use recant_store::{IdHasher, KeyedHash, Named};
 use recant_types::{ErasureTarget, Event, Interaction, ItemId, Names, UserId};
 
 /// Every id that a trainer knows, by its hash, and those that additions brought which it has not

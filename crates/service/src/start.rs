@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use crate::background::Background;
 use crate::backlog::Backlog;
 use crate::dirty::DirtyRows;
 use crate::learner::Learner;
@@ -19,12 +20,11 @@ use crate::service::{BATCHES_MAX, BLOCKING_WORK_MAX, Service, Shared};
 use crate::snapshot::Quality;
 use crate::versions::VersionError;
 use crate::worker::{
-    Committer, LiveVersion, LogProgress, Work, Worker, WorkerError, WorkerOptions,
+    Committer, Factors, LiveVersion, LogProgress, Refiner, Worker, WorkerError, WorkerOptions,
 };
 use recant_core::unlearn::converge::Warm;
-use recant_store::log::{Entry, LogPosition};
-use recant_store::records::ModelHeader;
-use recant_store::{Store, StoreError};
+use recant_store::LastCertificate;
+use recant_store::{Entry, LogPosition, ModelHeader, Store, StoreError};
 use recant_types::{ErasureStatus, ModelConfiguration};
 
 /// Starts of the worker after a failure within [`WORKER_RESTART_WINDOW`] before the service gives
@@ -121,6 +121,7 @@ impl Service {
             Progress {
                 learnt,
                 certified: learnt,
+                last_certificate: last_certificate(&loaded.header),
             },
         );
         let shared = Arc::new(Shared {
@@ -133,11 +134,13 @@ impl Service {
             queue_max: options.queue_max,
             working: AtomicBool::new(true),
         });
+        let background = Arc::new(Background::new(options.worker.threads)?);
         let (stop, stopped) = watch::channel(false);
         let supervisor = Supervisor {
             shared: Arc::clone(&shared),
             options,
             pool,
+            background,
             stopped,
         };
         let task = tokio::spawn(supervisor.run(loaded));
@@ -147,6 +150,10 @@ impl Service {
 
 fn version(header: &Option<ModelHeader>) -> u64 {
     header.as_ref().map_or(0, |header| header.version)
+}
+
+fn last_certificate(header: &Option<ModelHeader>) -> Option<LastCertificate> {
+    header.as_ref().and_then(|header| header.certified)
 }
 
 fn quality(header: &Option<ModelHeader>) -> Quality {
@@ -193,6 +200,7 @@ struct Supervisor {
     shared: Arc<Shared>,
     options: ServiceOptions,
     pool: Arc<rayon::ThreadPool>,
+    background: Arc<Background>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -259,13 +267,19 @@ impl Supervisor {
             DirtyRows::everything(&loaded.trainer.matrix)
         };
         let number = version(&loaded.header);
+        // What the worker before kept may hold what this one never hears of.
+        self.shared.publisher.set_certified(None);
+        for record in &uncertified {
+            (self.shared.backlog).enter_forgotten(record.id, record.accepted_at);
+        }
         let worker = Worker {
             store: self.shared.store.clone(),
             committer: Committer::new(self.shared.store.clone(), self.stopped.clone()),
-            work: if loaded.trainer.has_unlearnt_rows() {
-                Work::Update
+            refiner: Refiner::new(Arc::clone(&self.background)),
+            factors: if loaded.trainer.has_unlearnt_rows() {
+                Factors::Unknown
             } else {
-                Work::Refine
+                Factors::Followed
             },
             trainer: loaded.trainer,
             publisher: Arc::clone(&self.shared.publisher),
@@ -286,6 +300,7 @@ impl Supervisor {
                 number,
                 quality: quality(&loaded.header),
                 dirty,
+                certified: last_certificate(&loaded.header),
             },
             uncertified,
         };

@@ -3,18 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::dirty::Changes;
 use crate::learner::Learner;
 use crate::popularity::Popularity;
 use crate::rows::RowTable;
-use crate::snapshot::Quality;
 use crate::tags::Tags;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_core::unlearn::update::Touched;
-use recant_store::batch::WriteBatch;
-use recant_store::records::{HeldInteraction, ItemRecord};
-use recant_store::{Store, StoreError};
+use recant_store::{HeldInteraction, ItemRecord, Store, StoreError, WriteBatch};
 use recant_types::{
     ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, ItemId, UserId,
+    takes_the_place,
 };
 
 /// The one mutable model and its data.
@@ -50,6 +49,8 @@ pub struct Applied {
     pub batch: WriteBatch,
     /// Rows whose interactions changed.
     pub touched: Touched,
+    /// The same, with what became of them.
+    pub changes: Changes,
     /// Erasures among the events.
     pub erasures: Vec<ErasureId>,
     /// Pairs that were removed.
@@ -74,16 +75,27 @@ impl Trainer {
         }
     }
 
-    /// The residual that polishing works to, where `tolerance` is asked for and `quality` was last
-    /// measured: without a proof to aim for, a neural model is brought back to what it was.
-    pub fn polish_tolerance(&self, tolerance: f64, quality: &Quality) -> f64 {
-        let level = quality.residual.filter(|_| self.learner.neural().is_some());
-        tolerance.max(level.unwrap_or(0.0))
-    }
-
     /// Whether some row has interactions and no factors: data that arrived while no model looked.
     pub fn has_unlearnt_rows(&self) -> bool {
         self.learner.has_unlearnt_rows(&self.matrix)
+    }
+
+    /// A trainer of its own with the same state, which later changes do not reach. Lists, tables and
+    /// block factors are shared until one of the two changes them; the parameters are copied. What the
+    /// last refinement left for the next goes with it. Cost: the parameters, a pointer an item and
+    /// one a block.
+    pub fn fork(&mut self) -> Self {
+        Self {
+            matrix: self.matrix.clone(),
+            learner: self.learner.fork(),
+            seed: self.seed,
+            users: self.users.clone(),
+            items: self.items.clone(),
+            titles: self.titles.clone(),
+            tags: self.tags.clone(),
+            item_counts: self.item_counts.clone(),
+            popular: self.popular.clone(),
+        }
     }
 
     /// Applies `events` in order to matrix and tables, and says what the store must write for it.
@@ -171,6 +183,8 @@ impl Trainer {
                 continue;
             }
             applied.touched.items.push(row);
+            applied.changes.touched.items(&[row]);
+            applied.changes.emptied.items(&[row]);
             if untitled {
                 applied.batch.remove_item(row);
                 self.items.release(row);
@@ -231,7 +245,13 @@ impl Application<'_> {
             weight: added.weight,
             timestamp: added.timestamp,
         };
-        self.histories.entry(user).or_default().insert(item, held);
+        let history = self.histories.entry(user).or_default();
+        let before = history.get(&item);
+        // The newest event counts, whichever comes first.
+        if before.is_some_and(|before| !takes_the_place(added.timestamp, before.timestamp)) {
+            return;
+        }
+        history.insert(item, held);
         self.items.insert(item);
         self.trainer.matrix.insert(user, item, added.weight);
         self.applied.pairs_added += 1;
@@ -241,6 +261,7 @@ impl Application<'_> {
         if self.trainer.matrix.remove(user, item).is_some() {
             self.histories.entry(user).or_default().remove(&item);
             self.items.insert(item);
+            self.applied.changes.lost.users(&[user]);
             self.applied.pairs_removed += 1;
         }
     }
@@ -264,6 +285,7 @@ impl Application<'_> {
         let removed = self.trainer.matrix.remove_user(row);
         self.applied.pairs_removed += removed.len();
         self.items.extend(removed.iter().map(|entry| entry.index));
+        self.applied.changes.lost.users(&[row]);
         self.histories.insert(row, History::new());
     }
 
@@ -277,6 +299,7 @@ impl Application<'_> {
         for entry in removed {
             self.histories.entry(entry.index).or_default().remove(&row);
             self.renewed.insert(entry.index);
+            self.applied.changes.lost.users(&[entry.index]);
         }
     }
 
@@ -294,6 +317,10 @@ impl Application<'_> {
     fn settle_user(&mut self, row: u32, history: History) {
         let batch = &mut self.applied.batch;
         self.applied.touched.users.push(row);
+        self.applied.changes.touched.users(&[row]);
+        if self.trainer.matrix.user(row).is_empty() {
+            self.applied.changes.emptied.users(&[row]);
+        }
         if history.is_empty() {
             batch.remove_user(row);
             // The store is ahead: when the whole user was erased since these events were read, the
@@ -313,6 +340,10 @@ impl Application<'_> {
     fn settle_item(&mut self, row: u32) {
         self.trainer.count_item(row);
         self.applied.touched.items.push(row);
+        self.applied.changes.touched.items(&[row]);
+        if self.trainer.matrix.item(row).is_empty() {
+            self.applied.changes.emptied.items(&[row]);
+        }
         let title = self.trainer.titles.get(row as usize).cloned().flatten();
         let tags = self.trainer.tags.of(row).to_vec();
         let undescribed = title.is_none() && tags.is_empty();

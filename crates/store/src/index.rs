@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::codec::{self, Codec};
 use crate::database::Database;
+use crate::error::StoreError;
 use crate::hash::{IdHasher, KeyedHash, Named};
 use crate::keyring::Slot;
+use crate::keys::row_of;
 use crate::keys::{self, Pseudonym};
-use crate::log::{ErasureEntry, LogPosition};
+use crate::log::ErasureEntry;
+use crate::position::LogPosition;
 use crate::records::{ItemRecord, QueuedRecord, UserRecord};
-use crate::{StoreError, cut_key, row_of};
 
 /// One person: whose key is where, and by what name the records go.
 #[derive(Debug, Clone)]
@@ -157,7 +159,7 @@ impl Index {
         let person = Person {
             live: codec::slot_of(value)?,
             backup: Slot(record.backup),
-            pseudonym: keys::pseudonym(key).ok_or_else(cut_key)?,
+            pseudonym: keys::pseudonym(key).ok_or_else(StoreError::cut_key)?,
             row: Some(record.row),
             queued: BTreeSet::new(),
         };
@@ -177,7 +179,7 @@ impl Index {
     ) -> Result<(), StoreError> {
         let record: QueuedRecord = codec::from_postcard(&codec.open(key, value)?)?;
         let (live, backup) = (codec::slot_of(value)?, Slot(record.backup));
-        let part = keys::log_parts(key).ok_or_else(cut_key)?;
+        let part = keys::log_parts(key).ok_or_else(StoreError::cut_key)?;
         let hash = hasher.user(&record.user);
         let person = self.persons.entry(hash).or_insert_with(|| Person {
             live,
@@ -205,7 +207,7 @@ impl Index {
         key: &[u8],
         value: &[u8],
     ) -> Result<(), StoreError> {
-        let (position, _) = keys::log_parts(key).ok_or_else(cut_key)?;
+        let (position, _) = keys::log_parts(key).ok_or_else(StoreError::cut_key)?;
         let payload = codec.open(key, value)?;
         if entry.0 != position {
             *entry = (position, Vec::new());

@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::error::CliError;
 use super::super::strength::Strength;
-use recant_receipt::chain::{ChainFault, Gap};
-use recant_receipt::{ChainReport, CommitmentClaim, Receipt, ReceiptError};
+use recant_receipt::{ChainFault, ChainReport, CommitmentClaim, Gap, Receipt, ReceiptError};
 use recant_types::Commitment;
 
 /// What a commitment is to be opened with.

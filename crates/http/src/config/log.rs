@@ -36,7 +36,7 @@ impl Default for LogSettings {
 
 impl LogSettings {
     pub(super) fn check(&self) -> Result<(), InvalidSetting> {
-        match tracing_subscriber::EnvFilter::try_new(&self.level) {
+        match self.level.parse::<tracing_subscriber::filter::Targets>() {
             Ok(_) => Ok(()),
             Err(_) => Err(InvalidSetting::new(
                 "log.level",

@@ -37,6 +37,10 @@ pub(super) struct ErasureAnswer {
     forgotten_at: Option<String>,
     /// When the certificate was attached.
     certified_at: Option<String>,
+    /// The version that the certificate is of; every later one descends from it.
+    certified_version: Option<u64>,
+    /// The position of the log whose data the certificate is of.
+    certified_position: Option<u64>,
     /// Version that was live when the update began.
     model_version_before: Option<u64>,
     /// First version that had forgotten.
@@ -64,6 +68,8 @@ impl From<ErasureRecord> for ErasureAnswer {
             erased_at: time(record.erased_at),
             forgotten_at: time(record.forgotten_at),
             certified_at: time(record.certified_at),
+            certified_version: record.certified_version,
+            certified_position: record.certified_position,
             model_version_before: record.model_version_before,
             model_version_after: record.model_version_after,
             certificate: record.certificate,
@@ -256,6 +262,8 @@ mod tests {
             "erased_at",
             "forgotten_at",
             "certified_at",
+            "certified_version",
+            "certified_position",
             "model_version_before",
             "model_version_after",
             "certificate",

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::state::AppState;
-use recant_service::ModelSummary;
+use recant_service::{CertifiedSummary, ModelSummary};
 use recant_types::{Certificate, ModelConfiguration};
 
 /// The live model.
@@ -41,9 +41,41 @@ pub(super) struct ModelAnswer {
     residual: Option<f64>,
     /// The version that objective and residual were measured at.
     measured_version: Option<u64>,
-    /// The certificate of the last certified version.
+    /// The certificate of that version, whether it holds or not.
     #[schema(value_type = Option<Object>)]
     certificate: Option<Certificate>,
+    /// Where the last certificate that held was given; null before the first.
+    certified: Option<CertifiedAnswer>,
+}
+
+/// Where the last certificate that held was given, and what happened since.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LastCertificate)]
+pub(super) struct CertifiedAnswer {
+    /// The version it is of; every later one descends from it.
+    #[schema(example = 41)]
+    version: u64,
+    /// The position of the log whose data it is of.
+    position: u64,
+    /// When it was given.
+    #[schema(example = "2026-01-31T12:00:00.000Z")]
+    at: String,
+    /// How long ago that is.
+    age_seconds: f64,
+    /// Entries of the log since that position; 0 says that it is of the data as they are now.
+    events_since: u64,
+}
+
+impl From<CertifiedSummary> for CertifiedAnswer {
+    fn from(summary: CertifiedSummary) -> Self {
+        Self {
+            version: summary.version,
+            position: summary.position,
+            at: summary.at.to_rfc3339(),
+            age_seconds: summary.age_seconds,
+            events_since: summary.events_since,
+        }
+    }
 }
 
 /// Hyper-parameters, by the kind of model.
@@ -107,6 +139,7 @@ impl From<ModelSummary> for ModelAnswer {
             residual: summary.residual,
             measured_version: summary.measured_version,
             certificate: summary.certificate,
+            certified: summary.certified.map(CertifiedAnswer::from),
         }
     }
 }

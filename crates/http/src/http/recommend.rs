@@ -21,10 +21,10 @@ use super::parameters::{Parameters, invalid};
 use super::problem::{INVALID_BODY, Problem};
 use super::state::AppState;
 use recant_service::{
-    BATCH_USERS_MAX, BatchQuery, K_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
+    AsOf, BATCH_USERS_MAX, BatchQuery, K_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
     Recommendations, ScoredItem, Subject,
 };
-use recant_types::{ItemId, UserId};
+use recant_types::{Given, ItemId, UserId};
 
 /// How many items are returned when the caller does not say.
 pub(super) const K_DEFAULT: usize = 10;
@@ -92,34 +92,36 @@ impl From<ScoredItem> for ItemAnswer {
 #[derive(Deserialize, ToSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "an object with user, users or history, and k, exclude_seen, exclude, allow, tags, explain"
+    expecting = "an object with user, users or history, and k, exclude_seen, exclude, allow, tags, explain, as_of"
 )]
 #[schema(as = RecommendRequest, example = json!({"history": ["dune", "solaris"], "k": 10}))]
 pub(super) struct RecommendBody {
     /// For whom.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 256)]
-    user: Option<UserId>,
+    #[schema(value_type = Option<String>)]
+    user: Option<Given<UserId>>,
     /// For each of these, up to 10 000; the answer is NDJSON, a line for each in this order.
-    #[schema(value_type = Option<Vec<String>>, max_items = 10_000)]
-    users: Option<Vec<UserId>>,
+    #[schema(value_type = Option<Vec<String>>)]
+    users: Option<Vec<Given<UserId>>>,
     /// The items of a session without a user.
     #[schema(value_type = Option<Vec<String>>)]
-    history: Option<Vec<ItemId>>,
-    /// How many; 10 unless given.
-    #[schema(minimum = 1, maximum = 1000)]
+    history: Option<Vec<Given<ItemId>>>,
+    /// How many, 1 to 1000; 10 unless given.
     k: Option<usize>,
     /// Leave out what the user or the history already has; true unless given.
     exclude_seen: Option<bool>,
     /// Leave out these items too.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
-    exclude: Vec<ItemId>,
+    exclude: Vec<Given<ItemId>>,
     /// Say what is proven about the list too.
     #[serde(default)]
     explain: bool,
+    /// Which version answers: `live` unless given, or `certified` for the last one whose certificate
+    /// held.
+    as_of: Option<String>,
     /// Take only from these items.
     #[schema(value_type = Option<Vec<String>>)]
-    allow: Option<Vec<ItemId>>,
+    allow: Option<Vec<Given<ItemId>>>,
     /// Take only items with at least one of these tags, as the items file has them.
     #[serde(default)]
     tags: Vec<String>,
@@ -136,6 +138,7 @@ pub(super) struct RecommendBody {
         ("exclude_seen" = Option<bool>, Query, description = "Leave out what the user has; true unless given"),
         ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them"),
         ("explain" = Option<bool>, Query, description = "Say what is proven about the list too"),
+        ("as_of" = Option<String>, Query, description = "Which version answers: live unless given, or certified for the last one whose certificate held; for a user of whom something was erased since, or who came later, the live one"),
         ("allow" = Option<String>, Query, description = "Take only from these items, with commas between them"),
         ("tag" = Option<String>, Query, description = "Take only items with at least one of these tags, with commas between them"),
     ),
@@ -199,6 +202,7 @@ fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
         "allow",
         "tag",
         "explain",
+        "as_of",
     ];
     let mut parameters = Parameters::parse(query, &known)?;
     let user = parameters
@@ -210,17 +214,27 @@ fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
         exclude_seen: parameters.truth("exclude_seen", true)?,
         exclude: parameters.items("exclude", QUERY_ITEMS_MAX)?,
         explain: parameters.truth("explain", false)?,
+        as_of: as_of(parameters.text("as_of").as_deref())?,
         allow: parameters.some_items("allow", QUERY_ITEMS_MAX)?,
         tags: parameters.tags("tag", QUERY_TAGS_MAX)?,
     })
 }
 
+/// Reads which version is to answer.
+fn as_of(name: Option<&str>) -> Result<AsOf, Problem> {
+    match name {
+        None | Some("live") => Ok(AsOf::Live),
+        Some("certified") => Ok(AsOf::Certified),
+        Some(_) => Err(invalid("as_of must be live or certified")),
+    }
+}
+
 fn read_body(body: RecommendBody) -> Result<Request, Problem> {
     let refuse = |detail: String| Err(Problem::new(&INVALID_BODY, detail));
     let subject = match (body.user, body.users, body.history) {
-        (Some(user), None, None) => Ok(Subject::User(user)),
-        (None, None, Some(history)) => Ok(Subject::History(history)),
-        (None, Some(users), None) => Err(users),
+        (Some(user), None, None) => Ok(Subject::User(user.0)),
+        (None, None, Some(history)) => Ok(Subject::History(Given::ids(history))),
+        (None, Some(users), None) => Err(Given::ids(users)),
         _ => return refuse(String::from("give either user, users or history")),
     };
     let k = body.k.unwrap_or(K_DEFAULT);
@@ -240,8 +254,13 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
     if body.tags.len() > QUERY_TAGS_MAX {
         return refuse(format!("tags may name up to {QUERY_TAGS_MAX} tags"));
     }
-    let (exclude, allow, tags) = (body.exclude, body.allow, body.tags);
+    let (exclude, allow, tags) = (
+        Given::ids(body.exclude),
+        body.allow.map(Given::ids),
+        body.tags,
+    );
     let exclude_seen = body.exclude_seen.unwrap_or(true);
+    let as_of = as_of(body.as_of.as_deref())?;
     Ok(match subject {
         Ok(subject) => Request::One(RecommendQuery {
             subject,
@@ -251,9 +270,13 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
             allow,
             tags,
             explain: body.explain,
+            as_of,
         }),
         Err(users) if users.len() > BATCH_USERS_MAX => {
             return refuse(format!("users may name up to {BATCH_USERS_MAX} users"));
+        }
+        Err(_) if as_of != AsOf::Live => {
+            return refuse(String::from("as_of is for one user or history at a time"));
         }
         Err(_) if body.explain => {
             return refuse(String::from("explain is for one user or history at a time"));

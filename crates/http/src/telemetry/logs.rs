@@ -6,9 +6,9 @@
 
 use std::io::{IsTerminal, stderr};
 
+use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{ParseError, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -39,15 +39,15 @@ pub enum LogError {
 pub fn install_logs(settings: &LogSettings) -> Result<(), LogError> {
     let filter = filter(settings, std::env::var(FILTER_VARIABLE).ok())?;
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal());
     let impersonal = filter_fn(is_impersonal);
     let installed = match settings.format {
-        LogFormat::Text => lines.finish().with(impersonal).try_init(),
+        LogFormat::Text => lines.finish().with(filter).with(impersonal).try_init(),
         LogFormat::Json => {
             let lines = lines.json().flatten_event(true);
-            lines.finish().with(impersonal).try_init()
+            lines.finish().with(filter).with(impersonal).try_init()
         }
     };
     installed.map_err(|_| LogError::AlreadyInstalled)
@@ -66,15 +66,17 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// The filter of the variable when it is set, else that of the settings.
-fn filter(settings: &LogSettings, variable: Option<String>) -> Result<EnvFilter, LogError> {
+fn filter(settings: &LogSettings, variable: Option<String>) -> Result<Targets, LogError> {
     let (source_name, directives) = match variable {
         Some(directives) if !directives.is_empty() => (FILTER_VARIABLE, directives),
         _ => ("log.level", settings.level.clone()),
     };
-    EnvFilter::try_new(directives).map_err(|error| LogError::Filter {
-        source_name,
-        reason: error.to_string(),
-    })
+    directives
+        .parse()
+        .map_err(|error: ParseError| LogError::Filter {
+            source_name,
+            reason: error.to_string(),
+        })
 }
 
 #[cfg(test)]

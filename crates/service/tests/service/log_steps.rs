@@ -8,9 +8,7 @@ use crate::support::{
     train_from_scratch, user_id,
 };
 use recant_service::load;
-use recant_store::batch::WriteBatch;
-use recant_store::log::{Entry, LogPosition};
-use recant_store::{Store, StoreOptions};
+use recant_store::{Entry, LogPosition, Store, StoreOptions, WriteBatch};
 use recant_types::{
     ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event, Interaction, UnixMillis,
 };
@@ -44,7 +42,11 @@ fn entries(plain: &mut Plain) -> Vec<Event> {
         target,
     };
     let added = [row(7, 1), row(7, 2), row(0, 7)];
-    let again = [row(2, 2)];
+    // Later than everything of theirs that is erased.
+    let again = [Row {
+        timestamp: Some(4_000_001_000),
+        ..row(2, 2)
+    }];
     plain.add(&added);
     plain.0.remove(&(1, 1));
     plain.0.remove(&(7, 2));

@@ -10,13 +10,12 @@ use recant_core::optim::als::TrainingOptions;
 use recant_service::Service;
 use recant_service::WorkerOptions;
 use recant_service::train;
-use recant_service::{ModelSummary, RecommendQuery, Source, Subject};
+use recant_service::{AsOf, ModelSummary, RecommendQuery, Source, Subject};
 use recant_service::{ServiceOptions, WorkerGuard};
-use recant_store::batch::Tensor;
-use recant_store::import::ImportSession;
-use recant_store::{Store, StoreOptions};
+use recant_store::{ImportSession, Store, StoreOptions, Tensor};
 use recant_types::{
     Certificate, ErasureId, ErasureStatus, ErasureTarget, IalsHyperparameters, ItemId, UserId,
+    takes_the_place,
 };
 
 pub const USERS: u8 = 8;
@@ -76,8 +75,11 @@ pub struct Plain(pub BTreeMap<(u8, u8), (f32, Option<i64>)>);
 impl Plain {
     pub fn add(&mut self, rows: &[Row]) {
         for row in rows {
-            let held = (row.weight(), row.timestamp);
-            self.0.insert((row.user, row.item), held);
+            let pair = (row.user, row.item);
+            let before = self.0.get(&pair);
+            if before.is_none_or(|(_, before)| takes_the_place(row.timestamp, *before)) {
+                self.0.insert(pair, (row.weight(), row.timestamp));
+            }
         }
     }
 
@@ -293,6 +295,7 @@ impl Running {
                 allow: None,
                 tags: Vec::new(),
                 explain: false,
+                as_of: AsOf::Live,
             };
             let answer = self.service.recommend(query).await.expect("an answer");
             assert_eq!(answer.source, Source::Model);
