@@ -6,6 +6,8 @@ mod compact;
 mod control;
 mod control_server;
 mod demo;
+mod erase;
+mod erase_client;
 mod error;
 mod eval;
 mod hardening;
@@ -18,6 +20,7 @@ mod restore;
 mod scan;
 mod serve;
 mod settings;
+mod strength;
 mod train;
 mod train_args;
 mod train_neural;
@@ -69,6 +72,8 @@ pub(crate) enum Command {
     Audit(audit::AuditArgs),
     /// Check receipts of erasures: signatures, chain, commitment
     Verify(verify::VerifyArgs),
+    /// Erase through a running server, wait, and verify the receipts
+    Erase(erase::EraseArgs),
     /// Look for traces of ids in every file of a store
     Scan(scan::ScanArgs),
     /// Ask a running server whether it is well
@@ -110,6 +115,7 @@ pub(crate) fn run(command: Command) -> Result<(), CliError> {
         Command::Eval(args) => eval::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Erase(args) => erase::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Compact(args) => compact::run(&args),

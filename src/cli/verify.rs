@@ -13,7 +13,7 @@ use super::output::print;
 use super::settings::StoreArgs;
 use recant_receipt::{JwkSet, Salt, check_chain, commit, verify};
 use recant_store::published_receipt_keys;
-use recant_types::{ErasureTarget, Given, InvalidId, ItemId, UserId};
+use recant_types::{ErasureTarget, Given, InvalidId, ItemId, Names, UserId};
 use report::{Opening, Report};
 
 /// Flags of `recant verify`.
@@ -59,8 +59,8 @@ pub(crate) struct VerifyArgs {
         allow_hyphen_values = true
     )]
     pub item: Option<String>,
-    /// The pairs that were named: the JSON body of the request
-    #[arg(long, value_name = "FILE", requires = "salt")]
+    /// Everything that was named: the JSON body of the request
+    #[arg(long, value_name = "FILE", requires = "salt", alias = "request")]
     pub pairs: Option<PathBuf>,
     /// Take a receipt that is missing before the last one for a failure
     #[arg(long)]
@@ -139,15 +139,20 @@ impl VerifyArgs {
             (Some(user), Some(item), _) => Some(ErasureTarget::Pairs(vec![(user, item)])),
             (Some(user), None, _) => Some(ErasureTarget::User(user)),
             (None, Some(item), _) => Some(ErasureTarget::Item(item)),
-            (None, None, Some(path)) => Some(read_pairs(path)?),
+            (None, None, Some(path)) => Some(read_request(path)?),
             (None, None, None) => None,
         })
     }
 }
 
-fn read_pairs(path: &Path) -> Result<ErasureTarget, CliError> {
+fn read_request(path: &Path) -> Result<ErasureTarget, CliError> {
     #[derive(Deserialize)]
     struct Body {
+        #[serde(default)]
+        users: Vec<Given<UserId>>,
+        #[serde(default)]
+        items: Vec<Given<ItemId>>,
+        #[serde(default)]
         interactions: Vec<Pair>,
     }
     #[derive(Deserialize)]
@@ -158,15 +163,18 @@ fn read_pairs(path: &Path) -> Result<ErasureTarget, CliError> {
     let body: Body = serde_json::from_str(&read(path)?).map_err(|error| {
         // What the library says may quote an id.
         CliError::Usage(format!(
-            "{}, line {}: is not the body of a request like {{\"interactions\":[{{\"user\":…,\"item\":…}}]}}",
+            "{}, line {}: is not the body of a request like {{\"users\":[…],\"interactions\":[{{\"user\":…,\"item\":…}}]}}",
             path.display(),
             error.line()
         ))
     })?;
     let pairs = body.interactions.into_iter();
-    Ok(ErasureTarget::Pairs(
-        pairs.map(|pair| (pair.user.0, pair.item.0)).collect(),
-    ))
+    let names = Names {
+        users: body.users.into_iter().map(|user| user.0).collect(),
+        items: body.items.into_iter().map(|item| item.0).collect(),
+        pairs: pairs.map(|pair| (pair.user.0, pair.item.0)).collect(),
+    };
+    Ok(names.into())
 }
 
 fn read(path: &Path) -> Result<String, CliError> {

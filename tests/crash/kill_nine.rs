@@ -34,7 +34,7 @@ fn number(variable: &str, default: u64) -> u64 {
 /// A server's settings: a small model, and frequent compaction, so that kills hit it too.
 fn environment() -> Vec<(String, String)> {
     [
-        ("RECANT__MODEL__DIM", "4"),
+        ("RECANT__MODEL__DIM", "32"),
         ("RECANT__LEARNING__THREADS", "1"),
         ("RECANT__STORE__COMPACT_AFTER_ERASURES", "5"),
         ("RECANT__STORE__COMPACT_AFTER_SECONDS", "1"),

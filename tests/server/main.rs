@@ -7,6 +7,7 @@
     reason = "a test tells one story from beginning to end"
 )]
 
+mod erase_command;
 mod fuzz_corpus;
 mod import_command;
 mod leaks;

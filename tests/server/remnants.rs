@@ -122,7 +122,7 @@ fn after_erasure_and_compaction_no_form_of_anything_is_left() {
     fs::create_dir_all(&said).expect("made");
     fs::create_dir_all(&unsealed).expect("made");
     let needles = needles(folder.path());
-    import_and_train(&data, &csv(), &["--dim", "4"]);
+    import_and_train(&data, &csv(), &["--dim", "32"]);
     let server = Server::start(&data);
     let late = json!({"interactions": [{"user": "usr-n33dle-late", "item": item(1)}]});
     assert_eq!(server.post("/interactions", &late).json()["accepted"], 1);

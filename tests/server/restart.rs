@@ -48,7 +48,7 @@ fn recommendations(server: &Server) -> Vec<Value> {
 fn a_gentle_stop_and_a_restart_change_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
-    import_and_train(&data, &catalogue(), &["--dim", "8"]);
+    import_and_train(&data, &catalogue(), &["--dim", "32"]);
     let server = Server::start(&data);
     let erasure = server.forget("user=user-3&item=item-1");
     let id = erasure["id"].as_str().expect("an id").to_owned();
@@ -77,7 +77,7 @@ fn acknowledged_work_survives_a_kill_at_any_moment() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     let csv = catalogue();
-    import_and_train(&data, &csv, &["--dim", "8"]);
+    import_and_train(&data, &csv, &["--dim", "32"]);
     let mut expected = pairs(&csv);
     let mut ids: Vec<String> = Vec::new();
     for round in 0..8usize {

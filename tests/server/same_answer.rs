@@ -82,7 +82,7 @@ fn claims(receipt: &str) -> Value {
 fn known_and_unknown_are_answered_alike_with_the_same_work() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
-    import_and_train(&data, &catalogue(), &["--dim", "4"]);
+    import_and_train(&data, &catalogue(), &["--dim", "32"]);
     let server = Server::start(&data);
     // The first update after a start may have more to polish.
     server.until_erasure(

@@ -223,7 +223,7 @@ fn an_audit_fails_when_the_certificate_is_wrong() {
     import_and_train(
         &data,
         &ratings(60, 40),
-        &["--dim", "16", "--lambda", "0.05"],
+        &["--dim", "32", "--lambda", "0.05"],
     );
     {
         let store = Store::open(&data, &StoreOptions::default()).expect("free");

@@ -118,7 +118,7 @@ fn report(snapshot: &Snapshot) {
     if let Some(residual) = snapshot.quality.residual {
         metrics::gauge!(names::MODEL_RESIDUAL).set(residual);
     }
-    let certificate = snapshot.quality.claimed();
+    let certificate = snapshot.quality.certificate.as_ref();
     if let Some(frobenius) = certificate.and_then(Certificate::frobenius) {
         metrics::gauge!(names::MODEL_CERTIFICATE_FROBENIUS).set(frobenius);
     }

@@ -244,7 +244,7 @@ impl Service {
             objective: snapshot.quality.objective,
             residual: snapshot.quality.residual,
             measured_version: snapshot.quality.measured_version,
-            certificate: snapshot.quality.claimed().cloned(),
+            certificate: snapshot.quality.certificate.clone(),
             certified: self.certified(),
         }
     }

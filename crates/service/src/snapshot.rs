@@ -99,17 +99,6 @@ pub struct Quality {
     pub confirmed: bool,
 }
 
-impl Quality {
-    /// The certificate that may be shown: one that was read from the store proves nothing of what is
-    /// served before it was computed anew for it. A measured residual claims nothing.
-    pub(crate) fn claimed(&self) -> Option<&Certificate> {
-        let proves = |certificate: &&Certificate| certificate.frobenius().is_some();
-        self.certificate
-            .as_ref()
-            .filter(|certificate| self.confirmed || !proves(certificate))
-    }
-}
-
 impl Snapshot {
     /// The network that must score every item, when no index of inner products can find the best.
     pub(super) fn scoring_network(&self) -> Option<&Network> {

@@ -9,7 +9,8 @@
 //! use recant_store::{Store, StoreOptions};
 //!
 //! let directory = tempfile::tempdir()?;
-//! let mut writer = ImportSession::begin(directory.path(), &StoreOptions::default())?.writer()?;
+//! let session = ImportSession::begin(directory.path(), &StoreOptions::default())?;
+//! let mut writer = session.writer()?;
 //! writer.push("ada-0001", "the-blue-boat", 1.0, None)?;
 //! writer.set_title("the-blue-boat", "The Blue Boat")?;
 //! writer.finish()?; // durable, or nothing of it is there

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::super::error::CliError;
+use super::super::strength::Strength;
 use recant_receipt::{ChainFault, ChainReport, CommitmentClaim, Gap, Receipt, ReceiptError};
-use recant_types::{Certificate, Commitment};
+use recant_types::Commitment;
 
 /// What a commitment is to be opened with.
 pub(super) struct Opening(CommitmentClaim);
@@ -15,66 +16,6 @@ impl Opening {
     /// To be compared with this commitment, computed from the salt and the ids.
     pub(super) fn new(commitment: Commitment) -> Self {
         Self(CommitmentClaim::new(commitment))
-    }
-}
-
-/// What the certificate of a receipt amounts to. The signature says that the service stated it, not
-/// that it is good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Strength {
-    /// A bound is proven, and it is within the target.
-    Proven,
-    /// A bound is proven, and it is not within the target.
-    TargetMissed,
-    /// Nothing is proven; what was measured is within the tolerance.
-    Measured,
-    /// Nothing is proven, and what was measured is not within the tolerance.
-    ToleranceMissed,
-}
-
-impl Strength {
-    /// Judged by the numbers, not by what the certificate says of itself.
-    fn of(certificate: &Certificate) -> Self {
-        match certificate {
-            Certificate::DualityGap(gap) if gap.holds && gap.root_mean_square <= gap.target => {
-                Self::Proven
-            }
-            Certificate::DualityGap(_) => Self::TargetMissed,
-            Certificate::Residual {
-                residual,
-                tolerance,
-                ..
-            } if residual <= tolerance => Self::Measured,
-            Certificate::Residual { .. } => Self::ToleranceMissed,
-        }
-    }
-
-    /// The name in JSON.
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Proven => "proven",
-            Self::TargetMissed => "target_missed",
-            Self::Measured => "measured",
-            Self::ToleranceMissed => "tolerance_missed",
-        }
-    }
-
-    fn is_good(self) -> bool {
-        matches!(self, Self::Proven | Self::Measured)
-    }
-
-    fn in_words(self) -> &'static str {
-        match self {
-            Self::Proven => "the certificate holds",
-            Self::TargetMissed => "the certificate DOES NOT HOLD: its bound misses its target",
-            Self::Measured => {
-                "the certificate is no proof, and what was measured is within tolerance"
-            }
-            Self::ToleranceMissed => {
-                "the certificate DOES NOT HOLD: what was measured misses its tolerance, and it is no \
-                 proof"
-            }
-        }
     }
 }
 
@@ -256,60 +197,6 @@ impl Checked {
                 "signature_holds": false,
                 "reason": error.to_string(),
             }),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use recant_types::GapCertificate;
-
-    use super::*;
-
-    fn bound(holds: bool, root_mean_square: f64) -> Certificate {
-        Certificate::DualityGap(GapCertificate {
-            holds,
-            target: 1e-4,
-            root_mean_square,
-            frobenius: 1.0,
-            gap: 1.0,
-            dual_scale: 1.0,
-            residual: 1e-6,
-            failure_probability: 1e-9,
-            approximate: None,
-        })
-    }
-
-    #[test]
-    fn what_a_terminal_would_obey_is_escaped() {
-        let name = "it's \u{1b}[2J\u{9b}1m\u{202e}\r\nacmé ‖X‖";
-        let shown = printable(name);
-        assert!(
-            !shown
-                .chars()
-                .any(|shown| shown.is_control() || shown == '\u{202e}')
-        );
-        assert!(
-            shown.starts_with("it's \\u{1b}[2J") && shown.ends_with("acmé ‖X‖"),
-            "{shown}"
-        );
-    }
-
-    #[test]
-    fn a_certificate_is_judged_by_its_numbers() {
-        for (certificate, strength) in [
-            (bound(true, 1e-5), Strength::Proven),
-            (bound(false, 1e-3), Strength::TargetMissed),
-            (bound(true, 1e-3), Strength::TargetMissed),
-            (bound(true, f64::NAN), Strength::TargetMissed),
-            (Certificate::residual(1e-6, 1e-5), Strength::Measured),
-            (Certificate::residual(1e-4, 1e-5), Strength::ToleranceMissed),
-            (
-                Certificate::residual(f64::NAN, 1e-5),
-                Strength::ToleranceMissed,
-            ),
-        ] {
-            assert_eq!(Strength::of(&certificate), strength, "{certificate}");
         }
     }
 }

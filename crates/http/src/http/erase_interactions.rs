@@ -20,10 +20,10 @@ use recant_types::ErasureTarget;
     path = "/interactions",
     tag = "erasures",
     params(
-        ("user" = Option<String>, Query, description = "Erase what this user did", example = "ada"),
-        ("item" = Option<String>, Query, description = "Erase what was done with this item", example = "dune"),
+        ("user" = Option<String>, Query, description = "Erase what this user did", example = "ada", min_length = 1, max_length = 256),
+        ("item" = Option<String>, Query, description = "Erase what was done with this item", example = "dune", min_length = 1, max_length = 256),
         ("Prefer" = Option<String>, Header, description = "`wait=S` waits up to S seconds, at most 60, until the model has forgotten"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key and request again return the same erasure"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and request again return the same erasure", min_length = 1, max_length = 255),
     ),
     request_body(content = Option<ErasureBody>, content_type = "application/json"),
     responses(

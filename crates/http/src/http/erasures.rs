@@ -96,7 +96,7 @@ pub(super) struct PageAnswer {
     tag = "erasures",
     params(
         ("Prefer" = Option<String>, Header, description = "`wait=S` waits up to S seconds, at most 60, until the model has forgotten"),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key and request again return the same erasure"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and request again return the same erasure", min_length = 1, max_length = 255),
     ),
     request_body(content = ErasureBody, content_type = "application/json"),
     responses(
@@ -121,7 +121,7 @@ pub(super) async fn create(
     get,
     path = "/erasures/{id}",
     tag = "erasures",
-    params(("id" = String, Path, description = "The id from the answer to the request", example = "019381e4-6c1c-7a51-a38b-8f0e6a4b6f3a")),
+    params(("id" = String, Path, description = "The id from the answer to the request", example = "019381e4-6c1c-7a51-a38b-8f0e6a4b6f3a", format = "uuid")),
     responses(
         (status = 200, description = "The erasure", body = ErasureAnswer),
         (status = 404, description = "There is no such erasure", body = ProblemBody, content_type = "application/problem+json"),
@@ -161,7 +161,7 @@ pub(super) fn not_found() -> Problem {
     tag = "erasures",
     params(
         ("status" = Option<String>, Query, description = "Only those in this state"),
-        ("limit" = Option<usize>, Query, description = "How many, 1 to 500; 50 unless given"),
+        ("limit" = Option<usize>, Query, description = "How many; 50 unless given", minimum = 1, maximum = 500),
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
     ),
     responses(

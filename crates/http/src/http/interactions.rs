@@ -47,7 +47,8 @@ pub(super) struct RejectedRow {
 }))]
 #[allow(dead_code, reason = "it only documents")]
 pub(super) struct AddBody {
-    /// Up to 10 000.
+    /// Taken one by one.
+    #[schema(max_items = 10_000)]
     interactions: Vec<InteractionRow>,
 }
 

@@ -31,7 +31,9 @@ pub(super) struct ModelAnswer {
     items: usize,
     /// User-item pairs stored.
     interactions: usize,
-    /// What the model was trained with.
+    /// What the model was trained with: of implicit ALS dim, alpha0, lambda, nu and seed; of a neural
+    /// model its numbers, by their names in the configuration, and seed.
+    #[schema(value_type = Object, example = json!({"dim": 64, "alpha0": 0.3, "lambda": 0.02, "nu": 1.0, "seed": 1}))]
     hyper_parameters: AnyHyperparametersAnswer,
     /// The objective at the last measurement.
     objective: Option<f64>,
@@ -77,32 +79,25 @@ impl From<CertifiedSummary> for CertifiedAnswer {
 }
 
 /// Hyper-parameters, by the kind of model.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
 #[serde(untagged)]
-#[schema(as = AnyHyperparameters)]
 pub(super) enum AnyHyperparametersAnswer {
     /// Those of implicit ALS.
     Ials(HyperparametersAnswer),
     /// Those of a neural model, by their names in the configuration, and the seed.
-    #[schema(value_type = Object)]
     Neural(Value),
 }
 
 /// The numbers that define the objective of implicit ALS.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Hyperparameters)]
+#[derive(Serialize)]
 pub(super) struct HyperparametersAnswer {
     /// Number of latent dimensions.
-    #[schema(example = 64)]
     dim: usize,
     /// Weight of every pair, observed or not.
-    #[schema(example = 0.3)]
     alpha0: f64,
     /// Regularisation strength.
-    #[schema(example = 0.02)]
     lambda: f64,
     /// Exponent of its scaling with frequency.
-    #[schema(example = 1.0)]
     nu: f64,
     /// Seed of the initial factors.
     seed: u64,

@@ -23,7 +23,7 @@ const NOT_READY_RETRY_SECONDS: u64 = 1;
     get,
     path = "/erasures/{id}/receipt",
     tag = "erasures",
-    params(("id" = String, Path, description = "The id from the answer to the request", example = "019381e4-6c1c-7a51-a38b-8f0e6a4b6f3a")),
+    params(("id" = String, Path, description = "The id from the answer to the request", example = "019381e4-6c1c-7a51-a38b-8f0e6a4b6f3a", format = "uuid")),
     responses(
         (status = 200, description = "The receipt", body = String, content_type = "application/jose"),
         (status = 404, description = "There is no such erasure, or it was certified before receipts were signed", body = ProblemBody, content_type = "application/problem+json"),

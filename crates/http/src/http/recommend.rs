@@ -133,8 +133,8 @@ pub(super) struct RecommendBody {
     path = "/recommend",
     tag = "recommend",
     params(
-        ("user" = String, Query, description = "For whom", example = "ada"),
-        ("k" = Option<usize>, Query, description = "How many, 1 to 1000; 10 unless given"),
+        ("user" = String, Query, description = "For whom", example = "ada", min_length = 1, max_length = 256),
+        ("k" = Option<usize>, Query, description = "How many; 10 unless given", minimum = 1, maximum = 1000),
         ("exclude_seen" = Option<bool>, Query, description = "Leave out what the user has; true unless given"),
         ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them"),
         ("explain" = Option<bool>, Query, description = "Say what is proven about the list too"),

@@ -32,8 +32,8 @@ pub(super) struct SimilarAnswer {
     path = "/similar",
     tag = "recommend",
     params(
-        ("item" = String, Query, description = "Similar to which", example = "dune"),
-        ("k" = Option<usize>, Query, description = "How many, 1 to 1000; 10 unless given"),
+        ("item" = String, Query, description = "Similar to which", example = "dune", min_length = 1, max_length = 256),
+        ("k" = Option<usize>, Query, description = "How many; 10 unless given", minimum = 1, maximum = 1000),
     ),
     responses(
         (status = 200, description = "The most similar items, best first", body = SimilarAnswer),
