@@ -302,10 +302,10 @@ fn recommendations_are_explained_on_request() {
     import_and_train(
         &data,
         &ratings(120, 60),
-        &["--dim", "24", "--lambda", "0.05"],
+        &["--dim", "48", "--lambda", "0.05"],
     );
     let server = Server::start_with(&data, |command| {
-        command.env("RECANT__CERTIFICATE__TARGET", "0.000001");
+        command.env("RECANT__CERTIFICATE__TARGET", "0.00001");
     });
     let erased = server.forget("user=u4&item=i21");
     server.until_erasure(erased["id"].as_str().expect("an id"), &["certified"]);

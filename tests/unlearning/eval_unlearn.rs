@@ -332,12 +332,12 @@ fn accuracy_is_measured_under_both_protocols_from_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("small");
     fs::create_dir(&data).expect("a folder");
-    let mut csv = String::from("user_id,item_id,rating,timestamp\n");
+    let mut csv = String::from("user_id,item_id,timestamp\n");
     for user in 0..60 {
         for step in 0..20 {
             let item = (user % 5) * 30 + (step * 7 + user) % 30;
             // The last in time is not the last in the file.
-            csv += &format!("{user},{item},,{}\n", (step * 11) % 20);
+            csv += &format!("{user},{item},{}\n", (step * 11) % 20);
         }
     }
     fs::write(data.join("interactions.csv"), csv).expect("the data are written");

@@ -14,7 +14,7 @@ use recant_types::Loss;
 /// Rows are **propagated** first: mixed along the graph of retained interactions by a linear map,
 /// the identity for most models. Then pairs are scored in batches of propagated rows.
 ///
-/// [`ModelSpecification`]: crate::specification::ModelSpecification
+/// [`ModelSpecification`]: recant_types::ModelSpecification
 pub trait NeuralModel: Send + Sync + std::fmt::Debug {
     /// How many parameters a user, an item and the shared layers have.
     fn layout(&self, users: usize, items: usize) -> Layout;

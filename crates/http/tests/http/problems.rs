@@ -222,8 +222,9 @@ fn every_answer_carries_an_id_and_the_standing_headers() {
 fn what_the_library_refuses_is_a_problem_too() {
     let server = TestServer::start();
     let long = "x".repeat(70_000);
-    let many = "X: y\r\n".repeat(100);
-    let large = format!("X: {}\r\n", "y".repeat(200_000));
+    let many = "X: y\r\n".repeat(2_000);
+    // The library looks at the limit between reads, so a head may be a few of them longer.
+    let large = format!("X: {}\r\n", "y".repeat(1_000_000));
     for (head, status, code) in [
         (String::from("GARBAGE\r\n\r\n"), 400, "bad_request"),
         (
@@ -253,7 +254,7 @@ fn what_the_library_refuses_is_a_problem_too() {
         assert_eq!(connection.answer().status, 200);
         connection.write(head.as_bytes());
         let answer = connection.answer();
-        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(answer.status, status, "{} bytes: {answer:?}", head.len());
         assert_eq!(answer.problem_code(), code);
         assert_eq!(answer.header("connection"), Some("close"));
     }
