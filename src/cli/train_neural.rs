@@ -1,6 +1,8 @@
 //! `recant train --model neumf|lightgcn`: what differs from training implicit ALS.
 
-use recant_neural::specification::model_of;
+use recant_neural::forget::PolishOptions;
+use recant_neural::model_of;
+use recant_neural::optimise::AdamWOptions;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -13,8 +15,6 @@ use super::settings::{open_store, thread_pool};
 use super::train::TrainArgs;
 use super::{CliError, print, print_json};
 use recant_http::config::Settings;
-use recant_neural::forget::polish::PolishOptions;
-use recant_neural::optimise::adamw::AdamWOptions;
 use recant_service::neural_training::{NeuralProgress, NeuralTraining, train_neural};
 use recant_service::training::Trained;
 use recant_types::{Certificate, ModelSpecification, NeuMf};

@@ -52,7 +52,7 @@ fn inner_products(of_users: &Factors, of_items: &Factors, users: &[u32]) -> Mat<
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use recant_core::model::factors::Side;
+    use recant_core::model::Side;
     use recant_types::IalsHyperparameters;
 
     /// A model that is nothing but its scores, one row a user.

@@ -6,10 +6,13 @@ use std::time::Duration;
 use crate::dirty::DirtyRows;
 use crate::remedy::Remedy;
 use crate::trainer::Trainer;
-use recant_core::optim::als::{ShouldStop, TrainingReport};
-use recant_core::unlearn::converge::{self, Convergence, Goal, Progress};
-use recant_core::unlearn::update::{self, Touched, UpdateOptions, UpdateReport};
-use recant_neural::forget::polish::{PolishOptions, PolishReport};
+use recant_core::control::ShouldStop;
+use recant_core::model::RowSets;
+use recant_core::optim::als::TrainingReport;
+use recant_core::unlearn::converge::{Convergence, Goal, Progress};
+use recant_core::unlearn::update::{UpdateOptions, UpdateReport};
+use recant_core::unlearn::{converge, update};
+use recant_neural::forget::{PolishOptions, PolishReport};
 use recant_neural::optimise::Divergence;
 use recant_types::{Certificate, GapCertificate, IalsHyperparameters};
 
@@ -21,7 +24,7 @@ const POLISH_SWEEPS_MAX: usize = 500;
 /// model is held while it forgets.
 pub fn update(
     trainer: &mut Trainer,
-    touched: &Touched,
+    touched: &RowSets,
     budget: Duration,
     tolerance: f64,
     hold: bool,

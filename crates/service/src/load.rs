@@ -13,7 +13,7 @@ use recant_core::model::ials::Ials;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
 use recant_core::optim::als;
 use recant_core::unlearn::converge::Warm;
-use recant_neural::parameters::Block;
+use recant_neural::Block;
 use recant_store::batch::{SHARED_ROW_VALUES, Tensor, WriteBatch};
 use recant_store::log::LogPosition;
 use recant_store::records::ModelHeader;

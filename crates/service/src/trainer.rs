@@ -8,10 +8,10 @@ use crate::popularity::Popularity;
 use crate::rows::RowTable;
 use crate::snapshot::Quality;
 use crate::tags::Tags;
+use recant_core::model::RowSets;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_core::unlearn::converge::Warm;
-use recant_core::unlearn::update::Touched;
 use recant_store::batch::WriteBatch;
 use recant_store::records::{HeldInteraction, ItemRecord};
 use recant_store::{Store, StoreError};
@@ -56,7 +56,7 @@ pub struct Applied {
     /// The records that bring the store to the same state.
     pub batch: WriteBatch,
     /// Rows whose interactions changed.
-    pub touched: Touched,
+    pub touched: RowSets,
     /// Erasures among the events.
     pub erasures: Vec<ErasureId>,
     /// Pairs that were removed.

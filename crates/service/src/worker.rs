@@ -19,7 +19,8 @@ use crate::snapshot::{Quality, Snapshot};
 use crate::trainer::{Applied, Trainer};
 use crate::versions::VersionError;
 pub use crate::worker_options::WorkerOptions;
-use recant_core::unlearn::update::{Touched, UpdateReport};
+use recant_core::model::RowSets;
+use recant_core::unlearn::update::UpdateReport;
 use recant_neural::optimise::Divergence;
 use recant_store::batch::WriteBatch;
 use recant_store::crash_point::crash_point;
@@ -395,9 +396,9 @@ impl Worker {
         batch
     }
 
-    async fn update_factors(&mut self, touched: &Touched) -> Result<UpdateReport, WorkerError> {
+    async fn update_factors(&mut self, touched: &RowSets) -> Result<UpdateReport, WorkerError> {
         let touched = if self.everything_touched {
-            Touched::everything(&self.trainer.matrix)
+            RowSets::all(&self.trainer.matrix)
         } else {
             touched.clone()
         };

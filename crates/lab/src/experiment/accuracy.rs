@@ -1,7 +1,7 @@
 //! How accurate trained models are, under two protocols; neural ones along their training too.
 
 use rayon::current_num_threads;
-use recant_neural::specification::model_of;
+use recant_neural::model_of;
 use serde::{Deserialize, Serialize};
 
 use super::data_set::{DataError, DataSet, Source};

@@ -7,8 +7,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 
 use super::recipe::{DeletionSpec, UserChoice};
+use recant_core::model::RowSets;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::unlearn::update::Touched;
 use recant_eval::cohort::{Cohort, Member, PerGroup};
 
 /// A user and an item.
@@ -139,12 +139,8 @@ pub fn without(train: &InteractionMatrix, pairs: &[Pair]) -> InteractionMatrix {
 }
 
 /// The rows whose interactions changed, each once, ascending.
-pub fn touched(pairs: &[Pair]) -> Touched {
-    let rows = |of: fn(&Pair) -> u32| pairs.iter().map(of).collect::<BTreeSet<_>>();
-    Touched {
-        users: rows(|pair| pair.0).into_iter().collect(),
-        items: rows(|pair| pair.1).into_iter().collect(),
-    }
+pub fn touched(pairs: &[Pair]) -> RowSets {
+    RowSets::from_pairs(pairs)
 }
 
 /// The users that are compared after `pairs` were deleted: of each group at most `users_max`,

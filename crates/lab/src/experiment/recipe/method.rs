@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ModelSpec, RecipeError};
-use recant_neural::forget::alteraser::AltEraserOptions;
+use recant_neural::forget::AltEraserOptions;
 
 /// Most sweeps, steps, rounds, epochs or shards of one method.
 const COUNT_MAX: usize = 1_000_000;

@@ -9,9 +9,9 @@ use super::recipe::ModelSpec;
 use super::watch::Watch;
 use ials::IalsSubject;
 use neural::{NeuralModelState, NeuralSubject};
+use recant_core::model::RowSets;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::unlearn::update::Touched;
 use recant_eval::scorer::Scorer;
 
 /// Why a model has no result.
@@ -35,7 +35,7 @@ pub(super) struct Change<'a> {
     /// What is left.
     pub(super) retained: &'a InteractionMatrix,
     /// Rows whose interactions changed.
-    pub(super) touched: Touched,
+    pub(super) touched: RowSets,
     /// The pairs taken away by this change.
     pub(super) pairs: &'a [Pair],
 }

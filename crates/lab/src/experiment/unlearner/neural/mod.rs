@@ -3,7 +3,11 @@
 mod methods;
 mod shards;
 
-use recant_neural::specification::model_of;
+use recant_neural::forget::retrain_cold;
+use recant_neural::optimise::{Divergence, EpochReport, LbfgsOptions, Selection, lbfgs};
+use recant_neural::{
+    Block, Examples, Graph, NeuralModel, Objective, Parameters, Sampling, model_of,
+};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -14,17 +18,7 @@ use crate::experiment::recipe::{MethodSpec, ModelSpec, TrainingSpec};
 use crate::experiment::watch::Watch;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_eval::scorer::Scorer;
-use recant_neural::examples::{Examples, Sampling};
-use recant_neural::forget::retrain;
-use recant_neural::graph::Graph;
-use recant_neural::network::NeuralModel;
-use recant_neural::objective::Objective;
-use recant_neural::optimise::Divergence;
-use recant_neural::optimise::adamw::EpochReport;
-use recant_neural::optimise::lbfgs::{LbfgsOptions, lbfgs};
-use recant_neural::optimise::selection::Selection;
-use recant_neural::parameters::{Block, Parameters};
-use recant_neural::scoring;
+
 use recant_types::ModelSpecification;
 
 /// The epoch whose negatives are those of the fixed examples; training begins with the next.
@@ -86,7 +80,8 @@ impl Scorer for NeuralScores {
     }
 
     fn scores(&self, users: &[u32]) -> Mat<f64> {
-        let scorer = scoring::Scorer::of_propagated(model_of(&self.specification), &self.rows);
+        let scorer =
+            recant_neural::Scorer::from_propagated(model_of(&self.specification), &self.rows);
         let scores = scorer.catalogue(users);
         let items = self.item_rows();
         Mat::from_fn(items, users.len(), |item, column| {
@@ -141,7 +136,7 @@ impl NeuralSubject {
                     watch.look_after_epoch(report.epoch, scores);
                     ControlFlow::Continue(())
                 };
-                let mut at = retrain::cold(self.model(), &graph, seeds.initial, &options, look)?;
+                let mut at = retrain_cold(self.model(), &graph, seeds.initial, &options, look)?;
                 self.polish(&graph, &mut at, seeds, watch)?;
                 Ok((graph, at))
             })
@@ -168,7 +163,7 @@ impl NeuralSubject {
             model: self.model(),
             graph,
             examples: &examples,
-            hold: None,
+            proximal: None,
         };
         let options = LbfgsOptions {
             steps_max: self.training.polish,
@@ -178,7 +173,7 @@ impl NeuralSubject {
         let everything = Selection::from(Block::All);
         lbfgs(&objective, at, &everything, &options, &mut |_, at| {
             watch.look_at(|| NeuralScores::new(&self.specification, graph, at));
-            true
+            ControlFlow::Continue(())
         })?;
         Ok(())
     }
