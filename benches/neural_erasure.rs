@@ -17,10 +17,11 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_service::Service;
-use recant_service::load::ConfiguredModel;
-use recant_service::neural_training::{NeuralTraining, train_neural};
+use recant_service::{NeuralTraining, train_neural};
 use recant_store::{Store, StoreOptions};
-use recant_types::{ErasureStatus, ErasureTarget, LightGcn, ModelSpecification, NeuMf};
+use recant_types::{
+    ErasureStatus, ErasureTarget, LightGcn, ModelConfiguration, ModelSpecification, NeuMf,
+};
 use support::table::{Table, Times, shown};
 
 /// How long a state is waited for.
@@ -86,10 +87,7 @@ async fn erase_all(path: &Path, specification: ModelSpecification, matrix: &Inte
     let store = Store::open(path, &StoreOptions::default()).expect("a store");
     let mut options = support::stored::service_options(Default::default());
     options.worker.polish_rounds = rounds();
-    options.model = ConfiguredModel {
-        neural: Some(specification),
-        ..ConfiguredModel::default()
-    };
+    options.model = ModelConfiguration::Neural(specification);
     let (service, guard) = Service::start(store, options).await.expect("it starts");
     let mut random = ChaCha12Rng::seed_from_u64(4);
     let count = support::argument("--erasures", 50.0) as usize;

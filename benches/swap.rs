@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::model::factors::{Factors, Side};
+use recant_core::model::Side;
+use recant_core::model::factors::Factors;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
-use recant_service::dirty::DirtyRows;
-use recant_service::publish::{Progress, Publisher};
-use recant_service::rows::RowTable;
-use recant_service::snapshot::Quality;
-use recant_service::trainer::Trainer;
+use recant_service::DirtyRows;
+use recant_service::Quality;
+use recant_service::RowTable;
+use recant_service::Trainer;
+use recant_service::{Progress, Publisher};
 use recant_types::{IalsHyperparameters, ItemId, UserId};
 use support::table::{Table, Times, shown};
 
@@ -55,14 +56,12 @@ fn trainer(users: usize) -> Trainer {
             .map(|row| matrix.item(row).len() as u32)
             .collect(),
         matrix,
-        model,
+        learner: model.into(),
         seed: 1,
         users: RowTable::from_rows((0..users as u32).map(|row| (row, user(row)))),
         items: RowTable::from_rows((0..ITEMS as u32).map(|row| (row, item(row)))),
-        tags: recant_service::tags::Tags::default(),
+        tags: recant_service::Tags::default(),
         titles: (0..ITEMS).map(title).collect(),
-        neural: None,
-        warm: recant_core::unlearn::converge::Warm::new(0),
     }
 }
 
@@ -73,15 +72,16 @@ fn change(trainer: &mut Trainer, random: &mut ChaCha12Rng) -> DirtyRows {
     let changed: Vec<u32> = (0..CHANGED_USERS)
         .map(|_| random.random_range(0..users))
         .collect();
+    let model = trainer.learner.ials_mut().expect("implicit ALS");
     for user in &changed {
-        trainer.model.users.row_mut(*user as usize)[0] += 1e-3;
+        model.users.row_mut(*user as usize)[0] += 1e-3;
     }
     dirty.users(&changed);
     let items: Vec<u32> = (0..CHANGED_ITEMS)
         .map(|_| random.random_range(0..ITEMS as u32))
         .collect();
     for item in &items {
-        trainer.model.items.row_mut(*item as usize)[0] += 1e-3;
+        model.items.row_mut(*item as usize)[0] += 1e-3;
     }
     dirty.items(&items);
     trainer.matrix.insert(changed[0], items[0], 1.0);

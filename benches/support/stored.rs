@@ -9,9 +9,8 @@ use recant_core::model::interactions::InteractionMatrix;
 use recant_core::optim::als::TrainingOptions;
 use recant_http::config::{CertificateSettings, LearningSettings, TrainingSettings};
 use recant_import::{RowSink, SinkError};
-use recant_service::start::ServiceOptions;
-use recant_service::training;
-use recant_service::worker::WorkerOptions;
+use recant_service::ServiceOptions;
+use recant_service::WorkerOptions;
 use recant_store::Store;
 use recant_store::StoreOptions;
 use recant_store::import::{ImportSession, ImportWriter};
@@ -71,7 +70,7 @@ pub fn ids(user: u32, item: u32) -> (UserId, ItemId) {
 pub fn train(path: &Path, hyper: IalsHyperparameters) -> Duration {
     let store = Store::open(path, &StoreOptions::default()).expect("a store");
     let started = Instant::now();
-    training::train(
+    recant_service::train(
         &store,
         hyper,
         &TrainingOptions::default(),

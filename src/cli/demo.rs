@@ -14,8 +14,8 @@ use recant_core::optim::als::TrainingOptions;
 use recant_core::unlearn::converge::Progress;
 use recant_http::config::Settings;
 use recant_lab::demo::{self, Catalogue, CatalogueSize};
-use recant_service::neural_training::train_neural;
-use recant_service::training;
+
+use recant_service::train_neural;
 use recant_store::import::ImportSession;
 
 /// Flags of `recant demo`; none is needed.
@@ -143,7 +143,7 @@ fn train(settings: &Settings) -> Result<(), CliError> {
             let observe = &mut |_: Progress<'_>| ControlFlow::Continue(());
             let hyperparameters = settings.model.hyperparameters();
             let target = settings.certificate.target;
-            training::train(&store, hyperparameters, &options, target, observe)
+            recant_service::train(&store, hyperparameters, &options, target, observe)
         })
         .map_err(CliError::failed)?;
     print(&format!(

@@ -19,10 +19,10 @@ use recant_http::config::Settings;
 use recant_http::http::{AppState, Server, router};
 use recant_http::telemetry::metrics;
 use recant_service::Service;
-use recant_service::neural_training::train_neural;
-use recant_service::start::{ServiceOptions, WorkerGuard};
-use recant_service::training::{self, TrainError, Trained};
-use recant_service::worker::WorkerOptions;
+use recant_service::WorkerOptions;
+use recant_service::train_neural;
+use recant_service::{ServiceOptions, WorkerGuard};
+use recant_service::{TrainError, Trained};
 use recant_store::Store;
 
 /// Flags of `recant serve`. An absent flag leaves the configured value.
@@ -188,7 +188,7 @@ fn open_and_train(settings: &Settings, stopping: &AtomicBool) -> Result<Option<S
     };
     let hyperparameters = settings.model.hyperparameters();
     let trained = thread_pool(settings)?
-        .install(|| training::train(&store, hyperparameters, &options, target, observe));
+        .install(|| recant_service::train(&store, hyperparameters, &options, target, observe));
     after_training(store, trained)
 }
 

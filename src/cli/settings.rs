@@ -7,10 +7,10 @@ use clap::Args;
 use super::CliError;
 use recant_http::config::{FlagOverride, Settings, Sources};
 use recant_http::telemetry::logs;
-use recant_service::load::ConfiguredModel;
 use recant_store::compaction::CompactionSchedule;
 use recant_store::keyring::MasterKeySource;
 use recant_store::{Store, StoreOptions};
+use recant_types::ModelConfiguration;
 
 /// Where the store is and what configures it.
 #[derive(Debug, Clone, Default, Args)]
@@ -79,10 +79,10 @@ pub(super) fn serving_options(settings: &Settings) -> StoreOptions {
 }
 
 /// The model of a store that holds none yet.
-pub(super) fn configured_model(settings: &Settings) -> ConfiguredModel {
-    ConfiguredModel {
-        hyperparameters: settings.model.hyperparameters(),
-        neural: settings.model.neural(),
+pub(super) fn configured_model(settings: &Settings) -> ModelConfiguration {
+    match settings.model.neural() {
+        Some(specification) => ModelConfiguration::Neural(specification),
+        None => settings.model.hyperparameters().into(),
     }
 }
 

@@ -12,7 +12,7 @@ use super::settings::{StoreArgs, open_store, thread_pool};
 use super::{CliError, print, print_json};
 use recant_core::optim::als::TrainingOptions;
 use recant_http::config::ModelSettings;
-use recant_service::training::{self, Trained};
+use recant_service::Trained;
 use recant_types::{Certificate, IalsHyperparameters, ModelSpecification};
 
 /// The kinds of model the command line knows by name.
@@ -139,7 +139,7 @@ pub fn run(args: &TrainArgs) -> Result<(), CliError> {
     let target = settings.certificate.target;
     let progress = TrainingBar::new("training", options.tolerance);
     let trained = pool.install(|| {
-        training::train(&store, hyperparameters, &options, target, &mut |now| {
+        recant_service::train(&store, hyperparameters, &options, target, &mut |now| {
             progress.show(now);
             ControlFlow::Continue(())
         })
@@ -192,7 +192,7 @@ struct RemedySummary {
 
 impl Summary {
     fn new(trained: &Trained, elapsed: Duration) -> Self {
-        let hyper = trained.header.hyperparameters;
+        let hyper = trained.header.model.ials().unwrap_or_default();
         Self {
             model_version: trained.header.version,
             kind: "ials",

@@ -15,8 +15,8 @@ use super::settings::{open_store, thread_pool};
 use super::train::TrainArgs;
 use super::{CliError, print, print_json};
 use recant_http::config::Settings;
-use recant_service::neural_training::{NeuralProgress, NeuralTraining, train_neural};
-use recant_service::training::Trained;
+use recant_service::Trained;
+use recant_service::{NeuralProgress, NeuralTraining, train_neural};
 use recant_types::{Certificate, ModelSpecification, NeuMf};
 
 /// How the settings want a neural model trained.
@@ -149,7 +149,7 @@ impl Summary {
     fn new(trained: &Trained, elapsed: Duration) -> Self {
         Self {
             model_version: trained.header.version,
-            specification: trained.header.neural.clone(),
+            specification: trained.header.model.neural().cloned(),
             seed: trained.header.seed,
             users: trained.users,
             items: trained.items,

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::simulated_disk::Disk;
 use recant_service::Service;
-use recant_service::start::{ServiceOptions, WorkerGuard};
-use recant_service::worker::WorkerOptions;
+use recant_service::WorkerOptions;
+use recant_service::{ServiceOptions, WorkerGuard};
 use recant_store::sync::{SyncObserver, SyncStep};
 use recant_store::{Store, StoreOptions};
 use recant_types::{

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::support::{Server, import, recant, run};
-use recant_service::load::{ConfiguredModel, load};
+use recant_service::load;
 use recant_store::{Store, StoreOptions};
-use recant_types::{ItemId, UserId};
+use recant_types::{IalsHyperparameters, ItemId, UserId};
 use serde_json::{Value, json};
 
 /// Kinds with the section that configures a small one.
@@ -88,7 +88,7 @@ fn first_taste(items: &[(String, f64)]) -> usize {
 /// The list of `user` by scores of the stored model, every item scored.
 fn by_brute_force(data: &Path, user: &str) -> Vec<(String, f64)> {
     let store = Store::open(data, &StoreOptions::default()).expect("a store");
-    let trainer = load(&store, ConfiguredModel::default(), 3)
+    let trainer = load(&store, IalsHyperparameters::default(), 3)
         .expect("a readable model")
         .trainer;
     let row = trainer
@@ -96,8 +96,8 @@ fn by_brute_force(data: &Path, user: &str) -> Vec<(String, f64)> {
         .directory()
         .row(&UserId::new(user).expect("an id"));
     let scores = trainer
-        .neural
-        .as_ref()
+        .learner
+        .neural()
         .expect("a neural model")
         .served()
         .catalogue(&[row.expect("a known user")]);

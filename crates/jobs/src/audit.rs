@@ -11,14 +11,14 @@
 
 use std::ops::ControlFlow;
 
-use recant_core::optim::als::{self, TrainingError, TrainingOptions};
+use recant_core::optim::als;
+use recant_core::optim::als::{TrainingError, TrainingOptions};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::Progress;
 use recant_core::unlearn::duality_gap::{GapOptions, duality_gap};
-use recant_eval::comparison::{Comparison, compare};
-use recant_eval::numerical_rank::numerical_rank;
-use recant_service::load::{Loaded, load};
-use recant_service::training::TRAINING_SHARE;
+use recant_eval::{Comparison, compare, numerical_rank};
+use recant_service::TRAINING_SHARE;
+use recant_service::{Loaded, load};
 use recant_store::{Store, StoreError};
 use recant_types::IalsHyperparameters;
 
@@ -161,17 +161,21 @@ pub fn audit(
     if seed == header.seed {
         return Err(AuditError::SameSeed { seed });
     }
-    if header.neural.is_some() {
+    let Some(hyperparameters) = header.model.ials() else {
         return Err(AuditError::NoBound);
-    }
-    let Loaded { mut trainer, .. } = load(store, header.hyperparameters, header.seed)?;
+    };
+    let Loaded { trainer, .. } = load(store, hyperparameters, header.seed)?;
     if trainer.matrix.interactions() == 0 {
         return Err(AuditError::Empty);
     }
+    let matrix = &trainer.matrix;
+    let Some(mut live) = trainer.learner.into_ials() else {
+        return Err(AuditError::NoBound);
+    };
     for _ in 0..REFINEMENTS {
-        als::solve_users(&mut trainer.model, &trainer.matrix);
+        als::solve_users(&mut live, matrix);
     }
-    let (matrix, live) = (&trainer.matrix, &trainer.model);
+    let live = &live;
     let live_gap = duality_gap(
         live,
         matrix,
@@ -188,20 +192,17 @@ pub fn audit(
         ..TrainingOptions::default()
     };
     let target = options.target * TRAINING_SHARE;
-    let (retrained, convergence) = cold::train(
-        matrix,
-        header.hyperparameters,
-        &training,
-        target,
-        &mut |now| observe(AuditProgress::Training(now)),
-    )?
-    .ok_or(AuditError::Interrupted)?;
+    let (retrained, convergence) =
+        cold::train(matrix, hyperparameters, &training, target, &mut |now| {
+            observe(AuditProgress::Training(now))
+        })?
+        .ok_or(AuditError::Interrupted)?;
     if observe(AuditProgress::Comparing(matrix.active_users())).is_break() {
         return Err(AuditError::Interrupted);
     }
     Ok(Audit {
         version: header.version,
-        hyperparameters: header.hyperparameters,
+        hyperparameters,
         interactions: matrix.interactions(),
         on_record: header
             .certificate

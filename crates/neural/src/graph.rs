@@ -108,7 +108,10 @@ impl Graph {
 
 /// Cuts `0..weights.len()` into at most `parts` contiguous ranges of about the same total weight.
 /// Depends on the weights alone, so that sums over parts are the same on any number of threads.
-pub(crate) fn partition(weights: impl ExactSizeIterator<Item = usize>, parts: usize) -> Vec<Range<usize>> {
+pub(crate) fn partition(
+    weights: impl ExactSizeIterator<Item = usize>,
+    parts: usize,
+) -> Vec<Range<usize>> {
     let rows = weights.len();
     let weights: Vec<usize> = weights.collect();
     let share = weights.iter().sum::<usize>().div_ceil(parts.max(1)).max(1);

@@ -11,7 +11,7 @@ use recant_types::{ErasureId, ErasureTarget, ItemId, UnixMillis, UserId};
 /// Until the store has lost the data, the target hides it from every export. A std mutex: it is
 /// held for a look-up, never across a wait.
 #[derive(Debug, Default)]
-pub struct Backlog {
+pub(crate) struct Backlog {
     waiting: Mutex<HashMap<ErasureId, Waiting>>,
 }
 
@@ -29,7 +29,12 @@ impl Backlog {
 
     /// Enters an erasure. To be called before the append, so that the worker cannot be done with
     /// it earlier. Without a target it hides nothing.
-    pub fn enter(&self, id: ErasureId, target: Option<ErasureTarget>, accepted_at: UnixMillis) {
+    pub(crate) fn enter(
+        &self,
+        id: ErasureId,
+        target: Option<ErasureTarget>,
+        accepted_at: UnixMillis,
+    ) {
         self.lock().insert(
             id,
             Waiting {
@@ -41,29 +46,29 @@ impl Backlog {
 
     /// What an erasure names, as long as this process accepted it and the store may hold some of
     /// it. The log itself names by hashes alone.
-    pub fn target(&self, id: ErasureId) -> Option<ErasureTarget> {
+    pub(crate) fn target(&self, id: ErasureId) -> Option<ErasureTarget> {
         self.lock().get(&id)?.hides.clone()
     }
 
     /// The store no longer holds what this erasure names.
-    pub fn erased(&self, id: ErasureId) {
+    pub(crate) fn erased(&self, id: ErasureId) {
         if let Some(waiting) = self.lock().get_mut(&id) {
             waiting.hides = None;
         }
     }
 
     /// The erasure is forgotten, or was never appended.
-    pub fn leave(&self, id: ErasureId) {
+    pub(crate) fn leave(&self, id: ErasureId) {
         self.lock().remove(&id);
     }
 
     /// How many wait.
-    pub fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         self.lock().len()
     }
 
     /// When the oldest that waits was accepted.
-    pub fn oldest(&self) -> Option<UnixMillis> {
+    pub(crate) fn oldest(&self) -> Option<UnixMillis> {
         self.lock()
             .values()
             .map(|waiting| waiting.accepted_at)
@@ -71,7 +76,7 @@ impl Backlog {
     }
 
     /// Whether an accepted erasure names this pair, or one of its sides.
-    pub fn hides(&self, user: &UserId, item: &ItemId) -> bool {
+    pub(crate) fn hides(&self, user: &UserId, item: &ItemId) -> bool {
         self.lock()
             .values()
             .filter_map(|waiting| waiting.hides.as_ref())

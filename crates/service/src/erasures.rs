@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use crate::Service;
 use crate::metric_names as names;
 use crate::query::{IdempotencyKey, ServiceError};
+use crate::service::Service;
 use recant_receipt::{Salt, commit};
 use recant_store::batch::{Idempotency, WriteBatch};
 use recant_types::{ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event, UnixMillis};

@@ -166,7 +166,7 @@ impl Snapshot {
             certificate: certificate.filter(|_| of_version),
             certificate_version,
             score_bound: bound.map(|bound| {
-                let summing = (self.hyperparameters.dim as f64) * F32_ROUNDOFF * scores.absolute;
+                let summing = (self.item_factors.dim() as f64) * F32_ROUNDOFF * scores.absolute;
                 let served = if served.factors.is_some() {
                     summing
                 } else {

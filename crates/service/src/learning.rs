@@ -4,10 +4,13 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::dirty::DirtyRows;
+use crate::learner::Learner;
+use crate::neural_learner::NeuralLearner;
 use crate::remedy::Remedy;
 use crate::trainer::Trainer;
 use recant_core::control::ShouldStop;
 use recant_core::model::RowSets;
+use recant_core::model::interactions::InteractionMatrix;
 use recant_core::optim::als::TrainingReport;
 use recant_core::unlearn::converge::{Convergence, Goal, Progress};
 use recant_core::unlearn::update::{UpdateOptions, UpdateReport};
@@ -22,25 +25,26 @@ const POLISH_SWEEPS_MAX: usize = 500;
 
 /// Stage 1: block Newton steps from the touched blocks outwards, within `budget`. With `hold`, a neural
 /// model is held while it forgets.
-pub fn update(
+pub(crate) fn update(
     trainer: &mut Trainer,
     touched: &RowSets,
     budget: Duration,
     tolerance: f64,
     hold: bool,
 ) -> Result<UpdateReport, Divergence> {
-    if let Some(learner) = &mut trainer.neural {
-        return learner.update(&trainer.matrix, touched, budget, hold);
-    }
+    let learner = match &mut trainer.learner {
+        Learner::Ials(learner) => learner,
+        Learner::Neural(learner) => return learner.update(&trainer.matrix, touched, budget, hold),
+    };
     let options = UpdateOptions {
         budget,
         tolerance,
         seed: trainer.seed,
     };
     Ok(update::update(
-        &mut trainer.model,
+        &mut learner.model,
         &trainer.matrix,
-        &mut trainer.warm.kept,
+        &mut learner.warm.kept,
         touched,
         &options,
     ))
@@ -48,7 +52,7 @@ pub fn update(
 
 /// What polishing works to.
 #[derive(Debug, Clone, Copy)]
-pub struct PolishGoal {
+pub(crate) struct PolishGoal {
     /// The relative residual.
     pub tolerance: f64,
     /// The certified root mean square.
@@ -57,7 +61,7 @@ pub struct PolishGoal {
 
 /// How polishing ended.
 #[derive(Debug)]
-pub struct Polished {
+pub(crate) struct Polished {
     /// Rows that changed.
     pub changed: DirtyRows,
     /// The measurement of the model as it is now.
@@ -72,20 +76,23 @@ pub struct Polished {
 /// A neural model gets at most `rounds_max` rounds; with none it is measured only. Works on a copy of the
 /// factors. `None` when `should_stop`, asked between blocks, turned true:
 /// then the trainer is as it was.
-pub fn polish(
+pub(crate) fn polish(
     trainer: &mut Trainer,
     goal: PolishGoal,
     rounds_max: usize,
     should_stop: ShouldStop<'_>,
 ) -> Option<Polished> {
-    if trainer.neural.is_some() {
-        return polish_neural(trainer, goal, rounds_max, should_stop);
-    }
-    let mut model = trainer.model.clone();
+    let learner = match &mut trainer.learner {
+        Learner::Ials(learner) => learner,
+        Learner::Neural(learner) => {
+            return polish_neural(learner, &trainer.matrix, goal, rounds_max, should_stop);
+        }
+    };
+    let mut model = learner.model.clone();
     let convergence = converge::converge(
         &mut model,
         &trainer.matrix,
-        &mut trainer.warm,
+        &mut learner.warm,
         &Goal {
             root_mean_square: converge::POLISHED_SHARE * goal.target,
             residual: goal.tolerance,
@@ -102,10 +109,10 @@ pub fn polish(
     );
     match convergence {
         Ok(Some(convergence)) => {
-            let certificate = certificate(&convergence, &trainer.model.hyper, goal);
+            let certificate = certificate(&convergence, &learner.model.hyper, goal);
             let mut changed = DirtyRows::default();
             if convergence.changed {
-                trainer.model = model;
+                learner.model = model;
                 changed = DirtyRows::everything(&trainer.matrix);
             }
             Some(Polished {
@@ -118,7 +125,7 @@ pub fn polish(
         Err(error) => {
             // The live factors stay; their residual is what there is to tell.
             tracing::error!(%error, "polishing failed");
-            let measured = trainer.model.measure_unless(&trainer.matrix, should_stop)?;
+            let measured = learner.model.measure_unless(&trainer.matrix, should_stop)?;
             let report = TrainingReport {
                 sweeps: 0,
                 objective: measured.objective,
@@ -138,12 +145,12 @@ pub fn polish(
 /// Stage 2 of a neural model: rounds until the residual is at most the tolerance, or stops falling.
 /// What there is to tell is a measured residual, no proof.
 fn polish_neural(
-    trainer: &mut Trainer,
+    learner: &mut NeuralLearner,
+    matrix: &InteractionMatrix,
     goal: PolishGoal,
     rounds_max: usize,
     should_stop: ShouldStop<'_>,
 ) -> Option<Polished> {
-    let learner = trainer.neural.as_mut()?;
     let options = PolishOptions {
         tolerance: goal.tolerance,
         rounds_max,
@@ -164,9 +171,10 @@ fn polish_neural(
     };
     let certificate = Certificate::residual(report.residual, goal.tolerance);
     Some(Polished {
-        changed: match changed {
-            true => DirtyRows::everything(&trainer.matrix),
-            false => DirtyRows::default(),
+        changed: if changed {
+            DirtyRows::everything(matrix)
+        } else {
+            DirtyRows::default()
         },
         report: TrainingReport {
             sweeps: report.rounds,
@@ -179,7 +187,7 @@ fn polish_neural(
 }
 
 /// The certificate that a convergence earned.
-pub fn certificate(
+pub(crate) fn certificate(
     convergence: &Convergence,
     hyper: &IalsHyperparameters,
     goal: PolishGoal,

@@ -1,326 +1,64 @@
 //! Joins store, model and readers: what happens to a request from the moment it is understood.
 //!
-//! [`Service`] is the handle that routes and commands hold. Behind it one [`worker`] owns the
-//! mutable [`trainer`], and every reader works on an immutable [`snapshot`].
+//! [`Service`] is the handle that routes and commands hold. Behind it one worker owns the mutable
+//! [`Trainer`], and every reader works on an immutable [`Snapshot`].
 
-pub mod backlog;
-pub mod digits;
-pub mod dirty;
-pub mod erasures;
-pub mod explain;
-pub mod learning;
-pub mod load;
+#![deny(unreachable_pub)]
+
+mod backlog;
+mod digits;
+mod dirty;
+mod erasures;
+mod explain;
+mod learner;
+mod learning;
+mod load;
 pub mod metric_names;
-mod milestones;
-pub mod network;
-pub mod neural_learner;
-pub mod neural_training;
-pub mod popularity;
-pub mod publish;
-pub mod query;
-pub mod receipts;
-pub mod recommend;
-pub mod remedy;
-pub mod resolve;
-pub mod rows;
-pub mod snapshot;
-pub mod start;
-pub mod tags;
-pub mod trainer;
-pub mod training;
-pub mod versions;
-pub mod worker;
-pub mod worker_options;
+mod network;
+mod neural_learner;
+mod neural_training;
+mod popularity;
+mod publish;
+mod query;
+mod receipts;
+mod recommend;
+mod remedy;
+mod resolve;
+mod rows;
+mod service;
+mod snapshot;
+mod start;
+mod tags;
+mod trainer;
+mod training;
+mod versions;
+mod worker;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use futures_util::{Stream, StreamExt, stream};
-use tokio::sync::Semaphore;
-
-use crate::backlog::Backlog;
-use crate::metric_names as names;
-use crate::publish::Publisher;
-use crate::query::{
-    Added, BatchQuery, ExportedInteraction, ModelSummary, RecommendQuery, Recommendations,
-    ServiceError, SimilarItems, Subject,
+pub use digits::two_digits;
+pub use dirty::DirtyRows;
+pub use erasures::AcceptedErasure;
+pub use explain::{Explanation, Reason};
+pub use learner::{IalsLearner, Learner};
+pub use load::{Loaded, load};
+pub use network::Network;
+pub use neural_learner::NeuralLearner;
+pub use neural_training::{NeuralProgress, NeuralTraining, train_neural};
+pub use popularity::Popularity;
+pub use publish::{Progress, Publisher};
+pub use query::{
+    Added, BATCH_USERS_MAX, BatchQuery, ExportedInteraction, IdempotencyKey, K_MAX, ModelSummary,
+    QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery, Recommendations, ScoredItem, ServiceError,
+    SimilarItems, Source, Subject,
 };
-use recant_store::batch::WriteBatch;
-use recant_store::records::Committed;
-use recant_store::{ReceiptKeys, Store, StoreError};
-use recant_types::{Event, Interaction, ItemId, UnixMillis, UserId};
-
-/// Multiply-adds of a scan that may run on the async threads: below about 50 µs a hop to another
-/// thread costs more than it saves.
-const INLINE_MULTIPLY_ADDS_MAX: usize = 1 << 20;
-
-/// Codes in an index whose queries may run there: at worst, where nothing can be left out, the
-/// first-level codes of so many items are read in 50 µs; of a trained model a hundredth of it.
-const INLINE_CODES_MAX: usize = 1 << 22;
-
-/// Users of a batch that share one walk through the items, and one stay on a blocking thread.
-const BATCH_BLOCK: usize = 64;
-
-/// Blocks of one batch that are computed ahead of the connection that takes them.
-const BATCH_BLOCKS_AHEAD: usize = 2;
-
-/// Batches answered at once; more are turned away.
-const BATCHES_MAX: usize = 8;
-
-/// Scans and store reads under way at once on the blocking pool. A timed-out request does not
-/// cancel its work, so without a bound abandoned work could pile up.
-const BLOCKING_WORK_MAX: usize = 32;
-
-/// The handle that routes and commands hold. Cloning shares it.
-#[derive(Clone)]
-pub struct Service(Arc<Shared>);
-
-/// What all clones of a [`Service`] share with the worker.
-pub(crate) struct Shared {
-    pub(crate) store: Store,
-    pub(crate) publisher: Arc<Publisher>,
-    pub(crate) backlog: Arc<Backlog>,
-    pub(crate) receipt_keys: Arc<ReceiptKeys>,
-    pub(crate) blocking: Semaphore,
-    pub(crate) batches: Arc<Semaphore>,
-    /// Erasures that may wait at once.
-    pub(crate) queue_max: usize,
-    /// Whether the worker runs: without it nothing accepted would ever be forgotten.
-    pub(crate) working: AtomicBool,
-}
-
-impl Service {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self(shared)
-    }
-
-    /// Recommendations from the live model. Large scans run on a bounded pool, so that they do not
-    /// stall the async threads.
-    pub async fn recommend(&self, query: RecommendQuery) -> Result<Recommendations, ServiceError> {
-        let snapshot = self.0.publisher.current();
-        let dim = snapshot.hyperparameters.dim;
-        let folded = match &query.subject {
-            Subject::User(_) => 0,
-            Subject::History(items) => (items.len() + dim) * dim * dim,
-        };
-        let codes = snapshot.item_index.active() * dim;
-        // An explanation adds all scores up once more, in f64.
-        let indexed = snapshot.network.is_none();
-        let inline = indexed && codes <= INLINE_CODES_MAX && folded <= INLINE_MULTIPLY_ADDS_MAX;
-        if inline && !query.explain {
-            return Ok(snapshot.recommend(&query));
-        }
-        self.blocking(move || snapshot.recommend(&query)).await
-    }
-
-    /// The lists of many users, all from the live model of now, block after block in the order of
-    /// the question. What each list becomes is for `make` to say, on the thread that found it.
-    ///
-    /// Blocks are computed as the stream is read, a few ahead. Refused when too many batches are
-    /// under way.
-    pub fn recommend_batch<T: Send + 'static>(
-        &self,
-        query: BatchQuery,
-        make: impl Fn(&UserId, Recommendations) -> T + Send + Sync + 'static,
-    ) -> Result<impl Stream<Item = Result<Vec<T>, ServiceError>> + Send + 'static, ServiceError>
-    {
-        let permit = Arc::clone(&self.0.batches).try_acquire_owned();
-        let permit = permit.map_err(|_| ServiceError::Overloaded)?;
-        let work = Arc::new((self.0.publisher.current(), query, make, permit));
-        let service = self.clone();
-        let starts = (0..work.1.users.len()).step_by(BATCH_BLOCK);
-        let blocks = stream::iter(starts).map(move |start| {
-            let (service, work) = (service.clone(), Arc::clone(&work));
-            async move {
-                let block = move || {
-                    let (snapshot, query, make, _) = &*work;
-                    let end = query.users.len().min(start + BATCH_BLOCK);
-                    let users = &query.users[start..end];
-                    let lists = snapshot.recommend_each(users, query);
-                    users
-                        .iter()
-                        .zip(lists)
-                        .map(|(user, list)| make(user, list))
-                        .collect()
-                };
-                service.blocking(block).await
-            }
-        });
-        Ok(blocks.buffered(BATCH_BLOCKS_AHEAD))
-    }
-
-    /// Items whose factors point the same way; `None` when the item is unknown.
-    pub async fn similar(
-        &self,
-        item: &ItemId,
-        k: usize,
-    ) -> Result<Option<SimilarItems>, ServiceError> {
-        let (snapshot, item) = (self.0.publisher.current(), item.clone());
-        self.scan(
-            2 * snapshot.item_factors.rows() * snapshot.item_factors.dim(),
-            move || snapshot.similar(&item, k),
-        )
-        .await
-    }
-
-    async fn scan<T: Send + 'static>(
-        &self,
-        multiply_adds: usize,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, ServiceError> {
-        if multiply_adds <= INLINE_MULTIPLY_ADDS_MAX {
-            Ok(work())
-        } else {
-            self.blocking(work).await
-        }
-    }
-
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, ServiceError> {
-        let permit = self
-            .0
-            .blocking
-            .acquire()
-            .await
-            .map_err(|_| ServiceError::ShuttingDown)?;
-        let result = tokio::task::spawn_blocking(work).await;
-        drop(permit);
-        result.map_err(|_| ServiceError::Internal)
-    }
-
-    async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, ServiceError> {
-        let store = self.0.store.clone();
-        self.blocking(move || work(&store))
-            .await?
-            .map_err(ServiceError::from)
-    }
-
-    /// Makes interactions durable; the live model learns them in the background. Those that
-    /// happened before an erasure that names them are held back.
-    pub async fn add(&self, interactions: Vec<Interaction>) -> Result<Added, ServiceError> {
-        if interactions.is_empty() {
-            return Ok(Added::default());
-        }
-        self.check_running()?;
-        let given = interactions.len();
-        let mut batch = WriteBatch::default();
-        batch.append(Event::Add(interactions));
-        let held_back = self.commit(batch).await?.held_back;
-        Ok(Added {
-            accepted: given - held_back,
-            held_back,
-        })
-    }
-
-    /// Commits a request. A disk that does not finish a sync is an answer, too: what becomes of the
-    /// request is open then.
-    async fn commit(&self, batch: WriteBatch) -> Result<Committed, ServiceError> {
-        let commit = self.0.store.commit(batch);
-        match tokio::time::timeout(self.0.store.sync_longest(), commit).await {
-            Ok(committed) => committed.map_err(ServiceError::from),
-            Err(_) => Err(ServiceError::Stalled),
-        }
-    }
-
-    /// Everything held about a user; empty for an unknown one. What an accepted erasure names is
-    /// already left out.
-    pub async fn export(&self, user: &UserId) -> Result<Vec<ExportedInteraction>, ServiceError> {
-        let Some(row) = self.0.publisher.current().users.row(user) else {
-            return Ok(Vec::new());
-        };
-        let id = user.clone();
-        let held = self.read(move |store| held_by(store, row, &id)).await?;
-        let visible = |held: &ExportedInteraction| !self.0.backlog.hides(user, &held.item);
-        Ok(held.into_iter().filter(visible).collect())
-    }
-
-    /// What `/model` shows.
-    pub fn model(&self) -> ModelSummary {
-        let snapshot = self.0.publisher.current();
-        ModelSummary {
-            version: snapshot.version,
-            kind: snapshot.kind(),
-            dim: snapshot.item_factors.dim(),
-            hyperparameters: snapshot.hyperparameters,
-            neural: snapshot
-                .network
-                .as_ref()
-                .map(|network| network.specification.clone()),
-            seed: snapshot.seed,
-            users: snapshot.active_users,
-            items: snapshot.active_items,
-            interactions: snapshot.interactions,
-            objective: snapshot.quality.objective,
-            residual: snapshot.quality.residual,
-            measured_version: snapshot.quality.measured_version,
-            certificate: snapshot.quality.certificate.clone(),
-        }
-    }
-
-    /// Whether requests can be accepted and will be worked off.
-    pub fn is_ready(&self) -> bool {
-        self.check_running().is_ok()
-    }
-
-    fn check_running(&self) -> Result<(), ServiceError> {
-        if !self.0.working.load(Ordering::Acquire) {
-            return Err(ServiceError::ShuttingDown);
-        }
-        self.0.store.check_syncs().map_err(ServiceError::from)
-    }
-
-    /// Brings the gauges that are computed on demand up to date, before a scrape.
-    pub fn refresh_gauges(&self) {
-        let oldest_seconds = self.0.backlog.oldest().map_or(0.0, |accepted_at| {
-            (UnixMillis::now().0 - accepted_at.0).max(0) as f64 / 1_000.0
-        });
-        metrics::gauge!(names::ERASURE_QUEUE_DEPTH).set(self.0.backlog.depth() as f64);
-        metrics::gauge!(names::ERASURE_OLDEST_PENDING_SECONDS).set(oldest_seconds);
-        if let Ok(state) = self.0.store.compaction_state() {
-            metrics::gauge!(recant_store::metric_names::COMPACTION_LAST_TIMESTAMP_SECONDS)
-                .set(state.last_at.0 as f64 / 1_000.0);
-            metrics::gauge!(recant_store::metric_names::COMPACTION_PENDING_ERASURES)
-                .set(state.pending_erasures as f64);
-        }
-    }
-}
-
-/// What the store holds of the user whose row was `row` a moment ago. The row may have changed
-/// hands since then, so it must be this user's both before and after the history is read.
-fn held_by(store: &Store, row: u32, user: &UserId) -> Result<Vec<ExportedInteraction>, StoreError> {
-    let still_theirs = || Ok::<_, StoreError>(store.user(row)?.as_ref() == Some(user));
-    if !still_theirs()? {
-        return Ok(Vec::new());
-    }
-    let mut held = Vec::new();
-    for interaction in store.history(row)? {
-        if let Some(record) = store.item(interaction.item)? {
-            held.push(ExportedInteraction {
-                item: record.id,
-                title: record.title,
-                weight: interaction.weight,
-                timestamp: interaction.timestamp,
-            });
-        }
-    }
-    Ok(if still_theirs()? { held } else { Vec::new() })
-}
-
-impl From<StoreError> for ServiceError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::NoSpace { .. } => Self::NoSpace,
-            StoreError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
-            StoreError::Stalled { .. } => Self::Stalled,
-            error => {
-                tracing::error!(%error, "the store failed");
-                Self::Store
-            }
-        }
-    }
-}
+pub use receipts::ReceiptAnswer;
+pub use remedy::Remedy;
+pub use resolve::Resolver;
+pub use rows::{RowDirectory, RowTable};
+pub use service::Service;
+pub use snapshot::{Quality, ServedModel, Snapshot};
+pub use start::{ServiceOptions, StartError, WorkerGuard};
+pub use tags::Tags;
+pub use trainer::{Applied, Trainer};
+pub use training::{TRAINING_SHARE, TrainError, Trained, train};
+pub use versions::VersionError;
+pub use worker::WorkerOptions;

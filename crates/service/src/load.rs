@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use crate::dirty::DirtyRows;
+use crate::learner::{IalsLearner, Learner};
 use crate::neural_learner::NeuralLearner;
 use crate::rows::RowTable;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{ServedModel, Snapshot};
 use crate::tags::Tags;
 use crate::trainer::Trainer;
 use recant_core::model::factors::Factors;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
 use recant_core::optim::als;
-use recant_core::unlearn::converge::Warm;
 use recant_neural::Block;
 use recant_store::batch::{SHARED_ROW_VALUES, Tensor, WriteBatch};
 use recant_store::log::LogPosition;
 use recant_store::records::ModelHeader;
 use recant_store::{Store, StoreError};
-use recant_types::{IalsHyperparameters, ModelSpecification};
+use recant_types::{IalsHyperparameters, ModelConfiguration, ModelSpecification};
 
 /// A trainer as the store holds it.
 #[derive(Debug)]
@@ -32,24 +32,6 @@ pub struct Loaded {
     pub loaded_at: LogPosition,
 }
 
-/// The model of a store that holds none yet.
-#[derive(Debug, Clone, Default)]
-pub struct ConfiguredModel {
-    /// Hyper-parameters of implicit ALS.
-    pub hyperparameters: IalsHyperparameters,
-    /// Kind and hyper-parameters of a neural model that is wanted instead.
-    pub neural: Option<ModelSpecification>,
-}
-
-impl From<IalsHyperparameters> for ConfiguredModel {
-    fn from(hyperparameters: IalsHyperparameters) -> Self {
-        Self {
-            hyperparameters,
-            neural: None,
-        }
-    }
-}
-
 /// Reads everything the service keeps in memory.
 ///
 /// User factors of implicit ALS are not stored: each is the exact minimiser for its history and the
@@ -57,17 +39,14 @@ impl From<IalsHyperparameters> for ConfiguredModel {
 /// one half sweep over the users, or drawing the examples, besides reading.
 pub fn load(
     store: &Store,
-    configured: impl Into<ConfiguredModel>,
+    configured: impl Into<ModelConfiguration>,
     seed: u64,
 ) -> Result<Loaded, StoreError> {
-    let configured = configured.into();
     let loaded_at = *store.watch_log().borrow();
     let header = store.model_header()?;
-    let (hyperparameters, seed) = header
+    let (model, seed) = header
         .as_ref()
-        .map_or((configured.hyperparameters, seed), |h| {
-            (h.hyperparameters, h.seed)
-        });
+        .map_or_else(|| (configured.into(), seed), |h| (h.model.clone(), h.seed));
     let (items, titles, tags) = read_items(store)?;
     let users = RowTable::from_rows(store.users()?);
     let matrix = read_matrix(
@@ -75,31 +54,27 @@ pub fn load(
         users.directory().capacity(),
         items.directory().capacity(),
     )?;
-    let specification = match &header {
-        Some(header) => header.neural.clone(),
-        None => configured.neural.clone(),
-    };
-    let (model, neural) = match specification {
-        Some(specification) => {
-            let learner = read_learner(store, specification, &matrix, seed, header.is_some())?;
-            (Ials::zeros(hyperparameters, 0, 0), Some(learner))
+    let learner = match model {
+        ModelConfiguration::Ials(hyperparameters) => {
+            let model = read_ials(store, hyperparameters, &matrix)?;
+            Learner::Ials(IalsLearner::new(model, als::KEPT_BYTES_MAX))
         }
-        None => (read_ials(store, hyperparameters, &matrix)?, None),
+        ModelConfiguration::Neural(specification) => {
+            read_neural(store, specification, &matrix, seed, header.is_some())?.into()
+        }
     };
     let counts = (0..matrix.item_rows() as u32).map(|row| matrix.item(row).len() as u32);
     let item_counts: imbl::Vector<u32> = counts.collect();
     let popular = (0..).zip(item_counts.iter().copied()).collect();
     let trainer = Trainer {
         matrix,
-        model,
-        neural,
+        learner,
         seed,
         users,
         items,
         titles,
         tags,
         item_counts,
-        warm: Warm::new(als::KEPT_BYTES_MAX),
         popular,
     };
     Ok(Loaded {
@@ -127,7 +102,7 @@ fn read_ials(
 
 /// Reads rows and layers of a neural model. A row that is not there stays zero, to be learnt; without
 /// the layers the rows are worth nothing.
-fn read_learner(
+fn read_neural(
     store: &Store,
     specification: ModelSpecification,
     matrix: &InteractionMatrix,
@@ -201,7 +176,7 @@ fn read_matrix(store: &Store, users: usize, items: usize) -> Result<InteractionM
 }
 
 /// The records that make `trainer`'s model the stored one: the header and every item row.
-pub fn whole_model(trainer: &Trainer, header: &ModelHeader) -> WriteBatch {
+pub(crate) fn whole_model(trainer: &Trainer, header: &ModelHeader) -> WriteBatch {
     let mut batch = WriteBatch::default();
     batch.remove_tensor(Tensor::ItemFactors);
     batch.remove_tensor(Tensor::Shared);
@@ -209,9 +184,9 @@ pub fn whole_model(trainer: &Trainer, header: &ModelHeader) -> WriteBatch {
     for row in 0..trainer.matrix.item_rows() as u32 {
         put_item_row(&mut batch, trainer, row);
     }
-    if let Some(learner) = &trainer.neural {
+    if let Learner::Neural(learner) = &trainer.learner {
         for row in 0..trainer.matrix.user_rows() as u32 {
-            put_user_row(&mut batch, trainer, row, header.learnt);
+            put_user_row(&mut batch, trainer, learner, row, header.learnt);
         }
         put_layers(&mut batch, learner);
     }
@@ -221,7 +196,7 @@ pub fn whole_model(trainer: &Trainer, header: &ModelHeader) -> WriteBatch {
 
 /// The records that bring the stored rows to what the trainer has made of the `dirty` ones, and the
 /// layers with them if they are not those of the `live` version, which is stored.
-pub fn dirty_rows(
+pub(crate) fn dirty_rows(
     trainer: &Trainer,
     dirty: &DirtyRows,
     live: &Snapshot,
@@ -231,12 +206,15 @@ pub fn dirty_rows(
     for row in dirty.item_rows() {
         put_item_row(&mut batch, trainer, row);
     }
-    if let Some(learner) = &trainer.neural {
+    if let Learner::Neural(learner) = &trainer.learner {
         for row in dirty.user_rows() {
-            put_user_row(&mut batch, trainer, row, known);
+            put_user_row(&mut batch, trainer, learner, row, known);
         }
-        let stored = live.network.as_ref().map(|network| &network.shared[..]);
-        if stored != Some(learner.parameters.shared()) {
+        let is_stored = match &live.model {
+            ServedModel::Ials { .. } => false,
+            ServedModel::Neural(network) => network.shared == learner.parameters.shared(),
+        };
+        if !is_stored {
             put_layers(&mut batch, learner);
         }
     }
@@ -247,25 +225,21 @@ pub fn dirty_rows(
 fn put_item_row(batch: &mut WriteBatch, trainer: &Trainer, row: u32) {
     if trainer.matrix.item(row).is_empty() {
         batch.remove_tensor_row(Tensor::ItemFactors, row);
-    } else if let Some(learner) = &trainer.neural {
-        let values = learner.parameters.item(row).iter();
-        let values: Vec<f64> = values.map(|value| f64::from(*value)).collect();
-        batch.put_tensor_row(Tensor::ItemFactors, row, &values);
     } else {
-        batch.put_tensor_row(
-            Tensor::ItemFactors,
-            row,
-            trainer.model.items.row(row as usize),
-        );
+        batch.put_tensor_row(Tensor::ItemFactors, row, &trainer.learner.item_row(row));
     }
 }
 
 /// Writes a user's row of a neural model, which stands for the log up to `known`. The row of a user
 /// who is gone goes with the user.
-fn put_user_row(batch: &mut WriteBatch, trainer: &Trainer, row: u32, known: LogPosition) {
-    if let Some(learner) = &trainer.neural
-        && !trainer.matrix.user(row).is_empty()
-    {
+fn put_user_row(
+    batch: &mut WriteBatch,
+    trainer: &Trainer,
+    learner: &NeuralLearner,
+    row: u32,
+    known: LogPosition,
+) {
+    if !trainer.matrix.user(row).is_empty() {
         batch.put_user_factors(row, learner.parameters.user(row), known);
     }
 }

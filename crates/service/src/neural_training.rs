@@ -5,13 +5,13 @@ use recant_neural::model_of;
 use recant_neural::optimise::{AdamWOptions, EpochReport};
 use std::ops::ControlFlow;
 
-use crate::load::{ConfiguredModel, load, whole_model};
+use crate::load::{load, whole_model};
 use crate::neural_learner::NeuralLearner;
 use crate::training::{TrainError, Trained};
 use recant_core::optim::als::TrainingReport;
 use recant_store::Store;
 use recant_store::records::ModelHeader;
-use recant_types::{Certificate, IalsHyperparameters, ModelSpecification};
+use recant_types::{Certificate, IalsHyperparameters, ModelConfiguration, ModelSpecification};
 
 /// Items below which nobody has a negative worth the name.
 const ITEMS_MIN: usize = 2;
@@ -45,7 +45,7 @@ pub fn train_neural(
 ) -> Result<Trained, TrainError> {
     let previous = store.model_header()?;
     let seed = options.adamw.seed;
-    let mut trainer = load(store, ConfiguredModel::default(), seed)?.trainer;
+    let mut trainer = load(store, IalsHyperparameters::default(), seed)?.trainer;
     let matrix = &trainer.matrix;
     match (matrix.interactions(), matrix.active_items()) {
         (0, _) => return Err(TrainError::Empty),
@@ -84,8 +84,7 @@ pub fn train_neural(
     let header = ModelHeader {
         version,
         learnt: previous.map(|header| header.learnt).unwrap_or_default(),
-        hyperparameters: IalsHyperparameters::default(),
-        neural: Some(specification),
+        model: ModelConfiguration::Neural(specification),
         seed,
         residual: Some(report.residual),
         objective: Some(report.value),
@@ -95,7 +94,7 @@ pub fn train_neural(
             options.polish.tolerance,
         )),
     };
-    trainer.neural = Some(learner);
+    trainer.learner = learner.into();
     trainer.seed = seed;
     store.commit(whole_model(&trainer, &header)).wait()?;
     tracing::info!(version, residual = report.residual, "trained");

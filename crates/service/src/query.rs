@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::explain::Explanation;
-use recant_types::{Certificate, IalsHyperparameters, ItemId, ModelSpecification, UserId};
+use recant_types::{Certificate, ItemId, ModelConfiguration, UserId};
 
 /// Most recommendations one question may ask for.
 pub const K_MAX: usize = 1_000;
@@ -144,14 +144,10 @@ pub struct Added {
 pub struct ModelSummary {
     /// The live version; it grows with every swap.
     pub version: u64,
-    /// `ials`, or the kind of a neural model.
-    pub kind: &'static str,
     /// Latent dimensions; of a neural model, parameters of one item.
     pub dim: usize,
-    /// Hyper-parameters of implicit ALS, the dimension among them.
-    pub hyperparameters: IalsHyperparameters,
-    /// Kind and hyper-parameters of a neural model.
-    pub neural: Option<ModelSpecification>,
+    /// Kind and hyper-parameters.
+    pub model: ModelConfiguration,
     /// Seed of the initial factors.
     pub seed: u64,
     /// Users with at least one interaction.

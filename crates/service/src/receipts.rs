@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::Service;
 use crate::query::ServiceError;
+use crate::service::Service;
 use recant_receipt::claims::Circumstances;
 use recant_receipt::{ChainHead, Claims, JwkSet, sign};
 use recant_store::ReceiptKeys;
@@ -47,7 +47,7 @@ impl Service {
 /// The end of the chain is durable with each receipt, so a worker that is started again reads it
 /// from the store and goes on from there.
 #[derive(Debug)]
-pub struct ReceiptSigner {
+pub(crate) struct ReceiptSigner {
     keys: Arc<ReceiptKeys>,
     issuer: Arc<str>,
     head: ChainHead,
@@ -55,14 +55,14 @@ pub struct ReceiptSigner {
 
 impl ReceiptSigner {
     /// A signer that continues the chain after `head`.
-    pub fn new(keys: Arc<ReceiptKeys>, issuer: Arc<str>, head: ChainHead) -> Self {
+    pub(crate) fn new(keys: Arc<ReceiptKeys>, issuer: Arc<str>, head: ChainHead) -> Self {
         Self { keys, issuer, head }
     }
 
     /// Adds to `batch` a receipt for each of the certified `records`, in the order in which they
     /// were accepted. `version` is the version that the certificate is about, `generation` that of
     /// the store.
-    pub fn sign(
+    pub(crate) fn sign(
         &mut self,
         records: &[ErasureRecord],
         version: u64,

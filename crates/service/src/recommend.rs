@@ -7,7 +7,7 @@ use crate::explain::Served;
 use crate::query::{
     BatchQuery, RecommendQuery, Recommendations, ScoredItem, SimilarItems, Source, Subject,
 };
-use crate::snapshot::Snapshot;
+use crate::snapshot::{ServedModel, Snapshot};
 use recant_core::optim::fold_in::fold_in;
 use recant_core::topk::filter::{Filter, RowSet};
 use recant_core::topk::scan;
@@ -247,19 +247,24 @@ impl Snapshot {
         if known.is_empty() {
             return None;
         }
-        if let Some(network) = &self.network {
-            let mut rows: Vec<u32> = known.iter().map(|(row, _)| *row).collect();
-            rows.sort_unstable();
-            let is_active = |row| self.item_count(row) > 0;
-            return Some(network.fold_in(&rows, &self.item_factors, is_active));
-        }
-        Some(fold_in(
-            &self.hyperparameters,
-            &known,
-            &self.item_factors,
-            &self.item_gramian,
-            self.active_items,
-        ))
+        Some(match &self.model {
+            ServedModel::Ials {
+                hyperparameters,
+                item_gramian,
+            } => fold_in(
+                hyperparameters,
+                &known,
+                &self.item_factors,
+                item_gramian,
+                self.active_items,
+            ),
+            ServedModel::Neural(network) => {
+                let mut rows: Vec<u32> = known.iter().map(|(row, _)| *row).collect();
+                rows.sort_unstable();
+                let is_active = |row| self.item_count(row) > 0;
+                network.fold_in(&rows, &self.item_factors, is_active)
+            }
+        })
     }
 
     fn known_rows(&self, items: &[ItemId]) -> Vec<u32> {

@@ -10,7 +10,7 @@ use recant_core::model::gramian::Gramian;
 use recant_core::model::interactions::Entry;
 use recant_core::topk::index::ItemIndex;
 use recant_core::topk::rows::PagedRows;
-use recant_types::{Certificate, IalsHyperparameters, ItemId, UserId};
+use recant_types::{Certificate, IalsHyperparameters, ItemId, ModelConfiguration, UserId};
 
 /// Everything one answer needs, all of the same version.
 ///
@@ -21,8 +21,6 @@ use recant_types::{Certificate, IalsHyperparameters, ItemId, UserId};
 pub struct Snapshot {
     /// Grows with every swap and survives a restart.
     pub version: u64,
-    /// What the model minimises.
-    pub hyperparameters: IalsHyperparameters,
     /// Seed of the initial factors.
     pub seed: u64,
     /// Users with at least one interaction.
@@ -40,10 +38,8 @@ pub struct Snapshot {
     /// The same rows, those of items with interactions, in the order that finds the best ones.
     /// Nothing is in order when scores are not inner products.
     pub item_index: ItemIndex,
-    /// What else a neural model needs; `None` for implicit ALS.
-    pub network: Option<Arc<Network>>,
-    /// QᵀQ of the same item factors, for folding in a history.
-    pub item_gramian: Arc<Gramian>,
+    /// Which model it is, with what scoring and folding in need besides the rows.
+    pub model: ServedModel,
     /// Histories by user row, items ascending.
     pub histories: imbl::Vector<Arc<Vec<Entry>>>,
     /// Interactions by item row.
@@ -58,6 +54,32 @@ pub struct Snapshot {
     pub interactions: usize,
     /// What was last measured, and of which version.
     pub quality: Quality,
+}
+
+/// One kind of model, as readers see it.
+#[derive(Debug, Clone)]
+pub enum ServedModel {
+    /// Implicit ALS.
+    Ials {
+        /// What it minimises.
+        hyperparameters: IalsHyperparameters,
+        /// QᵀQ of the item factors, for folding in a history.
+        item_gramian: Arc<Gramian>,
+    },
+    /// A neural model.
+    Neural(Arc<Network>),
+}
+
+impl ServedModel {
+    /// Kind and hyper-parameters.
+    pub fn configuration(&self) -> ModelConfiguration {
+        match self {
+            Self::Ials {
+                hyperparameters, ..
+            } => ModelConfiguration::Ials(*hyperparameters),
+            Self::Neural(network) => ModelConfiguration::Neural(network.specification.clone()),
+        }
+    }
 }
 
 /// The last measurement of the model; it may be of an earlier version than the live one.
@@ -77,18 +99,14 @@ pub struct Quality {
 }
 
 impl Snapshot {
-    /// The kind of the model, by its name in configuration and answers.
-    pub fn kind(&self) -> &'static str {
-        self.network
-            .as_ref()
-            .map_or("ials", |network| network.specification.kind())
-    }
-
     /// The network that must score every item, when no index of inner products can find the best.
     pub(super) fn scoring_network(&self) -> Option<&Network> {
-        self.network
-            .as_deref()
-            .filter(|network| !network.is_inner_product())
+        match &self.model {
+            ServedModel::Ials { .. } => None,
+            ServedModel::Neural(network) => {
+                (!network.is_inner_product()).then_some(network.as_ref())
+            }
+        }
     }
 
     /// How many interactions the item at `row` has.

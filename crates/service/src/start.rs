@@ -9,20 +9,23 @@ use tokio::task::JoinHandle;
 
 use crate::backlog::Backlog;
 use crate::dirty::DirtyRows;
-use crate::load::{ConfiguredModel, Loaded, load};
+use crate::learner::Learner;
+use crate::load::{Loaded, load};
 use crate::publish::{Progress, Publisher};
 use crate::receipts::ReceiptSigner;
 use crate::resolve::Resolver;
+use crate::service::{BATCHES_MAX, BLOCKING_WORK_MAX, Service, Shared};
 use crate::snapshot::Quality;
 use crate::versions::VersionError;
-use crate::worker::{Worker, WorkerError, WorkerOptions};
-use crate::{BATCHES_MAX, BLOCKING_WORK_MAX, Service, Shared};
+use crate::worker::{
+    Committer, LiveVersion, LogProgress, Work, Worker, WorkerError, WorkerOptions,
+};
 use recant_core::unlearn::converge::Warm;
 use recant_store::hash::Named;
 use recant_store::log::{Entry, LogPosition};
 use recant_store::records::ModelHeader;
 use recant_store::{Store, StoreError};
-use recant_types::ErasureStatus;
+use recant_types::{ErasureStatus, ModelConfiguration};
 
 /// Starts of the worker after a failure before the service gives up. A fault that comes back at
 /// once every time is not mended by trying on.
@@ -38,7 +41,7 @@ const BACKLOG_PAGE: usize = 1_024;
 #[derive(Debug, Clone)]
 pub struct ServiceOptions {
     /// The model of a store that holds none yet.
-    pub model: ConfiguredModel,
+    pub model: ModelConfiguration,
     /// Seed of a store that holds no model yet.
     pub seed: u64,
     /// Erasures that may wait at once before new ones are refused.
@@ -213,7 +216,9 @@ impl Supervisor {
                 Some(loaded) => loaded,
                 None => pool.install(|| load(&store, options.model, options.seed))?,
             };
-            loaded.trainer.warm = Warm::new(options.worker.kept_bytes_max);
+            if let Learner::Ials(learner) = &mut loaded.trainer.learner {
+                learner.warm = Warm::new(options.worker.kept_bytes_max);
+            }
             let uncertified = store.erasures(Some(ErasureStatus::Forgotten), None, usize::MAX)?;
             Ok((loaded, uncertified, store.applied()?, store.receipt_head()?))
         };
@@ -230,11 +235,16 @@ impl Supervisor {
             // The worker before may have published rows that differ from these in any place.
             DirtyRows::everything(&loaded.trainer.matrix)
         };
+        let number = version(&loaded.header);
         let worker = Worker {
             store: self.shared.store.clone(),
-            everything_touched: loaded.trainer.has_unlearnt_rows(),
+            committer: Committer::new(self.shared.store.clone(), self.stopped.clone()),
+            work: if loaded.trainer.has_unlearnt_rows() {
+                Work::Update
+            } else {
+                Work::Refine
+            },
             trainer: loaded.trainer,
-            loaded_at: loaded.loaded_at,
             publisher: Arc::clone(&self.shared.publisher),
             backlog: Arc::clone(&self.shared.backlog),
             signer: ReceiptSigner::new(
@@ -244,14 +254,17 @@ impl Supervisor {
             ),
             options: self.options.worker.clone(),
             pool: Arc::clone(&self.pool),
-            stop: self.stopped.clone(),
-            applied,
-            learnt,
-            version: version(&loaded.header),
-            quality: quality(&loaded.header),
+            log: LogProgress {
+                applied,
+                learnt,
+                loaded_at: loaded.loaded_at,
+            },
+            live: LiveVersion {
+                number,
+                quality: quality(&loaded.header),
+                dirty,
+            },
             uncertified,
-            dirty,
-            unpolished: true,
         };
         worker.run().await
     }

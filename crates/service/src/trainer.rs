@@ -3,21 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::neural_learner::NeuralLearner;
+use crate::learner::Learner;
 use crate::popularity::Popularity;
 use crate::rows::RowTable;
 use crate::snapshot::Quality;
 use crate::tags::Tags;
 use recant_core::model::RowSets;
-use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::unlearn::converge::Warm;
 use recant_store::batch::WriteBatch;
 use recant_store::records::{HeldInteraction, ItemRecord};
 use recant_store::{Store, StoreError};
 use recant_types::{
-    ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, ItemId, ModelSpecification,
-    UserId,
+    ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, ItemId, UserId,
 };
 
 /// The one mutable model and its data.
@@ -28,10 +25,8 @@ use recant_types::{
 pub struct Trainer {
     /// Interactions in both orientations.
     pub matrix: InteractionMatrix,
-    /// Factors and Gramians of implicit ALS; empty when the model is neural.
-    pub model: Ials,
-    /// What learns in place of `model`.
-    pub neural: Option<NeuralLearner>,
+    /// What learns from them.
+    pub learner: Learner,
     /// Seed of the initial factors.
     pub seed: u64,
     /// Rows of users with at least one interaction.
@@ -44,8 +39,6 @@ pub struct Trainer {
     pub tags: Tags,
     /// Number of interactions by item row.
     pub item_counts: imbl::Vector<u32>,
-    /// What one polishing leaves for the next.
-    pub warm: Warm,
     /// The same counts, most first.
     pub popular: Popularity,
 }
@@ -70,41 +63,27 @@ impl Trainer {
     pub fn empty(hyperparameters: IalsHyperparameters, seed: u64) -> Self {
         Self {
             matrix: InteractionMatrix::new(),
-            model: Ials::zeros(hyperparameters, 0, 0),
-            neural: None,
+            learner: Learner::empty(hyperparameters),
             seed,
             users: RowTable::default(),
             items: RowTable::default(),
             titles: imbl::Vector::new(),
             tags: Tags::default(),
             item_counts: imbl::Vector::new(),
-            warm: Warm::new(0),
             popular: Popularity::default(),
         }
-    }
-
-    /// Kind and hyper-parameters, when the model is neural.
-    pub fn neural_specification(&self) -> Option<ModelSpecification> {
-        let learner = self.neural.as_ref()?;
-        Some(learner.specification.clone())
     }
 
     /// The residual that polishing works to, where `tolerance` is asked for and `quality` was last
     /// measured: without a proof to aim for, a neural model is brought back to what it was.
     pub fn polish_tolerance(&self, tolerance: f64, quality: &Quality) -> f64 {
-        let level = quality.residual.filter(|_| self.neural.is_some());
+        let level = quality.residual.filter(|_| self.learner.neural().is_some());
         tolerance.max(level.unwrap_or(0.0))
     }
 
-    /// Whether some item has interactions and no factors: data that arrived while no model looked.
+    /// Whether some row has interactions and no factors: data that arrived while no model looked.
     pub fn has_unlearnt_rows(&self) -> bool {
-        if let Some(learner) = &self.neural {
-            return learner.has_unlearnt_rows();
-        }
-        (0..self.matrix.item_rows()).any(|row| {
-            !self.matrix.item(row as u32).is_empty()
-                && self.model.items.row(row).iter().all(|value| *value == 0.0)
-        })
+        self.learner.has_unlearnt_rows(&self.matrix)
     }
 
     /// Applies `events` in order to matrix and tables, and says what the store must write for it.

@@ -82,7 +82,6 @@ pub fn train(
     };
     let previous = store.model_header()?;
     let mut trainer = load(store, hyperparameters, options.seed)?.trainer;
-    trainer.neural = None;
     if trainer.matrix.interactions() == 0 {
         return Err(TrainError::Empty);
     }
@@ -97,14 +96,13 @@ pub fn train(
         observe,
     )?
     .ok_or(TrainError::Interrupted)?;
-    trainer.model = model;
+    trainer.learner = model.into();
     trainer.seed = options.seed;
     let version = previous.as_ref().map_or(1, |header| header.version + 1);
     let header = ModelHeader {
         version,
         learnt: previous.map(|header| header.learnt).unwrap_or_default(),
-        hyperparameters,
-        neural: None,
+        model: hyperparameters.into(),
         seed: options.seed,
         residual: Some(convergence.report.residual),
         objective: Some(convergence.report.objective),

@@ -1,8 +1,7 @@
 //! Making the next version out of the trainer: what changed is copied, the rest is shared.
 
-use std::sync::Arc;
-
 use crate::dirty::DirtyRows;
+use crate::learner::Learner;
 use crate::neural_learner::NeuralLearner;
 use crate::snapshot::{Quality, Snapshot};
 use crate::trainer::Trainer;
@@ -21,10 +20,11 @@ pub enum VersionError {
 impl Trainer {
     /// The whole state as a snapshot. Cost: every row once, and the index of the items.
     pub fn snapshot(&self, version: u64, quality: Quality) -> Result<Snapshot, VersionError> {
-        if let Some(learner) = &self.neural {
-            return self.neural_snapshot(learner, version, quality);
-        }
-        let dim = self.model.hyper.dim;
+        let model = match &self.learner {
+            Learner::Ials(learner) => &learner.model,
+            Learner::Neural(learner) => return self.neural_snapshot(learner, version, quality),
+        };
+        let dim = model.hyper.dim;
         let factors = |factors: &Factors, whose: &'static str| {
             let rows = PagedRows::from_rows(factors.rows(), dim, |row, into| {
                 into.copy_from_slice(&narrow(factors.row(row)));
@@ -32,8 +32,8 @@ impl Trainer {
             let finite = rows.is_finite();
             finite.then_some(rows).ok_or(VersionError::NotFinite(whose))
         };
-        let user_factors = factors(&self.model.users, "a user")?;
-        let item_factors = factors(&self.model.items, "an item")?;
+        let user_factors = factors(&model.users, "a user")?;
+        let item_factors = factors(&model.items, "an item")?;
         let item_index = ItemIndex::new(item_factors, |row| self.is_active(row));
         Ok(self.assemble(user_factors, item_index, version, quality))
     }
@@ -47,25 +47,25 @@ impl Trainer {
         version: u64,
         quality: Quality,
     ) -> Result<Snapshot, VersionError> {
-        self.check_finite(dirty)?;
+        self.learner.check_finite(dirty)?;
         let (mut user_factors, mut item_factors) =
             (previous.user_factors.clone(), previous.item_factors.clone());
         user_factors.grow(self.matrix.user_rows());
         item_factors.grow(self.matrix.item_rows());
-        match &self.neural {
+        match &self.learner {
             // A row's neighbours may be anywhere: all of them changed a little.
-            Some(learner) if learner.model().is_propagated() => {
+            Learner::Neural(learner) if learner.model().is_propagated() => {
                 return self.neural_snapshot(learner, version, quality);
             }
-            Some(learner) => {
+            Learner::Neural(learner) => {
                 let at = &learner.parameters;
                 let users = dirty.user_rows();
                 users.for_each(|row| user_factors.set_row(row, at.user(row)));
                 let items = dirty.item_rows();
                 items.for_each(|row| item_factors.set_row(row, at.item(row)));
             }
-            None => {
-                let (users, items) = (&self.model.users, &self.model.items);
+            Learner::Ials(learner) => {
+                let (users, items) = (&learner.model.users, &learner.model.items);
                 for row in dirty.user_rows() {
                     user_factors.set_row(row, &narrow(users.row(row as usize)));
                 }
@@ -82,24 +82,6 @@ impl Trainer {
         Ok(self.assemble(user_factors, item_index, version, quality))
     }
 
-    /// Refuses factors that are no finite numbers, before they are stored or shown.
-    pub fn check_finite(&self, dirty: &DirtyRows) -> Result<(), VersionError> {
-        if let Some(learner) = &self.neural {
-            let finite = learner.parameters.is_finite();
-            let whose = "the network";
-            return finite.then_some(()).ok_or(VersionError::NotFinite(whose));
-        }
-        let finite = |row: &[f64]| row.iter().all(|value| (*value as f32).is_finite());
-        let (users, items) = (&self.model.users, &self.model.items);
-        if !dirty.user_rows().all(|row| finite(users.row(row as usize))) {
-            return Err(VersionError::NotFinite("a user"));
-        }
-        if !dirty.item_rows().all(|row| finite(items.row(row as usize))) {
-            return Err(VersionError::NotFinite("an item"));
-        }
-        Ok(())
-    }
-
     /// Whether the item has an interaction, and may be recommended.
     fn is_active(&self, row: u32) -> bool {
         (row as usize) < self.matrix.item_rows() && !self.matrix.item(row).is_empty()
@@ -108,7 +90,7 @@ impl Trainer {
     /// Whether the item is found by the index of inner products.
     fn is_indexed(&self, row: u32) -> bool {
         let indexes = |learner: &NeuralLearner| learner.model().is_inner_product();
-        self.is_active(row) && self.neural.as_ref().is_none_or(indexes)
+        self.is_active(row) && self.learner.neural().is_none_or(indexes)
     }
 
     fn neural_snapshot(
@@ -141,7 +123,6 @@ impl Trainer {
     ) -> Snapshot {
         Snapshot {
             version,
-            hyperparameters: self.model.hyper,
             seed: self.seed,
             users: self.users.directory().clone(),
             items: self.items.directory().clone(),
@@ -150,11 +131,7 @@ impl Trainer {
             user_factors,
             item_factors: item_index.rows().clone(),
             item_index,
-            network: self
-                .neural
-                .as_ref()
-                .map(|learner| Arc::new(learner.network())),
-            item_gramian: Arc::new(self.model.item_gramian.clone()),
+            model: self.learner.served(),
             histories: self.matrix.histories(),
             item_counts: self.item_counts.clone(),
             popular: self.popular.clone(),
@@ -174,13 +151,21 @@ fn narrow(row: &[f64]) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::publish::{Progress, Publisher};
+    use recant_core::model::ials::Ials;
     use recant_types::IalsHyperparameters;
 
     fn trainer() -> Trainer {
         let mut trainer = Trainer::empty(IalsHyperparameters::default(), 1);
         trainer.matrix.insert(0, 0, 1.0);
-        trainer.model.grow(&trainer.matrix);
+        let mut model = Ials::zeros(IalsHyperparameters::default(), 0, 0);
+        model.grow(&trainer.matrix);
+        trainer.learner = model.into();
         trainer
+    }
+
+    fn set(trainer: &mut Trainer, value: f64) {
+        let model = trainer.learner.ials_mut().expect("implicit ALS");
+        model.items.row_mut(0)[3] = value;
     }
 
     #[test]
@@ -191,7 +176,7 @@ mod tests {
         let mut dirty = DirtyRows::default();
         dirty.items(&[0]);
         for bad in [f64::NAN, f64::INFINITY, 1e300] {
-            trainer.model.items.row_mut(0)[3] = bad;
+            set(&mut trainer, bad);
             let previous = publisher.current();
             let refused = publisher.publish(Progress::default(), || {
                 trainer.snapshot_after(&previous, &dirty, 2, Quality::default())
@@ -200,7 +185,7 @@ mod tests {
             assert_eq!(publisher.current().version, 1);
             assert!(trainer.snapshot(2, Quality::default()).is_err());
         }
-        trainer.model.items.row_mut(0)[3] = 0.5;
+        set(&mut trainer, 0.5);
         let previous = publisher.current();
         let published = publisher.publish(Progress::default(), || {
             trainer.snapshot_after(&previous, &dirty, 2, Quality::default())

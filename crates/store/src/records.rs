@@ -8,8 +8,7 @@ use crate::StoreError;
 use crate::codec::PAYLOAD_BYTES_MAX;
 use crate::log::LogPosition;
 use recant_types::{
-    Certificate, ErasureId, ErasureRecord, IalsHyperparameters, ItemId, ModelSpecification,
-    UnixMillis, UserId,
+    Certificate, ErasureId, ErasureRecord, ItemId, ModelConfiguration, UnixMillis, UserId,
 };
 
 /// An item of the catalogue.
@@ -43,11 +42,9 @@ pub struct ModelHeader {
     pub version: u64,
     /// The log position that the stored rows stand for.
     pub learnt: LogPosition,
-    /// What the model minimises, when it is implicit ALS.
-    pub hyperparameters: IalsHyperparameters,
-    /// What it is otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub neural: Option<ModelSpecification>,
+    /// Which model it is.
+    #[serde(flatten)]
+    pub model: ModelConfiguration,
     /// Seed of the initial factors.
     pub seed: u64,
     /// Relative residual at the last measurement.
@@ -221,6 +218,47 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use recant_types::IalsHyperparameters;
+
+    /// As earlier versions wrote it: with numbers of implicit ALS beside a neural model.
+    #[test]
+    fn headers_of_earlier_versions_are_read_and_the_numbers_beside_a_neural_model_mean_nothing() {
+        let header = |neural: &str| -> ModelHeader {
+            let text = format!(
+                r#"{{"version":7,"learnt":12,"hyperparameters":{{"dim":8,"alpha0":0.5,"lambda":0.01,
+                "nu":1.0}},{neural}"seed":42,"residual":1.5e-9,"objective":123.25,
+                "measured_version":7,"certificate":null}}"#
+            );
+            serde_json::from_str(&text).expect("a header")
+        };
+        let ials = header("");
+        let hyperparameters = IalsHyperparameters {
+            dim: 8,
+            alpha0: 0.5,
+            lambda: 0.01,
+            nu: 1.0,
+        };
+        assert_eq!(ials.model, ModelConfiguration::Ials(hyperparameters));
+        let neural = header(r#""neural":{"kind":"lightgcn","dim":16,"layers":2,"lambda":1e-4},"#);
+        assert_eq!(neural.model.kind(), "lightgcn");
+        for header in [ials, neural] {
+            assert_eq!((header.version, header.learnt), (7, LogPosition(12)));
+            assert_eq!((header.seed, header.residual), (42, Some(1.5e-9)));
+            let text = serde_json::to_string(&header).expect("text");
+            let numbers = text.contains("hyperparameters");
+            assert_eq!(numbers, header.model.ials().is_some(), "{text}");
+            assert_eq!(
+                serde_json::from_str::<ModelHeader>(&text).ok(),
+                Some(header)
+            );
+        }
+    }
+
+    #[test]
+    fn a_header_without_a_model_is_refused() {
+        let text = r#"{"version":7,"learnt":12,"seed":42}"#;
+        assert!(serde_json::from_str::<ModelHeader>(text).is_err());
+    }
 
     proptest! {
         #[test]

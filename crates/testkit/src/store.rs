@@ -10,7 +10,7 @@ use recant_store::records::{Committed, HeldInteraction, ItemRecord, ModelHeader}
 use recant_store::{Store, StoreError, StoreOptions};
 use recant_types::{
     Certificate, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event,
-    IalsHyperparameters, Interaction, ItemId, UnixMillis, UserId,
+    IalsHyperparameters, Interaction, ItemId, ModelConfiguration, UnixMillis, UserId,
 };
 
 /// Options that never refuse for lack of room on a small disk.
@@ -69,13 +69,12 @@ pub fn header(version: u64) -> ModelHeader {
     ModelHeader {
         version,
         learnt: LogPosition(version + 4),
-        neural: None,
-        hyperparameters: IalsHyperparameters {
+        model: ModelConfiguration::Ials(IalsHyperparameters {
             dim: 8,
             alpha0: 0.5,
             lambda: 0.01,
             nu: 1.0,
-        },
+        }),
         seed: 42,
         residual: Some(1.5e-9),
         objective: Some(123.25),

@@ -2,6 +2,7 @@
 //! and the numbers that define a model.
 
 mod certificate;
+mod configuration;
 mod erasure;
 mod event;
 mod hyper;
@@ -10,6 +11,7 @@ mod metric;
 mod specification;
 
 pub use certificate::{Certificate, GapCertificate};
+pub use configuration::ModelConfiguration;
 pub use erasure::{Commitment, ErasureRecord, ErasureStatus, TargetKind, UnknownStatus};
 pub use event::{
     ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget, Event, Interaction, UnixMillis,

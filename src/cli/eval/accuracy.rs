@@ -7,10 +7,9 @@ use super::table::Table;
 use crate::cli::output::print_note;
 use crate::cli::progress::bar;
 use crate::cli::{CliError, print, print_json};
-use recant_eval::held_out::HeldOutAccuracy;
-use recant_eval::leave_one_out::LeaveOneOut;
-use recant_lab::experiment::accuracy::{AccuracyPoint, AccuracyProgress, ModelAccuracy, accuracy};
-use recant_lab::experiment::summary::figure;
+use recant_eval::{HeldOutAccuracy, LeaveOneOut};
+use recant_lab::experiment::figure;
+use recant_lab::experiment::{AccuracyPoint, AccuracyProgress, ModelAccuracy, accuracy};
 
 /// Flags of `recant eval accuracy`.
 #[derive(Debug, Clone, Args)]

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::CliError;
-use recant_lab::experiment::data_set::Source;
-use recant_lab::experiment::recipe::Recipe;
+use recant_lab::experiment::Recipe;
+use recant_lab::experiment::Source;
 
 /// Flags of `recant eval`.
 #[derive(Debug, Clone, Args)]

@@ -8,12 +8,11 @@ use super::RecipeArgs;
 use super::table::Table;
 use crate::cli::progress::bar;
 use crate::cli::{CliError, print, print_json};
-use recant_eval::cohort::Group;
-use recant_lab::experiment::cell::Outcome;
-use recant_lab::experiment::report;
-use recant_lab::experiment::results::{FILE_NAME, Results};
-use recant_lab::experiment::runner::{self, RunProgress};
-use recant_lab::experiment::summary::{Column, Comparison, Line, comparisons, figure};
+use recant_eval::Group;
+use recant_lab::experiment::{
+    Column, Comparison, Line, Outcome, REPORT_FILE_NAME, RESULTS_FILE_NAME, Results, RunProgress,
+    comparisons, figure, html, run,
+};
 
 /// Flags of `recant eval unlearn`.
 #[derive(Debug, Clone, Args)]
@@ -22,7 +21,7 @@ Example:
   recant eval unlearn config/eval/synthetic.toml --out results
   recant eval unlearn config/eval/ml-100k.toml --data datasets --out results/ml-100k
 
-Every data set × model × deletion × method × seed of the recipe is a file in DIR/cells. Started
+Every data set × model × deletion × method × seed of the recipe is a file in DIR/records. Started
 again, the command computes what is missing or was asked for with other settings. The whole is in
 DIR/results.json, and to be read in DIR/report.html. docs/experiments.md defines every figure.")]
 pub struct UnlearnArgs {
@@ -51,9 +50,9 @@ pub fn run(args: &UnlearnArgs) -> Result<(), CliError> {
     recipe.check_for_unlearning().map_err(CliError::usage)?;
     let shown = bar(0, "[{bar:30}] {pos}/{len} {wide_msg}");
     let results = args.recipe.pool()?.install(|| {
-        runner::run(&recipe, &sources, &args.out, &mut |now| match now {
-            RunProgress::Begin { cells, finished } => {
-                shown.set_length(cells as u64);
+        run(&recipe, &sources, &args.out, &mut |now| match now {
+            RunProgress::Begin { runs, finished } => {
+                shown.set_length(runs as u64);
                 shown.set_position(finished as u64);
             }
             RunProgress::Working(what) => shown.set_message(what.to_owned()),
@@ -62,8 +61,8 @@ pub fn run(args: &UnlearnArgs) -> Result<(), CliError> {
     });
     shown.finish_and_clear();
     let results = results.map_err(CliError::failed)?;
-    let report = args.out.join(report::FILE_NAME);
-    std::fs::write(&report, report::html(&results))
+    let report = args.out.join(REPORT_FILE_NAME);
+    std::fs::write(&report, html(&results))
         .map_err(|error| CliError::Failed(format!("cannot write {}: {error}", report.display())))?;
     match args.recipe.json {
         true => print_json(&results),
@@ -71,7 +70,7 @@ pub fn run(args: &UnlearnArgs) -> Result<(), CliError> {
             "{}everything is in {} and {}\n",
             text(&results),
             report.display(),
-            args.out.join(FILE_NAME).display()
+            args.out.join(RESULTS_FILE_NAME).display()
         )),
     }
 }
@@ -79,13 +78,13 @@ pub fn run(args: &UnlearnArgs) -> Result<(), CliError> {
 /// One table a comparison, and what failed.
 fn text(results: &Results) -> String {
     let mut text: String = comparisons(results).iter().map(comparison).collect();
-    for cell in &results.cells {
-        if let Outcome::Failed(reason) = &cell.outcome {
-            let (model, deletion) = (cell.key.model.label(), cell.key.deletion.label());
-            let approach = cell.key.approach.label();
+    for record in &results.records {
+        if let Outcome::Failed(reason) = &record.outcome {
+            let (model, deletion) = (record.key.model.label(), record.key.deletion.label());
+            let arm = record.key.arm.label();
             text += &format!(
-                "failed: {}, {model}, {deletion}, {approach}, seed {}: {reason}\n",
-                cell.key.data, cell.key.seed
+                "failed: {}, {model}, {deletion}, {arm}, seed {}: {reason}\n",
+                record.key.data, record.key.seed
             );
         }
     }

@@ -12,8 +12,8 @@ use super::prefer;
 use super::problem::{BODY_TOO_LARGE, INVALID_BODY, INVALID_HEADER, Problem};
 use super::state::AppState;
 use recant_receipt::Salt;
-use recant_service::erasures::AcceptedErasure;
-use recant_service::query::IdempotencyKey;
+use recant_service::AcceptedErasure;
+use recant_service::IdempotencyKey;
 use recant_types::{
     ERASURE_PAIRS_MAX, ErasureRecord, ErasureStatus, ErasureTarget, ItemId, UserId,
 };

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use recant_service::explain::Explanation;
+use recant_service::Explanation;
 use recant_types::Certificate;
 
 /// What is proven about this list: how far its scores can be from those of the model that a

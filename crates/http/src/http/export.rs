@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::parameters::{Parameters, invalid};
 use super::problem::{Problem, ProblemBody};
 use super::state::AppState;
-use recant_service::query::ExportedInteraction;
+use recant_service::ExportedInteraction;
 use recant_types::ItemId;
 
 /// Lines put into one piece of the body: large enough to be cheap, small enough to stay in memory

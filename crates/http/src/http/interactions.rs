@@ -11,7 +11,7 @@ use super::json_body::{self, media_type};
 use super::parameters::Parameters;
 use super::problem::{Problem, ProblemBody, UNSUPPORTED_MEDIA_TYPE};
 use super::state::AppState;
-use recant_service::query::Added;
+use recant_service::Added;
 
 /// What became of the rows.
 #[derive(Serialize, ToSchema)]

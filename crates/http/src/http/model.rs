@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 use super::parameters::Parameters;
 use super::problem::{Problem, ProblemBody};
 use super::state::AppState;
-use recant_service::query::ModelSummary;
-use recant_types::Certificate;
+use recant_service::ModelSummary;
+use recant_types::{Certificate, ModelConfiguration};
 
 /// The live model.
 #[derive(Serialize, ToSchema)]
@@ -76,33 +76,38 @@ pub(super) struct HyperparametersAnswer {
     seed: u64,
 }
 
-impl From<ModelSummary> for ModelAnswer {
-    fn from(summary: ModelSummary) -> Self {
-        let hyper = summary.hyperparameters;
-        let neural = summary.neural.map(|specification| {
-            let mut numbers = serde_json::to_value(specification).unwrap_or_default();
-            if let Some(numbers) = numbers.as_object_mut() {
-                numbers.remove("kind");
-                numbers.insert(String::from("seed"), summary.seed.into());
-            }
-            AnyHyperparametersAnswer::Neural(numbers)
-        });
-        let hyper_parameters =
-            neural.unwrap_or(AnyHyperparametersAnswer::Ials(HyperparametersAnswer {
+impl AnyHyperparametersAnswer {
+    fn new(model: &ModelConfiguration, seed: u64) -> Self {
+        match model {
+            ModelConfiguration::Ials(hyper) => Self::Ials(HyperparametersAnswer {
                 dim: hyper.dim,
                 alpha0: hyper.alpha0,
                 lambda: hyper.lambda,
                 nu: hyper.nu,
-                seed: summary.seed,
-            }));
+                seed,
+            }),
+            ModelConfiguration::Neural(specification) => {
+                let mut numbers = serde_json::to_value(specification).unwrap_or_default();
+                if let Some(numbers) = numbers.as_object_mut() {
+                    numbers.remove("kind");
+                    numbers.insert(String::from("seed"), seed.into());
+                }
+                Self::Neural(numbers)
+            }
+        }
+    }
+}
+
+impl From<ModelSummary> for ModelAnswer {
+    fn from(summary: ModelSummary) -> Self {
         Self {
             version: summary.version,
-            kind: summary.kind,
+            kind: summary.model.kind(),
             dim: summary.dim,
             users: summary.users,
             items: summary.items,
             interactions: summary.interactions,
-            hyper_parameters,
+            hyper_parameters: AnyHyperparametersAnswer::new(&summary.model, summary.seed),
             objective: summary.objective,
             residual: summary.residual,
             measured_version: summary.measured_version,

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use recant_service::query::ServiceError;
+use recant_service::ServiceError;
 use recant_types::InvalidId;
 
 /// The media type of every problem.

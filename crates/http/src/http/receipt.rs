@@ -9,7 +9,7 @@ use super::erasures;
 use super::parameters::Parameters;
 use super::problem::{Problem, ProblemBody, RECEIPT_NOT_FOUND, RECEIPT_NOT_READY};
 use super::state::AppState;
-use recant_service::receipts::ReceiptAnswer;
+use recant_service::ReceiptAnswer;
 
 /// The media type of a JWS in compact form (RFC 7515, section 9.2.1).
 const JOSE: &str = "application/jose";

@@ -20,7 +20,7 @@ use super::metric_names::RECOMMEND_DURATION_SECONDS;
 use super::parameters::{Parameters, invalid};
 use super::problem::{INVALID_BODY, Problem, ProblemBody};
 use super::state::AppState;
-use recant_service::query::{
+use recant_service::{
     BATCH_USERS_MAX, BatchQuery, K_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
     Recommendations, ScoredItem, Subject,
 };

@@ -9,7 +9,7 @@ use super::parameters::{Parameters, invalid};
 use super::problem::{ITEM_NOT_FOUND, Problem, ProblemBody};
 use super::recommend::{ItemAnswer, K_DEFAULT};
 use super::state::AppState;
-use recant_service::query::K_MAX;
+use recant_service::K_MAX;
 use recant_types::ItemId;
 
 /// Items like another one.

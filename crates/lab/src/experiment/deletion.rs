@@ -9,7 +9,7 @@ use rand_chacha::ChaCha12Rng;
 use super::recipe::{DeletionSpec, UserChoice};
 use recant_core::model::RowSets;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_eval::cohort::{Cohort, Member, PerGroup};
+use recant_eval::{Cohort, Member, PerGroup};
 
 /// A user and an item.
 pub type Pair = (u32, u32);

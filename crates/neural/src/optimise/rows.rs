@@ -85,7 +85,12 @@ pub fn solve_rows(
 ///
 /// # Panics
 /// When the problem is not separable ([`is_separable`]).
-pub(crate) fn row_gradient(objective: &Objective<'_>, at: &Parameters, side: Side, row: u32) -> Vec<f64> {
+pub(crate) fn row_gradient(
+    objective: &Objective<'_>,
+    at: &Parameters,
+    side: Side,
+    row: u32,
+) -> Vec<f64> {
     assert!(is_separable(objective), "rows that depend on one another");
     let values = at.row(side, row);
     let problem = RowProblem::new(objective, at, side, row);

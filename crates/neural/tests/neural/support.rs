@@ -137,9 +137,12 @@ pub fn score(world: &World, layout: &Layout, at: &[f64], user: u32, item: u32) -
             let users = layout.users;
             let all = users + layout.items;
             let mut current: Vec<Vec<f64>> = (0..all)
-                .map(|node| match node < users {
-                    true => row('u', node as u32),
-                    false => row('i', (node - users) as u32),
+                .map(|node| {
+                    if node < users {
+                        row('u', node as u32)
+                    } else {
+                        row('i', (node - users) as u32)
+                    }
                 })
                 .collect();
             let mut sums = current.clone();

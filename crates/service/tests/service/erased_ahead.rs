@@ -2,7 +2,7 @@
 //! is applied in between must not lose track of what has still to go.
 
 use crate::support::{Plain, Row, Running, block_on, hyperparameters, train_from_scratch, user_id};
-use recant_service::load::load;
+use recant_service::load;
 use recant_store::batch::WriteBatch;
 use recant_store::{Store, StoreOptions};
 use recant_testkit::store::{addition, commit, erasure, erasure_id, item_id, open, user};

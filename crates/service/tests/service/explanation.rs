@@ -3,11 +3,11 @@
 use faer::Mat;
 use recant_core::model::ials::Ials;
 use recant_core::unlearn::duality_gap::{GapOptions, duality_gap};
-use recant_service::explain::{Explanation, Reason};
-use recant_service::query::{RecommendQuery, Recommendations, Source, Subject};
-use recant_service::rows::RowTable;
-use recant_service::snapshot::{Quality, Snapshot};
-use recant_service::trainer::Trainer;
+use recant_service::RowTable;
+use recant_service::Trainer;
+use recant_service::{Explanation, Reason};
+use recant_service::{Quality, Snapshot};
+use recant_service::{RecommendQuery, Recommendations, Source, Subject};
 use recant_testkit::convex::{ITEMS, Problem, USERS};
 use recant_types::{Certificate, GapCertificate, ItemId, UserId};
 
@@ -55,7 +55,7 @@ fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
     trainer.popular = (0..ITEMS as u32)
         .map(|i| (i, matrix.item(i).len() as u32))
         .collect();
-    trainer.model = model.clone();
+    trainer.learner = model.clone().into();
     trainer.matrix = matrix;
     trainer.snapshot(VERSION, quality).expect("finite factors")
 }

@@ -7,7 +7,7 @@ use crate::support::{
     Plain, Row, Running, assert_predicts_like_a_retrain, block_on, hyperparameters, item_id,
     train_from_scratch, user_id,
 };
-use recant_service::load::load;
+use recant_service::load;
 use recant_store::batch::WriteBatch;
 use recant_store::log::{Entry, LogPosition};
 use recant_store::{Store, StoreOptions};

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::support::{PATIENCE, block_on, hyperparameters, item_id, user_id};
 use recant_service::Service;
-use recant_service::query::ServiceError;
-use recant_service::start::ServiceOptions;
-use recant_service::worker::WorkerOptions;
+use recant_service::ServiceError;
+use recant_service::ServiceOptions;
+use recant_service::WorkerOptions;
 use recant_store::sync::{SyncObserver, SyncStep};
 use recant_store::{Store, StoreOptions};
 use recant_types::{ErasureStatus, ErasureTarget};

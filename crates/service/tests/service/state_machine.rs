@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use recant_service::load::load;
-use recant_service::resolve::Resolver;
+use recant_service::Resolver;
+use recant_service::load;
 use recant_store::Store;
 use recant_store::backup::restore;
 use recant_store::log::Entry;

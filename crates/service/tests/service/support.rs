@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use recant_core::optim::als::TrainingOptions;
 use recant_service::Service;
-use recant_service::query::{ModelSummary, RecommendQuery, Source, Subject};
-use recant_service::start::{ServiceOptions, WorkerGuard};
-use recant_service::training::train;
-use recant_service::worker::WorkerOptions;
+use recant_service::WorkerOptions;
+use recant_service::train;
+use recant_service::{ModelSummary, RecommendQuery, Source, Subject};
+use recant_service::{ServiceOptions, WorkerGuard};
 use recant_store::batch::Tensor;
 use recant_store::import::ImportSession;
 use recant_store::{Store, StoreOptions};

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use recant_core::model::factors::{Factors, Side};
+use recant_core::model::Side;
+use recant_core::model::factors::Factors;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
-use recant_core::unlearn::converge::Warm;
-use recant_service::dirty::DirtyRows;
-use recant_service::popularity::Popularity;
-use recant_service::publish::{Progress, Publisher};
-use recant_service::query::{RecommendQuery, Source, Subject};
-use recant_service::rows::RowTable;
-use recant_service::snapshot::Quality;
-use recant_service::tags::Tags;
-use recant_service::trainer::Trainer;
+use recant_service::DirtyRows;
+use recant_service::Popularity;
+use recant_service::Quality;
+use recant_service::RowTable;
+use recant_service::Tags;
+use recant_service::Trainer;
+use recant_service::{Progress, Publisher};
+use recant_service::{RecommendQuery, Source, Subject};
 use recant_types::{IalsHyperparameters, ItemId, UserId};
 
 const USERS: usize = 16;
@@ -65,22 +65,21 @@ fn trainer() -> Trainer {
         popular: (0..ITEMS as u32)
             .map(|row| (row, counts(row)))
             .collect::<Popularity>(),
-        model: Ials::from_factors(hyper, users, items),
+        learner: Ials::from_factors(hyper, users, items).into(),
         seed: 1,
         users: RowTable::from_rows((0..=USERS).map(|row| (row as u32, user(row)))),
         items: RowTable::from_rows((0..ITEMS as u32).map(|row| (row, item(row)))),
         titles: (0..ITEMS).map(|_| None).collect(),
         tags: Tags::default(),
-        neural: None,
-        warm: Warm::new(0),
         matrix,
     }
 }
 
 fn change(trainer: &mut Trainer, version: u64) -> DirtyRows {
     let mut dirty = DirtyRows::default();
+    let model = trainer.learner.ials_mut().expect("implicit ALS");
     for row in 0..CHANGING {
-        trainer.model.items.row_mut(row as usize)[0] = f64::from(expected(version, row));
+        model.items.row_mut(row as usize)[0] = f64::from(expected(version, row));
     }
     dirty.items(&(0..CHANGING).collect::<Vec<_>>());
     dirty

@@ -3,13 +3,15 @@
 use std::cell::OnceCell;
 use std::ops::ControlFlow;
 
-use super::{FIXED_EPOCH, NeuralModelState, NeuralScores, NeuralSubject, diverged, fixed_examples};
+use super::subject::{
+    FIXED_EPOCH, NeuralModelState, NeuralScores, NeuralSubject, diverged, fixed_examples,
+};
 use crate::experiment::recipe::{MethodSpec, ReachSpec, SolverSpec};
-use crate::experiment::unlearner::{Change, MethodError, Seeds, Unlearner};
+use crate::experiment::unlearner::method::{Change, MethodError, Seeds, Unlearner};
 use crate::experiment::watch::Watch;
 use recant_core::control::never;
 use recant_core::model::RowSets;
-use recant_eval::scorer::Scorer;
+use recant_eval::Scorer;
 use recant_neural::forget::{
     AltEraserControl, AltEraserOptions, AltEraserReport, Anchor, BlockSolver, InfluenceOptions,
     Reach, alt_eraser, influence_step, retrain_warm,
@@ -56,7 +58,7 @@ impl<'a> NeuralUnlearner<'a> {
             graph: original.graph.clone(),
             parameters: original.parameters.clone(),
             examples,
-            trained: None,
+            anchor: None,
             seeds,
             epochs: training.first_epoch + training.epochs as u64,
             scores: OnceCell::new(),
@@ -183,7 +185,7 @@ impl NeuralUnlearner<'_> {
     /// From now on the parameters as they are count as the trained ones, for methods with a proximal
     /// term. As a service does, where one erasure follows another.
     fn anchor_to_present(&mut self) {
-        if let (Some(strength), Some(examples)) = (self.method.hold(), &self.examples) {
+        if let (Some(strength), Some(examples)) = (self.method.proximal(), &self.examples) {
             let objective = Objective {
                 model: self.subject.model(),
                 graph: &self.graph,
