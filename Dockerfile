@@ -1,30 +1,36 @@
 # syntax=docker/dockerfile:1
 
+# ---- manifests: what the dependencies' layer depends on ----------------------------------------
+FROM rust:1-slim-bookworm AS manifests
+WORKDIR /build
+COPY . .
+# Empty sources stand for the real ones, because cargo wants every target that a manifest names.
+RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
+ && for crate in . crates/*; do mkdir -p "$crate/src" && touch "$crate/src/lib.rs"; done \
+ && echo 'fn main() {}' > src/main.rs \
+ && mkdir -p benches \
+ && sed -n '/^\[\[bench\]\]/,/^$/s/^name = "\(.*\)"/\1/p' Cargo.toml \
+    | while read -r bench; do echo 'fn main() {}' > "benches/$bench.rs"; done
+
 # ---- build: thrown away afterwards -------------------------------------------------------------
 FROM rust:1-slim-bookworm AS build
 WORKDIR /build
 
-# The dependencies are a layer of their own: they are built again only when the manifest changes.
-# The empty sources stand for the real ones, benchmarks included, because the manifest names them.
-COPY Cargo.toml Cargo.lock ./
-RUN mkdir src benches \
- && echo 'fn main() {}' > src/main.rs \
- && touch src/lib.rs \
- && sed -n '/^\[\[bench\]\]/,/^$/s/^name = "\(.*\)"/\1/p' Cargo.toml \
-    | while read -r bench; do echo 'fn main() {}' > "benches/$bench.rs"; done \
- && cargo build --release --locked --bin recant
+# The dependencies are a layer of their own: the same as long as no manifest changes.
+COPY --from=manifests /build ./
+RUN cargo build --profile dist --locked --bin recant
 
 # Newer than the empty sources, so that cargo builds them.
 COPY . .
-RUN touch src/main.rs src/lib.rs \
- && cargo build --release --locked --bin recant \
- && strip target/release/recant \
+RUN find . -name '*.rs' -not -path './target/*' -exec touch {} + \
+ && cargo build --profile dist --locked --bin recant \
+ && strip target/dist/recant \
  && mkdir /empty-data
 
 # ---- image: the C library, the binary, its configuration ----------------------------------------
 # No shell, no package manager, no compiler; the user `nonroot` is 65532.
 FROM gcr.io/distroless/cc-debian12:nonroot
-COPY --from=build /build/target/release/recant /usr/local/bin/recant
+COPY --from=build /build/target/dist/recant /usr/local/bin/recant
 COPY --from=build /build/config/default.toml /etc/recant/default.toml
 # A volume takes owner and mode of the directory it covers.
 COPY --from=build --chown=nonroot:nonroot /empty-data /data

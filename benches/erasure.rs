@@ -17,7 +17,7 @@ use recant_core::model::interactions::InteractionMatrix;
 use recant_core::optim::als;
 use recant_core::optim::als::{KeptFactors, TrainingOptions};
 use recant_core::unlearn::update::{UpdateOptions, update};
-use recant_http::config::LearningSettings;
+use recant_http::LearningSettings;
 use recant_service::Service;
 use recant_store::{Store, StoreOptions};
 use recant_types::{ErasureStatus, ErasureTarget, IalsHyperparameters, ItemId, UserId};

@@ -14,8 +14,7 @@ use flate2::write::GzEncoder;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use recant_import::ImportOptions;
-use recant_store::StoreOptions;
-use recant_store::import::ImportSession;
+use recant_store::{ImportSession, StoreOptions};
 use support::stored::StoreSink;
 use support::table::{Table, Times, shown};
 

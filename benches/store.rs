@@ -17,9 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use recant_store::batch::WriteBatch;
-use recant_store::import::ImportSession;
-use recant_store::{Store, StoreOptions};
+use recant_store::{ImportSession, Store, StoreOptions, WriteBatch};
 use recant_types::{ErasureId, ErasureTarget, Event, ItemId, UnixMillis, UserId};
 use support::table::Table;
 

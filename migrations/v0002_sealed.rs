@@ -11,19 +11,23 @@ use std::collections::HashSet;
 use crate::batch::WriteBatch;
 use crate::codec;
 use crate::database::Database;
+use crate::error::StoreError;
 use crate::generation::NextGeneration;
 use crate::index::Index;
-use crate::log::LogPosition;
+use crate::keys::{self, row_of};
+use crate::position::LogPosition;
 use crate::records::{HeldInteraction, IdempotencyRecord, unpack_history};
 use crate::stage::Stage;
-use crate::{StoreError, keys, row_of};
 use recant_types::{ErasureId, ErasureRecord, Event, UserId};
 
 /// Users that are sealed as one write.
 const USERS_PER_WRITE: usize = 4_096;
 
 /// Seals the records of a version 1 database; there is nothing to do without one.
-pub fn migrate(before: Option<&Database>, next: &NextGeneration<'_>) -> Result<(), StoreError> {
+pub(crate) fn migrate(
+    before: Option<&Database>,
+    next: &NextGeneration<'_>,
+) -> Result<(), StoreError> {
     let Some(before) = before else {
         return Ok(());
     };

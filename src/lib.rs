@@ -1,5 +1,10 @@
 //! The command line of `recant`: one file a command. The program's parts are the crates under
 //! `crates/`; ARCHITECTURE.md shows the way through them.
+#![warn(unreachable_pub)]
 
-pub mod cli;
-pub mod scan;
+mod cli;
+mod scan;
+
+#[doc(hidden)]
+pub use cli::command;
+pub use cli::main;

@@ -7,13 +7,11 @@ use std::time::{Duration, Instant};
 
 use recant_core::model::interactions::InteractionMatrix;
 use recant_core::optim::als::TrainingOptions;
-use recant_http::config::{CertificateSettings, LearningSettings, TrainingSettings};
+use recant_http::{CertificateSettings, LearningSettings, TrainingSettings};
 use recant_import::{RowSink, SinkError};
 use recant_service::ServiceOptions;
 use recant_service::WorkerOptions;
-use recant_store::Store;
-use recant_store::StoreOptions;
-use recant_store::import::{ImportSession, ImportWriter};
+use recant_store::{ImportSession, ImportWriter, Store, StoreOptions};
 use recant_types::{IalsHyperparameters, ItemId, UserId};
 
 /// Takes the rows of files into a store, as the command `import` does.
@@ -96,7 +94,7 @@ pub fn service_options(hyper: IalsHyperparameters) -> ServiceOptions {
             polish_rounds: TrainingSettings::default().rounds as usize,
             certificate_target: CertificateSettings::default().target,
             threads: learning.threads,
-            kept_bytes_max: learning.kept_bytes_max as usize,
+            kept_bytes_max: learning.cholesky_cache_bytes_max as usize,
         },
     }
 }

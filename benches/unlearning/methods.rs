@@ -10,7 +10,7 @@ use recant_core::optim::als::{KEPT_BYTES_MAX, TrainingOptions};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::{Convergence, Goal, POLISHED_SHARE, Warm, converge};
 use recant_core::unlearn::update::{UpdateOptions, update};
-use recant_http::config::{CertificateSettings, LearningSettings, TrainingSettings};
+use recant_http::{CertificateSettings, LearningSettings, TrainingSettings};
 use recant_types::IalsHyperparameters;
 
 use crate::closeness::{Closeness, closeness};

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 
+use super::error::CliError;
+use super::output::{print, print_json};
 use super::progress::{TrainingBar, bar};
 use super::settings::{StoreArgs, open_store, thread_pool};
-use super::{CliError, print, print_json};
 use recant_jobs::audit::{Audit, AuditOptions, AuditProgress, Audited, LIST_LENGTH, audit};
 
 /// Flags of `recant audit`. An absent flag leaves the configured value.
@@ -20,7 +21,7 @@ Exit code 1 means that a certificate was wrong, or that there was nothing to aud
 
 Example:
   recant audit --data-dir recant-data --seed 7")]
-pub struct AuditArgs {
+pub(crate) struct AuditArgs {
     /// Where the store is
     #[command(flatten)]
     pub store: StoreArgs,
@@ -36,7 +37,7 @@ pub struct AuditArgs {
 }
 
 /// Audits and prints what was found. Fails when the certified bound did not hold.
-pub fn run(args: &AuditArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &AuditArgs) -> Result<(), CliError> {
     let settings = args.store.settings(Vec::new())?;
     let options = AuditOptions {
         seed: args.seed,
@@ -68,9 +69,10 @@ pub fn run(args: &AuditArgs) -> Result<(), CliError> {
     comparing.finish_and_clear();
     let audit = audited.map_err(CliError::failed)?;
     let summary = Summary::new(&audit, began.elapsed());
-    match args.json {
-        true => print_json(&summary)?,
-        false => print(&summary.to_string())?,
+    if args.json {
+        print_json(&summary)?
+    } else {
+        print(&summary.to_string())?
     }
     match summary.bound_held {
         Some(false) => Err(CliError::Failed(String::from(
@@ -166,7 +168,7 @@ impl fmt::Display for ModelSummary {
         match (self.bound_frobenius, self.bound_root_mean_square) {
             (Some(frobenius), Some(root_mean_square)) => write!(
                 f,
-                ", within {frobenius:.2e} of the one minimiser (root mean square \
+                ", within {frobenius:.2e} of the unique minimiser (root mean square \
                  {root_mean_square:.1e})"
             ),
             _ => write!(f, ", no bound"),

@@ -6,10 +6,10 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::control::{self, Request};
+use super::error::CliError;
+use super::output::{print, print_json};
 use super::settings::{StoreArgs, store_options};
-use super::{CliError, print, print_json};
-use recant_store::backup::BackupSummary;
-use recant_store::{Store, StoreError};
+use recant_store::{BackupSummary, Store, StoreError};
 
 /// Flags of `recant backup`.
 #[derive(Debug, Clone, Args)]
@@ -19,7 +19,7 @@ Example:
 
 The file holds no key: it can be restored only beside the key ring (keys/ in the data directory),
 and what was erased since does not come back. Keep the key ring elsewhere, or not at all.")]
-pub struct BackupArgs {
+pub(crate) struct BackupArgs {
     /// Where the store is
     #[command(flatten)]
     pub store: StoreArgs,
@@ -52,7 +52,7 @@ impl From<BackupSummary> for BackupAnswer {
 }
 
 /// Writes the backup, here or through the server that has the store open.
-pub fn run(args: &BackupArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &BackupArgs) -> Result<(), CliError> {
     let settings = args.store.settings(Vec::new())?;
     let data_dir = &settings.store.data_dir;
     // The server may have another working directory.

@@ -4,10 +4,10 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::control::{self, Request};
+use super::error::CliError;
+use super::output::{print, print_json};
 use super::settings::{StoreArgs, store_options};
-use super::{CliError, print, print_json};
-use recant_store::compaction::Compaction;
-use recant_store::{Store, StoreError};
+use recant_store::{Compaction, Store, StoreError};
 
 /// Flags of `recant compact`.
 #[derive(Debug, Clone, Args)]
@@ -16,7 +16,7 @@ Example:
   recant compact --data-dir recant-data
 
 A server that has the store open does it by itself now and then, and is asked to do it now.")]
-pub struct CompactArgs {
+pub(crate) struct CompactArgs {
     /// Where the store is
     #[command(flatten)]
     pub store: StoreArgs,
@@ -46,7 +46,7 @@ impl From<Compaction> for CompactAnswer {
 }
 
 /// Compacts the store, here or through the server that has it open.
-pub fn run(args: &CompactArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &CompactArgs) -> Result<(), CliError> {
     let settings = args.store.settings(Vec::new())?;
     let data_dir = &settings.store.data_dir;
     let answer: CompactAnswer = match Store::open(data_dir, &store_options(&settings)) {

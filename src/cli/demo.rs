@@ -7,16 +7,18 @@ use std::time::Instant;
 
 use clap::Args;
 
+use super::error::CliError;
+use super::output::print;
+use super::serve;
 use super::settings::{StoreArgs, flag, open_store, store_options, thread_pool};
 use super::train_neural::neural_training;
-use super::{CliError, print, serve};
 use recant_core::optim::als::TrainingOptions;
 use recant_core::unlearn::converge::Progress;
-use recant_http::config::Settings;
-use recant_lab::demo::{self, Catalogue, CatalogueSize};
-
+use recant_http::Settings;
+use recant_lab::demo;
+use recant_lab::demo::{Catalogue, CatalogueSize};
 use recant_service::train_neural;
-use recant_store::import::ImportSession;
+use recant_store::ImportSession;
 
 /// Flags of `recant demo`; none is needed.
 #[derive(Debug, Clone, Args)]
@@ -24,7 +26,7 @@ use recant_store::import::ImportSession;
 Example:
   recant demo
   recant demo --users 5000 --items 2000 --interactions 200000 --listen 127.0.0.1:9000")]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Directory of the demo's store
     #[arg(long, value_name = "DIR", default_value = "recant-demo")]
     pub data_dir: PathBuf,
@@ -47,7 +49,7 @@ pub struct DemoArgs {
 
 impl DemoArgs {
     /// The size of the catalogue asked for.
-    pub fn size(&self) -> Result<CatalogueSize, CliError> {
+    pub(crate) fn size(&self) -> Result<CatalogueSize, CliError> {
         CatalogueSize {
             users: self.users,
             items: self.items,
@@ -60,7 +62,7 @@ impl DemoArgs {
 
 /// Makes the catalogue, imports it, trains and serves. A directory that already holds a store is
 /// served as it is, so that what was erased in it stays erased.
-pub fn run(args: &DemoArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     let size = args.size()?;
     let listen = args.listen.to_string();
     let seed = args.seed.to_string();

@@ -8,7 +8,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 
 /// Turns core dumps off and keeps panics from telling more than where they happened. To be called
 /// first thing in a process.
-pub fn harden() {
+pub(super) fn harden() {
     forbid_core_dumps();
     std::panic::set_hook(Box::new(report_panic));
 }

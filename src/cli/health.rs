@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{CliError, print};
+use super::error::CliError;
+use super::output::print;
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -14,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[command(after_help = "\
 Example:
   recant health --url http://127.0.0.1:8080/readyz")]
-pub struct HealthArgs {
+pub(crate) struct HealthArgs {
     /// What to ask: /healthz for alive, /readyz for ready to serve
     #[arg(
         long,
@@ -25,7 +26,7 @@ pub struct HealthArgs {
 }
 
 /// Succeeds when the server answers 200.
-pub fn run(args: &HealthArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &HealthArgs) -> Result<(), CliError> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(PATIENCE))
         .build()

@@ -8,12 +8,13 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::error::CliError;
+use super::output::print;
 use super::settings::{StoreArgs, store_options};
-use super::{CliError, print};
 use recant_import::{
     self, Columns, Format, ImportError, ImportOptions, RowCounts, RowSink, SinkError,
 };
-use recant_store::import::{ImportSession, ImportWriter};
+use recant_store::{ImportSession, ImportWriter};
 use summary::{Stored, Summary};
 
 /// How often the progress bar is drawn at most, per second.
@@ -29,7 +30,7 @@ Example:
 Formats: CSV and TSV with a header line, MovieLens u.data and ratings.dat, JSON Lines, Parquet;
 text formats also as .gz and .zst. A pair that occurs again replaces the one before.
 Rows that happened before an erasure that names them are held back; so are rows without a time.")]
-pub struct ImportArgs {
+pub(crate) struct ImportArgs {
     /// Files of interactions
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -82,7 +83,7 @@ fn finite(text: &str) -> Result<f32, String> {
 
 impl ImportArgs {
     /// The options the reader needs.
-    pub fn options(&self) -> ImportOptions {
+    pub(crate) fn options(&self) -> ImportOptions {
         ImportOptions {
             columns: Columns {
                 user: self.user_col.clone(),
@@ -159,7 +160,7 @@ impl RowSink for StoreSink<'_> {
 }
 
 /// Imports the files and prints what became of their rows. All of it is stored, or nothing.
-pub fn run(args: &ImportArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &ImportArgs) -> Result<(), CliError> {
     let settings = args.store.settings(Vec::new())?;
     let began = Instant::now();
     let span = tracing::info_span!("import", files = args.files.len());

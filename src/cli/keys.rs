@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::error::CliError;
+use super::output::print;
 use super::settings::{StoreArgs, store_options};
-use super::{CliError, print};
-use recant_store::keyring::{MasterKey, MasterKeySource};
-use recant_store::rotate_master_key;
+use recant_store::{MasterKey, MasterKeySource, rotate_master_key};
 
 /// Flags of `recant keys`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Example:
   recant keys rotate --data-dir recant-data --to-file /etc/recant/master")]
-pub struct KeysArgs {
+pub(crate) struct KeysArgs {
     /// What to do with them.
     #[command(subcommand)]
     pub command: KeysCommand,
@@ -22,7 +22,7 @@ pub struct KeysArgs {
 
 /// What can be done with the keys.
 #[derive(Debug, Clone, Subcommand)]
-pub enum KeysCommand {
+pub(crate) enum KeysCommand {
     /// Wrap every key anew under another master key
     Rotate(RotateArgs),
 }
@@ -35,7 +35,7 @@ Example:
 
 The server must be stopped. The key in force is the one that the section [keys] of the configuration
 names; set it to the new place afterwards. Without a new place a fresh key beside the data is made.")]
-pub struct RotateArgs {
+pub(crate) struct RotateArgs {
     /// Where the store is
     #[command(flatten)]
     pub store: StoreArgs,
@@ -70,7 +70,7 @@ fn make_key(path: &Path) -> Result<(), CliError> {
 }
 
 /// Carries out one of the commands.
-pub fn run(args: &KeysArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &KeysArgs) -> Result<(), CliError> {
     let KeysCommand::Rotate(args) = &args.command;
     let settings = args.store.settings(Vec::new())?;
     let to = args.source()?;

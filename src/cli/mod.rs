@@ -1,38 +1,35 @@
 //! The commands of the `recant` binary, one file each: flags in, one call, an answer out.
 
-pub mod audit;
-pub mod backup;
-pub mod compact;
+mod audit;
+mod backup;
+mod compact;
 mod control;
-pub mod demo;
-pub mod eval;
+mod control_server;
+mod demo;
+mod error;
+mod eval;
 mod hardening;
-pub mod health;
-pub mod import;
-pub mod keys;
+mod health;
+mod import;
+mod keys;
 mod output;
 mod progress;
-pub mod restore;
-pub mod scan;
-pub mod serve;
+mod restore;
+mod scan;
+mod serve;
 mod settings;
-pub mod train;
+mod train;
+mod train_args;
 mod train_neural;
-pub mod tune;
-pub mod verify;
+mod tune;
+mod verify;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use output::{print, print_json};
-pub use settings::StoreArgs;
-
-/// Exit code of a command that could not do what was asked.
-pub const EXIT_FAILED: u8 = 1;
-
-/// Exit code of a command line that makes no sense; clap uses the same.
-pub const EXIT_USAGE: u8 = 2;
+use error::{CliError, EXIT_FAILED, EXIT_USAGE};
+use output::print;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -42,21 +39,26 @@ pub const EXIT_USAGE: u8 = 2;
     about = "A recommender that can take back what it learnt"
 )]
 #[command(after_help = "Try it: recant demo")]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
+/// The command line as clap describes it, for whoever checks or prints commands.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// What `recant` can be asked to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Make a small synthetic catalogue, train on it and serve it
     Demo(demo::DemoArgs),
     /// Read interactions and titles from files into a store
     Import(import::ImportArgs),
     /// Train the model to its tolerance and store it
-    Train(train::TrainArgs),
+    Train(train_args::TrainArgs),
     /// Choose hyper-parameters by what a model finds of held-out interactions
     Tune(tune::TuneArgs),
     /// Serve recommendations over HTTP, learn and forget
@@ -81,36 +83,6 @@ pub enum Command {
     Keys(keys::KeysArgs),
 }
 
-/// Why a command failed: one line that says what is wrong and how to mend it.
-#[derive(Debug, thiserror::Error)]
-pub enum CliError {
-    /// The command could not be carried out.
-    #[error("{0}")]
-    Failed(String),
-    /// The flags contradict each other, or a value cannot be used.
-    #[error("{0}")]
-    Usage(String),
-}
-
-impl CliError {
-    /// A failure with the message of `error`.
-    pub fn failed(error: impl std::fmt::Display) -> Self {
-        Self::Failed(error.to_string())
-    }
-
-    /// A usage error with the message of `error`.
-    pub fn usage(error: impl std::fmt::Display) -> Self {
-        Self::Usage(error.to_string())
-    }
-
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Failed(_) => EXIT_FAILED,
-            Self::Usage(_) => EXIT_USAGE,
-        }
-    }
-}
-
 /// Parses the command line, carries it out and says how it went: 0 done, 1 failed, 2 misused.
 pub fn main() -> ExitCode {
     hardening::harden();
@@ -128,7 +100,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Carries out one command.
-pub fn run(command: Command) -> Result<(), CliError> {
+pub(crate) fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Demo(args) => demo::run(&args),
         Command::Import(args) => import::run(&args),

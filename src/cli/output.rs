@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::CliError;
+use super::error::CliError;
 
 /// Writes `text` to stdout. A reader that has gone away, such as `head`, is no failure.
-pub fn print(text: &str) -> Result<(), CliError> {
+pub(super) fn print(text: &str) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     let written = stdout
         .write_all(text.as_bytes())
@@ -21,7 +21,7 @@ pub fn print(text: &str) -> Result<(), CliError> {
 }
 
 /// Writes `answer` to stdout as one line of JSON.
-pub fn print_json(answer: &impl Serialize) -> Result<(), CliError> {
+pub(super) fn print_json(answer: &impl Serialize) -> Result<(), CliError> {
     print(&(serde_json::to_string(answer).map_err(CliError::failed)? + "\n"))
 }
 

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::error::CliError;
+use super::output::print;
 use super::settings::{StoreArgs, store_options};
-use super::{CliError, print};
-use recant_store::backup::{self, Restored};
+use recant_store::{Restored, restore};
 use recant_types::UnixMillis;
 
 /// Flags of `recant restore`.
@@ -18,7 +19,7 @@ Example:
 
 The data directory must hold the key ring (keys/) of the store that the backup is of. Whatever else
 it holds is replaced; what was erased since the backup does not come back.")]
-pub struct RestoreArgs {
+pub(crate) struct RestoreArgs {
     /// The backup
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
@@ -31,11 +32,11 @@ pub struct RestoreArgs {
 }
 
 /// Restores the backup and prints what came back and what did not.
-pub fn run(args: &RestoreArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &RestoreArgs) -> Result<(), CliError> {
     let settings = args.store.settings(Vec::new())?;
     let options = store_options(&settings);
-    let restored = backup::restore(&args.file, &settings.store.data_dir, &options)
-        .map_err(CliError::failed)?;
+    let restored =
+        restore(&args.file, &settings.store.data_dir, &options).map_err(CliError::failed)?;
     let created_at = restored.created_at.map(UnixMillis::to_rfc3339);
     if args.json {
         let answer = json!({

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use super::error::CliError;
+use super::output::print;
 use super::settings::StoreArgs;
-use super::{CliError, print};
 use crate::scan::{Form, Needle, Outcome, scan};
 
 /// Flags of `recant scan`.
@@ -26,7 +27,7 @@ large file and are left out: --json lists the forms that were searched.
 Needles are not repeated in the output, which counts them from 1. A needle on the command line can
 be seen by others on the machine while the command runs; one in a file cannot. The store may be in
 use. The exit code is 0 when everything was searched and nothing found, else 1.")]
-pub struct ScanArgs {
+pub(crate) struct ScanArgs {
     /// Where the store is
     #[command(flatten)]
     pub store: StoreArgs,
@@ -42,7 +43,7 @@ pub struct ScanArgs {
 }
 
 /// Searches, says what was found, and fails when that is anything.
-pub fn run(args: &ScanArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &ScanArgs) -> Result<(), CliError> {
     let settings = args.store.settings(Vec::new())?;
     let needles = args.needles()?;
     let outcome = scan(&settings.store.data_dir, &needles).map_err(CliError::usage)?;

@@ -9,15 +9,16 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::control::ControlServer;
+use super::control_server::ControlServer;
+use super::error::CliError;
+use super::output::print;
 use super::settings::{StoreArgs, configured_model, flag, serving_options, thread_pool};
 use super::train_neural::neural_training;
-use super::{CliError, print};
 use recant_core::optim::als::TrainingOptions;
 use recant_core::unlearn::converge::Progress;
-use recant_http::config::Settings;
-use recant_http::http::{AppState, Server, router};
-use recant_http::telemetry::metrics;
+use recant_http::Settings;
+use recant_http::install_exporter;
+use recant_http::{AppState, Server, router};
 use recant_service::Service;
 use recant_service::WorkerOptions;
 use recant_service::train_neural;
@@ -31,7 +32,7 @@ use recant_store::Store;
 Example:
   recant serve --data-dir recant-data --listen 127.0.0.1:8080
   curl 'http://127.0.0.1:8080/recommend?user=ada-0001'")]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// Where the store is
     #[command(flatten)]
     pub store: StoreArgs,
@@ -41,7 +42,7 @@ pub struct ServeArgs {
 }
 
 /// Serves until it is told to stop.
-pub fn run(args: &ServeArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let listen = args.listen.map(|address| address.to_string());
     let flags = listen
         .iter()
@@ -58,7 +59,7 @@ pub(super) fn serve(
     settings: &Settings,
     announce: impl FnOnce(SocketAddr) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
-    let exporter = metrics::install().map_err(CliError::failed)?;
+    let exporter = install_exporter().map_err(CliError::failed)?;
     let server = Server::bind(settings).map_err(CliError::failed)?;
     let runtime = tokio::runtime::Runtime::new().map_err(CliError::failed)?;
     let state = AppState::new(exporter.clone());
@@ -150,7 +151,7 @@ fn service_options(settings: &Settings) -> ServiceOptions {
             polish_rounds: settings.training.rounds as usize,
             certificate_target: settings.certificate.target,
             threads: settings.learning.threads,
-            kept_bytes_max: settings.learning.kept_bytes_max as usize,
+            kept_bytes_max: settings.learning.cholesky_cache_bytes_max as usize,
         },
     }
 }
@@ -161,9 +162,12 @@ fn open_and_train(settings: &Settings, stopping: &AtomicBool) -> Result<Option<S
     if store.model_header().map_err(CliError::failed)?.is_some() {
         return Ok(Some(store));
     }
-    let goes_on = || match stopping.load(Ordering::Relaxed) {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
+    let goes_on = || {
+        if stopping.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
     if let Some(specification) = settings.model.neural() {
         let options = neural_training(settings, &specification);

@@ -4,17 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::CliError;
-use recant_http::config::{FlagOverride, Settings, Sources};
-use recant_http::telemetry::logs;
-use recant_store::compaction::CompactionSchedule;
-use recant_store::keyring::MasterKeySource;
-use recant_store::{Store, StoreOptions};
+use super::error::CliError;
+use recant_http::install_logs;
+use recant_http::{FlagOverride, Settings, Sources};
+use recant_store::{CompactionSchedule, MasterKeySource, Store, StoreOptions};
 use recant_types::ModelConfiguration;
 
 /// Where the store is and what configures it.
 #[derive(Debug, Clone, Default, Args)]
-pub struct StoreArgs {
+pub(crate) struct StoreArgs {
     /// Directory of the store [default: as configured, or else recant-data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -37,10 +35,10 @@ impl StoreArgs {
         let sources = Sources {
             file: self.config.clone(),
             flags,
-            environment: None,
+            ..Sources::default()
         };
         let settings = sources.load().map_err(CliError::usage)?;
-        logs::install(&settings.log).map_err(CliError::usage)?;
+        install_logs(&settings.log).map_err(CliError::usage)?;
         Ok(settings)
     }
 }

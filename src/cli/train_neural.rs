@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
+use super::error::CliError;
+use super::output::{print, print_json};
 use super::progress::bar;
 use super::settings::{open_store, thread_pool};
-use super::train::TrainArgs;
-use super::{CliError, print, print_json};
-use recant_http::config::Settings;
+use super::train_args::TrainArgs;
+use recant_http::Settings;
 use recant_service::Trained;
 use recant_service::{NeuralProgress, NeuralTraining, train_neural};
 use recant_types::{Certificate, ModelSpecification, NeuMf};
@@ -105,9 +106,10 @@ pub(super) fn run(
     });
     progress.finish_and_clear();
     let summary = Summary::new(&trained.map_err(CliError::failed)?, began.elapsed());
-    match args.json {
-        true => print_json(&summary),
-        false => print(&summary.to_string()),
+    if args.json {
+        print_json(&summary)
+    } else {
+        print(&summary.to_string())
     }
 }
 

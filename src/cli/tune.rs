@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 
+use super::error::CliError;
+use super::output::{print, print_json};
 use super::progress::bar;
 use super::settings::{StoreArgs, open_store, thread_pool};
-use super::{CliError, print, print_json};
 use recant_core::optim::als::TrainingOptions;
 use recant_jobs::tuning::{Grid, LIST_LENGTH, Stage, TIE_SHARE, Trial, Tuned, TuningOptions, tune};
 use recant_types::IalsHyperparameters;
@@ -27,7 +28,7 @@ within 1 % of the best accuracy, one whose certificate closes is preferred. Noth
 Examples:
   recant tune --data-dir recant-data --dim 64
   recant tune --data-dir recant-data --grid alpha0=0.1,0.3 --grid lambda=0.01,0.02,0.04")]
-pub struct TuneArgs {
+pub(crate) struct TuneArgs {
     /// Where the store is
     #[command(flatten)]
     pub store: StoreArgs,
@@ -65,7 +66,7 @@ impl TuneArgs {
 }
 
 /// Searches and prints the table, the choice, and the line to train with.
-pub fn run(args: &TuneArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &TuneArgs) -> Result<(), CliError> {
     let grid = args.grid()?;
     let settings = args.store.settings(Vec::new())?;
     if let Some(model) = settings.model.neural() {
@@ -113,9 +114,10 @@ pub fn run(args: &TuneArgs) -> Result<(), CliError> {
     let tuned = tuned.map_err(CliError::failed)?;
     let (seed, directory) = (options.training.seed, &settings.store.data_dir);
     let summary = Summary::new(&tuned, seed, directory, began.elapsed());
-    match args.json {
-        true => print_json(&summary),
-        false => print(&summary.to_string()),
+    if args.json {
+        print_json(&summary)
+    } else {
+        print(&summary.to_string())
     }
 }
 
@@ -234,9 +236,10 @@ fn train_command(hyper: &IalsHyperparameters, seed: u64, directory: &Path) -> St
 fn quoted(path: &Path) -> String {
     let text = PathBuf::from(path).display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text,
-        false => format!("'{}'", text.replace('\'', r"'\''")),
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

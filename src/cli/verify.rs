@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 
+use super::error::CliError;
+use super::output::print;
 use super::settings::StoreArgs;
-use super::{CliError, print};
 use recant_receipt::{JwkSet, Salt, check_chain, commit, verify};
 use recant_store::published_receipt_keys;
 use recant_types::{ErasureTarget, InvalidId, ItemId, UserId};
@@ -26,8 +27,8 @@ Example:
 A file holds one receipt, or one a line. Given several receipts of one service, in any order, the
 chain between them is checked and missing ones are named; --complete takes a missing one for a
 failure. SALT is the receipt_salt of the answer to the request. Without --jwks the keys are those
-of the store in --data-dir. The exit code is 0 only when everything that was asked for holds.")]
-pub struct VerifyArgs {
+of the store in --data-dir. The exit code is 0 only when\neverything that was asked for holds and every certificate reaches its target, 3 when only certificates\ndo not, else 1.")]
+pub(crate) struct VerifyArgs {
     /// Files of receipts; - for standard input
     #[arg(required = true, value_name = "RECEIPT")]
     pub receipts: Vec<PathBuf>,
@@ -58,7 +59,7 @@ pub struct VerifyArgs {
 }
 
 /// Checks everything that was asked for, says how it is, and fails unless all holds.
-pub fn run(args: &VerifyArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &VerifyArgs) -> Result<(), CliError> {
     let (keys, opening) = (args.keys()?, args.opening()?);
     let mut report = Report::default();
     for path in &args.receipts {

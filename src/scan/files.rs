@@ -18,7 +18,7 @@ const PLACES_MAX: usize = 3;
 
 /// Traces of one needle in one file, in one form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Found {
+pub(crate) struct Found {
     /// The file. With [`Found::in_name`], its name holds the trace.
     pub file: PathBuf,
     /// Which of the needles, counted from 1 in the order they were given.
@@ -35,16 +35,16 @@ pub struct Found {
 
 /// A file that could not be searched to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FileFault {
+pub(crate) struct FileFault {
     /// Which file or directory.
     pub file: PathBuf,
     /// What the system said.
     pub reason: String,
 }
 
-/// What a look at a directory found.
+/// What a search of a directory found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Files searched to their end.
     pub files: u64,
     /// Bytes searched.
@@ -57,14 +57,14 @@ pub struct Outcome {
 
 impl Outcome {
     /// Whether everything was searched and nothing was found.
-    pub fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         self.found.is_empty() && self.unreadable.is_empty()
     }
 }
 
 /// Why nothing was searched.
 #[derive(Debug, thiserror::Error)]
-pub enum ScanError {
+pub(crate) enum ScanError {
     /// There is nothing to search for.
     #[error("no needle was given")]
     NoNeedle,
@@ -85,7 +85,7 @@ pub enum ScanError {
 ///
 /// Links are not followed and only regular files are read. A file that goes while the search is
 /// under way, as in a store in use, is passed over. Memory does not grow with the files.
-pub fn scan(directory: &Path, needles: &[Needle]) -> Result<Outcome, ScanError> {
+pub(crate) fn scan(directory: &Path, needles: &[Needle]) -> Result<Outcome, ScanError> {
     let search = Search::new(needles)?;
     let entries = |path: PathBuf| {
         let entries = fs::read_dir(&path).and_then(Iterator::collect::<io::Result<Vec<_>>>);

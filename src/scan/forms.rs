@@ -18,7 +18,7 @@ const INTEGER_BYTES_MIN: usize = 3;
 /// How a text was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Form {
+pub(crate) enum Form {
     /// Its bytes, UTF-8.
     Plain,
     /// As in a JSON text, where that differs.
@@ -51,7 +51,7 @@ impl fmt::Display for Form {
 
 /// Why a text cannot be searched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NeedleError {
+pub(crate) enum NeedleError {
     /// It has no bytes.
     #[error("a needle must not be empty")]
     Empty,
@@ -59,7 +59,7 @@ pub enum NeedleError {
 
 /// A text to look for. `Debug` does not show it: it is somebody's id.
 #[derive(Clone)]
-pub struct Needle {
+pub(crate) struct Needle {
     patterns: BTreeMap<Vec<u8>, Form>,
 }
 
@@ -73,7 +73,7 @@ impl fmt::Debug for Needle {
 
 impl Needle {
     /// Every form of `text` that is worth searching for.
-    pub fn new(text: &str) -> Result<Self, NeedleError> {
+    pub(crate) fn new(text: &str) -> Result<Self, NeedleError> {
         if text.is_empty() {
             return Err(NeedleError::Empty);
         }
@@ -112,7 +112,7 @@ impl Needle {
     }
 
     /// The forms that are searched for. A short text lacks some: see `recant scan --help`.
-    pub fn forms(&self) -> Vec<Form> {
+    pub(crate) fn forms(&self) -> Vec<Form> {
         let mut forms: Vec<Form> = self.patterns.values().copied().collect();
         forms.sort_unstable();
         forms.dedup();

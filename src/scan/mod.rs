@@ -1,4 +1,4 @@
-//! The forensic look: traces of a text in every file below a directory, in each form in which a
+//! The forensic search: traces of a text in every file below a directory, in each form in which a
 //! program might have written it.
 //!
 //! [`Needle`] says what is searched for, [`scan`] where. Nothing here knows what the files mean:
@@ -7,5 +7,5 @@
 mod files;
 mod forms;
 
-pub use files::{FileFault, Found, Outcome, ScanError, scan};
-pub use forms::{Form, Needle, NeedleError};
+pub(crate) use files::{Outcome, scan};
+pub(crate) use forms::{Form, Needle};

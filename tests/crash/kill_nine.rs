@@ -3,7 +3,7 @@
 //! no state of an erasure was skipped or taken back, the model counts what the store holds, and
 //! the chain of receipts is whole.
 //!
-//! `cargo test` does a few dozen kills. `RECANT_KILLS=500 cargo test --test kill_nine` does more;
+//! `cargo test` does a few dozen kills. `RECANT_KILLS=500 cargo test --test crash kill_nine::` does more;
 //! `RECANT_KILL_SEED` varies them.
 
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::kill_support::load::{Client, work};
 use crate::kill_support::process::{Caller, Process, recant};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use recant_store::crash_point::CRASH_POINTS;
+use recant_store::CRASH_POINTS;
 
 /// Callers at the same time.
 const CLIENTS: usize = 4;

@@ -11,8 +11,7 @@ use crate::simulated_disk::Disk;
 use recant_service::Service;
 use recant_service::WorkerOptions;
 use recant_service::{ServiceOptions, WorkerGuard};
-use recant_store::sync::{SyncObserver, SyncStep};
-use recant_store::{Store, StoreOptions};
+use recant_store::{Store, StoreOptions, SyncObserver, SyncStep};
 use recant_types::{
     ErasureRecord, ErasureTarget, IalsHyperparameters, Interaction, ItemId, UserId,
 };

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::SystemTime;
 
-use recant_store::sync::SyncStep;
+use recant_store::SyncStep;
 
 /// A file, whatever its name: its inode, and when that was made, for inodes are used again.
 type FileId = (u64, Option<SystemTime>);

@@ -4,8 +4,7 @@
 use std::path::Path;
 
 use crate::support::{Server, import, import_and_train, recant, run};
-use recant_store::batch::{Tensor, WriteBatch};
-use recant_store::{Store, StoreOptions};
+use recant_store::{Store, StoreOptions, Tensor, WriteBatch};
 use recant_types::Certificate;
 use serde_json::Value;
 

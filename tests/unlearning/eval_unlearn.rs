@@ -7,9 +7,7 @@ use std::process::Output;
 use std::time::SystemTime;
 
 use crate::support::recant;
-use recant_lab::experiment::ModelAccuracy;
-use recant_lab::experiment::Results;
-use recant_lab::experiment::{Arm, Outcome};
+use recant_lab::experiment::{Arm, ModelAccuracy, Outcome, Results};
 
 const SYNTHETIC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/eval/synthetic.toml");
 

@@ -1,5 +1,14 @@
 //! How good a model is, and how like another: pure functions of arrays.
 //!
+//! ```
+//! use recant_eval::{jaccard, ndcg};
+//!
+//! assert_eq!(jaccard(&[1, 2, 3], &[3, 2, 4]), 0.5);
+//! // The one relevant item stands second: 1 / log₂(3).
+//! let gain = ndcg(&[7, 4, 9], &[4], 3).expect("something is relevant");
+//! assert!((gain - 1.0 / 3f64.log2()).abs() < 1e-12);
+//! ```
+//!
 //! Each measure is defined where it stands and tested against a naive form of its definition.
 
 #![deny(unreachable_pub)]
@@ -29,5 +38,5 @@ pub use leave_one_out::{LeaveOneOut, leave_one_out};
 pub use lists::best;
 pub use membership::{ControlKind, Controls, area_under_curve, controls, true_positive_rate};
 pub use numerical_rank::numerical_rank;
-pub use ranking::jaccard;
+pub use ranking::{jaccard, ndcg};
 pub use scorer::Scorer;

@@ -24,7 +24,7 @@ fn sorted(list: &[u32]) -> Vec<u32> {
 /// relevance: `Σ 1/log₂(position + 1)` over the positions, from 1, that hold a relevant item,
 /// divided by the same sum over the first `min(k, |relevant|)` positions (Järvelin & Kekäläinen
 /// 2002). `relevant` is sorted. `None` when nothing is relevant or k is 0.
-pub(crate) fn ndcg(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
+pub fn ndcg(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
     let best = k.min(relevant.len());
     let discount = |position: usize| 1.0 / (position as f64 + 2.0).log2();
     let ideal: f64 = (0..best).map(discount).sum();

@@ -56,7 +56,7 @@ pub(super) mod tests {
     use recant_types::IalsHyperparameters;
 
     /// A model that is nothing but its scores, one row a user.
-    pub(crate) struct Table(pub Vec<Vec<f64>>);
+    pub(crate) struct Table(pub(crate) Vec<Vec<f64>>);
 
     impl Scorer for Table {
         fn user_rows(&self) -> usize {

@@ -190,7 +190,7 @@ pub enum ImportError {
         /// Which file.
         path: PathBuf,
         /// What it said.
-        source: ::parquet::errors::ParquetError,
+        source: super::parquet::ParquetError,
     },
     /// A Parquet column has a type that cannot be used.
     #[error(

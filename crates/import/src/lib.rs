@@ -16,6 +16,7 @@ mod format;
 mod json_lines;
 mod lines;
 mod movielens;
+#[cfg_attr(not(feature = "parquet"), path = "parquet_absent.rs")]
 mod parquet;
 mod record;
 mod record_reader;

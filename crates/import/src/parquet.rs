@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use ::parquet::basic::{ConvertedType, LogicalType, Type};
 use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use ::parquet::data_type::{ByteArray, DataType, Int96};
-use ::parquet::errors::{ParquetError, Result as ParquetResult};
+pub use ::parquet::errors::ParquetError;
+use ::parquet::errors::Result as ParquetResult;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::schema::types::ColumnDescriptor;
 

@@ -11,7 +11,6 @@
 
 use std::ops::ControlFlow;
 
-use recant_core::optim::als;
 use recant_core::optim::als::{TrainingError, TrainingOptions};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::Progress;
@@ -24,10 +23,6 @@ use recant_types::IalsHyperparameters;
 
 /// Length of the lists that are compared.
 pub const LIST_LENGTH: usize = 10;
-
-/// Further solutions of the users' blocks after loading: each is a round of refinement, and after
-/// two of them nothing but rounding in f64 is left.
-const REFINEMENTS: usize = 2;
 
 /// How to retrain.
 #[derive(Debug, Clone)]
@@ -169,12 +164,9 @@ pub fn audit(
         return Err(AuditError::Empty);
     }
     let matrix = &trainer.matrix;
-    let Some(mut live) = trainer.learner.into_ials() else {
+    let Some(live) = trainer.learner.into_ials() else {
         return Err(AuditError::NoBound);
     };
-    for _ in 0..REFINEMENTS {
-        als::solve_users(&mut live, matrix);
-    }
     let live = &live;
     let live_gap = duality_gap(
         live,

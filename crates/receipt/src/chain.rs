@@ -2,30 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde::Serialize;
 
+use super::head::ChainHead;
 use super::jws::Receipt;
 use super::text;
-
-/// The last receipt of a chain, as the next one refers to it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChainHead {
-    /// Its number; 0 before the first.
-    pub sequence: u64,
-    /// SHA-256 of its compact text; none before the first.
-    pub hash: Option<[u8; 32]>,
-}
-
-impl ChainHead {
-    /// The head of a chain that ends in this receipt.
-    pub fn at(sequence: u64, compact: &str) -> Self {
-        Self {
-            sequence,
-            hash: Some(Sha256::digest(compact).into()),
-        }
-    }
-}
 
 /// Numbers of receipts that are missing between two others, or before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -122,7 +103,7 @@ pub(super) mod tests {
     };
 
     /// Claims to follow `head`.
-    pub fn claims(head: &ChainHead) -> Claims {
+    pub(crate) fn claims(head: &ChainHead) -> Claims {
         let target = ErasureTarget::User(UserId::new("needle").expect("an id"));
         let id = ErasureId::from_bytes([9; 16]);
         let mut record = ErasureRecord::accepted(id, 1, &target, UnixMillis(1_000));

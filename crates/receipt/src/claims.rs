@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::chain::ChainHead;
+use super::head::ChainHead;
 use super::text;
 use recant_types::{
     Certificate, Commitment, ErasureId, ErasureRecord, ErasureStatus, TargetKind, UnixMillis,
 };
 
-/// How a commitment is made; see [`super::commitment`].
+/// How a commitment is made; see [`commit`](crate::commit()).
 pub const COMMITMENT_METHOD: &str = "recant-erasure-commitment-1+HMAC-SHA-256";
 
 /// The claims of one receipt. No id of a person or an item is among them, and whether what was
@@ -46,6 +46,10 @@ pub struct Claims {
     pub model_version_after: u64,
     /// The version that the certificate is about.
     pub model_version_certified: u64,
+    /// The position of the log whose data the certificate is of: that version had learnt and forgotten
+    /// everything up to it. Absent from receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position_certified: Option<u64>,
     /// The certificate.
     pub certificate: Certificate,
     /// The generation of the store when this was signed.
@@ -96,7 +100,7 @@ pub enum ScanMethod {
 impl ScanClaim {
     /// What is true of every erasure that was certified: one whose keys did not read back as zeros
     /// is never accepted.
-    fn of(record: &ErasureRecord) -> Self {
+    fn from_record(record: &ErasureRecord) -> Self {
         let sealed = record.commitment.is_some();
         Self {
             method: if sealed {
@@ -147,9 +151,10 @@ impl Claims {
             model_version_before: record.model_version_before?,
             model_version_after: record.model_version_after?,
             model_version_certified: circumstances.model_version_certified,
+            position_certified: record.certified_position,
             certificate: record.certificate.clone()?,
             generation: circumstances.generation,
-            scan: ScanClaim::of(record),
+            scan: ScanClaim::from_record(record),
             sequence: head.sequence + 1,
             previous: head.hash.map(|hash| text::encode(&hash)),
         })
@@ -173,11 +178,16 @@ mod time {
 
     use recant_types::UnixMillis;
 
-    pub fn serialize<S: Serializer>(time: &UnixMillis, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        time: &UnixMillis,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&time.to_rfc3339())
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixMillis, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<UnixMillis, D::Error> {
         let text = String::deserialize(deserializer)?;
         let time: jiff::Timestamp = text
             .parse()

@@ -9,9 +9,11 @@
 //! followed by the bytes, so that no two sequences share an encoding:
 //!
 //! 1. `recant erasure commitment 1`
-//! 2. the kind: `pairs`, `user` or `item`
+//! 2. the kind: `pairs`, `user`, `item` or `several`
 //! 3. for `user` and `item` the id; for `pairs` the user and the item of each pair in turn, the
-//!    pairs sorted by the bytes of the user, then of the item, and each named once.
+//!    pairs sorted by the bytes of the user, then of the item, and each named once; for `several`
+//!    the number of users as u32, big endian, and the users, the number of items and the items, and
+//!    then the pairs as for `pairs`, users and items too sorted by their bytes and each named once.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,13 +25,13 @@ use sha2::Sha256;
 use zeroize::Zeroize;
 
 use super::text;
-use recant_types::{Commitment, ErasureTarget, TargetKind};
+use recant_types::{Commitment, ErasureTarget, ItemId, TargetKind, UserId};
 
 /// First field of every message: what the commitment is for, and how it is made.
 const DOMAIN: &[u8] = b"recant erasure commitment 1";
 
 /// Bytes of a salt.
-pub const SALT_BYTES: usize = 32;
+const SALT_BYTES: usize = 32;
 
 /// What opens a commitment. It goes to the requester in the answer to the request and is kept
 /// nowhere; `Debug` never shows it.
@@ -82,12 +84,11 @@ pub fn commit(salt: &Salt, target: &ErasureTarget) -> Commitment {
     match target {
         ErasureTarget::User(user) => message.field(user.expose().as_bytes()),
         ErasureTarget::Item(item) => message.field(item.expose().as_bytes()),
-        ErasureTarget::Pairs(pairs) => {
-            // Ids order as their bytes do.
-            for (user, item) in pairs.iter().collect::<BTreeSet<_>>() {
-                message.field(user.expose().as_bytes());
-                message.field(item.expose().as_bytes());
-            }
+        ErasureTarget::Pairs(pairs) => message.pairs(pairs),
+        ErasureTarget::Several(names) => {
+            message.ids(names.users.iter().map(UserId::expose));
+            message.ids(names.items.iter().map(ItemId::expose));
+            message.pairs(&names.pairs);
         }
     }
     Commitment(message.0.finalize().into_bytes().into())
@@ -98,6 +99,22 @@ struct Message(Hmac<Sha256>);
 impl Message {
     fn new(salt: &Salt) -> Self {
         Self(Hmac::new_from_slice(&salt.0).expect("HMAC takes keys of any length"))
+    }
+
+    /// How many different ids there are, and each of them once.
+    fn ids<'a>(&mut self, ids: impl Iterator<Item = &'a str>) {
+        let ids: BTreeSet<&str> = ids.collect();
+        let count = u32::try_from(ids.len()).expect("a request is short");
+        self.field(&count.to_be_bytes());
+        ids.into_iter().for_each(|id| self.field(id.as_bytes()));
+    }
+
+    /// Each pair once. Ids order as their bytes do.
+    fn pairs(&mut self, pairs: &[(UserId, ItemId)]) {
+        for (user, item) in pairs.iter().collect::<BTreeSet<_>>() {
+            self.field(user.expose().as_bytes());
+            self.field(item.expose().as_bytes());
+        }
     }
 
     fn field(&mut self, bytes: &[u8]) {
@@ -112,7 +129,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use recant_types::{ItemId, UserId};
+    use recant_types::Names;
 
     fn pairs(named: &[(&str, &str)]) -> ErasureTarget {
         let pair = |(user, item): &(&str, &str)| {
@@ -186,5 +203,37 @@ mod tests {
         assert_eq!(Salt::parse(&salt.expose()), Some(salt.clone()));
         assert_eq!(Salt::parse("AQ"), None);
         assert!(!format!("{salt:?}").contains(&salt.expose()));
+    }
+
+    #[test]
+    fn several_names_commit_to_which_is_what() {
+        let names = |users: &[&str], items: &[&str], named: &[(&str, &str)]| {
+            let ErasureTarget::Pairs(pairs) = pairs(named) else {
+                unreachable!("they are pairs")
+            };
+            ErasureTarget::Several(Names {
+                users: users
+                    .iter()
+                    .map(|id| UserId::new(id).expect("an id"))
+                    .collect(),
+                items: items
+                    .iter()
+                    .map(|id| ItemId::new(id).expect("an id"))
+                    .collect(),
+                pairs,
+            })
+        };
+        let salt = Salt::from_bytes([1; SALT_BYTES]);
+        let one = commit(&salt, &names(&["a", "b"], &["c"], &[("d", "e")]));
+        let same = commit(&salt, &names(&["b", "a", "b"], &["c", "c"], &[("d", "e")]));
+        assert_eq!(one, same, "neither order nor repetition matters");
+        for other in [
+            names(&["a"], &["b", "c"], &[("d", "e")]),
+            names(&["a", "b"], &["c", "d", "e"], &[]),
+            names(&["a", "b", "c"], &[], &[("d", "e")]),
+            names(&["a", "b"], &["c"], &[("e", "d")]),
+        ] {
+            assert_ne!(commit(&salt, &other), one);
+        }
     }
 }

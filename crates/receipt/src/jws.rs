@@ -3,8 +3,8 @@
 use ed25519_dalek::Signature;
 use serde::{Deserialize, Serialize};
 
-use super::chain::ChainHead;
 use super::claims::Claims;
+use super::head::ChainHead;
 use super::keys::{JwkSet, SigningKey};
 use super::text;
 
@@ -15,7 +15,7 @@ const ALGORITHM: &str = "EdDSA";
 const TYPE: &str = "recant-receipt+jwt";
 
 /// Longest receipt that is read, in bytes; real ones have some 1 500.
-pub const RECEIPT_BYTES_MAX: usize = 64 * 1024;
+const RECEIPT_BYTES_MAX: usize = 64 * 1024;
 
 /// The protected header.
 #[derive(Serialize, Deserialize)]
@@ -109,7 +109,7 @@ pub fn verify(compact: &str, keys: &JwkSet) -> Result<Receipt, ReceiptError> {
         return Err(ReceiptError::Claims);
     }
     Ok(Receipt {
-        head: ChainHead::at(claims.sequence, compact),
+        head: ChainHead::from_last(claims.sequence, compact),
         claims,
         key_id: header.kid,
     })
@@ -162,7 +162,7 @@ mod tests {
         let receipt = verify(&compact, &keys()).expect("it holds");
         assert_eq!(receipt.claims, said);
         assert_eq!(receipt.key_id, key().id());
-        assert_eq!(receipt.head, ChainHead::at(1, &compact));
+        assert_eq!(receipt.head, ChainHead::from_last(1, &compact));
     }
 
     #[test]

@@ -4,18 +4,15 @@ use std::fmt;
 
 use ed25519_dalek::{Signer, VerifyingKey};
 use hmac::{Hmac, Mac};
-use rand::TryRngCore;
-use rand::rngs::OsRng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
 use super::commitment::Salt;
 use super::text;
 use recant_types::ErasureId;
 
 /// Bytes of the seed that a signing key is made of (RFC 8032, section 5.1.5).
-pub const SEED_BYTES: usize = 32;
+const SEED_BYTES: usize = 32;
 
 /// First bytes of the message that a salt is derived from.
 const SALT_DOMAIN: &[u8] = b"recant receipt salt 1";
@@ -28,15 +25,6 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// A fresh seed, from the system's source of randomness.
-    pub fn generate_seed() -> Zeroizing<[u8; SEED_BYTES]> {
-        let mut seed = Zeroizing::new([0; SEED_BYTES]);
-        OsRng
-            .try_fill_bytes(seed.as_mut_slice())
-            .expect("the system has randomness");
-        seed
-    }
-
     /// The key made of `seed`.
     pub fn from_seed(seed: &[u8; SEED_BYTES]) -> Self {
         let key = ed25519_dalek::SigningKey::from_bytes(seed);

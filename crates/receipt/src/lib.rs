@@ -1,10 +1,23 @@
 //! Receipts: what the service puts its name to once an erasure is certified.
 //!
+//! ```
+//! use recant_receipt::{Salt, commit};
+//! use recant_types::{ErasureTarget, UserId};
+//!
+//! let target = ErasureTarget::User(UserId::new("ada-0001")?);
+//! let salt = Salt::generate();
+//! let commitment = commit(&salt, &target);
+//! // Whoever has the salt can show what a receipt is about; nobody else can guess it.
+//! assert!(commit(&salt, &target) == commitment);
+//! assert!(commit(&Salt::generate(), &target) != commitment);
+//! # Ok::<(), recant_types::InvalidId>(())
+//! ```
+//!
 //! A receipt is a compact JWS (RFC 7515) over JSON [`Claims`] (RFC 7519), signed with Ed25519
 //! (RFC 8037). It says when an erasure reached which state and what the certificate was, and it
-//! holds a salted [`commitment`] to what was erased, so that whoever has the salt can show which
+//! holds a salted [commitment](commit()) to what was erased, so that whoever has the salt can show which
 //! erasure a receipt is about and nobody else can guess it. Each receipt holds the hash of the one
-//! before it: the receipts of a service are a [`chain`], and one cannot be taken out or changed
+//! before it: the receipts of a service are a [chain](check_chain), and one cannot be taken out or changed
 //! later without breaking it.
 //!
 //! A receipt is an attestation: it proves who said this, not that it is true. docs/receipts.md
@@ -12,15 +25,21 @@
 //!
 //! Functions of bytes and keys: no HTTP, no store, no tasks.
 
-pub mod chain;
-pub mod claims;
-pub mod commitment;
-pub mod jws;
-pub mod keys;
+#![deny(unreachable_pub)]
+
+mod chain;
+mod claims;
+mod commitment;
+mod head;
+mod jws;
+mod keys;
 mod text;
 
-pub use chain::{ChainHead, ChainReport, check_chain};
-pub use claims::{Claims, CommitmentClaim, ScanClaim};
+pub use chain::{ChainFault, ChainReport, Gap, check_chain};
+pub use claims::{
+    COMMITMENT_METHOD, Circumstances, Claims, CommitmentClaim, ScanClaim, ScanMethod,
+};
 pub use commitment::{Salt, commit};
-pub use jws::{Receipt, ReceiptError, sign, verify};
+pub use head::ChainHead;
+pub use jws::{Receipt, ReceiptError, sign, sign_bytes, verify};
 pub use keys::{Jwk, JwkSet, SigningKey};

@@ -13,6 +13,8 @@ use recant_types::{ErasureId, ErasureTarget, ItemId, UnixMillis, UserId};
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     waiting: Mutex<HashMap<ErasureId, Waiting>>,
+    /// Those without a certificate, and when they were accepted.
+    uncertified: Mutex<HashMap<ErasureId, UnixMillis>>,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,28 @@ impl Backlog {
                 hides: target,
             },
         );
+    }
+
+    /// Enters an erasure that is forgotten and waits for its certificate.
+    pub(crate) fn enter_forgotten(&self, id: ErasureId, accepted_at: UnixMillis) {
+        self.lock_uncertified().insert(id, accepted_at);
+    }
+
+    fn lock_uncertified(&self) -> MutexGuard<'_, HashMap<ErasureId, UnixMillis>> {
+        self.uncertified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The erasure has its certificate.
+    pub(crate) fn certified(&self, id: ErasureId) {
+        self.lock_uncertified().remove(&id);
+    }
+
+    /// When the oldest without a certificate was accepted.
+    pub(crate) fn oldest_uncertified(&self) -> Option<UnixMillis> {
+        let forgotten = self.lock_uncertified().values().min().copied();
+        forgotten.into_iter().chain(self.oldest()).min()
     }
 
     /// What an erasure names, as long as this process accepted it and the store may hold some of
@@ -83,9 +107,18 @@ impl Backlog {
             .any(|target| match target {
                 ErasureTarget::User(named) => named == user,
                 ErasureTarget::Item(named) => named == item,
-                ErasureTarget::Pairs(pairs) => pairs.iter().any(|(u, i)| u == user && i == item),
+                ErasureTarget::Pairs(pairs) => is_among(pairs, user, item),
+                ErasureTarget::Several(names) => {
+                    names.users.contains(user)
+                        || names.items.contains(item)
+                        || is_among(&names.pairs, user, item)
+                }
             })
     }
+}
+
+fn is_among(pairs: &[(UserId, ItemId)], user: &UserId, item: &ItemId) -> bool {
+    pairs.iter().any(|(u, i)| u == user && i == item)
 }
 
 #[cfg(test)]

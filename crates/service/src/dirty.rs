@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use recant_core::model::RowSets;
 use recant_core::model::interactions::InteractionMatrix;
 
 /// Rows that the next version must copy and, for items, the next commit must write.
@@ -46,8 +47,42 @@ impl DirtyRows {
         self.items.iter().copied()
     }
 
+    /// The rows as an update takes them.
+    pub fn to_touched(&self) -> RowSets {
+        RowSets {
+            users: self.user_rows().collect(),
+            items: self.item_rows().collect(),
+        }
+    }
+
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty() && self.items.is_empty()
+    }
+}
+
+/// What the log did to the data since some moment, in rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Rows whose interactions changed.
+    pub touched: DirtyRows,
+    /// Rows that were without interactions at some time: what was learnt for them belongs to nobody
+    /// any more.
+    pub emptied: DirtyRows,
+    /// Users of whom an erasure took something.
+    pub lost: DirtyRows,
+}
+
+impl Changes {
+    /// Adds what happened later.
+    pub fn merge(&mut self, later: &Self) {
+        self.touched.merge(&later.touched);
+        self.emptied.merge(&later.emptied);
+        self.lost.merge(&later.lost);
+    }
+
+    /// Whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.touched.is_empty() && self.emptied.is_empty() && self.lost.is_empty()
     }
 }

@@ -8,7 +8,7 @@ use crate::metric_names as names;
 use crate::query::{IdempotencyKey, ServiceError};
 use crate::service::Service;
 use recant_receipt::{Salt, commit};
-use recant_store::batch::{Idempotency, WriteBatch};
+use recant_store::{Idempotency, WriteBatch};
 use recant_types::{ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event, UnixMillis};
 
 /// An erasure as its requester is told about it.
@@ -123,9 +123,12 @@ impl Service {
     /// swap follows its commit by microseconds, and a state must not be reported before both.
     fn as_far_as_live(&self, mut record: ErasureRecord) -> ErasureRecord {
         let progress = self.0.publisher.progress();
-        if record.status == ErasureStatus::Certified && record.position > progress.certified.0 {
+        let is_ahead = (record.certified_position).is_some_and(|at| at > progress.certified.0);
+        if record.status == ErasureStatus::Certified && is_ahead {
             record.status = ErasureStatus::Forgotten;
             record.certified_at = None;
+            record.certified_version = None;
+            record.certified_position = None;
             record.certificate = None;
         }
         if record.status == ErasureStatus::Forgotten && record.position > progress.learnt.0 {

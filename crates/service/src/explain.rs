@@ -156,7 +156,7 @@ impl Snapshot {
             },
         };
         let of_version = self.quality.measured_version == Some(self.version);
-        let certificate = self.quality.certificate.clone();
+        let certificate = self.quality.claimed().cloned();
         let certificate_version = certificate.as_ref().and(self.quality.measured_version);
         let margin_needed = bound.map(|bound| margin_needed(bound, scores.narrowing));
         let proven = |length: usize| scores.leading_set_is_proven(length, margin_needed);

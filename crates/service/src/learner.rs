@@ -90,6 +90,60 @@ impl Learner {
         }
     }
 
+    /// A copy for a refinement: parameters copied, block factors shared, and what the last refinement
+    /// left for the next, which goes with it.
+    pub fn fork(&mut self) -> Self {
+        match self {
+            Self::Ials(learner) => Self::Ials(IalsLearner {
+                model: learner.model.clone(),
+                warm: learner.warm.fork(),
+            }),
+            Self::Neural(learner) => Self::Neural(learner.clone()),
+        }
+    }
+
+    /// Takes back from a refined fork, whose parameters are no others, what it leaves for the next.
+    pub(crate) fn reclaim(&mut self, refined: Self) {
+        if let (Self::Ials(own), Self::Ials(refined)) = (self, refined) {
+            own.warm.watched = refined.warm.watched;
+        }
+    }
+
+    /// Forgets what was learnt for rows that `emptied` and have interactions in `matrix` again:
+    /// another owner's, who must not start from it. Cost: nothing in the usual case that there is
+    /// no such row, and the Gram matrices otherwise.
+    pub fn disown(&mut self, emptied: &DirtyRows, matrix: &InteractionMatrix) {
+        let users = emptied
+            .user_rows()
+            .filter(|row| !matrix.user(*row).is_empty());
+        let items = emptied
+            .item_rows()
+            .filter(|row| !matrix.item(*row).is_empty());
+        let (users, items): (Vec<u32>, Vec<u32>) = (users.collect(), items.collect());
+        if users.is_empty() && items.is_empty() {
+            return;
+        }
+        match self {
+            Self::Ials(learner) => {
+                let model = &mut learner.model;
+                model.grow(matrix);
+                users
+                    .iter()
+                    .for_each(|row| model.users.row_mut(*row as usize).fill(0.0));
+                items
+                    .iter()
+                    .for_each(|row| model.items.row_mut(*row as usize).fill(0.0));
+                model.rebuild_gramians();
+            }
+            Self::Neural(learner) => {
+                let at = &mut learner.parameters;
+                *at = at.grown(matrix.user_rows(), matrix.item_rows());
+                users.iter().for_each(|row| at.user_mut(*row).fill(0.0));
+                items.iter().for_each(|row| at.item_mut(*row).fill(0.0));
+            }
+        }
+    }
+
     /// What readers need of it besides the rows.
     pub fn served(&self) -> ServedModel {
         match self {

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::dirty::DirtyRows;
 use crate::learner::Learner;
 use crate::neural_learner::NeuralLearner;
 use crate::remedy::Remedy;
@@ -23,74 +22,111 @@ use recant_types::{Certificate, GapCertificate, IalsHyperparameters};
 /// residual says so, and the next change polishes on.
 const POLISH_SWEEPS_MAX: usize = 500;
 
-/// Stage 1: block Newton steps from the touched blocks outwards, within `budget`. With `hold`, a neural
-/// model is held while it forgets.
+/// How far a local update goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LocalUpdate {
+    /// Time it may take once the touched blocks are solved.
+    pub(crate) budget: Duration,
+    /// It ends earlier when the affected blocks are solved to this.
+    pub(crate) tolerance: f64,
+    /// A neural model is held while it forgets.
+    pub(crate) hold: bool,
+}
+
+/// The local update: block Newton steps from the touched blocks outwards.
 pub(crate) fn update(
     trainer: &mut Trainer,
     touched: &RowSets,
-    budget: Duration,
-    tolerance: f64,
-    hold: bool,
+    options: LocalUpdate,
 ) -> Result<UpdateReport, Divergence> {
-    let learner = match &mut trainer.learner {
-        Learner::Ials(learner) => learner,
-        Learner::Neural(learner) => return learner.update(&trainer.matrix, touched, budget, hold),
-    };
-    let options = UpdateOptions {
+    let (matrix, seed) = (&trainer.matrix, trainer.seed);
+    update_learner(&mut trainer.learner, matrix, seed, touched, options)
+}
+
+/// [`update`] of a learner, to a matrix that is not beside it yet.
+pub(crate) fn update_learner(
+    learner: &mut Learner,
+    matrix: &InteractionMatrix,
+    seed: u64,
+    touched: &RowSets,
+    options: LocalUpdate,
+) -> Result<UpdateReport, Divergence> {
+    let LocalUpdate {
         budget,
         tolerance,
-        seed: trainer.seed,
-    };
-    Ok(update::update(
-        &mut learner.model,
-        &trainer.matrix,
-        &mut learner.warm.kept,
-        touched,
-        &options,
-    ))
+        hold,
+    } = options;
+    match learner {
+        Learner::Neural(learner) => learner.update(matrix, touched, budget, hold),
+        Learner::Ials(learner) => Ok(update::update(
+            &mut learner.model,
+            matrix,
+            &mut learner.warm.kept,
+            touched,
+            &UpdateOptions {
+                budget,
+                tolerance,
+                seed,
+            },
+        )),
+    }
 }
 
-/// What polishing works to.
+/// What a refinement works to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PolishGoal {
+pub(crate) struct RefinementGoal {
     /// The relative residual.
-    pub tolerance: f64,
+    pub(crate) tolerance: f64,
     /// The certified root mean square.
-    pub target: f64,
+    pub(crate) target: f64,
+    /// Most rounds of a neural model; with none it is measured only.
+    pub(crate) rounds_max: usize,
 }
 
-/// How polishing ended.
+/// How a refinement ended.
 #[derive(Debug)]
 pub(crate) struct Polished {
-    /// Rows that changed.
-    pub changed: DirtyRows,
-    /// The measurement of the model as it is now.
-    pub report: TrainingReport,
-    /// Its certificate.
-    pub certificate: Certificate,
+    /// Whether the parameters changed, and for the better.
+    pub(crate) changed: bool,
+    /// The measurement of the model as it is now; none when it came to nothing.
+    pub(crate) report: Option<TrainingReport>,
+    /// Its certificate, whether it holds or not.
+    pub(crate) certificate: Option<Certificate>,
+    /// Why the certificate must not be claimed.
+    pub(crate) refusal: Option<String>,
 }
 
-/// Stage 2: sweeps over all blocks until the residual is at most the tolerance and the certificate
+impl Polished {
+    /// A refinement that came to nothing.
+    pub(crate) fn failed(reason: String) -> Self {
+        Self {
+            changed: false,
+            report: None,
+            certificate: None,
+            refusal: Some(reason),
+        }
+    }
+}
+
+/// Refinement: sweeps over all blocks until the residual is at most the tolerance and the certificate
 /// meets its target.
 ///
-/// A neural model gets at most `rounds_max` rounds; with none it is measured only. Works on a copy of the
-/// factors. `None` when `should_stop`, asked between blocks, turned true:
-/// then the trainer is as it was.
+/// Works on the parameters of `trainer`, a fork of the live one. `None` when `should_stop`, asked between blocks,
+/// turned true: then the fork is good for nothing.
 pub(crate) fn polish(
     trainer: &mut Trainer,
-    goal: PolishGoal,
-    rounds_max: usize,
+    goal: &RefinementGoal,
     should_stop: ShouldStop<'_>,
 ) -> Option<Polished> {
     let learner = match &mut trainer.learner {
         Learner::Ials(learner) => learner,
         Learner::Neural(learner) => {
-            return polish_neural(learner, &trainer.matrix, goal, rounds_max, should_stop);
+            return polish_neural(learner, goal, should_stop);
         }
     };
-    let mut model = learner.model.clone();
+    let mut objective_before = f64::INFINITY;
     let convergence = converge::converge(
-        &mut model,
+        &mut learner.model,
         &trainer.matrix,
         &mut learner.warm,
         &Goal {
@@ -101,61 +137,70 @@ pub(crate) fn polish(
         },
         should_stop,
         &mut |progress| {
-            if let Progress::Look(look) = progress {
-                tracing::debug!(?look, "polishing");
+            match progress {
+                Progress::Sweep(sweep) if sweep.sweep == 1 => objective_before = sweep.objective,
+                Progress::Sweep(_) => {}
+                Progress::Look(look) => tracing::debug!(?look, "refining"),
             }
             ControlFlow::Continue(())
         },
     );
     match convergence {
-        Ok(Some(convergence)) => {
-            let certificate = certificate(&convergence, &learner.model.hyper, goal);
-            let mut changed = DirtyRows::default();
-            if convergence.changed {
-                learner.model = model;
-                changed = DirtyRows::everything(&trainer.matrix);
-            }
-            Some(Polished {
-                changed,
-                report: convergence.report,
-                certificate,
-            })
-        }
+        Ok(Some(convergence)) => Some(judge(
+            convergence,
+            &learner.model.hyper,
+            goal,
+            objective_before,
+        )),
         Ok(None) => None,
         Err(error) => {
-            // The live factors stay; their residual is what there is to tell.
-            tracing::error!(%error, "polishing failed");
-            let measured = learner.model.measure_unless(&trainer.matrix, should_stop)?;
-            let report = TrainingReport {
-                sweeps: 0,
-                objective: measured.objective,
-                residual: measured.residual,
-                converged: false,
-            };
-            let certificate = Certificate::residual(measured.residual, goal.tolerance);
-            Some(Polished {
-                changed: DirtyRows::default(),
-                report,
-                certificate,
-            })
+            tracing::error!(%error, "the refinement failed");
+            Some(Polished::failed(error.to_string()))
         }
     }
 }
 
-/// Stage 2 of a neural model: rounds until the residual is at most the tolerance, or stops falling.
-/// What there is to tell is a measured residual, no proof.
+/// Whether a certificate of implicit ALS is a bound that meets its target.
+pub(crate) fn holds(certificate: &Certificate) -> bool {
+    matches!(certificate, Certificate::DualityGap(gap) if gap.holds)
+}
+
+/// A certificate is claimed only where it holds and is a bound; without one, the factors are kept
+/// where they are no worse than before.
+fn judge(
+    convergence: Convergence,
+    hyper: &IalsHyperparameters,
+    goal: &RefinementGoal,
+    objective_before: f64,
+) -> Polished {
+    let certificate = certificate(&convergence, hyper, goal);
+    let refusal = match &certificate {
+        _ if holds(&certificate) => None,
+        Certificate::DualityGap(gap) => Some(gap.approximate.clone().unwrap_or_default()),
+        Certificate::Residual { .. } => Some(String::from("the duality gap is not finite")),
+    };
+    let objective = convergence.report.objective;
+    let no_worse = objective <= objective_before + 1e-9 * objective_before.abs();
+    Polished {
+        changed: convergence.changed && (refusal.is_none() || no_worse),
+        report: Some(convergence.report),
+        certificate: Some(certificate),
+        refusal,
+    }
+}
+
+/// Refinement of a neural model: rounds until the residual is at most the tolerance, or stops
+/// falling. What there is to tell is a measured residual, no proof.
 fn polish_neural(
     learner: &mut NeuralLearner,
-    matrix: &InteractionMatrix,
-    goal: PolishGoal,
-    rounds_max: usize,
+    goal: &RefinementGoal,
     should_stop: ShouldStop<'_>,
 ) -> Option<Polished> {
     let options = PolishOptions {
         tolerance: goal.tolerance,
-        rounds_max,
+        rounds_max: goal.rounds_max,
     };
-    let observe = &mut |report: &PolishReport| tracing::debug!(?report, "polishing");
+    let observe = &mut |report: &PolishReport| tracing::debug!(?report, "refining");
     let (report, changed) = match learner.polished(&options, should_stop, observe) {
         Ok(polished) => {
             let (parameters, report) = polished?;
@@ -164,25 +209,23 @@ fn polish_neural(
             (report, moved)
         }
         Err(error) => {
-            // The live parameters stay; their residual is what there is to tell.
-            tracing::error!(%error, "polishing failed");
-            (learner.measure(&options, should_stop)?, false)
+            tracing::error!(%error, "the refinement failed");
+            return Some(Polished::failed(error.to_string()));
         }
     };
-    let certificate = Certificate::residual(report.residual, goal.tolerance);
+    if !report.residual.is_finite() {
+        return Some(Polished::failed(String::from("the residual is not finite")));
+    }
     Some(Polished {
-        changed: if changed {
-            DirtyRows::everything(matrix)
-        } else {
-            DirtyRows::default()
-        },
-        report: TrainingReport {
+        changed,
+        report: Some(TrainingReport {
             sweeps: report.rounds,
             objective: report.value,
             residual: report.residual,
             converged: report.converged,
-        },
-        certificate,
+        }),
+        certificate: Some(Certificate::residual(report.residual, goal.tolerance)),
+        refusal: None,
     })
 }
 
@@ -190,9 +233,9 @@ fn polish_neural(
 pub(crate) fn certificate(
     convergence: &Convergence,
     hyper: &IalsHyperparameters,
-    goal: PolishGoal,
+    goal: &RefinementGoal,
 ) -> Certificate {
-    let PolishGoal { tolerance, target } = goal;
+    let (tolerance, target) = (goal.tolerance, goal.target);
     let gap = &convergence.gap;
     let numbers = [gap.root_mean_square, gap.frobenius, gap.gap, gap.scale];
     if !numbers.iter().all(|number| number.is_finite()) {

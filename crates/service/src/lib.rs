@@ -5,7 +5,9 @@
 
 #![deny(unreachable_pub)]
 
+mod background;
 mod backlog;
+mod checkpoint;
 mod digits;
 mod dirty;
 mod erasures;
@@ -19,6 +21,7 @@ mod neural_learner;
 mod neural_training;
 mod popularity;
 mod publish;
+mod published_time;
 mod query;
 mod receipts;
 mod recommend;
@@ -35,7 +38,7 @@ mod versions;
 mod worker;
 
 pub use digits::two_digits;
-pub use dirty::DirtyRows;
+pub use dirty::{Changes, DirtyRows};
 pub use erasures::AcceptedErasure;
 pub use explain::{Explanation, Reason};
 pub use learner::{IalsLearner, Learner};
@@ -46,9 +49,9 @@ pub use neural_training::{NeuralProgress, NeuralTraining, train_neural};
 pub use popularity::Popularity;
 pub use publish::{Progress, Publisher};
 pub use query::{
-    Added, BATCH_USERS_MAX, BatchQuery, ExportedInteraction, IdempotencyKey, K_MAX, ModelSummary,
-    QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery, Recommendations, ScoredItem, ServiceError,
-    SimilarItems, Source, Subject,
+    Added, AsOf, BATCH_USERS_MAX, BatchQuery, CertifiedSummary, ExportedInteraction,
+    IdempotencyKey, K_MAX, ModelSummary, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
+    Recommendations, ScoredItem, ServiceError, SimilarItems, Source, Subject,
 };
 pub use receipts::ReceiptAnswer;
 pub use remedy::Remedy;

@@ -14,10 +14,9 @@ use recant_core::model::ials::Ials;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
 use recant_core::optim::als;
 use recant_neural::Block;
-use recant_store::batch::{SHARED_ROW_VALUES, Tensor, WriteBatch};
-use recant_store::log::LogPosition;
-use recant_store::records::ModelHeader;
-use recant_store::{Store, StoreError};
+use recant_store::{
+    LogPosition, ModelHeader, SHARED_ROW_VALUES, Store, StoreError, Tensor, WriteBatch,
+};
 use recant_types::{IalsHyperparameters, ModelConfiguration, ModelSpecification};
 
 /// A trainer as the store holds it.
@@ -96,7 +95,7 @@ fn read_ials(
         }
     })?;
     let mut model = Ials::from_item_factors(hyperparameters, matrix.user_rows(), factors);
-    als::solve_users(&mut model, matrix);
+    als::solve_users_to_rounding(&mut model, matrix);
     Ok(model)
 }
 

@@ -10,6 +10,7 @@ use recant_neural::{
     reconcile_rows,
 };
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::network::Network;
@@ -45,8 +46,8 @@ pub struct NeuralLearner {
     pub parameters: Parameters,
     /// Seed of initial rows and of negatives.
     pub seed: u64,
-    graph: Graph,
-    examples: Examples,
+    graph: Arc<Graph>,
+    examples: Arc<Examples>,
 }
 
 impl NeuralLearner {
@@ -61,10 +62,10 @@ impl NeuralLearner {
         };
         Self {
             parameters: Parameters::zeros(layout),
-            examples: Examples::new(&graph, sampling, 0),
+            examples: Arc::new(Examples::new(&graph, sampling, 0)),
             specification,
             seed,
-            graph,
+            graph: Arc::new(graph),
         }
     }
 
@@ -184,11 +185,11 @@ impl NeuralLearner {
     /// Brings graph, examples and the number of rows up to date with `matrix`, and adds to `rows`
     /// the users whose negatives changed.
     fn follow(&mut self, matrix: &InteractionMatrix, rows: &mut RowSets) {
-        self.graph = Graph::new(matrix);
+        self.graph = Arc::new(Graph::new(matrix));
         let (users, items) = (self.graph.user_rows(), self.graph.item_rows());
         self.parameters = self.parameters.grown(users, items);
         rows.users
-            .extend(self.examples.update(&self.graph, &rows.users));
+            .extend(Arc::make_mut(&mut self.examples).update(&self.graph, &rows.users));
         rows.sort_and_dedup();
         let is_new = self.parameters.values().iter().all(|value| *value == 0.0);
         if is_new {

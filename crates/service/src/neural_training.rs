@@ -9,8 +9,9 @@ use crate::load::{load, whole_model};
 use crate::neural_learner::NeuralLearner;
 use crate::training::{TrainError, Trained};
 use recant_core::optim::als::TrainingReport;
-use recant_store::Store;
-use recant_store::records::ModelHeader;
+use recant_store::LastCertificate;
+use recant_store::{ModelHeader, Store};
+use recant_types::UnixMillis;
 use recant_types::{Certificate, IalsHyperparameters, ModelConfiguration, ModelSpecification};
 
 /// Items below which nobody has a negative worth the name.
@@ -81,9 +82,10 @@ pub fn train_neural(
     let (parameters, report) = polished.ok_or(TrainError::Interrupted)?;
     learner.parameters = parameters;
     let version = previous.as_ref().map_or(1, |header| header.version + 1);
+    let learnt = previous.map(|header| header.learnt).unwrap_or_default();
     let header = ModelHeader {
         version,
-        learnt: previous.map(|header| header.learnt).unwrap_or_default(),
+        learnt,
         model: ModelConfiguration::Neural(specification),
         seed,
         residual: Some(report.residual),
@@ -93,6 +95,11 @@ pub fn train_neural(
             report.residual,
             options.polish.tolerance,
         )),
+        certified: Some(LastCertificate {
+            version,
+            position: learnt,
+            at: UnixMillis::now(),
+        }),
     };
     trainer.learner = learner.into();
     trainer.seed = seed;

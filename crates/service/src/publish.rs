@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
+use crate::dirty::Changes;
 use crate::metric_names as names;
 use crate::snapshot::Snapshot;
 use crate::versions::VersionError;
-use recant_store::log::LogPosition;
+use recant_store::LastCertificate;
+use recant_store::LogPosition;
 use recant_types::Certificate;
 
 /// How far the live model has come along the log.
@@ -17,8 +19,10 @@ use recant_types::Certificate;
 pub struct Progress {
     /// The live model reflects every entry up to here.
     pub learnt: LogPosition,
-    /// The certificate of the live model covers every entry up to here.
+    /// A certificate that held covers every entry up to here, or one that was given before the start.
     pub certified: LogPosition,
+    /// Where the last certificate that held was given.
+    pub last_certificate: Option<LastCertificate>,
 }
 
 /// Holds the live version. The worker publishes, everybody else reads.
@@ -28,6 +32,7 @@ pub struct Progress {
 #[derive(Debug)]
 pub struct Publisher {
     live: ArcSwap<Snapshot>,
+    certified: ArcSwapOption<Snapshot>,
     progress: watch::Sender<Progress>,
 }
 
@@ -37,6 +42,7 @@ impl Publisher {
         report(&snapshot);
         Self {
             live: ArcSwap::from_pointee(snapshot),
+            certified: ArcSwapOption::empty(),
             progress: watch::Sender::new(progress),
         }
     }
@@ -44,6 +50,29 @@ impl Publisher {
     /// The live version.
     pub fn current(&self) -> Arc<Snapshot> {
         self.live.load_full()
+    }
+
+    /// The last version whose certificate held and was given by this process, less what was erased
+    /// since.
+    pub fn certified(&self) -> Option<Arc<Snapshot>> {
+        self.certified.load_full()
+    }
+
+    /// Keeps `snapshot` as the last certified version.
+    pub(crate) fn set_certified(&self, snapshot: Option<Arc<Snapshot>>) {
+        self.certified.store(snapshot);
+    }
+
+    /// Takes out of the certified version what `changes` took out of the live one.
+    pub(crate) fn forget(&self, changes: &Changes) {
+        if changes.lost.is_empty() && changes.emptied.is_empty() {
+            return;
+        }
+        if let Some(certified) = self.certified() {
+            let mut without = Snapshot::clone(&certified);
+            without.forget(changes);
+            self.set_certified(Some(Arc::new(without)));
+        }
     }
 
     /// Swaps `make_snapshot()` in and tells whoever waits how far the model has come. The time of
@@ -89,7 +118,7 @@ fn report(snapshot: &Snapshot) {
     if let Some(residual) = snapshot.quality.residual {
         metrics::gauge!(names::MODEL_RESIDUAL).set(residual);
     }
-    let certificate = snapshot.quality.certificate.as_ref();
+    let certificate = snapshot.quality.claimed();
     if let Some(frobenius) = certificate.and_then(Certificate::frobenius) {
         metrics::gauge!(names::MODEL_CERTIFICATE_FROBENIUS).set(frobenius);
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::explain::Explanation;
-use recant_types::{Certificate, ItemId, ModelConfiguration, UserId};
+use recant_types::{Certificate, ItemId, ModelConfiguration, UnixMillis, UserId};
 
 /// Most recommendations one question may ask for.
 pub const K_MAX: usize = 1_000;
@@ -43,6 +43,20 @@ pub struct RecommendQuery {
     pub tags: Vec<String>,
     /// Say what is proven about the list too.
     pub explain: bool,
+    /// Which version answers.
+    pub as_of: AsOf,
+}
+
+/// Which version of the model answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AsOf {
+    /// The live one.
+    #[default]
+    Live,
+    /// The last one whose certificate held, for whom it knows: proofs hold for it while the live one
+    /// moves on. What was erased since is out of it; for users of whom something was, and for whom
+    /// came later, the live version answers.
+    Certified,
 }
 
 /// A question for the lists of many users, all from one version; checked against the limits.
@@ -162,8 +176,25 @@ pub struct ModelSummary {
     pub residual: Option<f64>,
     /// The version that objective and residual were measured at.
     pub measured_version: Option<u64>,
-    /// The certificate of the last certified version.
+    /// The certificate of that version, whether it holds or not.
     pub certificate: Option<Certificate>,
+    /// Where the last certificate that held was given.
+    pub certified: Option<CertifiedSummary>,
+}
+
+/// Where the last certificate that held was given, and what happened since.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CertifiedSummary {
+    /// The version it is of; every later one descends from it.
+    pub version: u64,
+    /// The position of the log whose data it is of.
+    pub position: u64,
+    /// When it was given.
+    pub at: UnixMillis,
+    /// How long ago that is.
+    pub age_seconds: f64,
+    /// Entries of the log since that position.
+    pub events_since: u64,
 }
 
 /// A caller's idempotency key, 1 to 255 bytes; only a digest of it is stored.

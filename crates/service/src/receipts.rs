@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::published_time::published;
 use crate::query::ServiceError;
 use crate::service::Service;
-use recant_receipt::claims::Circumstances;
-use recant_receipt::{ChainHead, Claims, JwkSet, sign};
-use recant_store::ReceiptKeys;
-use recant_store::batch::WriteBatch;
+use recant_receipt::{ChainHead, Circumstances, Claims, JwkSet, sign};
+use recant_store::{ReceiptKeys, WriteBatch};
 use recant_types::{ErasureId, ErasureRecord, ErasureStatus, UnixMillis};
 
 /// What there is when somebody asks for the receipt of an erasure.
@@ -69,21 +68,22 @@ impl ReceiptSigner {
         generation: u64,
         batch: &mut WriteBatch,
     ) {
-        let circumstances = Circumstances {
-            issuer: &self.issuer,
-            signed_at: UnixMillis::now(),
-            model_version_certified: version,
-            generation,
-        };
+        let now = UnixMillis::now();
         let mut records: Vec<&ErasureRecord> = records.iter().collect();
         records.sort_by_key(|record| record.position);
         for record in records {
+            let circumstances = Circumstances {
+                issuer: &self.issuer,
+                signed_at: published(record.accepted_at, now),
+                model_version_certified: version,
+                generation,
+            };
             let Some(claims) = Claims::new(record, &circumstances, &self.head) else {
                 tracing::error!(erasure = %record.id, "certified without all of its times");
                 continue;
             };
             let compact = sign(&self.keys.signing, &claims);
-            self.head = ChainHead::at(claims.sequence, &compact);
+            self.head = ChainHead::from_last(claims.sequence, &compact);
             batch.put_receipt(record.id, &compact, &self.head);
         }
     }

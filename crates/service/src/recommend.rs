@@ -214,6 +214,16 @@ impl Snapshot {
         }
     }
 
+    /// The items that a user has.
+    pub(crate) fn seen_by(&self, user: &UserId) -> Vec<ItemId> {
+        let row = self.users.row(user);
+        let history = row.map_or(&[][..], |row| self.history(row));
+        let ids = history
+            .iter()
+            .filter_map(|entry| self.items.id(entry.index));
+        ids.cloned().collect()
+    }
+
     /// A known user has factors; only while their first interactions are still being learnt these
     /// are zero, and are solved for here.
     fn resolve_user(&self, user: &UserId) -> Person<'_> {

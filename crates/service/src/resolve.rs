@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::trainer::Trainer;
-use recant_store::hash::{IdHasher, KeyedHash, Named};
-use recant_types::{ErasureTarget, Event, Interaction, ItemId, UserId};
+use recant_store::{IdHasher, KeyedHash, Named};
+use recant_types::{ErasureTarget, Event, Interaction, ItemId, Names, UserId};
 
 /// Every id that a trainer knows, by its hash, and those that additions brought which it has not
 /// applied yet. Cost to make: one hash an id; made lazily, for users and items apart.
@@ -67,6 +67,18 @@ impl<'a> Resolver<'a> {
                     Some((self.user(user)?.clone(), self.item(item)?.clone()))
                 });
                 ErasureTarget::Pairs(known.collect())
+            }
+            several @ Named::Several { .. } => {
+                let mut names = Names::default();
+                for part in several.parts() {
+                    match self.target(&part) {
+                        ErasureTarget::User(user) => names.users.push(user),
+                        ErasureTarget::Item(item) => names.items.push(item),
+                        ErasureTarget::Pairs(pairs) => names.pairs.extend(pairs),
+                        ErasureTarget::Several(_) => {}
+                    }
+                }
+                names.into()
             }
         }
     }

@@ -60,7 +60,7 @@ impl<Id: Clone + Eq + Hash> RowDirectory<Id> {
         self.rows.insert(id, row);
     }
 
-    fn clear(&mut self, row: u32) -> bool {
+    pub(crate) fn clear(&mut self, row: u32) -> bool {
         let Some(id) = self.id(row).cloned() else {
             return false;
         };
@@ -74,7 +74,7 @@ impl<Id: Clone + Eq + Hash> RowDirectory<Id> {
 ///
 /// A released row is not handed out again before [`RowTable::recycle`] is called, so that no
 /// newcomer starts from the factors of the one before.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RowTable<Id: Clone + Eq + Hash> {
     directory: RowDirectory<Id>,
     free: Vec<u32>,

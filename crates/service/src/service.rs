@@ -10,12 +10,12 @@ use crate::backlog::Backlog;
 use crate::metric_names as names;
 use crate::publish::Publisher;
 use crate::query::{
-    Added, BatchQuery, ExportedInteraction, ModelSummary, RecommendQuery, Recommendations,
-    ServiceError, SimilarItems, Subject,
+    Added, AsOf, BatchQuery, CertifiedSummary, ExportedInteraction, ModelSummary, RecommendQuery,
+    Recommendations, ServiceError, SimilarItems, Subject,
 };
-use crate::snapshot::ServedModel;
-use recant_store::batch::WriteBatch;
-use recant_store::records::Committed;
+use crate::snapshot::{ServedModel, Snapshot};
+use recant_store::Committed;
+use recant_store::WriteBatch;
 use recant_store::{ReceiptKeys, Store, StoreError};
 use recant_types::{Event, Interaction, ItemId, UnixMillis, UserId};
 
@@ -66,7 +66,7 @@ impl Service {
     /// Recommendations from the live model. Large scans run on a bounded pool, so that they do not
     /// stall the async threads.
     pub async fn recommend(&self, query: RecommendQuery) -> Result<Recommendations, ServiceError> {
-        let snapshot = self.0.publisher.current();
+        let (snapshot, query) = self.answering(query);
         let dim = snapshot.item_factors.dim();
         let folded = match &query.subject {
             Subject::User(_) => 0,
@@ -80,6 +80,28 @@ impl Service {
             return Ok(snapshot.recommend(&query));
         }
         self.blocking(move || snapshot.recommend(&query)).await
+    }
+
+    /// The version that answers `query`, and the query for it.
+    fn answering(&self, mut query: RecommendQuery) -> (Arc<Snapshot>, RecommendQuery) {
+        let live = self.0.publisher.current();
+        let certified = match query.as_of {
+            AsOf::Live => None,
+            AsOf::Certified => self.0.publisher.certified(),
+        };
+        let Some(certified) = certified else {
+            return (live, query);
+        };
+        if let Subject::User(user) = &query.subject {
+            if certified.users.row(user).is_none() {
+                return (live, query);
+            }
+            if query.exclude_seen {
+                // What they have had since, the earlier version cannot know.
+                query.exclude.extend(live.seen_by(user));
+            }
+        }
+        (certified, query)
     }
 
     /// The lists of many users, all from the live model of now, block after block in the order of
@@ -222,13 +244,33 @@ impl Service {
             objective: snapshot.quality.objective,
             residual: snapshot.quality.residual,
             measured_version: snapshot.quality.measured_version,
-            certificate: snapshot.quality.certificate.clone(),
+            certificate: snapshot.quality.claimed().cloned(),
+            certified: self.certified(),
         }
+    }
+
+    /// Where the last certificate that held was given, and what happened since.
+    fn certified(&self) -> Option<CertifiedSummary> {
+        let last = self.0.publisher.progress().last_certificate?;
+        let newest = *self.0.store.watch_log().borrow();
+        Some(CertifiedSummary {
+            version: last.version,
+            position: last.position.0,
+            at: last.at,
+            age_seconds: seconds_since(last.at),
+            events_since: newest.0.saturating_sub(last.position.0),
+        })
     }
 
     /// Whether requests can be accepted and will be worked off.
     pub fn is_ready(&self) -> bool {
         self.check_running().is_ok()
+    }
+
+    /// Whether there is a worker that learns and forgets. Once there is none, nothing that waits is
+    /// ever done: the process has to be started again.
+    pub fn is_working(&self) -> bool {
+        self.0.working.load(Ordering::Acquire)
     }
 
     pub(crate) fn check_running(&self) -> Result<(), ServiceError> {
@@ -240,9 +282,14 @@ impl Service {
 
     /// Brings the gauges that are computed on demand up to date, before a scrape.
     pub fn refresh_gauges(&self) {
-        let oldest_seconds = self.0.backlog.oldest().map_or(0.0, |accepted_at| {
-            (UnixMillis::now().0 - accepted_at.0).max(0) as f64 / 1_000.0
-        });
+        let oldest_seconds = self.0.backlog.oldest().map_or(0.0, seconds_since);
+        let uncertified = self.0.backlog.oldest_uncertified();
+        metrics::gauge!(names::ERASURE_OLDEST_UNCERTIFIED_SECONDS)
+            .set(uncertified.map_or(0.0, seconds_since));
+        if let Some(certified) = self.certified() {
+            metrics::gauge!(names::CERTIFICATE_AGE_SECONDS).set(certified.age_seconds);
+            metrics::gauge!(names::EVENTS_SINCE_CERTIFICATE).set(certified.events_since as f64);
+        }
         metrics::gauge!(names::ERASURE_QUEUE_DEPTH).set(self.0.backlog.depth() as f64);
         metrics::gauge!(names::ERASURE_OLDEST_PENDING_SECONDS).set(oldest_seconds);
         if let Ok(state) = self.0.store.compaction_state() {
@@ -252,6 +299,10 @@ impl Service {
                 .set(state.pending_erasures as f64);
         }
     }
+}
+
+fn seconds_since(moment: UnixMillis) -> f64 {
+    (UnixMillis::now().0 - moment.0).max(0) as f64 / 1_000.0
 }
 
 /// What the store holds of the user whose row was `row` a moment ago. The row may have changed

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dirty::Changes;
 use crate::network::Network;
 use crate::popularity::Popularity;
 use crate::rows::RowDirectory;
@@ -98,6 +99,17 @@ pub struct Quality {
     pub confirmed: bool,
 }
 
+impl Quality {
+    /// The certificate that may be shown: one that was read from the store proves nothing of what is
+    /// served before it was computed anew for it. A measured residual claims nothing.
+    pub(crate) fn claimed(&self) -> Option<&Certificate> {
+        let proves = |certificate: &&Certificate| certificate.frobenius().is_some();
+        self.certificate
+            .as_ref()
+            .filter(|certificate| self.confirmed || !proves(certificate))
+    }
+}
+
 impl Snapshot {
     /// The network that must score every item, when no index of inner products can find the best.
     pub(super) fn scoring_network(&self) -> Option<&Network> {
@@ -107,6 +119,39 @@ impl Snapshot {
                 (!network.is_inner_product()).then_some(network.as_ref())
             }
         }
+    }
+
+    /// Takes away what belongs to users of whom an erasure took something, and to items that lost
+    /// everything: an earlier version that is kept must not know them any longer than the live one.
+    /// Cost: the pages of these rows.
+    pub(crate) fn forget(&mut self, changes: &Changes) {
+        let (rows, zeros) = (self.user_factors.rows(), vec![0.0; self.user_factors.dim()]);
+        let users = changes.lost.user_rows().chain(changes.emptied.user_rows());
+        for row in users.filter(|row| (*row as usize) < rows) {
+            self.users.clear(row);
+            self.user_factors.set_row(row, &zeros);
+            if (row as usize) < self.histories.len() {
+                self.histories.set(row as usize, Arc::default());
+            }
+        }
+        let rows = self.item_factors.rows();
+        let items = changes.emptied.item_rows();
+        let items: Vec<u32> = items.filter(|row| (*row as usize) < rows).collect();
+        if items.is_empty() {
+            return;
+        }
+        for row in &items {
+            self.items.clear(*row);
+            self.item_factors
+                .set_row(*row, &vec![0.0; self.item_factors.dim()]);
+            let count = self.item_count(*row);
+            self.popular.change(*row, count, 0);
+            if (*row as usize) < self.item_counts.len() {
+                self.item_counts.set(*row as usize, 0);
+            }
+        }
+        let gone: Vec<(u32, bool)> = items.iter().map(|row| (*row, false)).collect();
+        self.item_index = self.item_index.updated(self.item_factors.clone(), &gone);
     }
 
     /// How many interactions the item at `row` has.

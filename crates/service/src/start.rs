@@ -1,12 +1,14 @@
 //! Starting the service on a store, keeping its worker alive, and stopping it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use crate::background::Background;
 use crate::backlog::Backlog;
 use crate::dirty::DirtyRows;
 use crate::learner::Learner;
@@ -18,18 +20,19 @@ use crate::service::{BATCHES_MAX, BLOCKING_WORK_MAX, Service, Shared};
 use crate::snapshot::Quality;
 use crate::versions::VersionError;
 use crate::worker::{
-    Committer, LiveVersion, LogProgress, Work, Worker, WorkerError, WorkerOptions,
+    Committer, Factors, LiveVersion, LogProgress, Refiner, Worker, WorkerError, WorkerOptions,
 };
 use recant_core::unlearn::converge::Warm;
-use recant_store::hash::Named;
-use recant_store::log::{Entry, LogPosition};
-use recant_store::records::ModelHeader;
-use recant_store::{Store, StoreError};
+use recant_store::LastCertificate;
+use recant_store::{Entry, LogPosition, ModelHeader, Store, StoreError};
 use recant_types::{ErasureStatus, ModelConfiguration};
 
-/// Starts of the worker after a failure before the service gives up. A fault that comes back at
-/// once every time is not mended by trying on.
+/// Starts of the worker after a failure within [`WORKER_RESTART_WINDOW`] before the service gives
+/// up. A fault that comes back at once every time is not mended by trying on.
 const WORKER_RESTARTS_MAX: usize = 5;
+
+/// Failures before it are forgotten: now and then one in a long life is no fault that comes back.
+const WORKER_RESTART_WINDOW: Duration = Duration::from_secs(600);
 
 /// Pause before the worker is started again.
 const WORKER_RESTART_PAUSE: Duration = Duration::from_millis(200);
@@ -118,6 +121,7 @@ impl Service {
             Progress {
                 learnt,
                 certified: learnt,
+                last_certificate: last_certificate(&loaded.header),
             },
         );
         let shared = Arc::new(Shared {
@@ -130,11 +134,13 @@ impl Service {
             queue_max: options.queue_max,
             working: AtomicBool::new(true),
         });
+        let background = Arc::new(Background::new(options.worker.threads)?);
         let (stop, stopped) = watch::channel(false);
         let supervisor = Supervisor {
             shared: Arc::clone(&shared),
             options,
             pool,
+            background,
             stopped,
         };
         let task = tokio::spawn(supervisor.run(loaded));
@@ -144,6 +150,10 @@ impl Service {
 
 fn version(header: &Option<ModelHeader>) -> u64 {
     header.as_ref().map_or(0, |header| header.version)
+}
+
+fn last_certificate(header: &Option<ModelHeader>) -> Option<LastCertificate> {
+    header.as_ref().and_then(|header| header.certified)
 }
 
 fn quality(header: &Option<ModelHeader>) -> Quality {
@@ -175,8 +185,8 @@ fn waiting(store: &Store, loaded: &Loaded) -> Result<Backlog, StoreError> {
                 Entry::Add(interactions) => resolver.learn(&interactions),
                 Entry::Erase(entry) => {
                     // What users and pairs were named has left the store already.
-                    let item = matches!(entry.named, Named::Item(_)) && position > applied;
-                    let target = item.then(|| resolver.target(&entry.named));
+                    let items = entry.named.items().filter(|_| position > applied);
+                    let target = items.map(|items| resolver.target(&items));
                     backlog.enter(entry.id, target, entry.accepted_at);
                 }
             }
@@ -190,16 +200,37 @@ struct Supervisor {
     shared: Arc<Shared>,
     options: ServiceOptions,
     pool: Arc<rayon::ThreadPool>,
+    background: Arc<Background>,
     stopped: watch::Receiver<bool>,
+}
+
+/// When the worker failed lately.
+#[derive(Default)]
+struct Failures(VecDeque<Instant>);
+
+impl Failures {
+    /// Notes a failure at `now`; whether it is one too many for the window that ends there.
+    fn are_too_many(&mut self, now: Instant) -> bool {
+        self.0.push_back(now);
+        let is_old = |then: &Instant| now.duration_since(*then) > WORKER_RESTART_WINDOW;
+        while self.0.front().is_some_and(is_old) {
+            self.0.pop_front();
+        }
+        self.0.len() > WORKER_RESTARTS_MAX
+    }
 }
 
 impl Supervisor {
     async fn run(self, loaded: Loaded) {
         let mut loaded = Some(loaded);
-        for _ in 0..=WORKER_RESTARTS_MAX {
+        let mut failures = Failures::default();
+        loop {
             match self.work(loaded.take()).await {
                 Ok(()) => return self.shared.working.store(false, Ordering::Release),
-                Err(error) => tracing::error!(%error, "the worker failed; starting it again"),
+                Err(error) => tracing::error!(%error, "the worker failed"),
+            }
+            if failures.are_too_many(Instant::now()) {
+                break;
             }
             tokio::time::sleep(WORKER_RESTART_PAUSE).await;
         }
@@ -236,13 +267,19 @@ impl Supervisor {
             DirtyRows::everything(&loaded.trainer.matrix)
         };
         let number = version(&loaded.header);
+        // What the worker before kept may hold what this one never hears of.
+        self.shared.publisher.set_certified(None);
+        for record in &uncertified {
+            (self.shared.backlog).enter_forgotten(record.id, record.accepted_at);
+        }
         let worker = Worker {
             store: self.shared.store.clone(),
             committer: Committer::new(self.shared.store.clone(), self.stopped.clone()),
-            work: if loaded.trainer.has_unlearnt_rows() {
-                Work::Update
+            refiner: Refiner::new(Arc::clone(&self.background)),
+            factors: if loaded.trainer.has_unlearnt_rows() {
+                Factors::Unknown
             } else {
-                Work::Refine
+                Factors::Followed
             },
             trainer: loaded.trainer,
             publisher: Arc::clone(&self.shared.publisher),
@@ -263,9 +300,35 @@ impl Supervisor {
                 number,
                 quality: quality(&loaded.header),
                 dirty,
+                certified: last_certificate(&loaded.header),
             },
             uncertified,
         };
         worker.run().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_long_life_do_not_add_up() {
+        let mut failures = Failures::default();
+        let start = Instant::now();
+        for day in 0..100 {
+            let now = start + Duration::from_secs(day * 86_400);
+            assert!(!failures.are_too_many(now), "day {day}");
+        }
+    }
+
+    #[test]
+    fn a_fault_that_comes_back_at_once_ends_the_worker() {
+        let mut failures = Failures::default();
+        let start = Instant::now();
+        for second in 0..WORKER_RESTARTS_MAX as u64 {
+            assert!(!failures.are_too_many(start + Duration::from_secs(second)));
+        }
+        assert!(failures.are_too_many(start + Duration::from_secs(599)));
     }
 }

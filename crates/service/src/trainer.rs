@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::dirty::Changes;
 use crate::learner::Learner;
 use crate::popularity::Popularity;
 use crate::rows::RowTable;
-use crate::snapshot::Quality;
 use crate::tags::Tags;
 use recant_core::model::RowSets;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_store::batch::WriteBatch;
-use recant_store::records::{HeldInteraction, ItemRecord};
-use recant_store::{Store, StoreError};
+use recant_store::{HeldInteraction, ItemRecord, Store, StoreError, WriteBatch};
 use recant_types::{
     ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, ItemId, UserId,
 };
@@ -50,6 +48,8 @@ pub struct Applied {
     pub batch: WriteBatch,
     /// Rows whose interactions changed.
     pub touched: RowSets,
+    /// The same, with what became of them.
+    pub changes: Changes,
     /// Erasures among the events.
     pub erasures: Vec<ErasureId>,
     /// Pairs that were removed.
@@ -74,16 +74,27 @@ impl Trainer {
         }
     }
 
-    /// The residual that polishing works to, where `tolerance` is asked for and `quality` was last
-    /// measured: without a proof to aim for, a neural model is brought back to what it was.
-    pub fn polish_tolerance(&self, tolerance: f64, quality: &Quality) -> f64 {
-        let level = quality.residual.filter(|_| self.learner.neural().is_some());
-        tolerance.max(level.unwrap_or(0.0))
-    }
-
     /// Whether some row has interactions and no factors: data that arrived while no model looked.
     pub fn has_unlearnt_rows(&self) -> bool {
         self.learner.has_unlearnt_rows(&self.matrix)
+    }
+
+    /// A trainer of its own with the same state, which later changes do not reach. Lists, tables and
+    /// block factors are shared until one of the two changes them; the parameters are copied. What the
+    /// last refinement left for the next goes with it. Cost: the parameters, a pointer an item and
+    /// one a block.
+    pub fn fork(&mut self) -> Self {
+        Self {
+            matrix: self.matrix.clone(),
+            learner: self.learner.fork(),
+            seed: self.seed,
+            users: self.users.clone(),
+            items: self.items.clone(),
+            titles: self.titles.clone(),
+            tags: self.tags.clone(),
+            item_counts: self.item_counts.clone(),
+            popular: self.popular.clone(),
+        }
     }
 
     /// Applies `events` in order to matrix and tables, and says what the store must write for it.
@@ -119,36 +130,13 @@ impl Trainer {
         events: &[Event],
     ) -> Result<BTreeMap<u32, History>, StoreError> {
         let mut rows = BTreeSet::new();
-        let user_row = |user: &UserId| self.users.directory().row(user);
         for event in events {
             match event {
                 Event::Add(interactions) => {
-                    rows.extend(
-                        interactions
-                            .iter()
-                            .filter_map(|added| user_row(&added.user)),
-                    );
+                    let users = interactions.iter().map(|added| &added.user);
+                    rows.extend(users.filter_map(|user| self.users.directory().row(user)));
                 }
-                Event::Erase {
-                    target: ErasureTarget::Pairs(pairs),
-                    ..
-                } => {
-                    rows.extend(pairs.iter().filter_map(|(user, _)| user_row(user)));
-                }
-                Event::Erase {
-                    target: ErasureTarget::User(user),
-                    ..
-                } => {
-                    rows.extend(user_row(user));
-                }
-                Event::Erase {
-                    target: ErasureTarget::Item(item),
-                    ..
-                } => {
-                    if let Some(row) = self.items.directory().row(item) {
-                        rows.extend(self.matrix.item(row).iter().map(|entry| entry.index));
-                    }
-                }
+                Event::Erase { target, .. } => self.touched_users(target, &mut rows),
             }
         }
         rows.into_iter()
@@ -162,6 +150,27 @@ impl Trainer {
             .collect()
     }
 
+    /// Adds the rows of the users who lose something by an erasure of `target`.
+    fn touched_users(&self, target: &ErasureTarget, rows: &mut BTreeSet<u32>) {
+        let user_row = |user: &UserId| self.users.directory().row(user);
+        match target {
+            ErasureTarget::Pairs(pairs) => {
+                rows.extend(pairs.iter().filter_map(|(user, _)| user_row(user)));
+            }
+            ErasureTarget::User(user) => rows.extend(user_row(user)),
+            ErasureTarget::Item(item) => {
+                if let Some(row) = self.items.directory().row(item) {
+                    rows.extend(self.matrix.item(row).iter().map(|entry| entry.index));
+                }
+            }
+            ErasureTarget::Several(names) => {
+                names
+                    .parts()
+                    .for_each(|part| self.touched_users(&part, rows));
+            }
+        }
+    }
+
     /// Gives back the rows of items of which nothing is left, but for their titles, and says so in
     /// `applied`; the factors of all such items are to be removed. An erasure whose pairs left the
     /// store before this trainer was loaded can leave such items.
@@ -173,6 +182,8 @@ impl Trainer {
                 continue;
             }
             applied.touched.items.push(row);
+            applied.changes.touched.items(&[row]);
+            applied.changes.emptied.items(&[row]);
             if untitled {
                 applied.batch.remove_item(row);
                 self.items.release(row);
@@ -211,12 +222,17 @@ impl Application<'_> {
             Event::Add(interactions) => interactions.into_iter().for_each(|added| self.add(added)),
             Event::Erase { id, target, .. } => {
                 self.applied.erasures.push(id);
-                match target {
-                    ErasureTarget::Pairs(pairs) => self.erase_pairs(&pairs),
-                    ErasureTarget::User(user) => self.erase_user(&user),
-                    ErasureTarget::Item(item) => self.erase_item(&item),
-                }
+                self.erase(&target);
             }
+        }
+    }
+
+    fn erase(&mut self, target: &ErasureTarget) {
+        match target {
+            ErasureTarget::Pairs(pairs) => self.erase_pairs(pairs),
+            ErasureTarget::User(user) => self.erase_user(user),
+            ErasureTarget::Item(item) => self.erase_item(item),
+            ErasureTarget::Several(names) => names.parts().for_each(|part| self.erase(&part)),
         }
     }
 
@@ -238,6 +254,7 @@ impl Application<'_> {
         if self.trainer.matrix.remove(user, item).is_some() {
             self.histories.entry(user).or_default().remove(&item);
             self.items.insert(item);
+            self.applied.changes.lost.users(&[user]);
             self.applied.pairs_removed += 1;
         }
     }
@@ -261,6 +278,7 @@ impl Application<'_> {
         let removed = self.trainer.matrix.remove_user(row);
         self.applied.pairs_removed += removed.len();
         self.items.extend(removed.iter().map(|entry| entry.index));
+        self.applied.changes.lost.users(&[row]);
         self.histories.insert(row, History::new());
     }
 
@@ -274,6 +292,7 @@ impl Application<'_> {
         for entry in removed {
             self.histories.entry(entry.index).or_default().remove(&row);
             self.renewed.insert(entry.index);
+            self.applied.changes.lost.users(&[entry.index]);
         }
     }
 
@@ -291,6 +310,10 @@ impl Application<'_> {
     fn settle_user(&mut self, row: u32, history: History) {
         let batch = &mut self.applied.batch;
         self.applied.touched.users.push(row);
+        self.applied.changes.touched.users(&[row]);
+        if self.trainer.matrix.user(row).is_empty() {
+            self.applied.changes.emptied.users(&[row]);
+        }
         if history.is_empty() {
             batch.remove_user(row);
             // The store is ahead: when the whole user was erased since these events were read, the
@@ -310,6 +333,10 @@ impl Application<'_> {
     fn settle_item(&mut self, row: u32) {
         self.trainer.count_item(row);
         self.applied.touched.items.push(row);
+        self.applied.changes.touched.items(&[row]);
+        if self.trainer.matrix.item(row).is_empty() {
+            self.applied.changes.emptied.items(&[row]);
+        }
         let title = self.trainer.titles.get(row as usize).cloned().flatten();
         let tags = self.trainer.tags.of(row).to_vec();
         let undescribed = title.is_none() && tags.is_empty();

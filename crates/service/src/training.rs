@@ -2,16 +2,17 @@
 
 use std::ops::ControlFlow;
 
-use crate::learning::{PolishGoal, certificate};
+use crate::learning::{RefinementGoal, certificate, holds};
 use crate::load::{load, whole_model};
 use crate::remedy::Remedy;
 use recant_core::optim::als::{TrainingError, TrainingOptions, TrainingReport};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::Progress;
 use recant_neural::optimise::Divergence;
-use recant_store::records::ModelHeader;
-use recant_store::{Store, StoreError};
+use recant_store::LastCertificate;
+use recant_store::{ModelHeader, Store, StoreError};
 use recant_types::IalsHyperparameters;
+use recant_types::UnixMillis;
 
 /// Share of the certificate's target that training works to.
 pub const TRAINING_SHARE: f64 = 0.5;
@@ -76,9 +77,10 @@ pub fn train(
     target: f64,
     observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Trained, TrainError> {
-    let goal = PolishGoal {
+    let goal = RefinementGoal {
         tolerance: options.tolerance,
         target,
+        rounds_max: 0,
     };
     let previous = store.model_header()?;
     let mut trainer = load(store, hyperparameters, options.seed)?.trainer;
@@ -99,15 +101,26 @@ pub fn train(
     trainer.learner = model.into();
     trainer.seed = options.seed;
     let version = previous.as_ref().map_or(1, |header| header.version + 1);
+    let certificate = certificate(&convergence, &hyperparameters, &goal);
+    let learnt = previous
+        .as_ref()
+        .map(|header| header.learnt)
+        .unwrap_or_default();
+    let certified = holds(&certificate).then(|| LastCertificate {
+        version,
+        position: learnt,
+        at: UnixMillis::now(),
+    });
     let header = ModelHeader {
         version,
-        learnt: previous.map(|header| header.learnt).unwrap_or_default(),
+        learnt,
         model: hyperparameters.into(),
         seed: options.seed,
         residual: Some(convergence.report.residual),
         objective: Some(convergence.report.objective),
         measured_version: Some(version),
-        certificate: Some(certificate(&convergence, &hyperparameters, goal)),
+        certificate: Some(certificate),
+        certified,
     };
     store.commit(whole_model(&trainer, &header)).wait()?;
     let report = convergence.report;

@@ -1,24 +1,11 @@
 //! What is to be written, all of it or nothing.
 
-use crate::log::LogPosition;
+use crate::position::LogPosition;
 use crate::records::{HeldInteraction, ItemRecord, ModelHeader, pack_row};
+use crate::tensor::Tensor;
 use crate::{codec, keys};
 use recant_receipt::ChainHead;
 use recant_types::{Commitment, ErasureId, ErasureRecord, Event, UserId};
-
-/// The matrices of a model whose rows are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Tensor {
-    /// The item factors Q.
-    ItemFactors = b'q',
-    /// The layers of a neural model that belong to nobody, cut into rows of
-    /// [`SHARED_ROW_VALUES`]; the last may be shorter.
-    Shared = b's',
-}
-
-/// Values in a stored row of [`Tensor::Shared`].
-pub const SHARED_ROW_VALUES: usize = 4_000;
 
 /// What an idempotency key is recognised by. Neither the key nor the request is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,15 +112,9 @@ impl WriteBatch {
         self.changes.push(Change::RemoveItem { row });
     }
 
-    /// Replaces the history of the user at a row; there must be one.
+    /// Replaces the history of the user at a row, who must be there; an empty one is removed.
     pub fn put_history(&mut self, row: u32, held: &[HeldInteraction]) {
         let held = held.to_vec();
-        self.changes.push(Change::PutHistory { row, held });
-    }
-
-    /// Removes the history of the user at a row, if there is one.
-    pub fn remove_history(&mut self, row: u32) {
-        let held = Vec::new();
         self.changes.push(Change::PutHistory { row, held });
     }
 
@@ -207,15 +188,6 @@ impl WriteBatch {
         self.appends.push(Append {
             event,
             idempotency: None,
-            commitment: None,
-        });
-    }
-
-    /// Appends an erasure, unless the same key came with the same request before.
-    pub fn append_once(&mut self, event: Event, idempotency: Idempotency) {
-        self.appends.push(Append {
-            event,
-            idempotency: Some(idempotency),
             commitment: None,
         });
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::StoreError;
+use crate::error::StoreError;
 use crate::keyring::{KeyRing, Slot, Special};
 use crate::seal::{SEAL_BYTES, SecretKey};
 
@@ -17,7 +17,7 @@ use crate::seal::{SEAL_BYTES, SecretKey};
 const SLOT_NUMBER_BYTES: usize = 4;
 
 /// Longest payload: sled moves longer values to files of their own, which it does not sync.
-pub const PAYLOAD_BYTES_MAX: usize = 32 * 1024 - SLOT_NUMBER_BYTES - SEAL_BYTES;
+pub(crate) const PAYLOAD_BYTES_MAX: usize = 32 * 1024 - SLOT_NUMBER_BYTES - SEAL_BYTES;
 
 /// The version of this format, and of every record in it.
 const RECORD_VERSION: u32 = 2;
@@ -26,7 +26,7 @@ const CHECKSUM_BYTES: usize = 4;
 
 /// Seals and opens the records of one generation.
 #[derive(Debug, Clone)]
-pub struct Codec {
+pub(crate) struct Codec {
     ring: Arc<KeyRing>,
     slot: Slot,
     key: SecretKey,
@@ -42,7 +42,12 @@ fn associated(slot: Slot, record_key: &[u8]) -> Vec<u8> {
 }
 
 /// The stored form of `payload` at `record_key`, sealed under the key in `slot`.
-pub fn seal_under(slot: Slot, key: &SecretKey, record_key: &[u8], payload: &[u8]) -> Vec<u8> {
+pub(crate) fn seal_under(
+    slot: Slot,
+    key: &SecretKey,
+    record_key: &[u8],
+    payload: &[u8],
+) -> Vec<u8> {
     debug_assert!(
         payload.len() <= PAYLOAD_BYTES_MAX,
         "{} bytes in one value",
@@ -55,7 +60,7 @@ pub fn seal_under(slot: Slot, key: &SecretKey, record_key: &[u8], payload: &[u8]
 }
 
 /// The payload of a value that [`seal_under`] made under this key.
-pub fn open_under(
+pub(crate) fn open_under(
     slot: Slot,
     key: &SecretKey,
     record_key: &[u8],
@@ -67,7 +72,7 @@ pub fn open_under(
 }
 
 /// The slot whose key a value is sealed under.
-pub fn slot_of(value: &[u8]) -> Result<Slot, StoreError> {
+pub(crate) fn slot_of(value: &[u8]) -> Result<Slot, StoreError> {
     value
         .first_chunk::<SLOT_NUMBER_BYTES>()
         .map(|number| Slot(u32::from_le_bytes(*number)))
@@ -86,22 +91,22 @@ impl Codec {
     }
 
     /// The key ring.
-    pub fn ring(&self) -> &Arc<KeyRing> {
+    pub(crate) fn ring(&self) -> &Arc<KeyRing> {
         &self.ring
     }
 
     /// The stored form of a record that is no person's.
-    pub fn seal(&self, record_key: &[u8], payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(&self, record_key: &[u8], payload: &[u8]) -> Vec<u8> {
         seal_under(self.slot, &self.key, record_key, payload)
     }
 
     /// Whether a value is sealed under the key of a person.
-    pub fn is_personal(&self, value: &[u8]) -> Result<bool, StoreError> {
+    pub(crate) fn is_personal(&self, value: &[u8]) -> Result<bool, StoreError> {
         Ok(slot_of(value)? != self.slot)
     }
 
     /// The payload of the stored `value`; `None` when the key of its person was destroyed.
-    pub fn open_if_kept(
+    pub(crate) fn open_if_kept(
         &self,
         record_key: &[u8],
         value: &[u8],
@@ -117,7 +122,7 @@ impl Codec {
     }
 
     /// The payload of the stored `value` at `record_key`.
-    pub fn open(&self, record_key: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn open(&self, record_key: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
         self.open_if_kept(record_key, value)?
             .ok_or_else(|| StoreError::damaged("a record whose key is gone"))
     }
@@ -132,7 +137,7 @@ fn checksum(key: &[u8], payload: &[u8]) -> u32 {
 
 /// A payload with a checksum in front: how version 1 stored everything, and how the schema version
 /// is stored still.
-pub fn check(key: &[u8], payload: &[u8]) -> Vec<u8> {
+pub(crate) fn check(key: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut value = Vec::with_capacity(CHECKSUM_BYTES + payload.len());
     value.extend_from_slice(&checksum(key, payload).to_le_bytes());
     value.extend_from_slice(payload);
@@ -140,7 +145,7 @@ pub fn check(key: &[u8], payload: &[u8]) -> Vec<u8> {
 }
 
 /// The payload of a value that [`check`] made.
-pub fn uncheck<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], StoreError> {
+pub(crate) fn uncheck<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], StoreError> {
     let (stored, payload) = value
         .split_first_chunk::<CHECKSUM_BYTES>()
         .ok_or_else(|| StoreError::damaged("a value is too short"))?;
@@ -151,27 +156,27 @@ pub fn uncheck<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], StoreError> 
 }
 
 /// A record as JSON: readable by later versions, which may add fields.
-pub fn to_json<T: Serialize>(record: &T) -> Vec<u8> {
+pub(crate) fn to_json<T: Serialize>(record: &T) -> Vec<u8> {
     serde_json::to_vec(record).expect("records have string keys and finite numbers")
 }
 
 /// Reads a JSON record.
-pub fn from_json<T: DeserializeOwned>(payload: &[u8]) -> Result<T, StoreError> {
+pub(crate) fn from_json<T: DeserializeOwned>(payload: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(payload).map_err(|_| StoreError::damaged("a record is not readable"))
 }
 
 /// A record in the encoding of postcard.
-pub fn to_postcard<T: Serialize>(record: &T) -> Vec<u8> {
+pub(crate) fn to_postcard<T: Serialize>(record: &T) -> Vec<u8> {
     postcard::to_stdvec(record).expect("records are plain data")
 }
 
 /// Reads a postcard record.
-pub fn from_postcard<T: DeserializeOwned>(payload: &[u8]) -> Result<T, StoreError> {
+pub(crate) fn from_postcard<T: DeserializeOwned>(payload: &[u8]) -> Result<T, StoreError> {
     postcard::from_bytes(payload).map_err(|_| StoreError::damaged("a record is not readable"))
 }
 
 /// The eight bytes of a number in a record, little endian.
-pub fn read_u64(payload: &[u8]) -> Result<u64, StoreError> {
+pub(crate) fn read_u64(payload: &[u8]) -> Result<u64, StoreError> {
     let bytes = payload
         .try_into()
         .map_err(|_| StoreError::damaged("a number is too short"))?;

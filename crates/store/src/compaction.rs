@@ -13,12 +13,14 @@ use crate::codec;
 use crate::crash_point::crash_point;
 use crate::current::open_current;
 use crate::database::wait_until_let_go;
+use crate::error::StoreError;
 use crate::generation::{NextGeneration, Switched, remove_before};
+use crate::keys;
 use crate::metric_names as names;
+use crate::options::CompactionSchedule;
 use crate::records::Begun;
 use crate::shared::Shared;
 use crate::writer::WriterHandle;
-use crate::{StoreError, keys};
 use recant_types::UnixMillis;
 
 /// How often the schedule is looked at.
@@ -40,15 +42,6 @@ const GIVE_WAY: u32 = 2;
 
 /// Records between two looks at the clock.
 const RECORDS_PER_LOOK: u64 = 16;
-
-/// When compactions begin by themselves. Without a change since the last one, none does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CompactionSchedule {
-    /// So long after the last one.
-    pub after: Duration,
-    /// When so many erasures have been accepted since.
-    pub after_erasures: u64,
-}
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -7,7 +7,7 @@
 /// Every crash window by name, in the order of an erasure's life.
 ///
 /// `accept_*` are passed by a group of commits that holds an erasure, `commit_*` by any other.
-pub const CRASH_POINTS: [&str; 34] = [
+pub const CRASH_POINTS: [&str; 36] = [
     // A commit, step by step (store/writer.rs).
     "accept_before_apply",
     "accept_after_apply",
@@ -25,6 +25,8 @@ pub const CRASH_POINTS: [&str; 34] = [
     "publish_before_commit",
     "publish_after_commit",
     "publish_after_swap",
+    "refine_begun",
+    "refine_ended",
     "certify_before_commit",
     "certify_after_commit",
     // Keys (store/keyring).

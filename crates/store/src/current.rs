@@ -1,8 +1,8 @@
 //! A record while an erasure may be taking it away.
 
-use crate::StoreError;
 use crate::codec::Codec;
 use crate::database::Database;
+use crate::error::StoreError;
 
 /// A value and what is sealed in it.
 pub(super) type Opened = Option<(sled::IVec, Vec<u8>)>;

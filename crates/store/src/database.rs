@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::StoreError;
+use crate::error::StoreError;
 use crate::metric_names as names;
 use crate::sync::Syncs;
 
@@ -20,7 +20,7 @@ const LET_GO_STEP: Duration = Duration::from_millis(2);
 
 /// A sled database with one tree, so that one batch is atomic over every kind of record.
 #[derive(Debug)]
-pub struct Database {
+pub(crate) struct Database {
     tree: sled::Tree,
     database: sled::Db,
     /// sled's own file: `flush` ends in `sync_file_range`, which does not survive a power cut, so
@@ -32,7 +32,7 @@ pub struct Database {
 
 impl Database {
     /// Opens the database in `path`, or makes one there.
-    pub fn open(path: &Path, cache_bytes: u64, syncs: &Syncs) -> Result<Self, StoreError> {
+    pub(crate) fn open(path: &Path, cache_bytes: u64, syncs: &Syncs) -> Result<Self, StoreError> {
         let fresh = !path.exists();
         wait_until_let_go(&path.join("db"))?;
         let configuration = sled::Config::new()
@@ -62,7 +62,7 @@ impl Database {
     }
 
     /// Makes everything applied so far survive a power cut.
-    pub fn sync(&self) -> Result<(), StoreError> {
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
         let started = Instant::now();
         self.database.flush().map_err(|error| self.error(&error))?;
         self.syncs.data(&self.file, &self.path.join("db"))?;
@@ -75,26 +75,26 @@ impl Database {
     }
 
     /// Applies a batch at once or not at all; durable only after [`Database::sync`].
-    pub fn apply(&self, batch: sled::Batch) -> Result<(), StoreError> {
+    pub(crate) fn apply(&self, batch: sled::Batch) -> Result<(), StoreError> {
         self.tree
             .apply_batch(batch)
             .map_err(|error| self.error(&error))
     }
 
     /// The value at a key.
-    pub fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
         self.tree.get(key).map_err(|error| self.error(&error))
     }
 
     /// Keys and values with this prefix, ascending.
-    pub fn scan(&self, prefix: &[u8]) -> impl DoubleEndedIterator<Item = Record> + use<'_> {
+    pub(crate) fn scan(&self, prefix: &[u8]) -> impl DoubleEndedIterator<Item = Record> + use<'_> {
         self.tree
             .scan_prefix(prefix)
             .map(|pair| pair.map_err(|error| self.error(&error)))
     }
 
     /// Keys and values from `start` up to `end`, without `end`.
-    pub fn scan_range(
+    pub(crate) fn scan_range(
         &self,
         start: &[u8],
         end: &[u8],
@@ -105,19 +105,23 @@ impl Database {
     }
 
     /// Keys and values from `from` on, as long as they have `prefix`.
-    pub fn scan_from(&self, from: Vec<u8>, prefix: u8) -> impl Iterator<Item = Record> + use<'_> {
+    pub(crate) fn scan_from(
+        &self,
+        from: Vec<u8>,
+        prefix: u8,
+    ) -> impl Iterator<Item = Record> + use<'_> {
         self.scan_range(&from, &[prefix + 1])
     }
 
     /// Every key and value.
-    pub fn scan_all(&self) -> impl Iterator<Item = Record> + use<'_> {
+    pub(crate) fn scan_all(&self) -> impl Iterator<Item = Record> + use<'_> {
         self.tree
             .iter()
             .map(|pair| pair.map_err(|error| self.error(&error)))
     }
 
     /// Puts one value by itself; durable only after [`Database::sync`].
-    pub fn put(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+    pub(crate) fn put(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
         self.tree
             .insert(key, value)
             .map(|_| ())
@@ -125,7 +129,7 @@ impl Database {
     }
 
     /// Removes one value by itself; durable only after [`Database::sync`].
-    pub fn remove(&self, key: &[u8]) -> Result<(), StoreError> {
+    pub(crate) fn remove(&self, key: &[u8]) -> Result<(), StoreError> {
         self.tree
             .remove(key)
             .map(|_| ())
@@ -133,7 +137,11 @@ impl Database {
     }
 
     /// Keys and values below `before` with `prefix`, descending.
-    pub fn scan_back(&self, before: Vec<u8>, prefix: u8) -> impl Iterator<Item = Record> + use<'_> {
+    pub(crate) fn scan_back(
+        &self,
+        before: Vec<u8>,
+        prefix: u8,
+    ) -> impl Iterator<Item = Record> + use<'_> {
         self.scan_range(&[prefix], &before).rev()
     }
 
@@ -168,4 +176,4 @@ pub(super) fn wait_until_let_go(file_path: &Path) -> Result<(), StoreError> {
 }
 
 /// A key with its value, or why it could not be read.
-pub type Record = Result<(sled::IVec, sled::IVec), StoreError>;
+pub(crate) type Record = Result<(sled::IVec, sled::IVec), StoreError>;

@@ -8,8 +8,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::StoreError;
 use crate::crash_point::crash_point;
+use crate::error::StoreError;
 use crate::sync::Syncs;
 use crate::zeroing;
 

@@ -114,4 +114,13 @@ impl StoreError {
     pub(super) fn damaged(what: impl Into<String>) -> Self {
         Self::Damaged { what: what.into() }
     }
+    /// The error of a key that is too short to be what its kind says.
+    pub(super) fn cut_key() -> Self {
+        Self::damaged("a key is cut off")
+    }
+
+    /// The error of a person whose record or key should be there.
+    pub(super) fn missing_person() -> Self {
+        Self::damaged("a record or the key of a person is missing")
+    }
 }

@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::StoreError;
 use crate::codec::Codec;
 use crate::database::Database;
 use crate::directory::Directory;
+use crate::error::StoreError;
 use crate::guard::{self, OpenMark};
 use crate::hash::IdHasher;
 use crate::index::Index;
 use crate::keyring::{KeyRing, Special};
 use crate::legacy_mark;
-use crate::shared::StoreOptions;
+use crate::options::StoreOptions;
 use crate::sync::Syncs;
 
 /// The locked directory and the open key ring. Lives as long as the store.

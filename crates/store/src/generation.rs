@@ -3,11 +3,12 @@
 use crate::codec::{self, Codec};
 use crate::crash_point::crash_point;
 use crate::database::Database;
+use crate::error::StoreError;
 use crate::files::{Files, Generation};
 use crate::hash::IdHasher;
 use crate::keyring::{Mark, Special};
 use crate::records::{Begun, Tombstone};
-use crate::{StoreError, keys, legacy_mark, zeroing};
+use crate::{keys, legacy_mark, zeroing};
 use recant_types::UnixMillis;
 
 /// Milliseconds of a day.
@@ -19,7 +20,7 @@ const DAY_MILLISECONDS: i64 = 24 * 60 * 60 * 1_000;
 /// at the next start or by the next one that is begun. It has a key of its own, under which the
 /// records that are no person's are sealed anew.
 #[derive(Debug)]
-pub struct NextGeneration<'a> {
+pub(crate) struct NextGeneration<'a> {
     files: &'a Files,
     generation: Generation,
     /// Tombstones of erasures before this are left behind.
@@ -111,7 +112,7 @@ impl<'a> NextGeneration<'a> {
     }
 
     /// The payload at a key.
-    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let value = self.database().get(key)?;
         value
             .map(|value| self.codec().open(key, &value))
@@ -119,7 +120,7 @@ impl<'a> NextGeneration<'a> {
     }
 
     /// Keys and payloads with this prefix, ascending.
-    pub fn scan(
+    pub(crate) fn scan(
         &self,
         prefix: &[u8],
     ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> + use<'_> {
@@ -131,7 +132,7 @@ impl<'a> NextGeneration<'a> {
     }
 
     /// Puts a record that is no person's.
-    pub fn put(&self, key: Vec<u8>, payload: &[u8]) -> Result<(), StoreError> {
+    pub(crate) fn put(&self, key: Vec<u8>, payload: &[u8]) -> Result<(), StoreError> {
         let value = self.codec().seal(&key, payload);
         self.database().put(key, value)
     }
@@ -143,7 +144,7 @@ impl<'a> NextGeneration<'a> {
     }
 
     /// Removes a key.
-    pub fn remove(&self, key: &[u8]) -> Result<(), StoreError> {
+    pub(crate) fn remove(&self, key: &[u8]) -> Result<(), StoreError> {
         self.database().remove(key)
     }
 

@@ -9,9 +9,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::StoreError;
 use crate::directory::Directory;
-use crate::shared::{StoreOptions, free_bytes};
+use crate::disk::free_bytes;
+use crate::error::StoreError;
+use crate::options::StoreOptions;
 use crate::sync::Syncs;
 use crate::zeroing;
 

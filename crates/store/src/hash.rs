@@ -23,6 +23,49 @@ pub enum Named {
     User(KeyedHash),
     /// Every interaction with one item.
     Item(KeyedHash),
+    /// Users, items and pairs together.
+    Several {
+        /// Users.
+        users: Vec<KeyedHash>,
+        /// Items.
+        items: Vec<KeyedHash>,
+        /// Pairs of user and item.
+        pairs: Vec<(KeyedHash, KeyedHash)>,
+    },
+}
+
+impl Named {
+    /// The same as names of one kind each.
+    pub fn parts(&self) -> Vec<Named> {
+        match self {
+            Self::Several {
+                users,
+                items,
+                pairs,
+            } => {
+                let users = users.iter().copied().map(Self::User);
+                let items = items.iter().copied().map(Self::Item);
+                let pairs = (!pairs.is_empty()).then(|| Self::Pairs(pairs.clone()));
+                users.chain(items).chain(pairs).collect()
+            }
+            one => vec![one.clone()],
+        }
+    }
+
+    /// The items among what is named, which the worker takes from the histories of all users; what
+    /// users and pairs are named leaves the store when the erasure is accepted. `None` when there
+    /// are none.
+    pub fn items(&self) -> Option<Named> {
+        match self {
+            Self::Item(_) => Some(self.clone()),
+            Self::Several { items, .. } if !items.is_empty() => Some(Self::Several {
+                users: Vec::new(),
+                items: items.clone(),
+                pairs: Vec::new(),
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// Hashes ids under the key of one store.
@@ -70,13 +113,19 @@ impl IdHasher {
         match target {
             ErasureTarget::User(user) => Named::User(self.user(user)),
             ErasureTarget::Item(item) => Named::Item(self.item(item)),
-            ErasureTarget::Pairs(pairs) => {
-                let hashes = pairs
-                    .iter()
-                    .map(|(user, item)| (self.user(user), self.item(item)));
-                Named::Pairs(hashes.collect())
-            }
+            ErasureTarget::Pairs(pairs) => Named::Pairs(self.sides(pairs)),
+            ErasureTarget::Several(names) => Named::Several {
+                users: names.users.iter().map(|user| self.user(user)).collect(),
+                items: names.items.iter().map(|item| self.item(item)).collect(),
+                pairs: self.sides(&names.pairs),
+            },
         }
+    }
+
+    /// The hashes of both sides of each pair.
+    fn sides(&self, pairs: &[(UserId, ItemId)]) -> Vec<(KeyedHash, KeyedHash)> {
+        let hash = |(user, item): &(UserId, ItemId)| (self.user(user), self.item(item));
+        pairs.iter().map(hash).collect()
     }
 }
 

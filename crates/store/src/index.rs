@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::codec::{self, Codec};
 use crate::database::Database;
+use crate::error::StoreError;
 use crate::hash::{IdHasher, KeyedHash, Named};
 use crate::keyring::Slot;
+use crate::keys::row_of;
 use crate::keys::{self, Pseudonym};
-use crate::log::{ErasureEntry, LogPosition};
+use crate::log::ErasureEntry;
+use crate::position::LogPosition;
 use crate::records::{ItemRecord, QueuedRecord, UserRecord};
-use crate::{StoreError, cut_key, row_of};
 
 /// One person: whose key is where, and by what name the records go.
 #[derive(Debug, Clone)]
@@ -54,6 +56,11 @@ impl Unapplied {
             }
             Named::Item(item) => {
                 self.items.insert(*item, position);
+            }
+            several @ Named::Several { .. } => {
+                for named in several.parts() {
+                    self.insert(&named, position);
+                }
             }
         }
     }
@@ -122,12 +129,13 @@ impl Index {
             Some(value) => codec::read_u64(&codec.open(&keys::APPLIED, &value)?)?,
             None => 0,
         };
+        let mut entry = (LogPosition::default(), Vec::new());
         for record in database.scan(&[keys::LOG]) {
             let (key, value) = record?;
             if codec.is_personal(&value)? {
                 index.take_queued(codec, hasher, &key, &value)?;
             } else {
-                index.take_erasure(codec, LogPosition(applied), &key, &value)?;
+                index.take_erasure(codec, LogPosition(applied), &mut entry, &key, &value)?;
             }
         }
         for record in database.scan(&[keys::ITEM]) {
@@ -151,7 +159,7 @@ impl Index {
         let person = Person {
             live: codec::slot_of(value)?,
             backup: Slot(record.backup),
-            pseudonym: keys::pseudonym(key).ok_or_else(cut_key)?,
+            pseudonym: keys::pseudonym(key).ok_or_else(StoreError::cut_key)?,
             row: Some(record.row),
             queued: BTreeSet::new(),
         };
@@ -171,7 +179,7 @@ impl Index {
     ) -> Result<(), StoreError> {
         let record: QueuedRecord = codec::from_postcard(&codec.open(key, value)?)?;
         let (live, backup) = (codec::slot_of(value)?, Slot(record.backup));
-        let part = keys::log_parts(key).ok_or_else(cut_key)?;
+        let part = keys::log_parts(key).ok_or_else(StoreError::cut_key)?;
         let hash = hasher.user(&record.user);
         let person = self.persons.entry(hash).or_insert_with(|| Person {
             live,
@@ -188,22 +196,28 @@ impl Index {
         Ok(())
     }
 
-    /// Notes an erasure of an item that the worker has still to carry out. What other erasures name
-    /// left the store when they were accepted.
+    /// Notes an erasure of items that the worker has still to carry out. What other erasures name
+    /// left the store when they were accepted. Parts of one `entry` come in their order; it is read
+    /// when the last one is there.
     fn take_erasure(
         &mut self,
         codec: &Codec,
         applied: LogPosition,
+        entry: &mut (LogPosition, Vec<u8>),
         key: &[u8],
         value: &[u8],
     ) -> Result<(), StoreError> {
-        let (position, _) = keys::log_parts(key).ok_or_else(cut_key)?;
-        // Part of a longer entry cannot be read by itself; an item's entry is never so long.
-        if let Ok(entry) = codec::from_postcard::<ErasureEntry>(&codec.open(key, value)?)
-            && position > applied
-            && matches!(entry.named, Named::Item(_))
+        let (position, _) = keys::log_parts(key).ok_or_else(StoreError::cut_key)?;
+        let payload = codec.open(key, value)?;
+        if entry.0 != position {
+            *entry = (position, Vec::new());
+        }
+        entry.1.extend_from_slice(&payload);
+        if position > applied
+            && let Ok(entry) = codec::from_postcard::<ErasureEntry>(&entry.1)
+            && let Some(items) = entry.named.items()
         {
-            self.unapplied.insert(&entry.named, position);
+            self.unapplied.insert(&items, position);
         }
         Ok(())
     }

@@ -1,57 +1,58 @@
 //! The keys of every record. docs/store.md draws them.
 
-use crate::batch::Tensor;
+use crate::error::StoreError;
 use crate::hash::KeyedHash;
-use crate::log::LogPosition;
+use crate::position::LogPosition;
+use crate::tensor::Tensor;
 use recant_types::ErasureId;
 
 /// Facts about the whole store.
-pub const META: u8 = b'm';
+pub(crate) const META: u8 = b'm';
 /// Users by pseudonym.
-pub const USER: u8 = b'u';
+pub(crate) const USER: u8 = b'u';
 /// Items by row.
-pub const ITEM: u8 = b'i';
+pub(crate) const ITEM: u8 = b'i';
 /// Histories by pseudonym and chunk.
-pub const HISTORY: u8 = b'h';
+pub(crate) const HISTORY: u8 = b'h';
 /// A user's row of the model by pseudonym.
-pub const USER_FACTORS: u8 = b'f';
+pub(crate) const USER_FACTORS: u8 = b'f';
 /// Rows of the model's tensors.
-pub const TENSOR: u8 = b't';
+pub(crate) const TENSOR: u8 = b't';
 /// Log entries by position and part.
-pub const LOG: u8 = b'l';
+pub(crate) const LOG: u8 = b'l';
 /// Erasure records by id.
-pub const ERASURE: u8 = b'e';
+pub(crate) const ERASURE: u8 = b'e';
 /// Idempotency records by digest.
-pub const IDEMPOTENCY: u8 = b'k';
+pub(crate) const IDEMPOTENCY: u8 = b'k';
 /// Receipts by the id of the erasure.
-pub const RECEIPT: u8 = b'r';
+pub(crate) const RECEIPT: u8 = b'r';
 /// Tombstones by keyed hash.
-pub const TOMBSTONE: u8 = b'x';
+pub(crate) const TOMBSTONE: u8 = b'x';
 
 /// The schema version: u32. The one value that is not sealed.
-pub const SCHEMA: [u8; 2] = [META, b's'];
+pub(crate) const SCHEMA: [u8; 2] = [META, b's'];
 /// The number of the last commit: u64.
-pub const COMMIT: [u8; 2] = [META, b'c'];
+pub(crate) const COMMIT: [u8; 2] = [META, b'c'];
 /// The position up to which the log has been applied: u64.
-pub const APPLIED: [u8; 2] = [META, b'a'];
+pub(crate) const APPLIED: [u8; 2] = [META, b'a'];
 /// The position of the next log entry: u64. Kept because applied entries are trimmed.
-pub const NEXT_POSITION: [u8; 2] = [META, b'n'];
+pub(crate) const NEXT_POSITION: [u8; 2] = [META, b'n'];
 /// How many erasures were accepted: u64.
-pub const ERASURES: [u8; 2] = [META, b'e'];
+pub(crate) const ERASURES: [u8; 2] = [META, b'e'];
 /// Where the store stood when the generation was begun.
-pub const BEGUN: [u8; 2] = [META, b'g'];
+pub(crate) const BEGUN: [u8; 2] = [META, b'g'];
 /// The model's header.
-pub const MODEL: [u8; 2] = [META, b'm'];
+pub(crate) const MODEL: [u8; 2] = [META, b'm'];
 /// The end of the chain of receipts.
-pub const RECEIPT_HEAD: [u8; 2] = [META, b'r'];
+pub(crate) const RECEIPT_HEAD: [u8; 2] = [META, b'r'];
 
 /// The random name that a person's records go by. It changes whenever their key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pseudonym(pub [u8; 16]);
+pub(crate) struct Pseudonym(pub [u8; 16]);
 
 impl Pseudonym {
     /// A new one.
-    pub fn random() -> Self {
+    pub(crate) fn random() -> Self {
         Self(rand::random())
     }
 }
@@ -69,91 +70,92 @@ fn with_number(mut key: Vec<u8>, number: u16) -> Vec<u8> {
 }
 
 /// A user.
-pub fn user(pseudonym: Pseudonym) -> Vec<u8> {
+pub(crate) fn user(pseudonym: Pseudonym) -> Vec<u8> {
     with(USER, &pseudonym.0)
 }
 
 /// The item at a row.
-pub fn item(row: u32) -> Vec<u8> {
+pub(crate) fn item(row: u32) -> Vec<u8> {
     with(ITEM, &row.to_be_bytes())
 }
 
 /// The prefix of all chunks of a user's history.
-pub fn history(pseudonym: Pseudonym) -> Vec<u8> {
+pub(crate) fn history(pseudonym: Pseudonym) -> Vec<u8> {
     with(HISTORY, &pseudonym.0)
 }
 
 /// One chunk of a user's history.
-pub fn history_chunk(pseudonym: Pseudonym, chunk: u16) -> Vec<u8> {
+pub(crate) fn history_chunk(pseudonym: Pseudonym, chunk: u16) -> Vec<u8> {
     with_number(history(pseudonym), chunk)
 }
 
 /// A user's row of the model.
-pub fn user_factors(pseudonym: Pseudonym) -> Vec<u8> {
+pub(crate) fn user_factors(pseudonym: Pseudonym) -> Vec<u8> {
     with(USER_FACTORS, &pseudonym.0)
 }
 
 /// The prefix of a tensor's rows.
-pub fn tensor(tensor: Tensor) -> Vec<u8> {
+pub(crate) fn tensor(tensor: Tensor) -> Vec<u8> {
     vec![TENSOR, tensor as u8]
 }
 
 /// One row of a tensor.
-pub fn tensor_row(tensor: Tensor, row: u32) -> Vec<u8> {
+pub(crate) fn tensor_row(tensor: Tensor, row: u32) -> Vec<u8> {
     let mut key = vec![TENSOR, tensor as u8];
     key.extend_from_slice(&row.to_be_bytes());
     key
 }
 
 /// The prefix of all parts of a log entry.
-pub fn log(position: LogPosition) -> Vec<u8> {
+pub(crate) fn log(position: LogPosition) -> Vec<u8> {
     with(LOG, &position.0.to_be_bytes())
 }
 
 /// One part of a log entry.
-pub fn log_part(position: LogPosition, part: u16) -> Vec<u8> {
+pub(crate) fn log_part(position: LogPosition, part: u16) -> Vec<u8> {
     with_number(log(position), part)
 }
 
 /// An erasure's record.
-pub fn erasure(id: ErasureId) -> Vec<u8> {
+pub(crate) fn erasure(id: ErasureId) -> Vec<u8> {
     with(ERASURE, id.as_bytes())
 }
 
 /// The receipt of an erasure.
-pub fn receipt(id: ErasureId) -> Vec<u8> {
+pub(crate) fn receipt(id: ErasureId) -> Vec<u8> {
     with(RECEIPT, id.as_bytes())
 }
 
 /// The record of an idempotency key, by its digest.
-pub fn idempotency(digest: &[u8; 32]) -> Vec<u8> {
+pub(crate) fn idempotency(digest: &[u8; 32]) -> Vec<u8> {
     with(IDEMPOTENCY, digest)
 }
 
 /// The tombstone of what has this hash.
-pub fn tombstone(hash: KeyedHash) -> Vec<u8> {
+pub(crate) fn tombstone(hash: KeyedHash) -> Vec<u8> {
     with(TOMBSTONE, &hash.0)
 }
 
 /// The row at the end of an item or tensor key.
-pub fn row_at_end(key: &[u8]) -> Option<u32> {
+pub(crate) fn row_of(key: &[u8]) -> Result<u32, StoreError> {
     key.last_chunk::<4>()
         .map(|bytes| u32::from_be_bytes(*bytes))
+        .ok_or_else(StoreError::cut_key)
 }
 
 /// The pseudonym of a key of a user, a history or a user's row of the model.
-pub fn pseudonym(key: &[u8]) -> Option<Pseudonym> {
+pub(crate) fn pseudonym(key: &[u8]) -> Option<Pseudonym> {
     key.get(1..17)?.try_into().ok().map(Pseudonym)
 }
 
 /// The position and part of a log key.
-pub fn log_parts(key: &[u8]) -> Option<(LogPosition, u16)> {
+pub(crate) fn log_parts(key: &[u8]) -> Option<(LogPosition, u16)> {
     let (position, part) = key.get(1..)?.split_first_chunk::<8>()?;
     let position = LogPosition(u64::from_be_bytes(*position));
     Some((position, u16::from_be_bytes(part.try_into().ok()?)))
 }
 
 /// The hash of a tombstone's key.
-pub fn tombstone_hash(key: &[u8]) -> Option<KeyedHash> {
+pub(crate) fn tombstone_hash(key: &[u8]) -> Option<KeyedHash> {
     key.get(1..)?.try_into().ok().map(KeyedHash)
 }

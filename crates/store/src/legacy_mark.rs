@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::StoreError;
+use crate::error::StoreError;
 use crate::sync::Syncs;
 use crate::zeroing;
 

@@ -3,405 +3,79 @@
 //! A store is a directory. Reads go to the database at once; every change is a
 //! [`WriteBatch`] handed to [`Store::commit`], which answers when the change
 //! survives a power cut. docs/store.md draws files and records.
+//!
+//! ```
+//! use recant_store::ImportSession;
+//! use recant_store::{Store, StoreOptions};
+//!
+//! let directory = tempfile::tempdir()?;
+//! let mut writer = ImportSession::begin(directory.path(), &StoreOptions::default())?.writer()?;
+//! writer.push("ada-0001", "the-blue-boat", 1.0, None)?;
+//! writer.set_title("the-blue-boat", "The Blue Boat")?;
+//! writer.finish()?; // durable, or nothing of it is there
+//!
+//! let store = Store::open(directory.path(), &StoreOptions::default())?;
+//! let item = store.item(0)?.expect("the first item");
+//! assert_eq!(item.title.as_deref(), Some("The Blue Boat"));
+//! assert_eq!(store.history(0)?.len(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-pub mod backup;
-pub mod batch;
+#![deny(unreachable_pub)]
+
+mod backup;
+mod batch;
 mod codec;
-pub mod compaction;
-pub mod crash_point;
+mod compaction;
+mod crash_point;
 mod current;
 mod database;
 mod directory;
+mod disk;
 mod error;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod generation;
 mod guard;
-pub mod hash;
-pub mod import;
-mod import_rows;
+mod hash;
+mod import;
 mod index;
-pub mod keyring;
+mod keyring;
 mod keys;
 mod legacy_mark;
-pub mod log;
+mod log;
 pub mod metric_names;
 mod migrations;
+mod options;
+mod position;
 mod receipt_keys;
-pub mod records;
-pub mod seal;
+mod records;
+mod seal;
 mod shared;
 mod stage;
-pub mod sync;
+mod store;
+mod sync;
+mod tensor;
 mod writer;
 mod zeroing;
 
-use std::collections::HashMap;
-use std::path::Path;
-use std::sync::Arc;
-
-use tokio::sync::watch;
-
-use recant_receipt::ChainHead;
-use recant_types::{ErasureId, ErasureRecord, ErasureStatus, UserId};
-
+pub use backup::{BackupSummary, Restored, restore};
+pub use batch::{Idempotency, WriteBatch};
+pub use compaction::{Compaction, CompactionState};
+pub use crash_point::{CRASH_POINTS, crash_point};
 pub use error::StoreError;
+pub use hash::{IdHasher, KeyedHash, Named};
+pub use import::{ImportSession, ImportSessionError, ImportTotals, ImportWriter};
+pub use keyring::{MasterKey, MasterKeySource};
+pub use log::{Entry, ErasureEntry};
+pub use options::{CompactionSchedule, StoreOptions};
+pub use position::LogPosition;
 pub use receipt_keys::{ReceiptKeys, published_receipt_keys};
-pub use shared::StoreOptions;
-pub use writer::Commit;
-
-use backup::BackupSummary;
-use batch::{Tensor, WriteBatch};
-use compaction::{Compaction, CompactionState, CompactorHandle};
-use directory::Directory;
-use files::{Files, Generation};
-use hash::IdHasher;
-use index::Person;
-use keyring::MasterKeySource;
-use log::{Entry, LogPosition};
-use migrations::{MIGRATIONS, bring_up_to_date};
-use records::{
-    HeldInteraction, ItemRecord, ModelHeader, UserRecord, unpack_history, unpack_row, unpack_values,
+pub use records::{
+    Committed, HELD_PER_CHUNK, HeldInteraction, ItemRecord, LastCertificate, ModelHeader,
 };
-use shared::Shared;
-use sync::Syncs;
-use writer::WriterHandle;
-
-/// An open store; cloning shares it. The last clone closes it.
-#[derive(Debug, Clone)]
-pub struct Store {
-    /// Ends before the writer does.
-    _compactor: Option<Arc<CompactorHandle>>,
-    writer: Arc<WriterHandle>,
-    shared: Arc<Shared>,
-}
-
-impl Store {
-    /// Opens the store in `path`, made or brought up to date if need be.
-    ///
-    /// Refuses a directory that another process uses, a store from the future, a database that
-    /// lacks commits that were acknowledged, and a master key that does not open the key ring.
-    pub fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
-        let files = Files::open(path, options)?;
-        bring_up_to_date(&files, &MIGRATIONS).map_err(|error| files.opened_badly(error))?;
-        let shared = Arc::new(Shared::open(files)?);
-        let writer = Arc::new(WriterHandle::start(Arc::clone(&shared))?);
-        shared.files.opened_well()?;
-        let compactor = options.compaction.map(|schedule| {
-            CompactorHandle::start(Arc::clone(&shared), Arc::clone(&writer), schedule)
-        });
-        Ok(Self {
-            _compactor: compactor.transpose()?.map(Arc::new),
-            writer,
-            shared,
-        })
-    }
-
-    /// Rewrites the live records into a new generation and removes the one before, overwritten with
-    /// zeros. Blocks until then; commits and reads go on meanwhile.
-    pub fn compact(&self) -> Result<Compaction, StoreError> {
-        compaction::compact(&self.shared, &self.writer)
-    }
-
-    /// Writes a backup to `to`, which must not exist. Blocks until it is durable; commits and reads
-    /// go on meanwhile.
-    pub fn backup(&self, to: &Path) -> Result<BackupSummary, StoreError> {
-        backup::backup(&self.shared, to)
-    }
-
-    /// When the last compaction was, and what awaits the next.
-    pub fn compaction_state(&self) -> Result<CompactionState, StoreError> {
-        compaction::state(&self.shared)
-    }
-
-    /// Refuses while the disk does not come back from a sync.
-    pub fn check_syncs(&self) -> Result<(), StoreError> {
-        self.shared.check_syncs()
-    }
-
-    /// How long a commit may take before its caller should give up waiting.
-    pub fn sync_longest(&self) -> std::time::Duration {
-        self.shared.files.options.sync_longest
-    }
-
-    /// Hashes ids as the log names them.
-    pub fn hasher(&self) -> &IdHasher {
-        &self.shared.files.hasher
-    }
-
-    /// Commits a batch: whole and durable when the answer is good, or refused.
-    pub fn commit(&self, batch: WriteBatch) -> Commit {
-        self.writer.commit(batch)
-    }
-
-    /// Up to `limit` durable log entries from `from` on, in order.
-    pub fn read_from(
-        &self,
-        from: LogPosition,
-        limit: usize,
-    ) -> Result<Vec<(LogPosition, Entry)>, StoreError> {
-        // The database shows entries of a commit that is under way, and may fail yet: its position
-        // would be given to another one.
-        let durable = *self.shared.log.borrow();
-        self.shared
-            .read(|open| log::read_from(&open.database, &open.codec, from..=durable, limit))
-    }
-
-    /// Follows the position of the last durable log entry.
-    pub fn watch_log(&self) -> watch::Receiver<LogPosition> {
-        self.shared.log.subscribe()
-    }
-
-    /// The log position that the stored interactions stand for.
-    pub fn applied(&self) -> Result<LogPosition, StoreError> {
-        let applied = self.get(&keys::APPLIED)?;
-        applied.map_or(Ok(LogPosition::default()), |bytes| {
-            codec::read_u64(&bytes).map(LogPosition)
-        })
-    }
-
-    /// The header of the stored model, if there is one.
-    pub fn model_header(&self) -> Result<Option<ModelHeader>, StoreError> {
-        self.get(&keys::MODEL)?
-            .map(|payload| codec::from_json(&payload))
-            .transpose()
-    }
-
-    /// The user at `row`.
-    pub fn user(&self, row: u32) -> Result<Option<UserId>, StoreError> {
-        self.read_person(row, |open, person| {
-            let key = keys::user(person.pseudonym);
-            let value = open.database.get(&key)?.ok_or_else(damaged_person)?;
-            let record: UserRecord = codec::from_postcard(&open.codec.open(&key, &value)?)?;
-            Ok(record.id)
-        })
-    }
-
-    /// Every user with their row, by row.
-    pub fn users(&self) -> Result<Vec<(u32, UserId)>, StoreError> {
-        let mut users = Vec::new();
-        self.shared.read(|open| {
-            let _index = self.shared.index();
-            visit_records(open, &[keys::USER], |_, payload| {
-                let record: UserRecord = codec::from_postcard(payload)?;
-                users.push((record.row, record.id));
-                Ok(())
-            })
-        })?;
-        users.sort_unstable_by_key(|(row, _)| *row);
-        Ok(users)
-    }
-
-    /// The item at `row`.
-    pub fn item(&self, row: u32) -> Result<Option<ItemRecord>, StoreError> {
-        self.get(&keys::item(row))?
-            .map(|payload| codec::from_json(&payload))
-            .transpose()
-    }
-
-    /// Every item with its row, by row.
-    pub fn items(&self) -> Result<Vec<(u32, ItemRecord)>, StoreError> {
-        let mut items = Vec::new();
-        self.visit(&[keys::ITEM], |key, payload| {
-            items.push((row_of(key)?, codec::from_json(payload)?));
-            Ok(())
-        })?;
-        Ok(items)
-    }
-
-    /// The history of the user at `row`, items ascending; empty when nothing is held.
-    pub fn history(&self, row: u32) -> Result<Vec<HeldInteraction>, StoreError> {
-        let held = self.read_person(row, |open, person| {
-            let mut held = Vec::new();
-            visit_records(open, &keys::history(person.pseudonym), |_, payload| {
-                unpack_history(payload, &mut held)
-            })?;
-            Ok(held)
-        })?;
-        Ok(held.unwrap_or_default())
-    }
-
-    /// Calls `visit` with every stored history and its row, in no order. No commit goes on
-    /// meanwhile.
-    pub fn visit_histories(
-        &self,
-        mut visit: impl FnMut(u32, &[HeldInteraction]),
-    ) -> Result<(), StoreError> {
-        self.shared.read(|open| {
-            // Kept meanwhile, so that no history is erased while it is read.
-            let index = self.shared.index();
-            let persons = index.persons.values();
-            let rows: HashMap<_, _> = persons.map(|p| (p.pseudonym, p.row)).collect();
-            let mut held: Vec<HeldInteraction> = Vec::new();
-            let mut current = None;
-            visit_records(open, &[keys::HISTORY], |key, payload| {
-                let pseudonym = keys::pseudonym(key).ok_or_else(cut_key)?;
-                let row = rows.get(&pseudonym).copied().flatten();
-                let row = row.ok_or_else(|| StoreError::damaged("a history without a user"))?;
-                if let Some(finished) = current.replace(row).filter(|current| *current != row) {
-                    visit(finished, &held);
-                    held.clear();
-                }
-                unpack_history(payload, &mut held)
-            })?;
-            if let Some(last) = current {
-                visit(last, &held);
-            }
-            Ok(())
-        })
-    }
-
-    /// Calls `visit` with every stored row of the model that is a user's, and the user's row, in no
-    /// order. No commit goes on meanwhile.
-    pub fn visit_user_factors(
-        &self,
-        mut visit: impl FnMut(u32, Vec<f32>),
-    ) -> Result<(), StoreError> {
-        self.shared.read(|open| {
-            let index = self.shared.index();
-            let persons = index.persons.values();
-            let rows: HashMap<_, _> = persons.map(|p| (p.pseudonym, p.row)).collect();
-            visit_records(open, &[keys::USER_FACTORS], |key, payload| {
-                let pseudonym = keys::pseudonym(key).ok_or_else(cut_key)?;
-                let row = rows.get(&pseudonym).copied().flatten();
-                let row = row.ok_or_else(|| StoreError::damaged("a model row without a user"))?;
-                visit(row, unpack_values(payload)?);
-                Ok(())
-            })
-        })
-    }
-
-    /// Calls `visit` with every stored row of a tensor, by row.
-    pub fn visit_tensor(
-        &self,
-        tensor: Tensor,
-        mut visit: impl FnMut(u32, Vec<f64>),
-    ) -> Result<(), StoreError> {
-        self.visit(&keys::tensor(tensor), |key, payload| {
-            visit(row_of(key)?, unpack_row(payload)?);
-            Ok(())
-        })
-    }
-
-    /// The record of an erasure.
-    pub fn erasure(&self, id: ErasureId) -> Result<Option<ErasureRecord>, StoreError> {
-        self.get(&keys::erasure(id))?
-            .map(|payload| codec::from_json(&payload))
-            .transpose()
-    }
-
-    /// Up to `limit` erasures older than `before`, newest first, those with `status` alone when
-    /// one is given.
-    pub fn erasures(
-        &self,
-        status: Option<ErasureStatus>,
-        before: Option<ErasureId>,
-        limit: usize,
-    ) -> Result<Vec<ErasureRecord>, StoreError> {
-        let end = before.map_or_else(|| vec![keys::ERASURE + 1], keys::erasure);
-        self.shared.read(|open| {
-            let mut records = Vec::new();
-            for entry in open.database.scan_back(end, keys::ERASURE) {
-                if records.len() == limit {
-                    break;
-                }
-                let (key, value) = entry?;
-                let record: ErasureRecord = codec::from_json(&open.codec.open(&key, &value)?)?;
-                if status.is_none_or(|status| record.status == status) {
-                    records.push(record);
-                }
-            }
-            Ok(records)
-        })
-    }
-
-    /// The receipt of an erasure, in compact form.
-    pub fn receipt(&self, id: ErasureId) -> Result<Option<String>, StoreError> {
-        let compact = self.get(&keys::receipt(id))?.map(String::from_utf8);
-        compact
-            .transpose()
-            .map_err(|_| StoreError::damaged("a receipt is not readable"))
-    }
-
-    /// The end of the chain of receipts.
-    pub fn receipt_head(&self) -> Result<ChainHead, StoreError> {
-        self.get(&keys::RECEIPT_HEAD)?
-            .map_or(Ok(ChainHead::default()), |head| codec::from_json(&head))
-    }
-
-    /// The key that receipts are signed with, made when there is none yet, and the keys that are
-    /// published for them.
-    pub fn receipt_keys(&self) -> Result<ReceiptKeys, StoreError> {
-        ReceiptKeys::open(&self.shared.files)
-    }
-
-    /// The number of the generation that is open.
-    pub fn generation(&self) -> Result<u64, StoreError> {
-        self.shared.files.current()
-    }
-
-    /// Reads records of the person at `row`, who stays the same meanwhile; `None` when there is
-    /// nobody.
-    fn read_person<T>(
-        &self,
-        row: u32,
-        read: impl FnOnce(&Generation, &Person) -> Result<T, StoreError>,
-    ) -> Result<Option<T>, StoreError> {
-        self.shared.read(|open| {
-            let index = self.shared.index();
-            let person = index.at_row(row);
-            person.map(|(_, person)| read(open, person)).transpose()
-        })
-    }
-
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.shared.read(|open| {
-            let value = open.database.get(key)?;
-            value.map(|value| open.codec.open(key, &value)).transpose()
-        })
-    }
-
-    fn visit(
-        &self,
-        prefix: &[u8],
-        visit: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        self.shared.read(|open| visit_records(open, prefix, visit))
-    }
-}
-
-/// Wraps every key of the store in `path` anew under another master key. The store must not be open.
-pub fn rotate_master_key(
-    path: &Path,
-    options: &StoreOptions,
-    to: &MasterKeySource,
-) -> Result<(), StoreError> {
-    let syncs = Syncs::new(options.sync_observer.clone());
-    let _locked = Directory::open(path, &syncs)?;
-    keyring::rotate(path, &options.master_key, to, &syncs)
-}
-
-fn visit_records(
-    open: &Generation,
-    prefix: &[u8],
-    mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    for record in open.database.scan(prefix) {
-        let (key, value) = record?;
-        visit(&key, &open.codec.open(&key, &value)?)?;
-    }
-    Ok(())
-}
-
-fn row_of(key: &[u8]) -> Result<u32, StoreError> {
-    keys::row_at_end(key).ok_or_else(cut_key)
-}
-
-fn cut_key() -> StoreError {
-    StoreError::damaged("a key is cut off")
-}
-
-fn damaged_person() -> StoreError {
-    StoreError::damaged("a record or the key of a person is missing")
-}
+pub use store::{Store, rotate_master_key};
+pub use sync::{SyncObserver, SyncStep};
+pub use tensor::{SHARED_ROW_VALUES, Tensor};
+pub use writer::Commit;

@@ -15,27 +15,16 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{self, Codec, PAYLOAD_BYTES_MAX};
 use crate::current::open_current;
 use crate::database::Database;
+use crate::error::StoreError;
 use crate::hash::Named;
+use crate::keys;
+use crate::position::LogPosition;
 use crate::records::{QueuedRecord, QueuedRow};
-use crate::{StoreError, keys};
 use recant_types::{ErasureId, Interaction, UnixMillis, UserId};
 
 /// Bytes of a queued row besides its item and of a queued record besides its rows, at most.
 const ROW_BYTES_MAX: usize = 3 + 5 + 4 + 11;
 const RECORD_BYTES_MAX: usize = 300;
-
-/// Where an entry stands in the log. The first entry is at 1; 0 is before all entries.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-pub struct LogPosition(pub u64);
-
-impl LogPosition {
-    /// The position after this one.
-    pub fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
-}
 
 /// An entry as it is read: what is left of what was appended.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,9 +10,10 @@ mod v0002_sealed;
 
 use crate::codec;
 use crate::database::Database;
+use crate::error::StoreError;
 use crate::files::{Files, Generation};
 use crate::generation::NextGeneration;
-use crate::{StoreError, keys, legacy_mark};
+use crate::{keys, legacy_mark};
 
 /// Changes the records of a copy of the store. The first argument is the database of a version that
 /// cannot be copied, because it is not sealed.
@@ -136,7 +137,7 @@ pub(super) fn bring_up_to_date(files: &Files, migrations: &[Migration]) -> Resul
 mod tests {
     use super::*;
 
-    use crate::shared::StoreOptions;
+    use crate::options::StoreOptions;
 
     fn fill(_: Option<&Database>, next: &NextGeneration<'_>) -> Result<(), StoreError> {
         next.put(keys::item(7), b"ada")

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use crate::StoreError;
+use crate::error::StoreError;
 use crate::files::Files;
 use crate::keyring::Special;
 use crate::sync::Syncs;

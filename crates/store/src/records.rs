@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::StoreError;
 use crate::codec::PAYLOAD_BYTES_MAX;
-use crate::log::LogPosition;
+use crate::error::StoreError;
+use crate::position::LogPosition;
 use recant_types::{
     Certificate, ErasureId, ErasureRecord, ItemId, ModelConfiguration, UnixMillis, UserId,
 };
@@ -59,11 +59,25 @@ pub struct ModelHeader {
     /// The certificate of that version.
     #[serde(default)]
     pub certificate: Option<Certificate>,
+    /// Where the last certificate that held was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certified: Option<LastCertificate>,
+}
+
+/// Where and when a certificate was given that held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastCertificate {
+    /// The version it is of. Later versions descend from it.
+    pub version: u64,
+    /// The position of the log whose data it is of.
+    pub position: LogPosition,
+    /// When it was given.
+    pub at: UnixMillis,
 }
 
 /// A user who has interactions, as stored under the user's own key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct UserRecord {
+pub(crate) struct UserRecord {
     /// The dense row.
     pub row: u32,
     /// The slot of the key that backups of this user are sealed under.
@@ -74,7 +88,7 @@ pub struct UserRecord {
 
 /// What one user did in one addition that is not applied yet, under that user's own key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct QueuedRecord {
+pub(crate) struct QueuedRecord {
     /// Who.
     pub user: UserId,
     /// The slot of the key that backups of this user are sealed under.
@@ -85,7 +99,7 @@ pub struct QueuedRecord {
 
 /// One interaction of a [`QueuedRecord`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct QueuedRow {
+pub(crate) struct QueuedRow {
     /// Its place in the request.
     pub index: u16,
     /// With what.
@@ -98,7 +112,7 @@ pub struct QueuedRow {
 
 /// That something was erased, and must not come back with an old batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tombstone {
+pub(crate) struct Tombstone {
     /// When the erasure was accepted.
     pub erased_at: UnixMillis,
     /// Its number among all erasures of the store.
@@ -107,7 +121,7 @@ pub struct Tombstone {
 
 /// Where the store stood when its current generation was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Begun {
+pub(crate) struct Begun {
     /// When.
     pub at: UnixMillis,
     /// The commit that made it the current one.
@@ -118,7 +132,7 @@ pub struct Begun {
 
 /// An idempotency key that was used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct IdempotencyRecord {
+pub(crate) struct IdempotencyRecord {
     /// The erasure it named.
     pub erasure: ErasureId,
     /// Digest of the request it came with.
@@ -147,7 +161,7 @@ const HELD_BYTES: usize = 17;
 pub const HELD_PER_CHUNK: usize = PAYLOAD_BYTES_MAX / HELD_BYTES;
 
 /// Packs up to [`HELD_PER_CHUNK`] interactions, little endian.
-pub fn pack_history(held: &[HeldInteraction]) -> Vec<u8> {
+pub(crate) fn pack_history(held: &[HeldInteraction]) -> Vec<u8> {
     let mut packed = Vec::with_capacity(held.len() * HELD_BYTES);
     for interaction in held {
         packed.extend_from_slice(&interaction.item.to_le_bytes());
@@ -159,7 +173,10 @@ pub fn pack_history(held: &[HeldInteraction]) -> Vec<u8> {
 }
 
 /// Reads what [`pack_history`] wrote, behind what `into` already holds.
-pub fn unpack_history(packed: &[u8], into: &mut Vec<HeldInteraction>) -> Result<(), StoreError> {
+pub(crate) fn unpack_history(
+    packed: &[u8],
+    into: &mut Vec<HeldInteraction>,
+) -> Result<(), StoreError> {
     let (records, rest) = packed.as_chunks::<HELD_BYTES>();
     if !rest.is_empty() {
         return Err(StoreError::damaged("a history is cut off"));
@@ -177,12 +194,12 @@ pub fn unpack_history(packed: &[u8], into: &mut Vec<HeldInteraction>) -> Result<
 }
 
 /// A tensor row as bytes, little endian.
-pub fn pack_row(row: &[f64]) -> Vec<u8> {
+pub(crate) fn pack_row(row: &[f64]) -> Vec<u8> {
     row.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 /// A user's row of the model as bytes, little endian.
-pub fn pack_values(values: &[f32]) -> Vec<u8> {
+pub(crate) fn pack_values(values: &[f32]) -> Vec<u8> {
     values
         .iter()
         .flat_map(|value| value.to_le_bytes())
@@ -190,7 +207,7 @@ pub fn pack_values(values: &[f32]) -> Vec<u8> {
 }
 
 /// Reads what [`pack_values`] wrote.
-pub fn unpack_values(packed: &[u8]) -> Result<Vec<f32>, StoreError> {
+pub(crate) fn unpack_values(packed: &[u8]) -> Result<Vec<f32>, StoreError> {
     let (values, rest) = packed.as_chunks::<4>();
     if !rest.is_empty() {
         return Err(StoreError::damaged("a user's row of the model is cut off"));
@@ -202,7 +219,7 @@ pub fn unpack_values(packed: &[u8]) -> Result<Vec<f32>, StoreError> {
 }
 
 /// Reads what [`pack_row`] wrote.
-pub fn unpack_row(packed: &[u8]) -> Result<Vec<f64>, StoreError> {
+pub(crate) fn unpack_row(packed: &[u8]) -> Result<Vec<f64>, StoreError> {
     let (values, rest) = packed.as_chunks::<8>();
     if !rest.is_empty() {
         return Err(StoreError::damaged("a row of factors is cut off"));

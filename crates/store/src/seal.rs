@@ -12,29 +12,29 @@ use rand::{RngCore, TryRngCore};
 use zeroize::Zeroizing;
 
 /// Bytes of a key.
-pub const KEY_BYTES: usize = 32;
+pub(crate) const KEY_BYTES: usize = 32;
 
 /// Bytes of a nonce.
-pub const NONCE_BYTES: usize = 24;
+pub(crate) const NONCE_BYTES: usize = 24;
 
 /// Bytes of a tag.
-pub const TAG_BYTES: usize = 16;
+pub(crate) const TAG_BYTES: usize = 16;
 
 /// Bytes that a sealed text has more than the plain one.
-pub const SEAL_BYTES: usize = NONCE_BYTES + TAG_BYTES;
+pub(crate) const SEAL_BYTES: usize = NONCE_BYTES + TAG_BYTES;
 
 /// A text did not open: wrong key, wrong place, or damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a sealed text does not open")]
-pub struct Unopened;
+pub(crate) struct Unopened;
 
 /// A key of 32 bytes. Its memory is overwritten when it is dropped; `Debug` never shows it.
 #[derive(Clone)]
-pub struct SecretKey(Zeroizing<[u8; KEY_BYTES]>);
+pub(crate) struct SecretKey(Zeroizing<[u8; KEY_BYTES]>);
 
 impl SecretKey {
     /// A new key from the system's random source.
-    pub fn random() -> Self {
+    pub(crate) fn random() -> Self {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         rand::rngs::OsRng
             .try_fill_bytes(&mut *bytes)
@@ -43,12 +43,12 @@ impl SecretKey {
     }
 
     /// The key made of these bytes.
-    pub fn from_bytes(bytes: Zeroizing<[u8; KEY_BYTES]>) -> Self {
+    pub(crate) fn from_bytes(bytes: Zeroizing<[u8; KEY_BYTES]>) -> Self {
         Self(bytes)
     }
 
     /// The bytes of the key. Do not log them, and do not copy them into memory that stays.
-    pub fn expose(&self) -> &[u8; KEY_BYTES] {
+    pub(crate) fn expose(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
 
@@ -57,7 +57,7 @@ impl SecretKey {
     }
 
     /// Appends `payload`, sealed under a random nonce, to `into`.
-    pub fn seal_into(&self, associated: &[u8], payload: &[u8], into: &mut Vec<u8>) {
+    pub(crate) fn seal_into(&self, associated: &[u8], payload: &[u8], into: &mut Vec<u8>) {
         let mut nonce = [0; NONCE_BYTES];
         rand::rng().fill_bytes(&mut nonce);
         into.extend_from_slice(&nonce);
@@ -68,14 +68,14 @@ impl SecretKey {
     }
 
     /// `payload` sealed under a random nonce.
-    pub fn seal(&self, associated: &[u8], payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(&self, associated: &[u8], payload: &[u8]) -> Vec<u8> {
         let mut sealed = Vec::with_capacity(payload.len() + SEAL_BYTES);
         self.seal_into(associated, payload, &mut sealed);
         sealed
     }
 
     /// The plaintext of what [`SecretKey::seal`] made with the same associated data.
-    pub fn open(&self, associated: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
+    pub(crate) fn open(&self, associated: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
         let (nonce, rest) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(Unopened)?;
         let (text, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(Unopened)?;
         let mut payload = text.to_vec();
@@ -84,7 +84,7 @@ impl SecretKey {
     }
 
     /// Seals a text in place under a nonce that this key has never seen; returns the tag.
-    pub fn seal_in_place(
+    pub(crate) fn seal_in_place(
         &self,
         nonce: &[u8; NONCE_BYTES],
         associated: &[u8],
@@ -97,7 +97,7 @@ impl SecretKey {
     }
 
     /// Opens a text in place; it is unspecified after an error.
-    pub fn open_in_place(
+    pub(crate) fn open_in_place(
         &self,
         nonce: &[u8; NONCE_BYTES],
         associated: &[u8],

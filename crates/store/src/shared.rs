@@ -3,54 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::StoreError;
-use crate::compaction::CompactionSchedule;
+use crate::disk::free_bytes;
+use crate::error::StoreError;
 use crate::files::{Files, Generation};
 use crate::index::Index;
-use crate::keyring::{Mark, MasterKeySource};
-use crate::log::LogPosition;
-use crate::sync::SyncObserver;
-
-/// How a store is opened.
-#[derive(Debug, Clone)]
-pub struct StoreOptions {
-    /// Memory the database may use for its page cache.
-    pub cache_bytes: u64,
-    /// Nothing new is accepted while the disk has less room than this.
-    pub free_space_min_bytes: u64,
-    /// Where the master key comes from.
-    pub master_key: MasterKeySource,
-    /// When the live data are rewritten into a new generation; `None` leaves that to
-    /// [`Store::compact`](super::Store::compact).
-    pub compaction: Option<CompactionSchedule>,
-    /// How long an erasure keeps old events from coming back.
-    pub tombstone_days: u32,
-    /// A sync that takes longer than this makes the store refuse instead of letting callers wait.
-    pub sync_longest: Duration,
-    /// Largest database that is copied before it is opened after an unclean stop.
-    pub recovery_copy_max_bytes: u64,
-    /// Is told of every sync; for tests.
-    pub sync_observer: Option<SyncObserver>,
-}
-
-impl Default for StoreOptions {
-    fn default() -> Self {
-        Self {
-            cache_bytes: 64 << 20,
-            free_space_min_bytes: 64 << 20,
-            master_key: MasterKeySource::default(),
-            compaction: None,
-            tombstone_days: 3_650,
-            sync_longest: Duration::from_secs(10),
-            recovery_copy_max_bytes: 1 << 30,
-            sync_observer: None,
-        }
-    }
-}
+use crate::keyring::Mark;
+use crate::position::LogPosition;
 
 /// The open database of one directory.
 #[derive(Debug)]
@@ -179,11 +140,4 @@ impl Shared {
     pub(super) fn path(&self) -> PathBuf {
         self.files.directory.path().to_owned()
     }
-}
-
-/// Bytes that are free for us on the disk of `path`.
-pub(super) fn free_bytes(path: &std::path::Path) -> Result<u64, StoreError> {
-    rustix::fs::statvfs(path)
-        .map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
-        .map_err(|error| StoreError::io(path, &error.into()))
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::StoreError;
+use crate::error::StoreError;
 
 /// What is about to happen to a path, or has just happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl fmt::Debug for SyncObserver {
 
 /// Syncs files and directories. Cloning shares the watch.
 #[derive(Debug, Clone)]
-pub struct Syncs {
+pub(crate) struct Syncs {
     observer: Option<SyncObserver>,
     watch: Arc<Watch>,
 }
@@ -61,7 +61,7 @@ struct Watch {
 
 impl Syncs {
     /// Syncs that `observer` is told of, if there is one.
-    pub fn new(observer: Option<SyncObserver>) -> Self {
+    pub(crate) fn new(observer: Option<SyncObserver>) -> Self {
         let watch = Watch {
             origin: Instant::now(),
             began: AtomicU64::new(0),
@@ -91,17 +91,17 @@ impl Syncs {
     }
 
     /// Makes the bytes of an open file survive a power cut, and its size where it grew.
-    pub fn data(&self, file: &File, path: &Path) -> Result<(), StoreError> {
+    pub(crate) fn data(&self, file: &File, path: &Path) -> Result<(), StoreError> {
         self.around(path, || file.sync_data())
     }
 
     /// Makes new, renamed and removed entries of a directory survive a power cut.
-    pub fn directory(&self, path: &Path) -> Result<(), StoreError> {
+    pub(crate) fn directory(&self, path: &Path) -> Result<(), StoreError> {
         self.around(path, || File::open(path)?.sync_all())
     }
 
     /// Runs the syncs of a commit under the watch.
-    pub fn watched<T>(&self, syncs: impl FnOnce() -> T) -> T {
+    pub(crate) fn watched<T>(&self, syncs: impl FnOnce() -> T) -> T {
         let now = self.watch.origin.elapsed().as_millis() as u64 + 1;
         self.watch.began.store(now, Ordering::Release);
         let result = syncs();
@@ -110,7 +110,7 @@ impl Syncs {
     }
 
     /// How long the watched sync has been under way; zero when there is none.
-    pub fn stalled_for(&self) -> Duration {
+    pub(crate) fn stalled_for(&self) -> Duration {
         match self.watch.began.load(Ordering::Acquire) {
             0 => Duration::ZERO,
             began => {

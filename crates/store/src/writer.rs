@@ -11,13 +11,14 @@ use tokio::sync::{oneshot, watch};
 
 use crate::batch::WriteBatch;
 use crate::crash_point::crash_point;
+use crate::error::StoreError;
 use crate::files::Generation;
 use crate::keyring::{Mark, Slot};
-use crate::log::LogPosition;
+use crate::position::LogPosition;
 use crate::records::{Committed, IdempotencyRecord};
 use crate::shared::Shared;
 use crate::stage::{Stage, Staged, is_expired};
-use crate::{StoreError, codec, keys};
+use crate::{codec, keys};
 use recant_types::UnixMillis;
 
 /// Most requests that share one sync. Bounds the memory of one atomic batch.

@@ -8,8 +8,8 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::StoreError;
 use crate::crash_point::crash_point;
+use crate::error::StoreError;
 use crate::sync::Syncs;
 
 /// Zeros written at once.

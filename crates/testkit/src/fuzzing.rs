@@ -11,9 +11,9 @@ use std::path::PathBuf;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use recant_http::http::fuzzing as http;
+use recant_http::fuzzing as http;
 use recant_import::{Columns, Format, open};
-use recant_receipt::{JwkSet, SigningKey, check_chain, jws, verify};
+use recant_receipt::{JwkSet, SigningKey, check_chain, sign, sign_bytes, verify};
 use recant_store::fuzzing as store;
 
 /// A decoder: its name, and what runs it.
@@ -72,10 +72,10 @@ fn receipt(bytes: &[u8]) -> bool {
 
 /// Claims of any kind, signed: what is taken for a receipt reads back as what it says.
 fn receipt_claims(bytes: &[u8]) -> bool {
-    let Ok(receipt) = verify(&jws::sign_bytes(&key(), bytes), &keys()) else {
+    let Ok(receipt) = verify(&sign_bytes(&key(), bytes), &keys()) else {
         return false;
     };
-    let again = verify(&jws::sign(&key(), &receipt.claims), &keys());
+    let again = verify(&sign(&key(), &receipt.claims), &keys());
     assert_eq!(again.map(|again| again.claims), Ok(receipt.claims));
     true
 }
@@ -140,7 +140,7 @@ pub fn binary_seeds(name: &str) -> Vec<(&'static str, Vec<u8>)> {
         "key_ring" => store::key_ring_seeds(),
         "receipt" => receipt_seeds()
             .into_iter()
-            .map(|(name, claims)| (name, jws::sign_bytes(&key(), &claims).into_bytes()))
+            .map(|(name, claims)| (name, sign_bytes(&key(), &claims).into_bytes()))
             .collect(),
         "receipt_claims" => receipt_seeds(),
         "key_set" => vec![("good-one", serde_json::to_vec(&keys()).expect("plain data"))],

@@ -4,12 +4,12 @@
 use std::fs;
 use std::path::Path;
 
-use recant_store::batch::{Tensor, WriteBatch};
-use recant_store::log::{Entry, LogPosition};
-use recant_store::records::{Committed, HeldInteraction, ItemRecord, ModelHeader};
-use recant_store::{Store, StoreError, StoreOptions};
+use recant_store::{
+    Committed, Entry, HeldInteraction, Idempotency, ItemRecord, LogPosition, ModelHeader, Store,
+    StoreError, StoreOptions, Tensor, WriteBatch,
+};
 use recant_types::{
-    Certificate, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event,
+    Certificate, Commitment, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event,
     IalsHyperparameters, Interaction, ItemId, ModelConfiguration, UnixMillis, UserId,
 };
 
@@ -80,6 +80,7 @@ pub fn header(version: u64) -> ModelHeader {
         objective: Some(123.25),
         measured_version: Some(version),
         certificate: Some(Certificate::residual(1.5e-9, 1e-8)),
+        certified: None,
     }
 }
 
@@ -113,6 +114,11 @@ pub fn erasure(id: ErasureId, target: ErasureTarget) -> Event {
         accepted_at: UnixMillis::now(),
         target,
     }
+}
+
+/// Appends an erasure, unless the same key came with the same request before.
+pub fn append_once(batch: &mut WriteBatch, event: Event, idempotency: Idempotency) {
+    batch.append_erasure(event, Commitment([0; 32]), Some(idempotency));
 }
 
 /// Where the current database of the store in `data` is.

@@ -20,7 +20,8 @@ pub enum ErasureStatus {
     Erased,
     /// The live model was updated and swapped in.
     Forgotten,
-    /// The certificate holds for the live model.
+    /// A version that had forgotten was proven within the target of a retrain on what was retained at
+    /// its position of the log; every live version since descends from it.
     Certified,
     /// It could not be carried out; it is tried again.
     Failed,
@@ -79,6 +80,8 @@ pub enum TargetKind {
     User,
     /// A whole item.
     Item,
+    /// Users, items and pairs together.
+    Several,
 }
 
 impl TargetKind {
@@ -88,6 +91,7 @@ impl TargetKind {
             Self::Pairs => "pairs",
             Self::User => "user",
             Self::Item => "item",
+            Self::Several => "several",
         }
     }
 }
@@ -98,11 +102,12 @@ impl From<&ErasureTarget> for TargetKind {
             ErasureTarget::Pairs(_) => Self::Pairs,
             ErasureTarget::User(_) => Self::User,
             ErasureTarget::Item(_) => Self::Item,
+            ErasureTarget::Several(_) => Self::Several,
         }
     }
 }
 
-/// A salted commitment to what an erasure names, as [`recant_receipt::commitment`] makes it.
+/// A salted commitment to what an erasure names, as `recant_receipt::commit` makes it.
 ///
 /// The salt is not kept: without it the commitment tells nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,13 +139,19 @@ pub struct ErasureRecord {
     pub forgotten_at: Option<UnixMillis>,
     /// When the certificate was attached.
     pub certified_at: Option<UnixMillis>,
+    /// The version that the certificate is of; every later one descends from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certified_version: Option<u64>,
+    /// The position of the log whose data the certificate is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certified_position: Option<u64>,
     /// Version that was live when the update began.
     pub model_version_before: Option<u64>,
     /// First version that had forgotten.
     pub model_version_after: Option<u64>,
     /// The certificate, once certified.
     pub certificate: Option<Certificate>,
-    /// Why it failed, when it did; without ids.
+    /// Why it failed or has no certificate yet, when that was tried; without ids.
     pub failure: Option<String>,
 }
 
@@ -163,6 +174,8 @@ impl ErasureRecord {
             erased_at: None,
             forgotten_at: None,
             certified_at: None,
+            certified_version: None,
+            certified_position: None,
             model_version_before: None,
             model_version_after: None,
             certificate: None,
@@ -177,7 +190,7 @@ fn different_pairs(target: &ErasureTarget) -> Option<u32> {
             let different = pairs.iter().collect::<BTreeSet<_>>().len();
             Some(u32::try_from(different).unwrap_or(u32::MAX))
         }
-        ErasureTarget::User(_) | ErasureTarget::Item(_) => None,
+        ErasureTarget::User(_) | ErasureTarget::Item(_) | ErasureTarget::Several(_) => None,
     }
 }
 

@@ -70,6 +70,48 @@ pub enum ErasureTarget {
     User(UserId),
     /// Every interaction with one item.
     Item(ItemId),
+    /// Users, items and pairs together.
+    Several(Names),
+}
+
+/// What one erasure names when it is more than one thing of one kind; together 1 to
+/// [`ERASURE_PAIRS_MAX`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Names {
+    /// Everything of each of these users.
+    pub users: Vec<UserId>,
+    /// Every interaction with each of these items.
+    pub items: Vec<ItemId>,
+    /// These pairs.
+    pub pairs: Vec<(UserId, ItemId)>,
+}
+
+impl Names {
+    /// How many names there are.
+    pub fn count(&self) -> usize {
+        self.users.len() + self.items.len() + self.pairs.len()
+    }
+
+    /// The same as targets of one kind each, the pairs last.
+    pub fn parts(&self) -> impl Iterator<Item = ErasureTarget> {
+        let users = self.users.iter().cloned().map(ErasureTarget::User);
+        let items = self.items.iter().cloned().map(ErasureTarget::Item);
+        let pairs = Some(self.pairs.clone()).filter(|pairs| !pairs.is_empty());
+        users.chain(items).chain(pairs.map(ErasureTarget::Pairs))
+    }
+}
+
+impl From<Names> for ErasureTarget {
+    /// The target of one kind where there is one, so that a request means the same however it is
+    /// written.
+    fn from(mut names: Names) -> Self {
+        match (names.users.len(), names.items.len(), names.pairs.len()) {
+            (1, 0, 0) => Self::User(names.users.remove(0)),
+            (0, 1, 0) => Self::Item(names.items.remove(0)),
+            (0, 0, _) => Self::Pairs(names.pairs),
+            _ => Self::Several(names),
+        }
+    }
 }
 
 /// One entry of the durable log.

@@ -5,6 +5,11 @@ use serde::{Deserialize, Serialize};
 /// Largest number of latent dimensions accepted.
 pub const DIM_MAX: usize = 1024;
 
+/// Least α₀ and λ accepted. Distances are certified through divisions by α₀ and by roots of λ: far
+/// below this they leave the range in which sums in f64 say something.
+const ALPHA0_MIN: f64 = 1e-8;
+const LAMBDA_MIN: f64 = 1e-8;
+
 /// Hyper-parameters of implicit alternating least squares, as in
 /// Hu, Koren & Volinsky (2008) with the frequency-scaled regularisation of
 /// Rendle, Krichene, Zhang & Koren, "Revisiting the Performance of iALS" (2021).
@@ -45,11 +50,11 @@ impl IalsHyperparameters {
         if self.dim == 0 || self.dim > DIM_MAX {
             return invalid("dim", "between 1 and 1024", self.dim as f64);
         }
-        if !(self.alpha0 > 0.0 && self.alpha0 <= 1e3) {
-            return invalid("alpha0", "greater than 0 and at most 1000", self.alpha0);
+        if !(ALPHA0_MIN..=1e3).contains(&self.alpha0) {
+            return invalid("alpha0", "between 1e-8 and 1000", self.alpha0);
         }
-        if !(self.lambda > 0.0 && self.lambda <= 1e6) {
-            return invalid("lambda", "greater than 0 and at most 1000000", self.lambda);
+        if !(LAMBDA_MIN..=1e6).contains(&self.lambda) {
+            return invalid("lambda", "between 1e-8 and 1000000", self.lambda);
         }
         if !(0.0..=2.0).contains(&self.nu) {
             return invalid("nu", "between 0 and 2", self.nu);

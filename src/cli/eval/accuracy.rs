@@ -2,14 +2,14 @@
 
 use clap::Args;
 
-use super::RecipeArgs;
+use super::recipe_args::RecipeArgs;
 use super::table::Table;
+use crate::cli::error::CliError;
 use crate::cli::output::print_note;
+use crate::cli::output::{print, print_json};
 use crate::cli::progress::bar;
-use crate::cli::{CliError, print, print_json};
 use recant_eval::{HeldOutAccuracy, LeaveOneOut};
-use recant_lab::experiment::figure;
-use recant_lab::experiment::{AccuracyPoint, AccuracyProgress, ModelAccuracy, accuracy};
+use recant_lab::experiment::{AccuracyPoint, AccuracyProgress, ModelAccuracy, accuracy, figure};
 
 /// Flags of `recant eval accuracy`.
 #[derive(Debug, Clone, Args)]
@@ -22,14 +22,14 @@ items that the user does not have; and the first held-out item of each user agai
 the protocol of the authors of NeuMF when the recipe says split = \"last\". With every_epochs in the
 section [measure] of the recipe, neural models are measured along their training too; each point is
 told on stderr as it comes.")]
-pub struct AccuracyArgs {
+pub(crate) struct AccuracyArgs {
     /// Recipe and data; methods and deletions of the recipe are left out
     #[command(flatten)]
     pub recipe: RecipeArgs,
 }
 
 /// Trains, measures, and prints.
-pub fn run(args: &AccuracyArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &AccuracyArgs) -> Result<(), CliError> {
     let (recipe, sources) = args.recipe.load()?;
     let trainings = recipe.model.len() * sources.len() * recipe.seeds.len();
     let shown = bar(
@@ -56,9 +56,10 @@ pub fn run(args: &AccuracyArgs) -> Result<(), CliError> {
     });
     shown.finish_and_clear();
     let measured = measured.map_err(CliError::failed)?;
-    match args.recipe.json {
-        true => print_json(&measured),
-        false => print(&text(&measured)),
+    if args.recipe.json {
+        print_json(&measured)
+    } else {
+        print(&text(&measured))
     }
 }
 

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::RecipeArgs;
+use super::recipe_args::RecipeArgs;
 use super::table::Table;
+use crate::cli::error::CliError;
+use crate::cli::output::{print, print_json};
 use crate::cli::progress::bar;
-use crate::cli::{CliError, print, print_json};
 use recant_eval::Group;
+use recant_lab::experiment;
 use recant_lab::experiment::{
-    Column, Comparison, Line, Outcome, REPORT_FILE_NAME, RESULTS_FILE_NAME, Results, RunProgress,
-    comparisons, figure, html, run,
+    Column, Comparison, FILE_NAME, Line, Outcome, Results, RunProgress, comparisons, figure,
 };
 
 /// Flags of `recant eval unlearn`.
@@ -21,10 +22,10 @@ Example:
   recant eval unlearn config/eval/synthetic.toml --out results
   recant eval unlearn config/eval/ml-100k.toml --data datasets --out results/ml-100k
 
-Every data set × model × deletion × method × seed of the recipe is a file in DIR/records. Started
+Every data set × model × deletion × method × seed of the recipe is a file in DIR/cells. Started
 again, the command computes what is missing or was asked for with other settings. The whole is in
 DIR/results.json, and to be read in DIR/report.html. docs/experiments.md defines every figure.")]
-pub struct UnlearnArgs {
+pub(crate) struct UnlearnArgs {
     /// Recipe and data
     #[command(flatten)]
     pub recipe: RecipeArgs,
@@ -45,7 +46,7 @@ const PRINTED: [&str; 7] = [
 ];
 
 /// Runs the experiment, writes the report and prints the main figures.
-pub fn run(args: &UnlearnArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &UnlearnArgs) -> Result<(), CliError> {
     let (recipe, sources) = args.recipe.load()?;
     recipe.check_for_unlearning().map_err(CliError::usage)?;
     let shown = bar(0, "[{bar:30}] {pos}/{len} {wide_msg}");

@@ -4,18 +4,77 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::super::CliError;
-use recant_receipt::chain::{ChainFault, Gap};
-use recant_receipt::{ChainReport, CommitmentClaim, Receipt, ReceiptError};
-use recant_types::Commitment;
+use super::super::error::CliError;
+use recant_receipt::{ChainFault, ChainReport, CommitmentClaim, Gap, Receipt, ReceiptError};
+use recant_types::{Certificate, Commitment};
 
 /// What a commitment is to be opened with.
-pub struct Opening(CommitmentClaim);
+pub(super) struct Opening(CommitmentClaim);
 
 impl Opening {
     /// To be compared with this commitment, computed from the salt and the ids.
-    pub fn new(commitment: Commitment) -> Self {
+    pub(super) fn new(commitment: Commitment) -> Self {
         Self(CommitmentClaim::new(commitment))
+    }
+}
+
+/// What the certificate of a receipt amounts to. The signature says that the service stated it, not
+/// that it is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Strength {
+    /// A bound is proven, and it is within the target.
+    Proven,
+    /// A bound is proven, and it is not within the target.
+    TargetMissed,
+    /// Nothing is proven; what was measured is within the tolerance.
+    Measured,
+    /// Nothing is proven, and what was measured is not within the tolerance.
+    ToleranceMissed,
+}
+
+impl Strength {
+    /// Judged by the numbers, not by what the certificate says of itself.
+    fn of(certificate: &Certificate) -> Self {
+        match certificate {
+            Certificate::DualityGap(gap) if gap.holds && gap.root_mean_square <= gap.target => {
+                Self::Proven
+            }
+            Certificate::DualityGap(_) => Self::TargetMissed,
+            Certificate::Residual {
+                residual,
+                tolerance,
+                ..
+            } if residual <= tolerance => Self::Measured,
+            Certificate::Residual { .. } => Self::ToleranceMissed,
+        }
+    }
+
+    /// The name in JSON.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::TargetMissed => "target_missed",
+            Self::Measured => "measured",
+            Self::ToleranceMissed => "tolerance_missed",
+        }
+    }
+
+    fn is_good(self) -> bool {
+        matches!(self, Self::Proven | Self::Measured)
+    }
+
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Proven => "the certificate holds",
+            Self::TargetMissed => "the certificate DOES NOT HOLD: its bound misses its target",
+            Self::Measured => {
+                "the certificate is no proof, and what was measured is within tolerance"
+            }
+            Self::ToleranceMissed => {
+                "the certificate DOES NOT HOLD: what was measured misses its tolerance, and it is no \
+                 proof"
+            }
+        }
     }
 }
 
@@ -29,7 +88,7 @@ struct Checked {
 
 /// Everything that was checked.
 #[derive(Default)]
-pub struct Report {
+pub(super) struct Report {
     checked: Vec<Checked>,
     /// How those that hold hang together.
     pub chain: ChainReport,
@@ -41,7 +100,7 @@ pub struct Report {
 
 impl Report {
     /// Adds a receipt that was read from `path`.
-    pub fn add(
+    pub(super) fn add(
         &mut self,
         path: &Path,
         outcome: Result<Receipt, ReceiptError>,
@@ -62,19 +121,19 @@ impl Report {
     }
 
     /// Those whose signature holds.
-    pub fn receipts(&self) -> impl Iterator<Item = &Receipt> {
+    pub(super) fn receipts(&self) -> impl Iterator<Item = &Receipt> {
         self.checked
             .iter()
             .filter_map(|checked| checked.outcome.as_ref().ok())
     }
 
     /// Whether the commitment of one of them is the one asked for.
-    pub fn is_opened(&self) -> bool {
+    pub(super) fn is_opened(&self) -> bool {
         self.checked.iter().any(|checked| checked.opened)
     }
 
     /// Lines for people.
-    pub fn as_text(&self) -> String {
+    pub(super) fn as_text(&self) -> String {
         let mut lines: Vec<String> = self.checked.iter().map(Checked::line).collect();
         lines.extend(self.chain.faults.iter().map(|fault| match fault {
             ChainFault::Fork { sequence } => {
@@ -100,7 +159,7 @@ impl Report {
     }
 
     /// The same for programs.
-    pub fn as_json(&self) -> String {
+    pub(super) fn as_json(&self) -> String {
         let receipts: Vec<Value> = self.checked.iter().map(Checked::as_json).collect();
         let value = json!({
             "holds": self.verdict().is_ok(),
@@ -112,7 +171,7 @@ impl Report {
     }
 
     /// A failure unless everything that was asked for holds.
-    pub fn verdict(&self) -> Result<(), CliError> {
+    pub(super) fn verdict(&self) -> Result<(), CliError> {
         let bad = self
             .checked
             .iter()
@@ -126,7 +185,18 @@ impl Report {
             0 if self.opening == Some(false) => failed(
                 "no receipt is about what was named: check the salt, the ids and the kind of request",
             ),
-            0 => Ok(()),
+            0 => match self
+                .receipts()
+                .filter(|one| !strength(one).is_good())
+                .count()
+            {
+                0 => Ok(()),
+                weak => Err(CliError::Unproven(format!(
+                    "signatures hold, but the certificates of {weak} of {} receipts do not: wait for \
+                     a later one, or ask the service for a higher dimension or regularisation",
+                    self.checked.len()
+                ))),
+            },
             bad => Err(CliError::Failed(format!(
                 "{bad} of {} receipts do not hold",
                 self.checked.len()
@@ -135,16 +205,23 @@ impl Report {
     }
 }
 
+fn strength(receipt: &Receipt) -> Strength {
+    Strength::of(&receipt.claims.certificate)
+}
+
 impl Checked {
     fn line(&self) -> String {
         let path = self.path.display();
         match &self.outcome {
-            Ok(Receipt { claims, .. }) => format!(
-                "{path}: holds: receipt {} of {} for erasure {}, certified {}",
+            Ok(receipt @ Receipt { claims, .. }) => format!(
+                "{path}: the signature holds: receipt {} of {} for erasure {}, certified {}\n\
+                 {path}: {}: {}",
                 claims.sequence,
                 claims.iss,
                 claims.jti,
-                claims.certified_at.to_rfc3339()
+                claims.certified_at.to_rfc3339(),
+                strength(receipt).in_words(),
+                claims.certificate
             ),
             Err(error) => format!("{path}: does not hold: it {error}"),
         }
@@ -154,7 +231,9 @@ impl Checked {
         match &self.outcome {
             Ok(receipt) => json!({
                 "file": self.path,
-                "holds": true,
+                "holds": strength(receipt).is_good(),
+                "signature_holds": true,
+                "certificate": strength(receipt).as_str(),
                 "kid": receipt.key_id,
                 "commitment_opened": self.opened,
                 "claims": receipt.claims,
@@ -162,8 +241,48 @@ impl Checked {
             Err(error) => json!({
                 "file": self.path,
                 "holds": false,
+                "signature_holds": false,
                 "reason": error.to_string(),
             }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use recant_types::GapCertificate;
+
+    use super::*;
+
+    fn bound(holds: bool, root_mean_square: f64) -> Certificate {
+        Certificate::DualityGap(GapCertificate {
+            holds,
+            target: 1e-4,
+            root_mean_square,
+            frobenius: 1.0,
+            gap: 1.0,
+            dual_scale: 1.0,
+            residual: 1e-6,
+            failure_probability: 1e-9,
+            approximate: None,
+        })
+    }
+
+    #[test]
+    fn a_certificate_is_judged_by_its_numbers() {
+        for (certificate, strength) in [
+            (bound(true, 1e-5), Strength::Proven),
+            (bound(false, 1e-3), Strength::TargetMissed),
+            (bound(true, 1e-3), Strength::TargetMissed),
+            (bound(true, f64::NAN), Strength::TargetMissed),
+            (Certificate::residual(1e-6, 1e-5), Strength::Measured),
+            (Certificate::residual(1e-4, 1e-5), Strength::ToleranceMissed),
+            (
+                Certificate::residual(f64::NAN, 1e-5),
+                Strength::ToleranceMissed,
+            ),
+        ] {
+            assert_eq!(Strength::of(&certificate), strength, "{certificate}");
         }
     }
 }

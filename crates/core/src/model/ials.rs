@@ -44,16 +44,18 @@ pub struct HalfGradient {
 pub struct Measurement {
     /// L(P,Q).
     pub objective: f64,
-    /// `‖H x − b‖ / ‖b‖` over all block systems `H x = b` at once: half the gradient, relative to
-    /// the linear terms `b = Σ c q` and `b = Σ c p`. 0 for a model without interactions.
+    /// `√(Σ gᵀD⁻¹g / 2|S|c̄)` over all blocks of both sides: g half the block's gradient, D the
+    /// diagonal of its matrix H, c̄ the typical weight. `gᵀD⁻¹g` stands for the squared Newton
+    /// decrement `gᵀH⁻¹g`, what a step on the block would bring, so that every block counts by what
+    /// is wrong with it: one row of huge weights does not drown what is left in the others, as it
+    /// would in `‖g‖/‖b‖` over all rows. 0 for a model without interactions.
     pub residual: f64,
 }
 
 /// What one side's blocks add to a measurement.
 #[derive(Debug, Clone, Copy, Default)]
 struct SideSums {
-    residual_squared: f64,
-    linear_squared: f64,
+    decrement: f64,
     data: f64,
     regularisation: f64,
 }
@@ -62,8 +64,7 @@ impl SideSums {
     #[inline(always)]
     fn plus(self, other: Self) -> Self {
         Self {
-            residual_squared: self.residual_squared + other.residual_squared,
-            linear_squared: self.linear_squared + other.linear_squared,
+            decrement: self.decrement + other.decrement,
             data: self.data + other.data,
             regularisation: self.regularisation + other.regularisation,
         }
@@ -157,8 +158,9 @@ impl Ials {
         // ‖PQᵀ‖² = ⟨PᵀP, QᵀQ⟩; the data term is summed once, on the users' side.
         let dense = inner(&self.user_gramian, &self.item_gramian);
         let objective = users.data + self.hyper.alpha0 * dense + both.regularisation;
-        let residual = if both.linear_squared > 0.0 {
-            (both.residual_squared / both.linear_squared).sqrt()
+        let scale = 2.0 * matrix.interactions() as f64 * matrix.typical_weight();
+        let residual = if matrix.interactions() > 0 {
+            (both.decrement / scale).sqrt()
         } else {
             0.0
         };
@@ -259,7 +261,7 @@ impl<'a> SideView<'a> {
                 if should_stop() {
                     return SideSums::default();
                 }
-                let mut scratch = vec![0.0; self.hyper.dim];
+                let mut scratch = vec![0.0; 2 * self.hyper.dim];
                 vectorised(
                     Arch::new(),
                     #[inline(always)]
@@ -286,18 +288,25 @@ impl<'a> SideView<'a> {
             return SideSums::default();
         }
         let x = self.own.row(block);
-        let data = self.half_gradient_at(block as u32, x, scratch);
-        let residual_squared = square(scratch);
-        scratch.fill(0.0);
-        for entry in entries {
-            let row = self.opposite.row(entry.index as usize);
-            add_scaled_f64(scratch, f64::from(entry.weight), row);
+        let (gradient, diagonal) = scratch.split_at_mut(x.len());
+        let data = self.half_gradient_at(block as u32, x, gradient);
+        let lambda = self.regularisation(block as u32);
+        diagonal.fill(lambda);
+        for (k, sum) in diagonal.iter_mut().enumerate() {
+            *sum += self.hyper.alpha0 * self.gramian.column(k)[k];
         }
+        for entry in entries {
+            let weight = f64::from(entry.weight);
+            let row = self.opposite.row(entry.index as usize);
+            for (sum, value) in diagonal.iter_mut().zip(row) {
+                *sum += weight * value * value;
+            }
+        }
+        let shares = gradient.iter().zip(&*diagonal);
         SideSums {
-            residual_squared,
-            linear_squared: square(scratch),
+            decrement: shares.map(|(g, h)| g * g / h).sum(),
             data,
-            regularisation: self.regularisation(block as u32) * square(x),
+            regularisation: lambda * square(x),
         }
     }
 

@@ -15,9 +15,9 @@ use crate::simd::dot_f64;
 /// Steps that acceleration looks back over. More cost memory (items × d each) and bring little.
 const HISTORY: usize = 10;
 
-/// Sweeps that form their matrices after the first sweep with kept ones that raised the objective;
-/// twice as many after the next.
-const PENALTY_FIRST: usize = 3;
+/// Once the users' residual passes and the whole one, measured, does not, the users' has to fall by
+/// as much as the whole one has to, but to no less than this share at once.
+const STRICTER_MAX: f64 = 0.1;
 
 /// What a run works to.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +31,12 @@ pub(super) struct Goal {
 /// `T(Q) = argmin_Q L(P(Q), Q)` with `P(Q) = argmin_P L(P, Q)`. The map alone is plain ALS, which
 /// converges linearly and slowly; extrapolating from a few steps converges in a small fraction of
 /// the sweeps. Where factors of the block matrices are kept, both minimisations are single Newton
-/// steps with those: another map with the same fixed point, at a fraction of the cost. Safeguard:
-/// the objective after the users' step comes for free with it, and must not rise; an extrapolated
-/// Q that raised it is thrown away for the plain image, or, after a sweep with kept matrices, for
-/// what was before it, and the matrices are formed anew.
+/// steps with those: another map with the same fixed point, at a fraction of the cost.
+///
+/// Each block's step lowers the objective by a drop that is computed in f64 with the block's true
+/// matrix, and the blocks of one side do not depend on each other. So a half sweep cannot raise the
+/// objective; only an extrapolation can, and one that did is thrown away for the plain image, which
+/// lies below what was accepted before it.
 pub(super) struct AcceleratedSweeps<'a> {
     kept: &'a mut KeptFactors,
     anderson: Anderson,
@@ -44,12 +46,8 @@ pub(super) struct AcceleratedSweeps<'a> {
     accepted: f64,
     /// The plain image to return to, while the item factors are extrapolated ones.
     image: Option<Factors>,
-    /// The item factors before a sweep with kept matrices: even its plain image may be worse.
-    safe: Option<Factors>,
-    /// Sweeps that form their matrices after a sweep with kept ones went wrong, and how many of
-    /// them are still to come.
-    penalty: usize,
-    forming: usize,
+    /// What the residual is measured against.
+    scale: f64,
 }
 
 impl<'a> AcceleratedSweeps<'a> {
@@ -60,22 +58,22 @@ impl<'a> AcceleratedSweeps<'a> {
             plain,
             accepted: f64::INFINITY,
             image: None,
-            safe: None,
-            penalty: PENALTY_FIRST,
-            forming: 0,
+            scale: 1.0,
         }
     }
 
-    /// `None` when `should_stop` turned true before the goal was reached.
+    /// `None` when `should_stop` turned true before the goal was reached. `observe` sees the model
+    /// after each sweep, with the items extrapolated.
     pub(super) fn run(
         &mut self,
         model: &mut Ials,
         matrix: &InteractionMatrix,
         goal: Goal,
         should_stop: ShouldStop<'_>,
-        observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
+        observe: &mut dyn FnMut(&SweepReport, &Ials) -> ControlFlow<()>,
     ) -> Result<Option<TrainingReport>, TrainingError> {
-        let mut sweep = 0;
+        self.scale = matrix.interactions() as f64 * matrix.typical_weight();
+        let (mut sweep, mut tolerance) = (0, goal.tolerance);
         while sweep < goal.max_sweeps {
             sweep += 1;
             let report = self.sweep(model, matrix, sweep, should_stop);
@@ -85,20 +83,29 @@ impl<'a> AcceleratedSweeps<'a> {
             if !report.objective.is_finite() {
                 return Err(TrainingError::Diverged { sweep });
             }
-            if observe(&report).is_break() {
+            if observe(&report, model).is_break() {
                 break;
             }
             // The residual came before this sweep, so it can only be pessimistic about the model.
-            if report.residual <= goal.tolerance {
-                let Some(measured) = self.settle(model, matrix, should_stop) else {
+            if report.residual <= tolerance {
+                let extrapolated = self.return_to_image(model);
+                let Some(measured) = self.measured(model, matrix, should_stop) else {
                     return Ok(None);
                 };
                 if measured.residual <= goal.tolerance {
                     return Ok(Some(finish(sweep, measured, goal)));
                 }
+                // Going on from the extrapolated factors keeps the memory of how they came about.
+                if let Some(items) = extrapolated {
+                    self.image = Some(std::mem::replace(&mut model.items, items));
+                    model.item_gramian = Gramian::of(&model.items);
+                }
+                let stricter = goal.tolerance / measured.residual;
+                tolerance = report.residual * stricter.clamp(STRICTER_MAX, 0.5);
             }
         }
-        let measured = self.settle(model, matrix, should_stop);
+        self.return_to_image(model);
+        let measured = self.measured(model, matrix, should_stop);
         Ok(measured.map(|measured| finish(sweep, measured, goal)))
     }
 
@@ -116,18 +123,10 @@ impl<'a> AcceleratedSweeps<'a> {
         if should_stop() {
             return report;
         }
-        // Rounding makes the last digits of the objective rise and fall; they say nothing.
         let objective = report.objective;
-        let rose = objective > self.accepted + 1e-12 * objective.abs();
-        let (image, safe) = (self.image.take(), self.safe.take());
-        if rose && safe.is_some() {
-            // The objective was foretold with a kept matrix, perhaps too low; and such matrices are
-            // not to be trusted for a while.
-            self.accepted = f64::INFINITY;
-            self.forming = self.penalty;
-            self.penalty *= 2;
-        }
-        if let Some(items) = safe.or(image).filter(|_| rose) {
+        // Rounding makes the last digits of the objective rise and fall; they say nothing.
+        let fell = objective <= self.accepted + 1e-12 * objective.abs();
+        if let Some(items) = self.image.take().filter(|_| !fell) {
             set_items(model, items);
             self.anderson.reset();
             return report;
@@ -135,9 +134,6 @@ impl<'a> AcceleratedSweeps<'a> {
         self.accepted = objective;
         let before = model.items.clone();
         half_sweep_with(model, matrix, Side::Items, self.kept, matrices, should_stop);
-        if matrices == Matrices::Kept {
-            self.safe = Some(before.clone());
-        }
         if sweep > self.plain && !should_stop() {
             let next = self
                 .anderson
@@ -152,8 +148,7 @@ impl<'a> AcceleratedSweeps<'a> {
 
     /// Whether this sweep forms the matrices of all blocks.
     fn matrices(&mut self, model: &Ials, sweep: usize) -> Matrices {
-        self.forming = self.forming.saturating_sub(1);
-        if sweep > self.plain && self.forming == 0 && self.kept.serve(&model.item_gramian) {
+        if sweep > self.plain && self.kept.serve(&model.item_gramian) {
             return Matrices::Kept;
         }
         self.kept.form_at(&model.item_gramian);
@@ -171,27 +166,30 @@ impl<'a> AcceleratedSweeps<'a> {
     ) -> SweepReport {
         let dense = model.hyper.alpha0 * inner(&model.user_gramian, &model.item_gramian);
         let step = half_sweep_with(model, matrix, Side::Users, self.kept, matrices, should_stop);
-        // The drop is the squared Newton decrement: exactly, or with a kept matrix nearly.
-        let objective = step.data + dense + step.regularisation - step.decrement
+        let objective = step.data + dense + step.regularisation - step.drop
             + items_regularisation(model, matrix);
         SweepReport {
             sweep,
             objective,
-            residual: (step.residual_squared / step.linear_squared.max(f64::MIN_POSITIVE)).sqrt(),
+            residual: (step.decrement / self.scale.max(f64::MIN_POSITIVE)).sqrt(),
         }
     }
 
-    /// Ends on a plain image with the users solved for it, and measures that.
-    fn settle(
+    /// Ends the extrapolation: the items are the plain image again. Returns the extrapolated ones.
+    fn return_to_image(&mut self, model: &mut Ials) -> Option<Factors> {
+        let image = self.image.take()?;
+        let extrapolated = std::mem::replace(&mut model.items, image);
+        model.item_gramian = Gramian::of(&model.items);
+        Some(extrapolated)
+    }
+
+    /// Solves the users for the present items, and measures that.
+    fn measured(
         &mut self,
         model: &mut Ials,
         matrix: &InteractionMatrix,
         should_stop: ShouldStop<'_>,
     ) -> Option<Measurement> {
-        if let Some(image) = self.image.take() {
-            set_items(model, image);
-            self.anderson.reset();
-        }
         half_sweep_with(
             model,
             matrix,

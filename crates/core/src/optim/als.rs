@@ -7,7 +7,9 @@ use crate::model::factors::{Factors, Side};
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::optim::accelerated::{AcceleratedSweeps, Goal};
-pub use crate::optim::half_sweep::{KeptFactors, half_sweep, solve_users, sweep};
+pub use crate::optim::half_sweep::{
+    KeptFactors, half_sweep, solve_users, solve_users_to_rounding, sweep,
+};
 use recant_types::IalsHyperparameters;
 
 /// Plain sweeps before acceleration begins: from random factors the first ones turn the most.
@@ -49,7 +51,8 @@ pub struct SweepReport {
     pub sweep: usize,
     /// The objective at the user factors that are optimal for the present item factors.
     pub objective: f64,
-    /// The relative residual on the users' side before their step; the items' side was at zero.
+    /// `√(Σ gᵀH⁻¹g / |S|c̄)` on the users' side before their step, with c̄ the typical weight; the
+    /// items' side was at zero.
     pub residual: f64,
 }
 
@@ -99,6 +102,17 @@ pub fn train_keeping(
     kept: &mut KeptFactors,
     observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
 ) -> Result<(Ials, TrainingReport), TrainingError> {
+    train_watched(matrix, hyper, options, kept, &mut |sweep, _| observe(sweep))
+}
+
+/// [`train_keeping`] with an observer that sees the model, too.
+pub(crate) fn train_watched(
+    matrix: &InteractionMatrix,
+    hyper: IalsHyperparameters,
+    options: &TrainingOptions,
+    kept: &mut KeptFactors,
+    observe: &mut dyn FnMut(&SweepReport, &Ials) -> ControlFlow<()>,
+) -> Result<(Ials, TrainingReport), TrainingError> {
     let random = |rows, side| Factors::random(rows, hyper.dim, options.seed, side);
     let users = random(matrix.user_rows(), Side::Users);
     let items = random(matrix.item_rows(), Side::Items);
@@ -131,5 +145,7 @@ pub fn polish(
         tolerance,
         max_sweeps,
     };
-    sweeps.run(model, matrix, goal, should_stop, observe)
+    sweeps.run(model, matrix, goal, should_stop, &mut |sweep, _| {
+        observe(sweep)
+    })
 }

@@ -1,7 +1,10 @@
 //! One block Newton step: the exact solution of a user's or an item's system.
 
+use std::sync::Arc;
+
+use faer::linalg::matmul::matmul;
 use faer::linalg::solvers::Solve;
-use faer::{Mat, Side as Triangle};
+use faer::{Accum, Mat, MatRef, Par, Side as Triangle};
 use pulp::Arch;
 
 use crate::model::factors::Factors;
@@ -17,16 +20,35 @@ const GATHERED_ROWS: usize = 32;
 /// A kept factor serves until the block's history has grown or shrunk by one part in so many.
 const SERVES_CHANGE_MAX: usize = 8;
 
+/// A step `s` from a matrix Ĥ counts when `sᵀHs`, with the block's true matrix H, is within this
+/// share of `sᵀĤs = gᵀs`. The objective then drops by at least `(1 − 0.25) gᵀs`.
+const AGREES: f64 = 0.25;
+
+/// A pivot below this share of its diagonal entry is rounding in f32.
+const PIVOT_SHARE: f32 = 8.0 * f32::EPSILON;
+
+/// The same in f64, and the share of the largest eigenvalue below which a direction is left alone
+/// where even that does not do.
+const EIGENVALUE_SHARE: f64 = 64.0 * f64::EPSILON;
+
+/// Steps of one block solved to rounding, at most.
+const REFINEMENTS_MAX: usize = 16;
+
+/// A refinement that leaves more of the decrement than this has reached what its precision gives.
+const STALLS_AT: f64 = 0.25;
+
+/// A decrement of at most this share of `Σ c`, which bounds what the block can ever be worth, is
+/// rounding of the gradient in f64.
+const ROUNDING_SHARE: f64 = 1e-26;
+
 /// What one block step did.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Step {
-    /// The drop of the objective: `gᵀH⁻¹g` for half the gradient g, the squared Newton decrement
-    /// of the block.
+    /// `gᵀs` for half the gradient g and the step −s: the squared Newton decrement of the block, as
+    /// the matrix says that the step was made with.
     pub decrement: f64,
-    /// ‖g‖² before the step, g half the gradient.
-    pub residual_squared: f64,
-    /// ‖b‖² of the block's linear term `b = Σ c q`.
-    pub linear_squared: f64,
+    /// What the objective fell by, `2gᵀs − sᵀHs` in f64 with the block's true matrix. Never negative.
+    pub drop: f64,
     /// `Σ c (x·q − 1)²` before the step.
     pub data: f64,
     /// `λ‖x‖²` before the step.
@@ -38,8 +60,7 @@ impl Step {
     pub fn plus(self, other: Self) -> Self {
         Self {
             decrement: self.decrement + other.decrement,
-            residual_squared: self.residual_squared + other.residual_squared,
-            linear_squared: self.linear_squared + other.linear_squared,
+            drop: self.drop + other.drop,
             data: self.data + other.data,
             regularisation: self.regularisation + other.regularisation,
         }
@@ -76,10 +97,11 @@ impl SharedHessian {
     }
 }
 
-/// The Cholesky factor of one block's matrix, kept for later steps; empty until it is filled.
+/// The Cholesky factor of one block's matrix, kept for later steps; empty until it is filled. A clone
+/// shares it until one of the two is filled again.
 #[derive(Debug, Clone, Default)]
 pub struct PackedFactor {
-    values: Box<[f32]>,
+    values: Arc<[f32]>,
     /// Interactions of the block when the factor was made.
     entries: usize,
 }
@@ -122,9 +144,9 @@ impl PackedFactor {
 
     fn fill(&mut self, factor: &[f32], stride: usize, entries: usize) {
         if self.values.is_empty() {
-            self.values = vec![0.0; kernel::packed_len(stride)].into_boxed_slice();
+            self.values = vec![0.0; kernel::packed_len(stride)].into();
         }
-        kernel::pack(factor, stride, &mut self.values);
+        kernel::pack(factor, stride, Arc::make_mut(&mut self.values));
         self.entries = entries;
     }
 }
@@ -135,16 +157,22 @@ impl PackedFactor {
 /// objective's terms). The matrix is formed and factorised in f32, the residual `H p − b` is
 /// computed in f64 from the present p: a step is one round of iterative refinement, so repeated
 /// steps converge to the f64 solution at f32 speed.
+///
+/// No step is taken on trust. What it does to the objective is `sᵀHs − 2gᵀs`, computed in f64 with
+/// the block's own data; a step that an f32 factor got wrong is made again in f64, and one that
+/// would still raise the objective is not made at all. So the objective falls with every block,
+/// whatever the weights and however stale a kept factor is.
 #[derive(Debug)]
 pub struct BlockSolver {
     arch: Arch,
     dim: usize,
     stride: usize,
     hessian: Vec<f32>,
+    diagonal: Vec<f32>,
     gathered: Vec<f32>,
-    step: Vec<f32>,
+    packed_step: Vec<f32>,
+    step: Vec<f64>,
     gradient: Vec<f64>,
-    linear: Vec<f64>,
 }
 
 impl BlockSolver {
@@ -156,10 +184,11 @@ impl BlockSolver {
             dim,
             stride,
             hessian: vec![0.0; stride * stride],
+            diagonal: vec![0.0; stride],
             gathered: vec![0.0; GATHERED_ROWS * stride],
-            step: vec![0.0; stride],
+            packed_step: vec![0.0; stride],
+            step: vec![0.0; dim],
             gradient: vec![0.0; dim],
-            linear: vec![0.0; dim],
         }
     }
 
@@ -193,37 +222,162 @@ impl BlockSolver {
             }
             return Step::default();
         }
-        let step = self.form(view, shared, block, x);
-        self.begin_step();
-        let factorised = kernel::factorise(self.arch, &mut self.hessian, self.stride).is_ok();
-        if factorised {
-            kernel::solve(self.arch, &self.hessian, self.stride, &mut self.step);
-        } else {
-            self.solve_in_f64(view, block);
+        let before = self.form(view, shared, block, x);
+        let mut moved = None;
+        if self.factorise() {
+            self.begin_step();
+            kernel::solve(self.arch, &self.hessian, self.stride, &mut self.packed_step);
+            self.unpack_step();
+            moved = self.verified(view, block);
         }
         if let Some(keep) = keep {
-            match factorised {
-                true => keep.fill(&self.hessian, self.stride, entries.len()),
-                false => keep.clear(),
+            match moved {
+                Some(_) => keep.fill(&self.hessian, self.stride, entries.len()),
+                None => keep.clear(),
             }
         }
-        self.finish_step(step, x)
+        let moved = moved.unwrap_or_else(|| self.solve_in_f64(view, block));
+        self.finish_step(before, moved, x)
     }
 
     /// Moves `x` by one Newton step with an earlier factor of the block's matrix: towards the same
-    /// minimiser, and the closer to it the less that matrix has changed since.
-    /// Cost: `3|S_u|·d + d²` multiply-adds in f64 and `d²` in f32.
+    /// minimiser, and the closer to it the less that matrix has changed since. `None`, and `x` stays,
+    /// where it changed too much for the step to count.
+    /// Cost: `4|S_u|·d + 2d²` multiply-adds in f64 and `d²` in f32.
     pub fn step_with(
         &mut self,
         view: &SideView<'_>,
         factor: &PackedFactor,
         block: u32,
         x: &mut [f64],
-    ) -> Step {
+    ) -> Option<Step> {
         debug_assert!(factor.serves(view.entries(block).len()));
+        let before = self.residuals(view, block, x);
+        self.begin_step();
+        kernel::solve_packed(
+            self.arch,
+            &factor.values,
+            self.stride,
+            &mut self.packed_step,
+        );
+        self.unpack_step();
+        let moved = self.verified(view, block)?;
+        Some(self.finish_step(before, moved, x))
+    }
+
+    /// Moves `x` to the minimiser of its block as exactly as f64 can say: until the block's own
+    /// Newton decrement is rounding. Where f32 stalls above that, in f64.
+    /// Cost: that of [`BlockSolver::solve`] and `4|S_u|·d + 2d²` for each of some three refinements.
+    pub fn solve_to_rounding(
+        &mut self,
+        view: &SideView<'_>,
+        shared: &SharedHessian,
+        block: u32,
+        x: &mut [f64],
+    ) {
+        let mut factor = PackedFactor::default();
+        let first = self.solve_and_keep(view, shared, block, x, Some(&mut factor));
+        let weights = view.entries(block).iter();
+        let worth: f64 = weights.map(|entry| f64::from(entry.weight)).sum();
+        let mut last = first.decrement;
+        for _ in 0..REFINEMENTS_MAX {
+            if last <= ROUNDING_SHARE * worth {
+                return;
+            }
+            let mixed = match factor.is_empty() {
+                true => None,
+                false => self.step_with(view, &factor, block, x),
+            };
+            let single = mixed.is_some();
+            let step = mixed.unwrap_or_else(|| {
+                let before = self.residuals(view, block, x);
+                let moved = self.solve_in_f64(view, block);
+                self.finish_step(before, moved, x)
+            });
+            let stalls = step.decrement > STALLS_AT * last;
+            if stalls && !single {
+                return;
+            }
+            if stalls {
+                factor.clear();
+            }
+            last = step.decrement;
+        }
+    }
+
+    /// Factorises the matrix in place; false where f32 cannot.
+    fn factorise(&mut self) -> bool {
+        let stride = self.stride;
+        for (k, value) in self.diagonal.iter_mut().enumerate() {
+            *value = self.hessian[k * stride + k];
+        }
+        if kernel::factorise(self.arch, &mut self.hessian, stride).is_err() {
+            return false;
+        }
+        (self.diagonal.iter().enumerate()).all(|(k, entry)| {
+            let root = self.hessian[k * stride + k];
+            root * root > PIVOT_SHARE * entry
+        })
+    }
+
+    /// The right-hand side of the step, in f32.
+    fn begin_step(&mut self) {
+        for (value, gradient) in self.packed_step.iter_mut().zip(&self.gradient) {
+            *value = *gradient as f32;
+        }
+        self.packed_step[self.dim..].fill(0.0);
+    }
+
+    fn unpack_step(&mut self) {
+        for (value, step) in self.step.iter_mut().zip(&self.packed_step) {
+            *value = f64::from(*step);
+        }
+    }
+
+    /// `gᵀs` and `sᵀHs` of the present step. Cost: `|S_u|·d + d²` multiply-adds in f64.
+    fn along_step(&self, view: &SideView<'_>, block: u32) -> (f64, f64) {
+        let step = &self.step;
+        let curvature = vectorised(
+            self.arch,
+            #[inline(always)]
+            || {
+                let mut curvature = view.regularisation(block) * dot_f64(step, step);
+                for (column, value) in step.iter().enumerate() {
+                    let along = dot_f64(view.gramian.column(column), step);
+                    curvature += view.hyper.alpha0 * value * along;
+                }
+                for entry in view.entries(block) {
+                    let moved = dot_f64(view.opposite.row(entry.index as usize), step);
+                    curvature += f64::from(entry.weight) * moved * moved;
+                }
+                curvature
+            },
+        );
+        (dot_f64(&self.gradient, step), curvature)
+    }
+
+    /// Decrement and drop of the present step, where its matrix agrees with the true one along it.
+    fn verified(&self, view: &SideView<'_>, block: u32) -> Option<(f64, f64)> {
+        let (decrement, curvature) = self.along_step(view, block);
+        let agrees = (curvature - decrement).abs() <= AGREES * decrement;
+        agrees.then_some((decrement, 2.0 * decrement - curvature))
+    }
+
+    fn finish_step(&self, before: Step, (decrement, drop): (f64, f64), x: &mut [f64]) -> Step {
+        for (x, step) in x.iter_mut().zip(&self.step) {
+            *x -= step;
+        }
+        Step {
+            decrement,
+            drop,
+            ..before
+        }
+    }
+
+    /// Half the gradient at `x` in f64, and what the block's terms are there.
+    fn residuals(&mut self, view: &SideView<'_>, block: u32, x: &[f64]) -> Step {
         let lambda = view.regularisation(block);
-        let (gradient, linear) = (&mut self.gradient, &mut self.linear);
-        linear.fill(0.0);
+        let gradient = &mut self.gradient;
         gradient.fill(0.0);
         let data = vectorised(
             self.arch,
@@ -231,46 +385,10 @@ impl BlockSolver {
             || {
                 add_scaled_f64(gradient, lambda, x);
                 view.gramian.add_product(gradient, x, view.hyper.alpha0);
-                accumulate_residuals(view.entries(block), view.opposite, x, gradient, linear)
+                accumulate_residuals(view.entries(block), view.opposite, x, gradient)
             },
         );
-        let step = self.measured(data, lambda, x);
-        self.begin_step();
-        kernel::solve_packed(self.arch, &factor.values, self.stride, &mut self.step);
-        self.finish_step(step, x)
-    }
-
-    /// The right-hand side of the step, in f32.
-    fn begin_step(&mut self) {
-        for (value, gradient) in self.step.iter_mut().zip(&self.gradient) {
-            *value = *gradient as f32;
-        }
-        self.step[self.dim..].fill(0.0);
-    }
-
-    fn finish_step(&self, mut step: Step, x: &mut [f64]) -> Step {
-        for (x, step) in x.iter_mut().zip(&self.step) {
-            *x -= f64::from(*step);
-        }
-        step.decrement = self
-            .step
-            .iter()
-            .zip(&self.gradient)
-            .map(|(s, g)| f64::from(*s) * g)
-            .sum::<f64>();
-        step
-    }
-
-    /// What the gradient and the linear term at `x` say, before the step.
-    fn measured(&self, data: f64, lambda: f64, x: &[f64]) -> Step {
-        let square = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>();
-        Step {
-            decrement: 0.0,
-            residual_squared: square(&self.gradient),
-            linear_squared: square(&self.linear),
-            data,
-            regularisation: lambda * square(x),
-        }
+        before_step(data, lambda, x)
     }
 
     /// Forms the block's Hessian in f32 and half its gradient at `x` in f64, reading each row of
@@ -283,8 +401,7 @@ impl BlockSolver {
         for k in 0..stride {
             self.hessian[k * stride + k] += if k < self.dim { lambda as f32 } else { 1.0 };
         }
-        let (gradient, linear) = (&mut self.gradient, &mut self.linear);
-        linear.fill(0.0);
+        let gradient = &mut self.gradient;
         gradient.fill(0.0);
         vectorised(
             self.arch,
@@ -302,40 +419,84 @@ impl BlockSolver {
                 #[inline(always)]
                 || {
                     gather(entries, view.opposite, gathered, stride);
-                    accumulate_residuals(entries, view.opposite, x, gradient, linear)
+                    accumulate_residuals(entries, view.opposite, x, gradient)
                 },
             );
             let count = entries.len();
             kernel::add_outer_products(self.arch, &mut self.hessian, gathered, count, stride);
         }
-        self.measured(data, lambda, x)
+        before_step(data, lambda, x)
     }
 
-    /// The same step where f32 is not enough: a λ many orders below the curvature. Rare, so it may
-    /// allocate.
-    fn solve_in_f64(&mut self, view: &SideView<'_>, block: u32) {
+    /// The same step where f32 is not enough: λ many orders below the curvature, weights many orders
+    /// apart. Rare, so it may allocate. Returns decrement and drop; the step is zero where even f64
+    /// finds none that helps. Cost: `|S_u|·d² + d³` multiply-adds in f64.
+    fn solve_in_f64(&mut self, view: &SideView<'_>, block: u32) -> (f64, f64) {
+        let hessian = self.form_in_f64(view, block);
+        let right = Mat::from_fn(self.dim, 1, |k, _| self.gradient[k]);
+        if let Ok(factor) = hessian.llt(Triangle::Lower) {
+            self.set_step(&factor.solve(&right));
+            if let Some(moved) = self.verified(view, block) {
+                return moved;
+            }
+        }
+        // Along eigenvectors of eigenvalues that are rounding, nothing can be said.
+        if let Ok(eigen) = hessian.self_adjoint_eigen(Triangle::Lower) {
+            let largest = eigen.S()[self.dim - 1];
+            let along = eigen.U().transpose() * &right;
+            let solved = Mat::from_fn(self.dim, 1, |k, _| {
+                let value = eigen.S()[k];
+                match value > EIGENVALUE_SHARE * largest {
+                    true => along[(k, 0)] / value,
+                    false => 0.0,
+                }
+            });
+            self.set_step(&(eigen.U() * solved));
+            let (decrement, curvature) = self.along_step(view, block);
+            let drop = 2.0 * decrement - curvature;
+            if drop >= 0.0 && drop.is_finite() {
+                return (decrement, drop);
+            }
+        }
+        self.step.fill(0.0);
+        (0.0, 0.0)
+    }
+
+    fn set_step(&mut self, solution: &Mat<f64>) {
+        for (k, value) in self.step.iter_mut().enumerate() {
+            *value = solution[(k, 0)];
+        }
+    }
+
+    fn form_in_f64(&self, view: &SideView<'_>, block: u32) -> Mat<f64> {
         let lambda = view.regularisation(block);
         let gram = view.gramian.matrix();
         let mut hessian = Mat::from_fn(self.dim, self.dim, |i, j| {
             view.hyper.alpha0 * gram[(i, j)] + if i == j { lambda } else { 0.0 }
         });
-        for entry in view.entries(block) {
-            let row = view.opposite.row(entry.index as usize);
-            for j in 0..self.dim {
-                let scaled = f64::from(entry.weight) * row[j];
-                for i in 0..self.dim {
-                    hessian[(i, j)] += scaled * row[i];
-                }
+        let mut rows = Vec::with_capacity(GATHERED_ROWS * self.dim);
+        for entries in view.entries(block).chunks(GATHERED_ROWS) {
+            rows.clear();
+            for entry in entries {
+                let root = f64::from(entry.weight).sqrt();
+                let row = view.opposite.row(entry.index as usize);
+                rows.extend(row.iter().map(|value| root * value));
             }
+            let rows = MatRef::from_row_major_slice(&rows, entries.len(), self.dim);
+            let (left, right) = (rows.transpose(), rows);
+            matmul(hessian.as_mut(), Accum::Add, left, right, 1.0, Par::Seq);
         }
-        let right = Mat::from_fn(self.dim, 1, |k, _| self.gradient[k]);
-        let solution = match hessian.llt(Triangle::Lower) {
-            Ok(factor) => factor.solve(&right),
-            Err(_) => hessian.full_piv_lu().solve(&right),
-        };
-        for (k, value) in self.step[..self.dim].iter_mut().enumerate() {
-            *value = solution[(k, 0)] as f32;
-        }
+        hessian
+    }
+}
+
+/// What a block's terms are at `x`, before any step.
+fn before_step(data: f64, lambda: f64, x: &[f64]) -> Step {
+    Step {
+        decrement: 0.0,
+        drop: 0.0,
+        data,
+        regularisation: lambda * dot_f64(x, x),
     }
 }
 
@@ -350,14 +511,13 @@ fn gather(entries: &[Entry], opposite: &Factors, gathered: &mut [f32], stride: u
     }
 }
 
-/// Adds `Σ c (x·q − 1) q` to `gradient` and `Σ c q` to `linear`; returns `Σ c (x·q − 1)²`.
+/// Adds `Σ c (x·q − 1) q` to `gradient`; returns `Σ c (x·q − 1)²`.
 #[inline(always)]
 fn accumulate_residuals(
     entries: &[Entry],
     opposite: &Factors,
     x: &[f64],
     gradient: &mut [f64],
-    linear: &mut [f64],
 ) -> f64 {
     let mut data = 0.0;
     for entry in entries {
@@ -366,7 +526,6 @@ fn accumulate_residuals(
         let error = dot_f64(row, x) - 1.0;
         data += weight * error * error;
         add_scaled_f64(gradient, weight * error, row);
-        add_scaled_f64(linear, weight, row);
     }
     data
 }

@@ -19,6 +19,8 @@ pub enum Matrices {
     Formed,
     /// The one kept from earlier, where it still serves.
     Kept,
+    /// Formed anew, and the step refined until nothing but rounding in f64 is left of it.
+    Refined,
 }
 
 /// Cholesky factors of block matrices, kept from one sweep to the next.
@@ -28,8 +30,8 @@ pub enum Matrices {
 /// gradient. A step with a kept factor has the same fixed point, where the gradient is zero.
 ///
 /// Belongs to one model and its coordinates: whoever turns the factors' columns calls
-/// [`KeptFactors::clear`].
-#[derive(Debug)]
+/// [`KeptFactors::clear`]. A clone shares every factor until one of the two is formed anew.
+#[derive(Debug, Clone)]
 pub struct KeptFactors {
     users: Vec<PackedFactor>,
     items: Vec<PackedFactor>,
@@ -134,6 +136,15 @@ fn least_kept(lengths: impl Iterator<Item = usize>, room: usize) -> usize {
 /// Returns sums over the blocks as they were before.
 pub fn solve_users(model: &mut Ials, matrix: &InteractionMatrix) -> Step {
     half_sweep(model, matrix, Side::Users, &|| false)
+}
+
+/// Solves every user's block for the present item factors until nothing but rounding in f64 is left:
+/// the users of a model of which only the items are stored. Cost: that of [`solve_users`] and some
+/// `12|S|·d` multiply-adds in f64.
+pub fn solve_users_to_rounding(model: &mut Ials, matrix: &InteractionMatrix) {
+    let mut nothing = KeptFactors::new(0);
+    let exact = Matrices::Refined;
+    half_sweep_with(model, matrix, Side::Users, &mut nothing, exact, &|| false);
 }
 
 /// Solves every block of one side. When `should_stop` turns true some blocks are left as they
@@ -248,8 +259,15 @@ impl Blocks<'_> {
         factor: &mut PackedFactor,
     ) -> Step {
         let entries = self.view.entries(block).len();
-        if self.matrices == Matrices::Kept && factor.serves(entries) {
-            return solver.step_with(self.view, factor, block, x);
+        if self.matrices == Matrices::Refined {
+            solver.solve_to_rounding(self.view, &self.shared, block, x);
+            return Step::default();
+        }
+        if self.matrices == Matrices::Kept
+            && factor.serves(entries)
+            && let Some(step) = solver.step_with(self.view, factor, block, x)
+        {
+            return step;
         }
         let keep = (entries >= self.entries_min).then_some(factor);
         solver.solve_and_keep(self.view, &self.shared, block, x, keep)

@@ -4,17 +4,25 @@ use std::ops::ControlFlow;
 
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
-use crate::optim::als::{self, SweepReport, TrainingError, TrainingOptions};
-use crate::unlearn::converge::{Convergence, Goal, Look, Progress, Warm, converge};
+use crate::optim::als::{self, SweepReport, TrainingError, TrainingOptions, TrainingReport};
+use crate::unlearn::converge::{
+    CEILING_DIRECTIONS, Convergence, Goal, Look, Progress, Warm, converge,
+};
+use crate::unlearn::duality_gap::{GapOptions, directions_wanting, duality_gap};
 use crate::unlearn::rank::settle_rank;
 use recant_types::IalsHyperparameters;
 
 /// The residual that sweeps reach before the certificate is looked at.
 const COLD_RESIDUAL: f64 = 1e-4;
 
+/// Sweeps after which training looks whether the data want more columns than there are, twice: what
+/// will not close is not swept to the end.
+const CEILING_LOOKS: [usize; 2] = [24, 36];
+
 /// Trains from random factors until the residual is at most the tolerance of `options` and the
 /// certified root mean square at most `target`, or until the sweeps are used up, which the
-/// convergence then says. What a retrain costs.
+/// convergence then says. What a retrain costs. Where the d columns are too few it ends after some
+/// dozens of sweeps, with what there is; and where the minimiser is zero, at once.
 ///
 /// The result depends on data, hyper-parameters, options and target, not on the number of threads.
 /// `observe` is called after every sweep and every look at the certificate; `None` when it ended
@@ -30,28 +38,42 @@ pub fn train(
         tolerance: options.tolerance.max(COLD_RESIDUAL),
         ..options.clone()
     };
-    let mut interrupted = false;
+    if let Some(zero) = zero_minimiser(matrix, hyperparameters, options.seed, target) {
+        return Ok(Some(zero));
+    }
+    let (mut interrupted, mut bound_looks) = (false, 0);
     let mut warm = Warm::new(options.kept_bytes_max);
-    let (mut model, report) = als::train_keeping(
+    let (mut model, report) = als::train_watched(
         matrix,
         hyperparameters,
         &cold,
         &mut warm.kept,
-        &mut |sweep| {
+        &mut |sweep, model| {
             let flow = observe(Progress::Sweep(sweep));
             interrupted = flow.is_break();
-            flow
+            if CEILING_LOOKS.contains(&sweep.sweep) {
+                let wanting = directions_wanting(model, matrix, options.seed);
+                bound_looks += usize::from(wanting >= CEILING_DIRECTIONS);
+            }
+            match bound_looks == CEILING_LOOKS.len() {
+                true => ControlFlow::Break(()),
+                false => flow,
+            }
         },
     )?;
     if interrupted {
         return Ok(None);
     }
+    let ceiling_binds = bound_looks == CEILING_LOOKS.len();
     settle_rank(&mut model, matrix, &[]);
     warm.kept.clear();
     let goal = Goal {
         root_mean_square: target,
         residual: options.tolerance,
-        max_sweeps: options.max_sweeps.saturating_sub(report.sweeps),
+        max_sweeps: match ceiling_binds {
+            true => 0,
+            false => options.max_sweeps.saturating_sub(report.sweeps),
+        },
         seed: options.seed,
     };
     let done = report.sweeps;
@@ -69,6 +91,44 @@ pub fn train(
     let convergence = converge(&mut model, matrix, &mut warm, &goal, &never, observe)?;
     Ok(convergence.map(|mut convergence| {
         convergence.report.sweeps += done;
+        convergence.pushed_out += usize::from(ceiling_binds);
         (model, convergence)
     }))
+}
+
+/// The model of zeros and its certificate, where that is the minimiser: where even the first column
+/// would cost more than it explains. Cost where it is not: a few products with the sparse matrix.
+fn zero_minimiser(
+    matrix: &InteractionMatrix,
+    hyperparameters: IalsHyperparameters,
+    seed: u64,
+    target: f64,
+) -> Option<(Ials, Convergence)> {
+    let zero = Ials::zeros(hyperparameters, matrix.user_rows(), matrix.item_rows());
+    if directions_wanting(&zero, matrix, seed) > 0 {
+        return None;
+    }
+    let options = GapOptions {
+        target,
+        seed,
+        ..GapOptions::default()
+    };
+    let gap = duality_gap(&zero, matrix, &options);
+    if gap.root_mean_square > target {
+        return None;
+    }
+    let measured = zero.measure(matrix);
+    let report = TrainingReport {
+        sweeps: 0,
+        objective: measured.objective,
+        residual: measured.residual,
+        converged: true,
+    };
+    let convergence = Convergence {
+        report,
+        gap,
+        changed: true,
+        pushed_out: 0,
+    };
+    Some((zero, convergence))
 }

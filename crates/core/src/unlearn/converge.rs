@@ -7,7 +7,8 @@ use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::optim::als::{self, KeptFactors, SweepReport, TrainingError, TrainingReport};
 use crate::unlearn::duality_gap::{
-    Direction, DualityGap, GapOptions, Seen, Watched, duality_gap_unless, look_unless,
+    Direction, DualityGap, GapOptions, Seen, Watched, directions_wanting, duality_gap_unless,
+    look_unless,
 };
 use crate::unlearn::rank::{RankReport, settle_rank};
 
@@ -29,6 +30,10 @@ const RESIDUAL_LEAST: f64 = 1e-12;
 
 /// Times the ceiling of d columns may push a direction out again before it is believed to bind.
 const CEILING_PATIENCE: usize = 3;
+
+/// Directions over the limit, outside what all d columns carry, from which on the ceiling binds:
+/// where it does there are dozens; where it does not, spare columns take them up within some sweeps.
+pub(super) const CEILING_DIRECTIONS: usize = 8;
 
 /// Share of a certificate's target that the live model is polished to: the bound says nothing of a
 /// single score, and half a dozen sweeps more are worth what they do for the largest difference.
@@ -105,6 +110,15 @@ impl Warm {
         Self {
             kept: KeptFactors::new(kept_bytes_max),
             watched: Watched::default(),
+        }
+    }
+
+    /// What a refinement of a copy of the model begins with: the factors are shared, the directions
+    /// go with it. Cost: a pointer a block.
+    pub fn fork(&mut self) -> Self {
+        Self {
+            kept: self.kept.clone(),
+            watched: std::mem::take(&mut self.watched),
         }
     }
 }
@@ -217,6 +231,11 @@ impl Run<'_> {
             }
             let reached = self.report.residual <= self.tolerance;
             if reached || self.report.sweeps >= self.goal.max_sweeps {
+                return Ok(true);
+            }
+            if directions_wanting(self.model, self.matrix, self.goal.seed) >= CEILING_DIRECTIONS {
+                // The next look says what is wanted; no sweep will bring it.
+                self.pushed_out = self.pushed_out.max(CEILING_PATIENCE);
                 return Ok(true);
             }
             self.settle(&[]);

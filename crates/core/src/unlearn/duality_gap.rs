@@ -24,7 +24,7 @@ use crate::model::interactions::InteractionMatrix;
 use crate::simd::dot_f64;
 use crate::unlearn::complement::Complement;
 use crate::unlearn::dual_point::TakenOut;
-use crate::unlearn::gradient_operator::ScaledGradient;
+use crate::unlearn::gradient_operator::{ScaledGradient, dot_rounding};
 use crate::unlearn::lanczos::{Keep, LanczosOptions};
 use crate::unlearn::subspace::{Subspace, WeightedFactors};
 use crate::unlearn::tall::Tall;
@@ -43,12 +43,26 @@ const JOIN_SHARE: f64 = 0.97;
 /// the target allows.
 const RELEASED_SHARE: f64 = 1e-3;
 
-/// Probability, over all random start vectors of one certificate, with which it may fail.
+/// Probability, over all random start vectors of all evaluations of one process, that a bound fails.
+///
+/// Whoever evaluates until a bound is low enough takes the first that passes, so each evaluation must
+/// fail less and less often: the k-th with at most `6/(π²k²)` of it, which sums to 1.
 pub const FAILURE_PROBABILITY: f64 = 1e-9;
+
+/// Block steps that count directions over the limit, and the share of the limit they have to exceed.
+const WANTING_STEPS: usize = 12;
+const WANTING_SHARE: f64 = 1.02;
 
 /// Relative allowance for rounding in the gap itself, against the sum of its terms' sizes: sums in
 /// f64 over chunks of chunks, each of some thousand terms.
 const GAP_ALLOWANCE: f64 = 1e-12;
+
+/// The weights on the observed pairs are worth counting where the bound is within this factor of its
+/// target: they gain at most about so much.
+const SHARPENED_UP_TO: f64 = 4.0;
+
+/// Relative allowance for rounding in `‖F‖²` and in the part of it that is subtracted.
+const NORM_ALLOWANCE: f64 = 1e-11;
 
 /// Relative allowance for rounding in the dual point's norm: orthonormality of U and V holds to
 /// about 1e-14, products with G̃ to about 1e-13.
@@ -61,7 +75,8 @@ pub struct GapOptions {
     pub lanczos_steps: usize,
     /// Most rounds of letting directions join.
     pub rounds_max: usize,
-    /// Seed of the random start vectors.
+    /// Seed of the random start vectors that find directions. Those that a bound rests on are drawn
+    /// from the operating system, so that no data can be made for them.
     pub seed: u64,
     /// A bound on the root mean square with which the work may end.
     pub target: f64,
@@ -120,6 +135,8 @@ pub struct Watched {
     directions: Option<Tall>,
     /// Looks so far: each draws its own random start vectors, independent of what it begins with.
     looks: u64,
+    /// Bounds claimed so far: each spends a part of the failure probability.
+    confirmations: u64,
 }
 
 impl Watched {
@@ -181,14 +198,44 @@ pub fn look_unless(
     watched: &mut Watched,
     should_stop: ShouldStop<'_>,
 ) -> Option<Seen> {
-    let started = Started::at(model, matrix, options, watched, should_stop)?;
-    let at_best = started.bound(DUAL_LIMIT);
+    let mut started = Started::at(model, matrix, options, watched, should_stop)?;
+    let mut at_best = started.bound(DUAL_LIMIT);
+    if started.sharpen(&at_best, options.target) {
+        at_best = started.bound(DUAL_LIMIT);
+    }
     if at_best.root_mean_square > options.target {
         return Some(Seen::OutOfReach(at_best));
     }
     started
         .finish(options, watched, should_stop)
         .map(Seen::Bound)
+}
+
+/// At least how many directions outside those that the model carries are over the dual limit by more
+/// than 2 %: Ritz values never exceed singular values, so there are as many at least. Near a minimum
+/// each of them wants a column. 0 where the model has columns to spare.
+///
+/// Cost: that of a look without its last part, and a dozen block products.
+pub(super) fn directions_wanting(model: &Ials, matrix: &InteractionMatrix, seed: u64) -> usize {
+    let operator = ScaledGradient::at(model, matrix);
+    let weighted = WeightedFactors::of(model, &operator);
+    let none = Tall::from_rows(operator.items(), 0, |_, _| {});
+    let price = operator.typical_weight() / (4.0 * operator.alpha0);
+    let subspace = Subspace::of_model(&weighted, &operator, price, &none)
+        .unwrap_or_else(|| Subspace::empty(&operator));
+    let lanczos = LanczosOptions {
+        steps_max: WANTING_STEPS,
+        seed,
+        keep: Keep {
+            limit: WANTING_SHARE * DUAL_LIMIT,
+            from_share: 1.0,
+        },
+        enough: 0.0,
+        failure_probability: FAILURE_PROBABILITY,
+    };
+    let outside = Complement::of(&operator, &subspace.left, &subspace.right);
+    let found = outside.largest_singular_value(&lanczos, &|| false);
+    found.vectors.columns()
 }
 
 /// A look before anything is known about the complement.
@@ -294,8 +341,56 @@ impl<'a> Started<'a> {
         }
         watched.directions = Some(self.subspace.joined());
         let mut gap = self.bound(complement);
+        if self.sharpen(&gap, options.target) {
+            gap = self.bound(complement);
+        }
+        if gap.gap.is_finite() {
+            complement = self.confirmed(options, watched, should_stop)?;
+            gap = self.bound(complement);
+        }
         gap.growth = self.taken_out.map(|taken| taken.growth).unwrap_or_default();
         Some(gap)
+    }
+
+    /// The bound on the complement's largest singular value that is claimed: from start vectors that
+    /// nobody knows before, and with this evaluation's share of the failure probability. The one found
+    /// with the public seed only says what to expect.
+    fn confirmed(
+        &self,
+        options: &GapOptions,
+        watched: &mut Watched,
+        should_stop: ShouldStop<'_>,
+    ) -> Option<f64> {
+        watched.confirmations += 1;
+        let nth = watched.confirmations as f64;
+        let share = 6.0 / (std::f64::consts::PI * nth).powi(2);
+        let lanczos = LanczosOptions {
+            steps_max: options.lanczos_steps,
+            seed: rand::random(),
+            keep: Keep {
+                limit: DUAL_LIMIT,
+                from_share: f64::INFINITY,
+            },
+            enough: self.complement_allowed(options.target),
+            failure_probability: share * FAILURE_PROBABILITY,
+        };
+        let outside = Complement::of(&self.operator, &self.subspace.left, &self.subspace.right);
+        let found = outside.largest_singular_value(&lanczos, should_stop);
+        (!should_stop()).then_some(found.upper)
+    }
+
+    /// Counts the weights on the observed pairs where `bound` misses the target by so little that they
+    /// may matter; true when the bound is another one now.
+    fn sharpen(&mut self, bound: &DualityGap, target: f64) -> bool {
+        let share = bound.root_mean_square / target;
+        let worth_it = share > 1.0 && share <= SHARPENED_UP_TO;
+        match &mut self.taken_out {
+            Some(taken) if worth_it && taken.observed == 0.0 => {
+                taken.observe(&self.subspace, &self.operator);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// How large the complement's singular value may be for the target to be met; the limit where
@@ -309,11 +404,13 @@ impl<'a> Started<'a> {
 
     /// The bound, given one on the complement's largest singular value.
     fn bound(&self, complement: f64) -> DualityGap {
-        let scale = (complement / DUAL_LIMIT).max(1.0);
+        let scale = at_least(complement / DUAL_LIMIT, 1.0);
         let gap = match &self.taken_out {
             Some(taken) if scale.is_finite() => self.sums.gap(taken, scale),
             _ => f64::INFINITY,
         };
+        // Nothing that is no number proves anything: it counts as no bound at all.
+        let gap = if gap.is_finite() { gap } else { f64::INFINITY };
         let frobenius = (gap / self.sums.alpha0).sqrt();
         DualityGap {
             gap,
@@ -341,6 +438,9 @@ struct Sums {
     /// The sizes of everything summed up, for the allowance.
     magnitude: f64,
     alpha0: f64,
+    /// What rounding of the scores adds to the gap, and to `√Σ F²/(4w)`.
+    rounding_along: f64,
+    rounding_weighted: f64,
     /// Active users times active items.
     pairs: f64,
 }
@@ -353,9 +453,12 @@ impl Sums {
         // Each side's blocks add `Σ_S c(x−1)x + α₀‖X‖²` and their own regularisation.
         let dense = alpha0 * over_pairs.norm_squared;
         let gradient_squared = 4.0 * alpha0 * dense + over_pairs.gradient_correction;
-        let gradient_norm = gradient_squared.max(0.0).sqrt();
+        let gradient_norm = at_least(gradient_squared, 0.0).sqrt();
+        let rounding = dot_rounding(model.hyper.dim);
         Self {
             along: 2.0 * (over_pairs.residual_along + dense) + regularisation,
+            rounding_along: 4.0 * rounding * over_pairs.rounding_along,
+            rounding_weighted: rounding * over_pairs.rounding_weighted.sqrt(),
             regularisation,
             gradient_norm,
             magnitude: 2.0 * (over_pairs.residual_along_absolute + dense.abs())
@@ -367,17 +470,29 @@ impl Sums {
     }
 
     /// The gap at the dual point with the complement divided by `scale`. With `F = G − Y`:
-    /// `gap = along − ⟨X,F⟩ + Σ F²/(4w)`, `w = c + α₀` on S and α₀ elsewhere; `Σ F²/(4w)` is at
-    /// most `‖F‖_F²/(4α₀)`.
+    /// `gap = along − ⟨X,F⟩ + Σ F²/(4w)`, `w = c + α₀` on S and α₀ elsewhere. The norm `√Σ F²/(4w)`
+    /// is at most the sum of those of its parts; what the rounding of the scores adds to G is one of
+    /// them, on S alone: whatever G was meant to be, Y is what was computed.
     fn gap(&self, taken: &TakenOut, scale: f64) -> f64 {
         let shrink = 1.0 - 1.0 / scale;
         let along_f = taken.inner_with_x + shrink * taken.complement_inner_with_x;
         // Rounding may leave the dual point that much above the limit; it is shrunk for that.
         let rounding = SCALING_ALLOWANCE * (self.gradient_norm + taken.norm);
-        let norm_f = taken.norm + shrink * taken.complement_norm + rounding;
-        let curvature = norm_f * norm_f / (4.0 * self.alpha0);
+        let squared = taken.norm * taken.norm * (1.0 + NORM_ALLOWANCE)
+            - taken.observed * (1.0 - NORM_ALLOWANCE);
+        let dense = at_least(squared, 0.0).sqrt() + shrink * taken.complement_norm + rounding;
+        let norm = dense / (2.0 * self.alpha0.sqrt()) + self.rounding_weighted;
         let allowance = (GAP_ALLOWANCE + 2.0 * SCALING_ALLOWANCE) * self.magnitude;
-        (self.along - along_f + curvature).max(0.0) + allowance
+        at_least(self.along - along_f + norm * norm, 0.0) + allowance + self.rounding_along
+    }
+}
+
+/// The larger of the two; infinite for a NaN, which [`f64::max`] would drop.
+pub(super) fn at_least(value: f64, floor: f64) -> f64 {
+    if value.is_nan() {
+        f64::INFINITY
+    } else {
+        value.max(floor)
     }
 }
 

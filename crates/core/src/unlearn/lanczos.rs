@@ -163,6 +163,8 @@ struct Krylov {
     /// The space holds the start vectors' parts of every eigenspace: with probability one the top
     /// one among them.
     exhausted: bool,
+    /// A product was not finite: nothing is known of the operator.
+    broken: bool,
 }
 
 impl Krylov {
@@ -173,6 +175,7 @@ impl Krylov {
             diagonal: Vec::new(),
             off_diagonal: Vec::new(),
             exhausted: false,
+            broken: false,
         }
     }
 
@@ -196,6 +199,10 @@ impl Krylov {
             Some(first) => first[0][0].abs(),
             None => block.column_inner(0, block, 0).sqrt(),
         };
+        if !(0..WIDTH).all(|k| block.column_inner(k, block, k).is_finite()) {
+            self.broken = true;
+            return false;
+        }
         let triangle = orthonormalise(block, STEP_ALLOWANCE * scale);
         let weakest = (0..WIDTH).map(|k| triangle[k][k]).fold(f64::MAX, f64::min);
         if (0..WIDTH).all(|k| triangle[k][k] == 0.0) {
@@ -247,6 +254,9 @@ impl Krylov {
 
     /// The bound on the largest singular value after the steps so far.
     fn upper(&self, options: &LanczosOptions) -> f64 {
+        if self.broken {
+            return f64::INFINITY;
+        }
         if self.steps() == 0 {
             // Without a single step nothing is known, unless there is nothing to look at.
             return if self.exhausted { 0.0 } else { f64::INFINITY };
@@ -257,6 +267,9 @@ impl Krylov {
         else {
             return f64::INFINITY;
         };
+        if !values.iter().all(|value| value.is_finite()) {
+            return f64::INFINITY;
+        }
         let top = values.last().copied().unwrap_or(f64::INFINITY).max(0.0);
         let failure = options.failure_probability / looks_max(options.steps_max) as f64;
         let excess = match self.exhausted {
@@ -349,9 +362,21 @@ fn decomposed(
             (0..columns).for_each(|k| matrix[(row, first + k)] = image.row(row)[k]);
         }
     }
+    let unknown = || LargestSingularValue::without_vectors(dimension, f64::INFINITY);
+    if !matrix.norm_max().is_finite() || matrix.norm_l2().is_nan() {
+        return unknown();
+    }
     let Ok(eigen) = matrix.self_adjoint_eigen(Side::Lower) else {
-        return LargestSingularValue::without_vectors(dimension, f64::INFINITY);
+        return unknown();
     };
+    if !eigen
+        .S()
+        .column_vector()
+        .iter()
+        .all(|value| value.is_finite())
+    {
+        return unknown();
+    }
     let root = |index: usize| eigen.S()[index].max(0.0).sqrt();
     let kept: Vec<usize> = (0..dimension)
         .rev()

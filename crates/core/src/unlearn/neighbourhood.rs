@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::model::factors::Factors;
-use crate::simd::add_scaled_f64;
+use crate::simd::{add_scaled_f64, dot_f64};
 
 /// The blocks of one side that an update follows, each at a slot of its own.
 ///
@@ -16,6 +16,8 @@ pub(super) struct Neighbourhood {
     /// zeros page by page, so what is never asked for costs nothing.
     slots: Vec<u32>,
     blocks: Vec<u32>,
+    /// A typical curvature h of each block, by slot: `‖g‖²/h` is about what a step would bring.
+    curvatures: Vec<f64>,
     /// Half gradients, slot after slot.
     gradients: Vec<f64>,
     /// Rows as they were when the Gram matrix was last brought up to date.
@@ -31,6 +33,7 @@ impl Neighbourhood {
             dim,
             slots: vec![0; rows],
             blocks: Vec::new(),
+            curvatures: Vec::new(),
             gradients: Vec::new(),
             before: HashMap::new(),
             changed: BTreeSet::new(),
@@ -42,12 +45,14 @@ impl Neighbourhood {
         (self.slots[block as usize] as usize).checked_sub(1)
     }
 
-    /// The slot of a block, which is followed from now on.
-    pub(super) fn track(&mut self, block: u32) -> usize {
+    /// The slot of a block, which is followed from now on; `curvature` is asked for where it was not
+    /// before.
+    pub(super) fn track(&mut self, block: u32, curvature: impl FnOnce() -> f64) -> usize {
         if let Some(slot) = self.slot(block) {
             return slot;
         }
         self.blocks.push(block);
+        self.curvatures.push(curvature());
         let followed = self.blocks.len();
         self.slots[block as usize] = followed as u32;
         self.gradients.resize(followed * self.dim, 0.0);
@@ -74,19 +79,22 @@ impl Neighbourhood {
         self.gradients[slot * self.dim..(slot + 1) * self.dim].fill(0.0);
     }
 
-    /// `Σ ‖g‖²` over all slots.
-    pub(super) fn disturbance(&self) -> f64 {
-        self.gradients.iter().map(|value| value * value).sum()
+    /// `‖g‖²/h`: about what a step on the block at `slot` would lower the objective by.
+    fn gain(&self, slot: usize) -> f64 {
+        let gradient = self.gradient(slot);
+        dot_f64(gradient, gradient) / self.curvatures[slot]
     }
 
-    /// Slots whose squared gradient is above `threshold`, the largest first; ties in block order.
+    /// The sum of that over all slots.
+    pub(super) fn disturbance(&self) -> f64 {
+        (0..self.blocks.len()).map(|slot| self.gain(slot)).sum()
+    }
+
+    /// Slots whose gain is above `threshold`, the largest first; ties in block order.
     pub(super) fn queue(&self, threshold: f64) -> Vec<usize> {
         let mut queue: Vec<(f64, usize)> = (0..self.blocks.len())
-            .map(|slot| {
-                let squared = self.gradient(slot).iter().map(|value| value * value);
-                (squared.sum::<f64>(), slot)
-            })
-            .filter(|(squared, _)| *squared > threshold)
+            .map(|slot| (self.gain(slot), slot))
+            .filter(|(gain, _)| *gain > threshold)
             .collect();
         queue.sort_unstable_by(|a, b| {
             (b.0.total_cmp(&a.0)).then(self.blocks[a.1].cmp(&self.blocks[b.1]))

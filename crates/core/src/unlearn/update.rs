@@ -23,7 +23,7 @@ use crate::unlearn::neighbourhood::Neighbourhood;
 /// enough that the order follows what happens.
 const BLOCKS_AT_ONCE: usize = 64;
 
-/// Share of a side's disturbance, `Σ‖g‖²`, that may be left when it is its turn again.
+/// Share of a side's disturbance, `Σ‖g‖²/h`, that may be left when it is its turn again.
 const SHRINKS_TO: f64 = 0.5;
 
 /// A neighbour's row is not moved by more than this share of its norm with a kept matrix.
@@ -37,8 +37,8 @@ const BLOCKS_PER_TASK: usize = 8;
 pub struct UpdateOptions {
     /// Ends the update, once the touched blocks are solved, whatever is left to do.
     pub budget: Duration,
-    /// A block is left alone while its gradient is at most this, relative to the linear terms of
-    /// the touched blocks.
+    /// A block is left alone while a step on it would lower the objective by at most the square of
+    /// this, relative to the typical weight of the touched pairs times their number a block.
     pub tolerance: f64,
     /// Seed of the initial factors of new items.
     pub seed: u64,
@@ -87,7 +87,7 @@ pub fn update(
         matrix,
         kept,
         solved: 0,
-        linear_squared: 0.0,
+        touched: TouchedPairs::default(),
     };
     update.give_new_items_factors(&touched.items, options.seed);
     update.solve_touched(Side::Users, &touched.users);
@@ -136,6 +136,19 @@ fn is_far(old: &[f64], new: &[f64]) -> bool {
     moved > FAR_SHARE * FAR_SHARE * dot_f64(old, old)
 }
 
+/// The mean eigenvalue of a block's matrix, with the rows of its own pairs taken to be as long as all
+/// the others: `λ + (α₀ + Σc/n) tr(G)/d`. Cost: one addition a pair.
+fn typical_curvature(view: &SideView<'_>, block: u32) -> f64 {
+    let dim = view.hyper.dim;
+    let trace: f64 = (0..dim).map(|k| view.gramian.column(k)[k]).sum();
+    let entries = view.entries(block).iter();
+    let weights: f64 = entries.map(|entry| f64::from(entry.weight)).sum();
+    let rows = view.opposite_active().max(1) as f64;
+    let mean =
+        view.regularisation(block) + (view.hyper.alpha0 + weights / rows) * trace / dim as f64;
+    mean.max(f64::MIN_POSITIVE)
+}
+
 /// Solves one block for which no matrix is kept.
 fn solve_alone(view: &SideView<'_>, block: u32, row: &mut [f64]) {
     let dim = view.hyper.dim;
@@ -152,8 +165,35 @@ struct Update<'a> {
     users: Neighbourhood,
     items: Neighbourhood,
     solved: usize,
-    /// Sum of `‖b‖²` over the solved touched blocks.
-    linear_squared: f64,
+    touched: TouchedPairs,
+}
+
+/// The pairs of the touched blocks: what counts as small is measured against these.
+#[derive(Debug, Default)]
+struct TouchedPairs {
+    blocks: usize,
+    pairs: usize,
+    log_weights: f64,
+}
+
+impl TouchedPairs {
+    fn add(&mut self, entries: &[Entry]) {
+        self.blocks += 1;
+        self.pairs += entries.len();
+        let logs = entries.iter().map(|entry| f64::from(entry.weight).ln());
+        self.log_weights += logs.sum::<f64>();
+    }
+
+    /// What a block is worth: the typical weight times the pairs of a block. The typical weight is the
+    /// geometric mean, so that one huge weight does not make everything beside it small. 0 where
+    /// nothing is left of what was touched: then every neighbour counts.
+    fn worth(&self) -> f64 {
+        if self.pairs == 0 {
+            return 0.0;
+        }
+        let pairs = self.pairs as f64;
+        pairs / self.blocks as f64 * (self.log_weights / pairs).exp()
+    }
 }
 
 impl Update<'_> {
@@ -188,7 +228,10 @@ impl Update<'_> {
         blocks.dedup();
         for chunk in blocks.chunks(BLOCKS_AT_ONCE) {
             let solved = self.solve(side, chunk);
-            self.linear_squared += solved.iter().map(|(_, s)| s.linear_squared).sum::<f64>();
+            let view = self.model.side(side, self.matrix);
+            for block in chunk {
+                self.touched.add(view.entries(*block));
+            }
             self.solved += chunk.len();
             let rows = chunk
                 .iter()
@@ -197,7 +240,9 @@ impl Update<'_> {
             self.replace(side, rows.collect());
         }
         for block in blocks {
-            let dirty = self.side(side).track(block);
+            let view = self.model.side(side, self.matrix);
+            let curvature = typical_curvature(&view, block);
+            let dirty = self.side(side).track(block, || curvature);
             self.side(side).settle(dirty);
         }
         self.refresh_gramian(side);
@@ -238,8 +283,7 @@ impl Update<'_> {
     /// pass over a side no longer halves it: then the kept matrices are too far from what they
     /// should be, and a step with them could as well lead away.
     fn spread(&mut self, tolerance: f64, deadline: Instant) {
-        let typical = self.linear_squared / self.solved.max(1) as f64;
-        let threshold = tolerance * tolerance * typical;
+        let threshold = tolerance * tolerance * self.touched.worth();
         let (mut before_users, mut before_items) = (f64::INFINITY, f64::INFINITY);
         loop {
             let (users, items) = (self.users.disturbance(), self.items.disturbance());
@@ -334,6 +378,7 @@ impl Update<'_> {
     fn replace(&mut self, side: Side, rows: Vec<(u32, Vec<f64>)>) {
         for (block, row) in rows {
             let view = self.model.side(side, self.matrix);
+            let neighbours = self.model.side(side.opposite(), self.matrix);
             let (own, opposite) = match side {
                 Side::Users => (&mut self.users, &mut self.items),
                 Side::Items => (&mut self.items, &mut self.users),
@@ -343,7 +388,7 @@ impl Update<'_> {
                 continue;
             }
             for entry in view.entries(block) {
-                opposite.track(entry.index);
+                opposite.track(entry.index, || typical_curvature(&neighbours, entry.index));
             }
             for pull in Pull::of(&view, block, &old, &row, opposite) {
                 opposite.add_to_gradient(pull.slot, pull.now, &row, -pull.before, &old);

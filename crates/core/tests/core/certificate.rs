@@ -39,3 +39,42 @@ fn the_bound_closes_at_the_minimiser() {
         assert!(bound.frobenius < 1e-3, "{bound:?}");
     }
 }
+
+/// Whatever is not a number anywhere in the model proves nothing.
+#[test]
+fn what_is_no_number_is_no_bound() {
+    let problem = Problem::random(3, true, 1.0, 0.2);
+    let model = problem.model(5, 30, 0.0);
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e200] {
+        for row in 0..3 {
+            let (mut users, mut items) = (model.clone(), model.clone());
+            users.users.row_mut(row)[1] = value;
+            items.items.row_mut(row)[0] = value;
+            for mut broken in [users, items] {
+                broken.rebuild_gramians();
+                let bound = duality_gap(&broken, &problem.matrix, &GapOptions::default());
+                assert!(
+                    bound.gap > 1e6 && bound.frobenius > 1e3 && bound.root_mean_square > 1.0,
+                    "{value} in row {row}: {bound:?}"
+                );
+            }
+        }
+    }
+}
+
+/// Six people, everything of everybody: one column of a λ that f64 cannot see is not the minimiser,
+/// and is not claimed to be.
+#[test]
+fn a_regularisation_beyond_numbers_proves_nothing_false() {
+    let mut problem = Problem::random(4, false, 0.0, 1e-100);
+    problem.hyper.dim = 1;
+    let mut truth = Problem::random(4, false, 0.0, 1e-9);
+    truth.hyper.dim = 1;
+    let x = truth.minimiser();
+    for sweeps in [0, 1, 60] {
+        let model = problem.model(5, sweeps, 0.0);
+        let bound = duality_gap(&model, &problem.matrix, &GapOptions::default());
+        let distance = distance(&model, &x);
+        assert!(!(bound.frobenius < 0.9 * distance), "{distance} {bound:?}");
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! One binary for all of them: linking is what a test costs most.
 
+mod adversary;
 mod certificate;
 mod stages;
 mod top_k;

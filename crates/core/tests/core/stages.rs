@@ -9,7 +9,7 @@ use rand_chacha::ChaCha12Rng;
 use recant_core::model::RowSets;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
-use recant_core::optim::als::{KEPT_BYTES_MAX, TrainingOptions};
+use recant_core::optim::als::{KEPT_BYTES_MAX, TrainingOptions, solve_users_to_rounding};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::{Goal, Warm, converge};
 use recant_core::unlearn::update::{UpdateOptions, update};
@@ -209,5 +209,68 @@ fn ten_thousand_erasures_do_not_drift() {
             let gone = matrix.user(row as u32).is_empty();
             assert!(!gone || model.users.row(row).iter().all(|value| *value == 0.0));
         }
+    }
+}
+
+/// Beside a row of one huge weight, a residual relative to everything says nothing of the others, and
+/// a local update relative to everything would leave them be.
+#[test]
+fn an_erasure_beside_a_huge_weight_moves_the_scores_where_they_belong() {
+    let mut whole = data(60, 40, 5);
+    whole.insert(3, 7, 1e6);
+    let model = trained(&whole, 1);
+    for user in [3, 11] {
+        let mut state = warm(&model, &whole);
+        let mut matrix = whole.clone();
+        let item = (matrix.user(user).iter().map(|entry| entry.index))
+            .find(|item| *item != 7)
+            .expect("another");
+        matrix.remove(user, item).expect("it is there");
+        let touched = RowSets {
+            users: vec![user],
+            items: vec![item],
+        };
+        let retrained = trained(&matrix, 77);
+        let (nothing, _) = difference(&model, &retrained);
+        let mut updated = model.clone();
+        stage_one(&mut updated, &matrix, &mut state, &touched);
+        let (first, _) = difference(&updated, &retrained);
+        assert!(
+            first <= 0.25 * nothing,
+            "the update left {first} of {nothing}"
+        );
+        stage_two(&mut updated, &matrix, &mut state);
+        let (both, _) = difference(&updated, &retrained);
+        assert!(
+            both <= 1e-3 * nothing,
+            "refinement left {both} of {nothing}"
+        );
+    }
+}
+
+/// What a restart serves is solved for anew: with huge weights, too, it is what was certified.
+#[test]
+fn users_solved_anew_are_those_that_were_certified() {
+    let mut whole = data(60, 40, 5);
+    for (user, item, weight) in [(3, 7, 1e6), (4, 7, 1e4), (5, 9, 1e-6), (20, 1, 3e5)] {
+        whole.insert(user, item, weight);
+    }
+    let model = trained(&whole, 1);
+    let mut loaded = Ials::from_item_factors(HYPER, whole.user_rows(), model.items.clone());
+    solve_users_to_rounding(&mut loaded, &whole);
+    let (largest, _) = difference(&model, &loaded);
+    assert!(largest < 1e-7, "{largest}");
+    let gradient = loaded.half_gradient(&whole);
+    for user in 0..whole.user_rows() {
+        let weights = whole.user(user as u32).iter();
+        let worth: f64 = weights.map(|entry| f64::from(entry.weight)).sum();
+        let left = gradient
+            .users
+            .row(user)
+            .iter()
+            .map(|g| g * g)
+            .sum::<f64>()
+            .sqrt();
+        assert!(left <= 1e-12 * worth, "{left} of {worth}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::InvalidSetting;
+use super::invalid::InvalidSetting;
 
 /// Length of a SHA-256 digest in hexadecimal.
 const DIGEST_HEX_LENGTH: usize = 64;
@@ -52,7 +52,7 @@ pub struct KeySettings {
 
 impl KeySettings {
     /// The digest as bytes; `None` when the text is not 64 hexadecimal digits.
-    pub fn digest(&self) -> Option<[u8; 32]> {
+    pub(crate) fn digest(&self) -> Option<[u8; 32]> {
         let text = self.sha256.as_bytes();
         if text.len() != DIGEST_HEX_LENGTH {
             return None;

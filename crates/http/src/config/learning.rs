@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidSetting, check_range};
+use super::invalid::{InvalidSetting, check_range};
 use recant_types::{IalsHyperparameters, LightGcn, ModelSpecification, NeuMf};
 
 /// Which model is trained.
@@ -69,7 +69,7 @@ impl ModelSettings {
         }
     }
 
-    /// The hyper-parameters among the settings, in range when [`super::Settings::check`] passed.
+    /// The hyper-parameters among the settings, in range when [`check`](super::Settings::check) passed.
     pub fn hyperparameters(&self) -> IalsHyperparameters {
         IalsHyperparameters {
             dim: self.dim,
@@ -111,19 +111,19 @@ fn check_tolerance(key: &str, tolerance: f64) -> Result<(), InvalidSetting> {
     Err(InvalidSetting::new(key, problem))
 }
 
-/// Training from scratch, and polishing after a change.
+/// Training from scratch, and the refinement after a change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingSettings {
-    /// Training ends when the relative gradient residual is at most this, and so does the polishing
-    /// that follows a change in the background.
+    /// Training ends when the relative gradient residual is at most this, and so does the
+    /// refinement that follows a change in the background.
     pub tolerance: f64,
     /// Training ends after so many sweeps in any case.
     pub max_sweeps: u64,
-    /// Epochs of AdamW of a neural model, before it is polished.
+    /// Epochs of AdamW of a neural model, before it is refined.
     pub epochs: u64,
-    /// Most rounds of polishing after them, and after each change. With none the model stays what AdamW
-    /// made it, and is held while it forgets.
+    /// Most rounds of refinement after them, and after each change. With none the model stays what AdamW
+    /// made it, and is anchored to the trained parameters while it forgets.
     pub rounds: u64,
     /// Examples in a mini-batch; 0 takes what suits the kind of model.
     pub batch: u64,
@@ -164,7 +164,7 @@ impl TrainingSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct CertificateSettings {
     /// Bound on the root mean square, over all pairs of a user and an item, of the difference
-    /// between the live model's scores and those of the one minimiser.
+    /// between the live model's scores and those of the unique minimiser.
     pub target: f64,
 }
 
@@ -184,15 +184,15 @@ impl CertificateSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LearningSettings {
-    /// Time that the first stage of an update may take before the new version is published.
+    /// Time that the local update after a change may take before the new version is published.
     pub budget_milliseconds: u64,
-    /// The first stage ends earlier when the affected blocks are solved to this.
+    /// The local update ends earlier when the affected blocks are solved to this.
     pub tolerance: f64,
     /// Threads for the numeric work; 0 takes one a core.
     pub threads: usize,
-    /// Memory for factors of the blocks' matrices, kept from one update to the next. Blocks without
-    /// one form theirs whenever they are solved.
-    pub kept_bytes_max: u64,
+    /// Memory for Cholesky factors of the blocks' matrices, cached from one update to the next.
+    /// Blocks without one form theirs whenever they are solved.
+    pub cholesky_cache_bytes_max: u64,
     /// Most requests that may wait to be learnt or forgotten; more are answered 503.
     pub queue_max: u64,
 }
@@ -203,7 +203,7 @@ impl Default for LearningSettings {
             budget_milliseconds: 6,
             tolerance: 1e-5,
             threads: 0,
-            kept_bytes_max: 1 << 30,
+            cholesky_cache_bytes_max: 1 << 30,
             queue_max: 100_000,
         }
     }
@@ -224,7 +224,11 @@ impl LearningSettings {
         )?;
         check_tolerance("learning.tolerance", self.tolerance)?;
         check_range("learning.threads", self.threads as u64, 0..=1024)?;
-        check_range("learning.kept_bytes_max", self.kept_bytes_max, 0..=1 << 40)?;
+        check_range(
+            "learning.cholesky_cache_bytes_max",
+            self.cholesky_cache_bytes_max,
+            0..=1 << 40,
+        )?;
         check_range("learning.queue_max", self.queue_max, 1..=10_000_000)
     }
 }

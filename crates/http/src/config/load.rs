@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use config::builder::DefaultState;
-use config::{Config, ConfigBuilder, Environment, File, FileFormat};
+use config::{Config, ConfigBuilder, Environment, File, FileFormat, Source};
 use serde_json::Value;
 
-use super::{InvalidSetting, Settings};
+use super::invalid::InvalidSetting;
+use super::settings::Settings;
 
 /// The file that is read when no other is named, if it is there.
 const DEFAULT_FILE: &str = "config/default.toml";
@@ -15,6 +16,10 @@ const DEFAULT_FILE: &str = "config/default.toml";
 /// Variables `RECANT__SECTION__KEY` override the file.
 const ENVIRONMENT_PREFIX: &str = "RECANT";
 const ENVIRONMENT_SEPARATOR: &str = "__";
+
+/// Keys that had another name once, dotted: section, old name, new name. Either is read.
+const RENAMED: [(&str, &str, &str); 1] =
+    [("learning", "kept_bytes_max", "cholesky_cache_bytes_max")];
 
 /// Largest configuration file read.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -77,6 +82,8 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// Overrides by flags, in order.
     pub flags: Vec<FlagOverride>,
+    /// Where `config/default.toml` is looked for; empty for the working directory.
+    pub directory: PathBuf,
     /// The environment; `None` takes that of the process. Tests give their own.
     pub environment: Option<HashMap<String, String>>,
 }
@@ -86,31 +93,49 @@ impl Sources {
     pub fn load(&self) -> Result<Settings, ConfigError> {
         let mut builder = Config::builder();
         if let Some(path) = self.file_to_read() {
-            let text = read_limited(path)?;
-            builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
-            settle(&builder, &format!("configuration file {}", path.display()))?;
+            let name = format!("configuration file {}", path.display());
+            let text = read_limited(&path)?;
+            let layer = renamed(File::from_str(&text, FileFormat::Toml), &name)?;
+            builder = builder.add_source(layer);
+            let settings = checked(&builder, &name)?;
+            if self.file.is_none() && !settings.keys.master_command.is_empty() {
+                return Err(runs_a_command(name));
+            }
         }
-        builder = builder.add_source(self.environment_source());
-        settle(&builder, "environment (RECANT__SECTION__KEY)")?;
+        let name = "environment (RECANT__SECTION__KEY)";
+        builder = builder.add_source(renamed(self.environment_source(), name)?);
+        checked(&builder, name)?;
         for flag in &self.flags {
             let malformed = |error| malformed(flag.flag, &error);
             builder = builder
                 .set_override(flag.key, flag.value.clone())
                 .map_err(malformed)?;
-            settle(&builder, flag.flag)?;
+            checked(&builder, flag.flag)?;
         }
-        settle(&builder, "settings")
+        checked(&builder, "settings")
     }
 
-    fn file_to_read(&self) -> Option<&Path> {
-        let fallback = || Some(Path::new(DEFAULT_FILE)).filter(|path| path.is_file());
-        self.file.as_deref().or_else(fallback)
+    fn file_to_read(&self) -> Option<PathBuf> {
+        let found = || self.directory.join(DEFAULT_FILE);
+        let found = || Some(found()).filter(|path| path.is_file());
+        self.file.clone().or_else(found)
     }
 
     fn environment_source(&self) -> Environment {
         Environment::with_prefix(ENVIRONMENT_PREFIX)
             .separator(ENVIRONMENT_SEPARATOR)
             .source(self.environment.clone())
+    }
+}
+
+/// The answer to a command in a file that nobody named: it lies wherever the process was started,
+/// and whoever may write there is not for that reason somebody who may run commands.
+fn runs_a_command(source_name: String) -> ConfigError {
+    let problem = "would run a command out of a file that was found in the working directory: name \
+                   the file with --config";
+    ConfigError::Value {
+        source_name,
+        setting: InvalidSetting::new("keys.master_command", problem),
     }
 }
 
@@ -137,9 +162,37 @@ fn read_limited(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
 }
 
+/// One layer, in which what an old name says is said by the new one too. Each layer by itself, so
+/// that a later one goes before an earlier one whichever names they use.
+fn renamed(
+    layer: impl Source + Send + Sync + 'static,
+    source_name: &str,
+) -> Result<Config, ConfigError> {
+    let malformed = |error| malformed(source_name, &error);
+    let layer = Config::builder().add_source(layer);
+    let mut layer = layer.build().map_err(malformed)?;
+    for (section, old, new) in RENAMED {
+        let Ok(value) = layer.get::<config::Value>(&format!("{section}.{old}")) else {
+            continue;
+        };
+        let both = Config::builder().add_source(layer);
+        let both = both.set_default(format!("{section}.{new}"), value);
+        layer = both.and_then(|both| both.build()).map_err(malformed)?;
+    }
+    Ok(layer)
+}
+
+/// Takes the old names out of the layers' tree: the new ones say the same.
+fn remove_old_names(tree: &mut Value) {
+    for (section, old, _) in RENAMED {
+        let section = tree.get_mut(section).and_then(Value::as_object_mut);
+        section.and_then(|section| section.remove(old));
+    }
+}
+
 /// The settings that the layers so far amount to. Whatever is wrong came with the last one, named
 /// `source_name`, for the earlier ones passed.
-fn settle(
+fn checked(
     builder: &ConfigBuilder<DefaultState>,
     source_name: &str,
 ) -> Result<Settings, ConfigError> {
@@ -150,6 +203,7 @@ fn settle(
     let mut tree: Value = layers
         .try_deserialize()
         .map_err(|error| malformed(source_name, &error))?;
+    remove_old_names(&mut tree);
     read_numbers(&mut tree, &defaults_tree());
     let settings: Settings =
         serde_path_to_error::deserialize(tree).map_err(|error| ConfigError::Key {
@@ -252,6 +306,7 @@ mod tests {
                 key: "model.lambda",
                 value: String::from("10"),
             }],
+            ..Sources::default()
         }
         .load()
         .expect("good sources");
@@ -305,6 +360,59 @@ mod tests {
         };
         let text = sources.load().expect_err("no dimension").to_string();
         assert!(text.starts_with("--dim: model.dim"), "{text}");
+    }
+
+    #[test]
+    fn an_old_configuration_is_read_under_its_old_names() {
+        let old = "[learning]\nkept_bytes_max = 4096\nthreads = 2\n";
+        let settings = from_file(old).expect("an old file");
+        assert_eq!(settings.learning.cholesky_cache_bytes_max, 4096);
+        assert_eq!(settings.learning.threads, 2);
+        let error = from_file("[learning]\nkept_bytes_max = \"much\"\n").expect_err("no number");
+        assert!(
+            error.to_string().contains("cholesky_cache_bytes_max"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_later_layer_goes_first_whichever_name_it_uses() {
+        let (old, new) = ("kept_bytes_max", "cholesky_cache_bytes_max");
+        for (in_file, in_environment) in [(old, new), (new, old), (old, old)] {
+            let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+            writeln!(file, "[learning]\n{in_file} = 1").expect("space for it");
+            let variable = format!("RECANT__LEARNING__{}", in_environment.to_uppercase());
+            let sources = Sources {
+                file: Some(file.path().to_owned()),
+                environment: Some(HashMap::from([(variable, String::from("2"))])),
+                ..Sources::default()
+            };
+            let settings = sources.load().expect("good sources");
+            let read = settings.learning.cholesky_cache_bytes_max;
+            assert_eq!(read, 2, "{in_file}, then {in_environment}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_nobody_named_runs_no_command() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let path = directory.path().join(DEFAULT_FILE);
+        std::fs::create_dir(path.parent().expect("a folder")).expect("space for it");
+        std::fs::write(&path, "[keys]\nmaster_command = \"touch owned\"\n").expect("space for it");
+        let found = Sources {
+            directory: directory.path().to_owned(),
+            environment: Some(HashMap::new()),
+            ..Sources::default()
+        };
+        let text = found.load().expect_err("found").to_string();
+        assert!(text.contains("keys.master_command"), "{text}");
+        assert!(text.contains("--config"), "{text}");
+        let named = Sources {
+            file: Some(path),
+            ..found
+        };
+        let settings = named.load().expect("somebody named it");
+        assert_eq!(settings.keys.master_command, "touch owned");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::InvalidSetting;
+use super::invalid::InvalidSetting;
 
 /// Longest name of an issuer, in bytes.
 const ISSUER_BYTES_MAX: usize = 256;

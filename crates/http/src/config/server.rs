@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidSetting, check_range};
+use super::invalid::{InvalidSetting, check_range};
 
 /// Longest time limit that can be set, in seconds: a day.
 const SECONDS_MAX: u64 = 86_400;
@@ -19,15 +19,24 @@ pub struct ServerSettings {
     /// Longest time for a request, its body included. A wait asked for with `Prefer: wait` comes
     /// on top.
     pub request_timeout_seconds: u64,
-    /// Longest time for the head of a request, and for the silence between two requests on one
-    /// connection.
+    /// Longest time for the head of a request, from its first byte; on a new connection from the
+    /// start.
     pub header_timeout_seconds: u64,
+    /// Longest silence between two requests on one connection.
+    pub keep_alive_seconds: u64,
+    /// A connection is closed when its peer takes nothing of an answer for so long.
+    pub write_timeout_seconds: u64,
     /// Largest request body.
     pub body_bytes_max: u64,
     /// Most requests worked on at the same time; more are answered 503.
     pub concurrency_max: u64,
+    /// Most bytes of bodies in memory, of all requests together; more are answered 503.
+    pub body_bytes_total_max: u64,
     /// Most open connections; more are closed at once.
     pub connections_max: u64,
+    /// Most open connections of one address (of one /64 with IPv6); more are closed at once.
+    /// Whoever serves behind a proxy, which is one address, may want [`Self::connections_max`] here.
+    pub connections_per_address_max: u64,
     /// How long requests under way may take to finish after a signal to stop.
     pub shutdown_grace_seconds: u64,
 }
@@ -38,9 +47,13 @@ impl Default for ServerSettings {
             listen: String::from("127.0.0.1:8080"),
             request_timeout_seconds: 30,
             header_timeout_seconds: 15,
+            keep_alive_seconds: 75,
+            write_timeout_seconds: 30,
             body_bytes_max: 8 * 1024 * 1024,
             concurrency_max: 512,
+            body_bytes_total_max: 256 * 1024 * 1024,
             connections_max: 4096,
+            connections_per_address_max: 1024,
             shutdown_grace_seconds: 20,
         }
     }
@@ -48,17 +61,27 @@ impl Default for ServerSettings {
 
 impl ServerSettings {
     /// [`Self::request_timeout_seconds`] as a duration.
-    pub fn request_timeout(&self) -> Duration {
+    pub(crate) fn request_timeout(&self) -> Duration {
         Duration::from_secs(self.request_timeout_seconds)
     }
 
     /// [`Self::header_timeout_seconds`] as a duration.
-    pub fn header_timeout(&self) -> Duration {
+    pub(crate) fn header_timeout(&self) -> Duration {
         Duration::from_secs(self.header_timeout_seconds)
     }
 
+    /// [`Self::keep_alive_seconds`] as a duration.
+    pub(crate) fn keep_alive(&self) -> Duration {
+        Duration::from_secs(self.keep_alive_seconds)
+    }
+
+    /// [`Self::write_timeout_seconds`] as a duration.
+    pub(crate) fn write_timeout(&self) -> Duration {
+        Duration::from_secs(self.write_timeout_seconds)
+    }
+
     /// [`Self::shutdown_grace_seconds`] as a duration.
-    pub fn shutdown_grace(&self) -> Duration {
+    pub(crate) fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.shutdown_grace_seconds)
     }
 
@@ -79,6 +102,12 @@ impl ServerSettings {
                 self.header_timeout_seconds,
                 SECONDS_MAX,
             ),
+            ("keep_alive_seconds", self.keep_alive_seconds, SECONDS_MAX),
+            (
+                "write_timeout_seconds",
+                self.write_timeout_seconds,
+                SECONDS_MAX,
+            ),
             (
                 "shutdown_grace_seconds",
                 self.shutdown_grace_seconds,
@@ -86,7 +115,17 @@ impl ServerSettings {
             ),
             ("body_bytes_max", self.body_bytes_max, 1024 * 1024 * 1024),
             ("concurrency_max", self.concurrency_max, 1_000_000),
+            (
+                "body_bytes_total_max",
+                self.body_bytes_total_max,
+                1024 * 1024 * 1024 * 1024,
+            ),
             ("connections_max", self.connections_max, 1_000_000),
+            (
+                "connections_per_address_max",
+                self.connections_per_address_max,
+                1_000_000,
+            ),
         ] {
             check_range(&format!("server.{key}"), value, 1..=most)?;
         }

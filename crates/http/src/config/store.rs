@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidSetting, check_range};
+use super::invalid::{InvalidSetting, check_range};
 
 /// Longest time that can be set: a year.
 const SECONDS_MAX: u64 = 366 * 24 * 60 * 60;

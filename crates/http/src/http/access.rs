@@ -7,18 +7,26 @@ use std::sync::Arc;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::problem::{FORBIDDEN, ORIGIN_NOT_ALLOWED, Problem, UNAUTHENTICATED};
-use super::routes::{self, Needs};
+use super::problem::{FORBIDDEN, INVALID_HEADER, ORIGIN_NOT_ALLOWED, Problem, UNAUTHENTICATED};
+use super::routes::{Needs, Routes};
 use crate::config::{AccessSettings, Role};
+
+/// Who makes a request, once it was let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Caller {
+    /// The name of their key; `None` when no keys are configured.
+    pub(super) name: Option<Arc<str>>,
+}
 
 /// One API key, known by its digest.
 struct Key {
+    name: Arc<str>,
     digest: [u8; 32],
     roles: HashSet<Role>,
 }
@@ -27,43 +35,49 @@ struct Key {
 #[derive(Clone)]
 pub(super) struct AccessPolicy {
     keys: Arc<[Key]>,
+    routes: Routes,
 }
 
 impl AccessPolicy {
-    /// The policy of `settings`, which were checked before.
-    pub(super) fn new(settings: &AccessSettings) -> Self {
+    /// The policy of `settings`, which were checked before, for the calls of a table.
+    pub(super) fn new(settings: &AccessSettings, routes: Routes) -> Self {
         let keys = settings.keys.iter().map(|key| Key {
+            name: Arc::from(key.name.as_str()),
             digest: key.digest().expect("digests were checked on loading"),
             roles: key.roles.iter().copied().collect(),
         });
         Self {
             keys: keys.collect(),
+            routes,
         }
     }
 
     /// Lets a request through when its key has the role that the call needs.
-    fn authorise(&self, headers: &HeaderMap, needs: Needs) -> Result<(), Problem> {
+    fn authorise(&self, headers: &HeaderMap, needs: Needs) -> Result<Caller, Problem> {
+        let nobody = Caller { name: None };
         if self.keys.is_empty() {
-            return require_local(headers);
+            return require_local(headers, needs).map(|()| nobody);
         }
         let Needs::Role(role) = needs else {
-            return Ok(());
+            return Ok(nobody);
         };
-        let roles = self.roles_of(headers).ok_or_else(unauthenticated)?;
-        if roles.contains(&role) || roles.contains(&Role::Admin) {
-            return Ok(());
+        let key = self.key_of(headers).ok_or_else(unauthenticated)?;
+        if key.roles.contains(&role) || key.roles.contains(&Role::Admin) {
+            return Ok(Caller {
+                name: Some(Arc::clone(&key.name)),
+            });
         }
         Err(forbidden(role))
     }
 
-    /// The roles of the key in `Authorization: Bearer`, if it is one of ours. Every digest is
-    /// compared, each in constant time, so the time taken tells nothing about them.
-    fn roles_of(&self, headers: &HeaderMap) -> Option<&HashSet<Role>> {
+    /// The key in `Authorization: Bearer`, if it is one of ours. Every digest is compared, each in
+    /// constant time, so the time taken tells nothing about them.
+    fn key_of(&self, headers: &HeaderMap) -> Option<&Key> {
         let digest = Sha256::digest(bearer(headers)?.as_bytes());
         let mut found = None;
         for key in self.keys.iter() {
             if bool::from(key.digest.ct_eq(digest.as_slice())) {
-                found = Some(&key.roles);
+                found = Some(key);
             }
         }
         found
@@ -96,10 +110,22 @@ fn forbidden(role: Role) -> Problem {
     Problem::new(&FORBIDDEN, detail).header(WWW_AUTHENTICATE, challenge)
 }
 
+/// Refuses a request that does not say once which host it is for (RFC 9112, section 3.2): what
+/// guards the service and what stands before it may not read different ones.
+fn require_one_host(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), None) => Ok(()),
+        (None, _) if version <= Version::HTTP_10 => Ok(()),
+        _ => Err(Problem::new(&INVALID_HEADER, "Host: send it once")),
+    }
+}
+
 /// Without keys the loopback address is the only guard, and a browser on this machine reaches it
-/// for any page it shows: one that renamed its own host to 127.0.0.1, or one that just posts here.
-/// Both give themselves away by `Host` or `Origin`.
-fn require_local(headers: &HeaderMap) -> Result<(), Problem> {
+/// for any page it shows: one that renamed its own host to 127.0.0.1, or one that just posts here,
+/// another program's page on this machine included. They give themselves away by `Host`, `Origin`
+/// or `Sec-Fetch-Site`.
+fn require_local(headers: &HeaderMap, needs: Needs) -> Result<(), Problem> {
     let host_is_local = match headers.get(HOST) {
         None => true,
         Some(value) => value.to_str().is_ok_and(|host| {
@@ -111,15 +137,23 @@ fn require_local(headers: &HeaderMap) -> Result<(), Problem> {
         None => true,
         Some(value) => value.to_str().is_ok_and(|origin| {
             let uri = origin.parse::<Uri>();
-            uri.is_ok_and(|uri| uri.host().is_some_and(is_local))
+            uri.is_ok_and(|uri| uri.authority().is_some_and(|own| is_own(own, headers)))
         }),
     };
-    if host_is_local && origin_is_local {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let site_is_own = matches!(site, None | Some(b"same-origin" | b"none"));
+    if host_is_local && origin_is_local && (site_is_own || needs == Needs::Nothing) {
         return Ok(());
     }
     let detail = "call it by localhost, 127.0.0.1 or [::1], not from another site's page, or \
                   configure API keys";
     Err(Problem::new(&ORIGIN_NOT_ALLOWED, detail))
+}
+
+/// Whether a page comes from this server: from the host and port that the request is for.
+fn is_own(origin: &Authority, headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    host.is_some_and(|host| host.eq_ignore_ascii_case(origin.as_str()))
 }
 
 fn is_local(host: &str) -> bool {
@@ -131,21 +165,29 @@ fn is_local(host: &str) -> bool {
 /// Middleware: refuses calls that the policy does not allow.
 pub(super) async fn check_access(
     State(policy): State<AccessPolicy>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
+    if let Err(problem) = require_one_host(request.version(), request.headers()) {
+        return problem.into_response();
+    }
     let matched = request.extensions().get::<MatchedPath>();
-    let needs = matched.and_then(|path| routes::needs(request.method(), path.as_str()));
+    let needs = matched.and_then(|path| policy.routes.needs(request.method(), path.as_str()));
     // What is in no table still may not be called from another site's page; it ends in 404 or 405.
     let needs = needs.unwrap_or(Needs::Nothing);
     match policy.authorise(request.headers(), needs) {
-        Ok(()) => next.run(request).await,
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderName;
+
     use super::*;
     use crate::config::KeySettings;
 
@@ -155,9 +197,10 @@ mod tests {
             sha256: format!("{:x}", Sha256::digest(key.as_bytes())),
             roles: roles.to_vec(),
         });
-        AccessPolicy::new(&AccessSettings {
+        let settings = AccessSettings {
             keys: keys.collect(),
-        })
+        };
+        AccessPolicy::new(&settings, Routes::described(&serde_json::Value::Null))
     }
 
     fn headers(pairs: &[(axum::http::HeaderName, &str)]) -> HeaderMap {
@@ -166,8 +209,8 @@ mod tests {
         pairs.map(|(name, v)| (name.clone(), parse(v))).collect()
     }
 
-    fn code(result: Result<(), Problem>) -> &'static str {
-        result.map_or_else(|problem| problem.parts().0, |()| "ok")
+    fn code(result: Result<Caller, Problem>) -> &'static str {
+        result.map_or_else(|problem| problem.parts().0, |_| "ok")
     }
 
     #[test]
@@ -201,9 +244,25 @@ mod tests {
         for host in ["evil.example", "127.0.0.1.evil.example", "10.0.0.1:80"] {
             assert_eq!(call(&[(HOST, host)]), "origin_not_allowed", "{host}");
         }
-        assert_eq!(call(&[(ORIGIN, "http://localhost:3000")]), "ok");
-        for origin in ["https://evil.example", "null"] {
-            assert_eq!(call(&[(ORIGIN, origin)]), "origin_not_allowed", "{origin}");
+        let page = |origin| call(&[(HOST, "localhost:8080"), (ORIGIN, origin)]);
+        assert_eq!(page("http://localhost:8080"), "ok");
+        for origin in [
+            "https://evil.example",
+            "null",
+            "http://localhost:3000",
+            "http://127.0.0.1:8080",
+        ] {
+            assert_eq!(page(origin), "origin_not_allowed", "{origin}");
+        }
+        let site = HeaderName::from_static("sec-fetch-site");
+        let fetched = |how| call(&[(HOST, "localhost:8080"), (site.clone(), how)]);
+        for (how, code) in [
+            ("same-origin", "ok"),
+            ("none", "ok"),
+            ("same-site", "origin_not_allowed"),
+            ("cross-site", "origin_not_allowed"),
+        ] {
+            assert_eq!(fetched(how), code, "{how}");
         }
     }
 }

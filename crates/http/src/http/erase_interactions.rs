@@ -4,15 +4,16 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, RawQuery, Request, State};
 use axum::response::Response;
 
-use super::erasure_answer::{self, AcceptedAnswer, PairsBody};
+use super::access::Caller;
+use super::erasure_answer::{self, AcceptedAnswer, ErasureBody};
 use super::json_body;
 use super::parameters::{Parameters, invalid};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::AppState;
 use recant_types::ErasureTarget;
 
 /// Erases interactions and makes the model forget them: one (`user` and `item`), everything of a
-/// user (`user`), every interaction with an item (`item`), or the pairs of a body. The answer is
+/// user (`user`), every interaction with an item (`item`), or what a body names as in `POST /erasures`. The answer is
 /// the same whether or not they existed, and repeating the call is harmless.
 #[utoipa::path(
     delete,
@@ -24,12 +25,10 @@ use recant_types::ErasureTarget;
         ("Prefer" = Option<String>, Header, description = "`wait=S` waits up to S seconds, at most 60, until the model has forgotten"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key and request again return the same erasure"),
     ),
-    request_body(content = Option<PairsBody>, content_type = "application/json"),
+    request_body(content = Option<ErasureBody>, content_type = "application/json"),
     responses(
         (status = 202, description = "Accepted and durable", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
         (status = 200, description = "Waited for, and forgotten", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["erase"])),
 )]
@@ -39,9 +38,10 @@ pub(super) async fn erase(
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers().clone();
+    let caller = request.extensions().get::<Caller>().cloned();
     let body = OptionalBody::from_request(request, &state).await?;
     let target = target(query.as_deref(), body)?;
-    erasure_answer::erase(&state, &headers, target).await
+    erasure_answer::erase(&state, caller.as_ref(), &headers, target).await
 }
 
 /// A JSON body, or none.
@@ -62,12 +62,13 @@ impl<S: Send + Sync> FromRequest<S> for OptionalBody {
 
 /// What is to be erased: named by the query or by the body, never by both.
 fn target(query: Option<&str>, body: OptionalBody) -> Result<ErasureTarget, Problem> {
+    Parameters::refuse_raw_plus(query)?;
     let mut parameters = Parameters::parse(query, &["user", "item"])?;
     let named = (parameters.user()?, parameters.item()?);
     match (named, body.0) {
-        ((None, None), Some(bytes)) => json_body::parse::<PairsBody>(&bytes)?.target(),
+        ((None, None), Some(bytes)) => json_body::parse::<ErasureBody>(&bytes)?.target(),
         ((None, None), None) => Err(invalid(
-            "nothing is named: give user, item or both, or pairs in a JSON body",
+            "nothing is named: give user, item or both, or name it in a JSON body",
         )),
         (_, Some(_)) => Err(invalid(
             "name what to erase in the query or in the body, not in both",
@@ -95,7 +96,13 @@ mod tests {
         assert!(matches!(read("item=x", ""), Ok(Item(_))));
         let body = r#"{"interactions":[{"user":"a","item":"x"},{"user":"b","item":"x"}]}"#;
         assert!(matches!(read("", body), Ok(Pairs(pairs)) if pairs.len() == 2));
-        for (query, body) in [("", ""), ("user=a", body), ("item=", ""), ("users=a", "")] {
+        for (query, body) in [
+            ("", ""),
+            ("user=a", body),
+            ("item=", ""),
+            ("users=a", ""),
+            ("user=a+b", ""),
+        ] {
             assert!(read(query, body).is_err(), "{query} {body}");
         }
     }

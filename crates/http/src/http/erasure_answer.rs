@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::access::Caller;
 use super::prefer;
 use super::problem::{BODY_TOO_LARGE, INVALID_BODY, INVALID_HEADER, Problem};
 use super::state::AppState;
@@ -15,7 +16,7 @@ use recant_receipt::Salt;
 use recant_service::AcceptedErasure;
 use recant_service::IdempotencyKey;
 use recant_types::{
-    ERASURE_PAIRS_MAX, ErasureRecord, ErasureStatus, ErasureTarget, ItemId, UserId,
+    ERASURE_PAIRS_MAX, ErasureRecord, ErasureStatus, ErasureTarget, ItemId, Names, UserId,
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -24,15 +25,25 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 /// Longest idempotency key, in bytes.
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
-/// Pairs to erase.
+/// What to erase, with no id in a URL: any of the three, together 1 to 10 000 names, as one erasure.
 #[derive(Deserialize, ToSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "an object with the array interactions"
+    expecting = "an object with users, items, interactions"
 )]
-#[schema(as = ErasureRequest, example = json!({"interactions": [{"user": "ada", "item": "dune"}]}))]
-pub(super) struct PairsBody {
-    /// 1 to 10 000 of them, erased as one.
+#[schema(as = ErasureRequest, example = json!({"users": ["ada"], "interactions": [{"user": "bob", "item": "dune"}]}))]
+pub(super) struct ErasureBody {
+    /// Everything of each of these users.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 10_000)]
+    users: Vec<UserId>,
+    /// Every interaction with each of these items.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 10_000)]
+    items: Vec<ItemId>,
+    /// These pairs, and nothing else of their users.
+    #[serde(default)]
+    #[schema(max_items = 10_000)]
     interactions: Vec<PairBody>,
 }
 
@@ -49,20 +60,26 @@ pub(super) struct PairBody {
     item: ItemId,
 }
 
-impl PairsBody {
+impl ErasureBody {
     /// The target it names.
     pub(super) fn target(self) -> Result<ErasureTarget, Problem> {
-        if self.interactions.is_empty() {
-            let detail = "interactions is empty: name at least one pair";
-            return Err(Problem::new(&INVALID_BODY, detail));
-        }
-        if self.interactions.len() > ERASURE_PAIRS_MAX {
-            let detail = format!("name at most {ERASURE_PAIRS_MAX} pairs a request");
-            return Err(Problem::new(&BODY_TOO_LARGE, detail));
-        }
         let pairs = self.interactions.into_iter();
-        let pairs = pairs.map(|pair| (pair.user, pair.item)).collect();
-        Ok(ErasureTarget::Pairs(pairs))
+        let names = Names {
+            users: self.users,
+            items: self.items,
+            pairs: pairs.map(|pair| (pair.user, pair.item)).collect(),
+        };
+        match names.count() {
+            0 => {
+                let detail = "nothing is named: give users, items or interactions";
+                Err(Problem::new(&INVALID_BODY, detail))
+            }
+            1..=ERASURE_PAIRS_MAX => Ok(names.into()),
+            _ => {
+                let detail = format!("name at most {ERASURE_PAIRS_MAX} a request, all together");
+                Err(Problem::new(&BODY_TOO_LARGE, detail))
+            }
+        }
     }
 }
 
@@ -91,10 +108,11 @@ pub(super) struct AcceptedAnswer {
 /// 200 when the caller waited and the live model has forgotten.
 pub(super) async fn erase(
     state: &AppState,
+    caller: Option<&Caller>,
     headers: &HeaderMap,
     target: ErasureTarget,
 ) -> Result<Response, Problem> {
-    let key = idempotency_key(headers)?;
+    let key = idempotency_key(headers)?.map(|key| own(key, caller));
     let service = state.service()?;
     let AcceptedErasure { mut record, salt } = service.erase(target, key).await?;
     let wait = prefer::wait(headers);
@@ -131,6 +149,16 @@ fn answer(record: &ErasureRecord, salt: Option<&Salt>, waited: bool) -> Response
     (status, [(LOCATION, location)], Json(body)).into_response()
 }
 
+/// An idempotency key among those of its caller alone: the keys of two callers may be the same by
+/// chance, or because one of them wants to see the other's erasures. No idempotency key holds a line
+/// break, so no two pairs of names make the same text.
+fn own(key: IdempotencyKey, caller: Option<&Caller>) -> IdempotencyKey {
+    match caller.and_then(|caller| caller.name.as_ref()) {
+        Some(name) => IdempotencyKey(format!("{name}\n{}", key.0)),
+        None => key,
+    }
+}
+
 /// The caller's idempotency key, if there is one.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
@@ -152,7 +180,7 @@ mod tests {
     use recant_types::{ErasureId, UnixMillis};
 
     fn target(body: &str) -> Result<ErasureTarget, Problem> {
-        json_body::parse::<PairsBody>(body.as_bytes()).and_then(PairsBody::target)
+        json_body::parse::<ErasureBody>(body.as_bytes()).and_then(ErasureBody::target)
     }
 
     #[test]
@@ -160,7 +188,9 @@ mod tests {
         let good = target(r#"{"interactions":[{"user":"a","item":"x"}]}"#);
         assert!(matches!(good, Ok(ErasureTarget::Pairs(pairs)) if pairs.len() == 1));
         for (bad, part) in [
-            (r#"{"interactions":[]}"#, "empty"),
+            (r#"{"interactions":[]}"#, "nothing is named"),
+            (r#"{"users":[],"items":[]}"#, "nothing is named"),
+            (r#"{"users":"ada"}"#, "wrong type"),
             (r#"{"interactions":[{"user":"a"}]}"#, "`item`"),
             (
                 r#"{"interactions":[{"user":"a","item":"x","weight":1}]}"#,
@@ -182,6 +212,22 @@ mod tests {
     }
 
     #[test]
+    fn users_items_and_pairs_are_one_erasure() {
+        use ErasureTarget::{Item, Several, User};
+        assert!(matches!(target(r#"{"users":["a"]}"#), Ok(User(_))));
+        assert!(matches!(target(r#"{"items":["x"]}"#), Ok(Item(_))));
+        let body = r#"{"users":["a","b"],"items":["x"],"interactions":[{"user":"c","item":"y"}]}"#;
+        let Ok(Several(names)) = target(body) else {
+            panic!("several names")
+        };
+        let counts = (names.users.len(), names.items.len(), names.pairs.len());
+        assert_eq!(counts, (2, 1, 1));
+        let half = vec![r#""u""#; ERASURE_PAIRS_MAX / 2 + 1].join(",");
+        let problem = target(&format!("{{\"users\":[{half}],\"items\":[{half}]}}"));
+        assert_eq!(problem.expect_err("too many").parts().0, "body_too_large");
+    }
+
+    #[test]
     fn only_one_plain_idempotency_key_is_taken() {
         let mut headers = HeaderMap::new();
         assert!(matches!(idempotency_key(&headers), Ok(None)));
@@ -196,6 +242,20 @@ mod tests {
             headers.insert(IDEMPOTENCY_KEY, value);
             assert!(idempotency_key(&headers).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn callers_do_not_share_their_idempotency_keys() {
+        let key = || IdempotencyKey(String::from("k"));
+        let caller = |name: &str| Caller {
+            name: Some(name.into()),
+        };
+        let (ada, bob) = (
+            own(key(), Some(&caller("ada"))),
+            own(key(), Some(&caller("bob"))),
+        );
+        assert!(ada.0 != bob.0 && ada.0 != "k");
+        assert_eq!(own(key(), None).0, "k", "without keys all callers are one");
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! `POST /erasures`, `GET /erasures` and `GET /erasures/{id}`.
 
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::erasure_answer::{self, AcceptedAnswer, PairsBody};
+use super::access::Caller;
+use super::erasure_answer::{self, AcceptedAnswer, ErasureBody};
 use super::json_body::JsonBody;
 use super::parameters::{Parameters, invalid};
 use super::problem::{ERASURE_NOT_FOUND, INVALID_ERASURE_ID, Problem, ProblemBody};
@@ -36,6 +37,10 @@ pub(super) struct ErasureAnswer {
     forgotten_at: Option<String>,
     /// When the certificate was attached.
     certified_at: Option<String>,
+    /// The version that the certificate is of; every later one descends from it.
+    certified_version: Option<u64>,
+    /// The position of the log whose data the certificate is of.
+    certified_position: Option<u64>,
     /// Version that was live when the update began.
     model_version_before: Option<u64>,
     /// First version that had forgotten.
@@ -63,6 +68,8 @@ impl From<ErasureRecord> for ErasureAnswer {
             erased_at: time(record.erased_at),
             forgotten_at: time(record.forgotten_at),
             certified_at: time(record.certified_at),
+            certified_version: record.certified_version,
+            certified_position: record.certified_position,
             model_version_before: record.model_version_before,
             model_version_after: record.model_version_after,
             certificate: record.certificate,
@@ -81,7 +88,8 @@ pub(super) struct PageAnswer {
     next_cursor: Option<String>,
 }
 
-/// Erases a batch of pairs as one erasure and makes the model forget them.
+/// Erases users, items and pairs, up to 10 000 together, as one erasure, and makes the model forget
+/// them.
 #[utoipa::path(
     post,
     path = "/erasures",
@@ -90,23 +98,22 @@ pub(super) struct PageAnswer {
         ("Prefer" = Option<String>, Header, description = "`wait=S` waits up to S seconds, at most 60, until the model has forgotten"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key and request again return the same erasure"),
     ),
-    request_body(content = PairsBody, content_type = "application/json"),
+    request_body(content = ErasureBody, content_type = "application/json"),
     responses(
         (status = 202, description = "Accepted and durable", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
         (status = 200, description = "Waited for, and forgotten", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["erase"])),
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    JsonBody(body): JsonBody<PairsBody>,
+    JsonBody(body): JsonBody<ErasureBody>,
 ) -> Result<Response, Problem> {
     Parameters::refuse(query.as_deref())?;
-    erasure_answer::erase(&state, &headers, body.target()?).await
+    erasure_answer::erase(&state, Some(&caller), &headers, body.target()?).await
 }
 
 /// Shows how far an erasure has come.
@@ -118,8 +125,6 @@ pub(super) async fn create(
     responses(
         (status = 200, description = "The erasure", body = ErasureAnswer),
         (status = 404, description = "There is no such erasure", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["erase"])),
 )]
@@ -161,8 +166,6 @@ pub(super) fn not_found() -> Problem {
     ),
     responses(
         (status = 200, description = "A page", body = PageAnswer),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["erase"])),
 )]
@@ -259,6 +262,8 @@ mod tests {
             "erased_at",
             "forgotten_at",
             "certified_at",
+            "certified_version",
+            "certified_position",
             "model_version_before",
             "model_version_after",
             "certificate",

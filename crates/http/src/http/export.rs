@@ -1,4 +1,4 @@
-//! `GET /export`.
+//! `GET /export` and `POST /export`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -8,14 +8,15 @@ use axum::extract::{RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::json_body::JsonBody;
 use super::parameters::{Parameters, invalid};
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::AppState;
 use recant_service::ExportedInteraction;
-use recant_types::ItemId;
+use recant_types::{ItemId, UserId};
 
 /// Lines put into one piece of the body: large enough to be cheap, small enough to stay in memory
 /// only briefly.
@@ -39,27 +40,60 @@ pub(super) struct ExportLine {
     timestamp: Option<i64>,
 }
 
-/// Reads out everything held about a user, a JSON object a line; nothing for an unknown one.
+/// Whose data are read out.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, expecting = "an object with user")]
+#[schema(as = ExportRequest, example = json!({"user": "ada"}))]
+pub(super) struct ExportBody {
+    /// About whom.
+    #[schema(value_type = String, min_length = 1, max_length = 256)]
+    user: UserId,
+}
+
+/// Reads out everything stored about a user, a JSON object a line; nothing for an unknown one.
 #[utoipa::path(
     get,
     path = "/export",
     tag = "interactions",
-    params(("user" = String, Query, description = "About whom", example = "ada")),
+    params(("user" = String, Query, description = "About whom", example = "ada", min_length = 1, max_length = 256)),
     responses(
-        (status = 200, description = "Everything held", body = ExportLine, content_type = "application/x-ndjson"),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "Everything stored", body = ExportLine, content_type = "application/x-ndjson"),
     ),
     security(("api_key" = ["admin"])),
 )]
-pub(super) async fn export(
+pub(super) async fn by_query(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
+    Parameters::refuse_raw_plus(query.as_deref())?;
     let user = Parameters::parse(query.as_deref(), &["user"])?
         .user()?
         .ok_or_else(|| invalid("user is missing: say whose data, as in /export?user=ID"))?;
-    let rows = state.service()?.export(&user).await?;
+    export(&state, &user).await
+}
+
+/// Reads out everything stored about a user, with no id in the URL.
+#[utoipa::path(
+    post,
+    path = "/export",
+    tag = "interactions",
+    request_body(content = ExportBody, content_type = "application/json"),
+    responses(
+        (status = 200, description = "Everything stored", body = ExportLine, content_type = "application/x-ndjson"),
+    ),
+    security(("api_key" = ["admin"])),
+)]
+pub(super) async fn by_body(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+    JsonBody(body): JsonBody<ExportBody>,
+) -> Result<Response, Problem> {
+    Parameters::refuse(query.as_deref())?;
+    export(&state, &body.user).await
+}
+
+async fn export(state: &AppState, user: &UserId) -> Result<Response, Problem> {
+    let rows = state.service()?.export(user).await?;
     let body = Body::from_stream(stream::iter(chunks(rows).map(Ok::<_, Infallible>)));
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }

@@ -1,6 +1,6 @@
-//! What fuzzing calls of this room: bodies and queries, read as the routes read them.
+//! What fuzzing calls of this crate: bodies and queries, read as the routes read them.
 
-use super::erasure_answer::PairsBody;
+use super::erasure_answer::ErasureBody;
 use super::interaction_rows::{Rows, rows_of_json, rows_of_lines};
 use super::json_body;
 use super::parameters::Parameters;
@@ -30,9 +30,12 @@ fn check_rows(rows: Result<Rows, Problem>) -> bool {
 
 /// Reads the body of `POST /erasures`; whether it was taken.
 pub fn erasures(bytes: &[u8]) -> bool {
-    let target = json_body::parse::<PairsBody>(bytes).and_then(PairsBody::target);
+    let target = json_body::parse::<ErasureBody>(bytes).and_then(ErasureBody::target);
     if let Ok(ErasureTarget::Pairs(pairs)) = &target {
         assert!(!pairs.is_empty() && pairs.len() <= ERASURE_PAIRS_MAX);
+    }
+    if let Ok(ErasureTarget::Several(names)) = &target {
+        assert!((1..=ERASURE_PAIRS_MAX).contains(&names.count()));
     }
     target.is_ok()
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::problem::{Problem, ProblemBody, STARTING};
+use super::problem::{Problem, ProblemBody, STARTING, WORKER_STOPPED};
 use super::state::AppState;
 
 /// Seconds after which to ask again.
@@ -20,15 +20,24 @@ pub(super) struct HealthAnswer {
     status: &'static str,
 }
 
-/// Says that the process answers. An answer is all it takes: restart it when there is none.
+/// Says that the process answers and that what learns and forgets goes on: restart it when there is
+/// no answer, or another one than 200.
 #[utoipa::path(
     get,
     path = "/healthz",
     tag = "operations",
-    responses((status = 200, description = "It is alive", body = HealthAnswer)),
+    responses(
+        (status = 200, description = "It is alive", body = HealthAnswer),
+        (status = 503, description = "It neither learns nor forgets any more: restart it", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(()),
 )]
-pub(super) async fn alive() -> Json<HealthAnswer> {
-    Json(HealthAnswer { status: "alive" })
+pub(super) async fn alive(State(state): State<AppState>) -> Result<Json<HealthAnswer>, Problem> {
+    if state.service().is_ok_and(|service| !service.is_working()) {
+        let detail = "restart the process, and look at its log: the worker failed again and again";
+        return Err(Problem::new(&WORKER_STOPPED, detail));
+    }
+    Ok(Json(HealthAnswer { status: "alive" }))
 }
 
 /// Says whether there is a live model and the store takes writes: send requests only then.
@@ -40,6 +49,7 @@ pub(super) async fn alive() -> Json<HealthAnswer> {
         (status = 200, description = "It is ready", body = HealthAnswer),
         (status = 503, description = "It is not", body = ProblemBody, content_type = "application/problem+json"),
     ),
+    security(()),
 )]
 pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<HealthAnswer>, Problem> {
     if state.service()?.is_ready() {

@@ -8,6 +8,7 @@ use axum::response::Html;
     path = "/",
     tag = "operations",
     responses((status = 200, description = "A page", body = String, content_type = "text/html")),
+    security(()),
 )]
 pub(super) async fn index() -> Html<&'static str> {
     Html(include_str!("index.html"))

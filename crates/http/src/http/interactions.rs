@@ -78,7 +78,6 @@ pub(super) struct InteractionRow {
     )),
     responses(
         (status = 202, description = "The good rows are durable", body = AddAnswer),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "Not now, and nothing was taken", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["write"])),
@@ -89,9 +88,10 @@ pub(super) async fn add(
     RowsBody(rows): RowsBody,
 ) -> Result<(StatusCode, Json<AddAnswer>), Problem> {
     Parameters::refuse(query.as_deref())?;
-    let added = match rows.good.is_empty() {
-        true => Added::default(),
-        false => state.service()?.add(rows.good).await?,
+    let added = if rows.good.is_empty() {
+        Added::default()
+    } else {
+        state.service()?.add(rows.good).await?
     };
     let answer = AddAnswer {
         accepted: added.accepted,

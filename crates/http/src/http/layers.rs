@@ -1,6 +1,7 @@
 //! What every request passes through before its handler.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
@@ -11,13 +12,15 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use metrics::Label;
 use tower::BoxError;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::metric_names::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL};
+use super::prefer;
 use super::problem::{self, INTERNAL, Problem, TIMED_OUT};
-use super::{prefer, routes};
+use super::routes::{Routes, method_label};
 
 /// The header that carries the id of a request to the caller.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -43,23 +46,23 @@ const STANDING_HEADERS: [(HeaderName, &str); 5] = [
 /// that an error leaves as a problem.
 ///
 /// The id is always ours: one sent by the caller would carry their text into the log.
-pub(super) async fn observe(request: Request, next: Next) -> Response {
+pub(super) async fn observe(State(table): State<Routes>, request: Request, next: Next) -> Response {
     let start = Instant::now();
     let request_id = Uuid::new_v4().simple().to_string();
-    let method = routes::method_label(request.method());
-    let route = routes::label(request.extensions());
-    let span = tracing::info_span!("request", request_id, method, route);
+    let method = method_label(request.method());
+    let route = table.label(request.extensions());
+    let span = tracing::info_span!("request", request_id, method, route = &*route);
     let response = next.run(request).instrument(span.clone()).await;
     let mut response = problem::as_problem(response);
     let status = response.status().as_u16();
     let seconds = start.elapsed().as_secs_f64();
     span.in_scope(|| log_answer(status, seconds));
     let labels = [
-        ("method", method.to_owned()),
-        ("route", route.to_owned()),
-        ("status", status.to_string()),
+        Label::new("method", method),
+        Label::new("route", Arc::clone(&route)),
+        Label::new("status", status.to_string()),
     ];
-    metrics::counter!(HTTP_REQUESTS_TOTAL, &labels).increment(1);
+    metrics::counter!(HTTP_REQUESTS_TOTAL, labels.iter()).increment(1);
     metrics::histogram!(HTTP_REQUEST_DURATION_SECONDS, "route" => route).record(seconds);
     let headers = response.headers_mut();
     let id_value = HeaderValue::try_from(request_id).expect("hexadecimal digits");

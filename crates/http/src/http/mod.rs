@@ -1,11 +1,14 @@
 //! The HTTP interface: one file a route; parse, call the service, answer.
 //!
-//! A request meets, in this order: headers every answer carries, a request id with the log line
-//! and the metrics, the net under panics, the limit on requests at once, the time limit, the body
-//! limit, the check of the API key, and then its handler (`router.rs` puts them together). Every
-//! answer of 400 and above is an RFC 9457 problem, whoever gave it.
+//! A connection has time limits of its own (`connection.rs`) and counts towards the share of its
+//! address. A request meets, in this order: headers every answer carries, a request id with the log
+//! line and the metrics, the net under panics, the check of `Host` and of the API key, the time
+//! limit, the reading of its body, the limit on requests at once, and then its handler (`router.rs`
+//! puts them together). Every answer of 400 and above is an RFC 9457 problem, whoever gave it.
 
 mod access;
+mod body_buffer;
+mod connection;
 mod docs;
 mod erase_interactions;
 mod erasure_answer;
@@ -21,7 +24,7 @@ mod interactions;
 mod json_body;
 mod key_set;
 mod layers;
-mod metric_names;
+pub(crate) mod metric_names;
 mod metrics;
 mod model;
 mod openapi;
@@ -33,10 +36,10 @@ mod recommend;
 mod router;
 mod routes;
 mod server;
+mod shares;
 mod similar;
 mod state;
 
-pub use metric_names::METRICS;
 pub use router::router;
 pub use server::{ServeError, Server};
 pub use state::AppState;

@@ -7,9 +7,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::parameters::Parameters;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use super::state::AppState;
-use recant_service::ModelSummary;
+use recant_service::{CertifiedSummary, ModelSummary};
 use recant_types::{Certificate, ModelConfiguration};
 
 /// The live model.
@@ -29,7 +29,7 @@ pub(super) struct ModelAnswer {
     users: usize,
     /// Items with at least one interaction.
     items: usize,
-    /// User-item pairs held.
+    /// User-item pairs stored.
     interactions: usize,
     /// What the model was trained with.
     hyper_parameters: AnyHyperparametersAnswer,
@@ -39,9 +39,41 @@ pub(super) struct ModelAnswer {
     residual: Option<f64>,
     /// The version that objective and residual were measured at.
     measured_version: Option<u64>,
-    /// The certificate of the last certified version.
+    /// The certificate of that version, whether it holds or not.
     #[schema(value_type = Option<Object>)]
     certificate: Option<Certificate>,
+    /// Where the last certificate that held was given; null before the first.
+    certified: Option<CertifiedAnswer>,
+}
+
+/// Where the last certificate that held was given, and what happened since.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LastCertificate)]
+pub(super) struct CertifiedAnswer {
+    /// The version it is of; every later one descends from it.
+    #[schema(example = 41)]
+    version: u64,
+    /// The position of the log whose data it is of.
+    position: u64,
+    /// When it was given.
+    #[schema(example = "2026-01-31T12:00:00.000Z")]
+    at: String,
+    /// How long ago that is.
+    age_seconds: f64,
+    /// Entries of the log since that position; 0 says that it is of the data as they are now.
+    events_since: u64,
+}
+
+impl From<CertifiedSummary> for CertifiedAnswer {
+    fn from(summary: CertifiedSummary) -> Self {
+        Self {
+            version: summary.version,
+            position: summary.position,
+            at: summary.at.to_rfc3339(),
+            age_seconds: summary.age_seconds,
+            events_since: summary.events_since,
+        }
+    }
 }
 
 /// Hyper-parameters, by the kind of model.
@@ -112,6 +144,7 @@ impl From<ModelSummary> for ModelAnswer {
             residual: summary.residual,
             measured_version: summary.measured_version,
             certificate: summary.certificate,
+            certified: summary.certified.map(CertifiedAnswer::from),
         }
     }
 }
@@ -123,8 +156,6 @@ impl From<ModelSummary> for ModelAnswer {
     tag = "operations",
     responses(
         (status = 200, description = "The live model", body = ModelAnswer),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["read"])),
 )]

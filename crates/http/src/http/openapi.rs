@@ -4,9 +4,15 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use serde_json::{Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi as Description};
 use utoipa::{Modify, OpenApi};
+
+use super::problem::{PROBLEM_JSON, ProblemBody};
+
+/// The name of the one way to say who is calling.
+pub(super) const API_KEY: &str = "api_key";
 
 /// What the description says beside the calls.
 #[derive(OpenApi)]
@@ -23,6 +29,7 @@ use utoipa::{Modify, OpenApi};
         (name = "erasures", description = "Take it back, and follow the model as it forgets"),
         (name = "operations", description = "For those who run the service"),
     ),
+    components(schemas(ProblemBody)),
     modifiers(&ApiKeyScheme),
 )]
 pub(super) struct ApiDocument;
@@ -41,7 +48,7 @@ impl Modify for ApiKeyScheme {
         description
             .components
             .get_or_insert_with(Components::new)
-            .add_security_scheme("api_key", SecurityScheme::Http(scheme));
+            .add_security_scheme(API_KEY, SecurityScheme::Http(scheme));
     }
 }
 
@@ -51,10 +58,62 @@ pub(super) struct ApiDescription(Bytes);
 
 impl ApiDescription {
     /// Writes out `description` once.
-    pub(super) fn new(description: Description) -> Self {
-        let text = serde_json::to_vec(&description).expect("a description is plain data");
-        Self(Bytes::from(text))
+    pub(super) fn new(description: &Value) -> Self {
+        Self(Bytes::from(description.to_string()))
     }
+}
+
+/// The description of the handlers with what all calls have in common: who may make them in words,
+/// and the errors that any of them may end in.
+pub(super) fn completed(description: &Description) -> Value {
+    let mut description = serde_json::to_value(description).expect("a description is plain data");
+    let paths = description["paths"].as_object_mut();
+    let items = paths.into_iter().flat_map(|paths| paths.values_mut());
+    for operation in items.flat_map(|item| item.as_object_mut().expect("methods").values_mut()) {
+        complete(operation);
+    }
+    description
+}
+
+fn complete(operation: &mut Value) {
+    let role = operation.pointer(&format!("/security/0/{API_KEY}/0"));
+    let role = role.and_then(Value::as_str).map(str::to_owned);
+    let responses = &mut operation["responses"];
+    let mut add = |status: &str, text: &str| {
+        if responses[status].is_null() {
+            responses[status] = json!({
+                "description": text,
+                "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            });
+        }
+    };
+    if role.is_some() {
+        add(
+            "401",
+            "Keys are configured, and the request carries none of them",
+        );
+        add(
+            "403",
+            "The key lacks the role, or the request comes from another site's page",
+        );
+    }
+    add("4XX", "The request is wrong");
+    add("5XX", "Not now");
+    if let Some(role) = role {
+        let text = operation["description"].as_str().unwrap_or_default();
+        let text = format!("{text}\n\nTakes a key with the role `{role}` or `admin`.");
+        operation["description"] = json!(text.trim_start());
+    }
+}
+
+/// Path, method in lower case, and operation of every call of `description`.
+pub(super) fn operations(description: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
+    let paths = description["paths"].as_object();
+    let items = paths.into_iter().flatten();
+    items.flat_map(|(path, item)| {
+        let methods = item.as_object().into_iter().flatten();
+        methods.map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+    })
 }
 
 /// Describes all calls as an OpenAPI document.
@@ -63,6 +122,7 @@ impl ApiDescription {
     path = "/openapi.json",
     tag = "operations",
     responses((status = 200, description = "This document", body = Object, content_type = "application/json")),
+    security(()),
 )]
 pub(super) async fn document(
     Extension(ApiDescription(text)): Extension<ApiDescription>,

@@ -38,6 +38,16 @@ impl Parameters {
         Ok(Self { values })
     }
 
+    /// Refuses a `+` that is written as it is: some take it for a space and some for itself, and
+    /// where an id decides what is erased or whose data are shown nobody may guess.
+    pub(super) fn refuse_raw_plus(query: Option<&str>) -> Result<(), Problem> {
+        if query.is_some_and(|query| query.contains('+')) {
+            let detail = "there is a + in the query: write %2B for a plus sign and %20 for a space";
+            return Err(invalid(detail));
+        }
+        Ok(())
+    }
+
     /// Refuses any parameter at all.
     pub(super) fn refuse(query: Option<&str>) -> Result<(), Problem> {
         Self::parse(query, &[]).map(drop)

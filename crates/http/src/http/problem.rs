@@ -65,6 +65,21 @@ pub(super) static BAD_REQUEST: ProblemKind = kind(
     "bad_request",
     "The request could not be understood",
 );
+pub(super) static URI_TOO_LONG: ProblemKind = kind(
+    StatusCode::URI_TOO_LONG,
+    "uri_too_long",
+    "The URL of the request is too long",
+);
+pub(super) static HEAD_TOO_LARGE: ProblemKind = kind(
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "head_too_large",
+    "The head of the request is too large",
+);
+pub(super) static WORKER_STOPPED: ProblemKind = kind(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "worker_stopped",
+    "The service neither learns nor forgets any more",
+);
 pub(super) static UNAUTHENTICATED: ProblemKind = kind(
     StatusCode::UNAUTHORIZED,
     "unauthenticated",
@@ -236,8 +251,9 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// The JSON of the answer.
+    fn text(&self) -> Vec<u8> {
         let body = ProblemBody {
             type_: format!("urn:recant:problem:{}", self.kind.code),
             title: self.kind.title,
@@ -245,7 +261,39 @@ impl IntoResponse for Problem {
             code: self.kind.code,
             detail: &self.detail,
         };
-        let text = serde_json::to_vec(&body).expect("texts and a number");
+        serde_json::to_vec(&body).expect("texts and a number")
+    }
+}
+
+/// A whole answer on the wire to a request that never came as far as a handler, because its head
+/// could not be read; the connection ends with it.
+pub(super) fn refusal(status: StatusCode) -> Vec<u8> {
+    let (kind, detail) = match status {
+        StatusCode::URI_TOO_LONG => (
+            &URI_TOO_LONG,
+            "send what makes it long in the body of a POST, as /docs shows",
+        ),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            (&HEAD_TOO_LARGE, "send fewer or shorter headers")
+        }
+        _ => (&BAD_REQUEST, "send a request of HTTP/1.1"),
+    };
+    let text = Problem::new(kind, detail).text();
+    let (code, reason) = (
+        kind.status.as_u16(),
+        kind.status.canonical_reason().unwrap_or_default(),
+    );
+    let head = format!(
+        "HTTP/1.1 {code} {reason}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {}\r\n\
+         x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n",
+        text.len()
+    );
+    [head.into_bytes(), text].concat()
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let text = self.text();
         let mut response = Response::new(Body::from(text));
         *response.status_mut() = self.kind.status;
         let headers = response.headers_mut();

@@ -28,8 +28,6 @@ const NOT_READY_RETRY_SECONDS: u64 = 1;
         (status = 200, description = "The receipt", body = String, content_type = "application/jose"),
         (status = 404, description = "There is no such erasure, or it was certified before receipts were signed", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "The erasure is not certified yet", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["erase"])),
 )]

@@ -18,10 +18,10 @@ use super::json_body::JsonBody;
 use super::layers::Deadline;
 use super::metric_names::RECOMMEND_DURATION_SECONDS;
 use super::parameters::{Parameters, invalid};
-use super::problem::{INVALID_BODY, Problem, ProblemBody};
+use super::problem::{INVALID_BODY, Problem};
 use super::state::AppState;
 use recant_service::{
-    BATCH_USERS_MAX, BatchQuery, K_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
+    AsOf, BATCH_USERS_MAX, BatchQuery, K_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
     Recommendations, ScoredItem, Subject,
 };
 use recant_types::{ItemId, UserId};
@@ -92,7 +92,7 @@ impl From<ScoredItem> for ItemAnswer {
 #[derive(Deserialize, ToSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "an object with user, users or history, and k, exclude_seen, exclude, allow, tags, explain"
+    expecting = "an object with user, users or history, and k, exclude_seen, exclude, allow, tags, explain, as_of"
 )]
 #[schema(as = RecommendRequest, example = json!({"history": ["dune", "solaris"], "k": 10}))]
 pub(super) struct RecommendBody {
@@ -116,6 +116,9 @@ pub(super) struct RecommendBody {
     /// Say what is proven about the list too.
     #[serde(default)]
     explain: bool,
+    /// Which version answers: `live` unless given, or `certified` for the last one whose certificate
+    /// held.
+    as_of: Option<String>,
     /// Take only from these items.
     #[schema(value_type = Option<Vec<String>>)]
     allow: Option<Vec<ItemId>>,
@@ -135,13 +138,12 @@ pub(super) struct RecommendBody {
         ("exclude_seen" = Option<bool>, Query, description = "Leave out what the user has; true unless given"),
         ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them"),
         ("explain" = Option<bool>, Query, description = "Say what is proven about the list too"),
+        ("as_of" = Option<String>, Query, description = "Which version answers: live unless given, or certified for the last one whose certificate held; for a user of whom something was erased since, or who came later, the live one"),
         ("allow" = Option<String>, Query, description = "Take only from these items, with commas between them"),
         ("tag" = Option<String>, Query, description = "Take only items with at least one of these tags, with commas between them"),
     ),
     responses(
         (status = 200, description = "The best items, best first", body = RecommendAnswer),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["read"])),
 )]
@@ -168,8 +170,6 @@ pub(super) async fn by_query(
             (RecommendAnswer = "application/json"),
             (RecommendAnswer = "application/x-ndjson"),
         )),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["read"])),
 )]
@@ -181,14 +181,14 @@ pub(super) async fn by_body(
 ) -> Result<Response, Problem> {
     Parameters::refuse(query.as_deref())?;
     match read_body(body)? {
-        Asked::One(query) => Ok(answer(&state, query).await?.into_response()),
-        Asked::Many(query) => answer_batch(&state, query, deadline),
+        Request::One(query) => Ok(answer(&state, query).await?.into_response()),
+        Request::Many(query) => answer_batch(&state, query, deadline),
     }
 }
 
 /// What a body asks for.
 #[derive(Debug)]
-enum Asked {
+enum Request {
     One(RecommendQuery),
     Many(BatchQuery),
 }
@@ -202,6 +202,7 @@ fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
         "allow",
         "tag",
         "explain",
+        "as_of",
     ];
     let mut parameters = Parameters::parse(query, &known)?;
     let user = parameters
@@ -213,12 +214,22 @@ fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
         exclude_seen: parameters.truth("exclude_seen", true)?,
         exclude: parameters.items("exclude", QUERY_ITEMS_MAX)?,
         explain: parameters.truth("explain", false)?,
+        as_of: as_of(parameters.text("as_of").as_deref())?,
         allow: parameters.some_items("allow", QUERY_ITEMS_MAX)?,
         tags: parameters.tags("tag", QUERY_TAGS_MAX)?,
     })
 }
 
-fn read_body(body: RecommendBody) -> Result<Asked, Problem> {
+/// Reads which version is to answer.
+fn as_of(name: Option<&str>) -> Result<AsOf, Problem> {
+    match name {
+        None | Some("live") => Ok(AsOf::Live),
+        Some("certified") => Ok(AsOf::Certified),
+        Some(_) => Err(invalid("as_of must be live or certified")),
+    }
+}
+
+fn read_body(body: RecommendBody) -> Result<Request, Problem> {
     let refuse = |detail: String| Err(Problem::new(&INVALID_BODY, detail));
     let subject = match (body.user, body.users, body.history) {
         (Some(user), None, None) => Ok(Subject::User(user)),
@@ -245,8 +256,9 @@ fn read_body(body: RecommendBody) -> Result<Asked, Problem> {
     }
     let (exclude, allow, tags) = (body.exclude, body.allow, body.tags);
     let exclude_seen = body.exclude_seen.unwrap_or(true);
+    let as_of = as_of(body.as_of.as_deref())?;
     Ok(match subject {
-        Ok(subject) => Asked::One(RecommendQuery {
+        Ok(subject) => Request::One(RecommendQuery {
             subject,
             k,
             exclude_seen,
@@ -254,14 +266,18 @@ fn read_body(body: RecommendBody) -> Result<Asked, Problem> {
             allow,
             tags,
             explain: body.explain,
+            as_of,
         }),
         Err(users) if users.len() > BATCH_USERS_MAX => {
             return refuse(format!("users may name up to {BATCH_USERS_MAX} users"));
         }
+        Err(_) if as_of != AsOf::Live => {
+            return refuse(String::from("as_of is for one user or history at a time"));
+        }
         Err(_) if body.explain => {
             return refuse(String::from("explain is for one user or history at a time"));
         }
-        Err(users) => Asked::Many(BatchQuery {
+        Err(users) => Request::Many(BatchQuery {
             users,
             k,
             exclude_seen,
@@ -353,8 +369,8 @@ mod tests {
 
     fn from_json(text: &str) -> Result<RecommendQuery, Problem> {
         match json_body::parse(text.as_bytes()).and_then(read_body)? {
-            Asked::One(query) => Ok(query),
-            Asked::Many(_) => panic!("a batch: {text}"),
+            Request::One(query) => Ok(query),
+            Request::Many(_) => panic!("a batch: {text}"),
         }
     }
 
@@ -362,7 +378,7 @@ mod tests {
     fn a_body_with_users_is_a_batch() {
         let asked = |text: &str| json_body::parse(text.as_bytes()).and_then(read_body);
         let batch = asked(r#"{"users":["a","b"],"k":3,"tags":["noir"],"allow":["x"]}"#);
-        let Ok(Asked::Many(batch)) = batch else {
+        let Ok(Request::Many(batch)) = batch else {
             panic!("{batch:?}")
         };
         assert_eq!(

@@ -1,50 +1,76 @@
-//! Puts the routes and the layers together.
+//! Puts the routes and the layers together. A new route is a file, which says its path, method,
+//! role and description, and a line here.
 
+use std::sync::Arc;
+
+use ::metrics::{Label, counter, histogram};
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::{Extension, Router};
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::access::{AccessPolicy, check_access};
+use super::body_buffer::{BodyBudget, buffer_body};
+use super::metric_names::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL};
 use super::openapi::{ApiDescription, ApiDocument};
 use super::problem::{METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
+use super::routes::Routes;
 use super::state::AppState;
 use super::{
     docs, erase_interactions, erasures, export, health, index, interactions, key_set, layers,
     metrics, model, openapi, receipt, recommend, similar,
 };
 use crate::config::Settings;
+use recant_service::metric_names::ERASURES_TOTAL;
+use recant_types::ErasureStatus;
 
 /// The whole interface, ready to be served.
 pub fn router(state: AppState, settings: &Settings) -> Router {
-    metrics::show_labelled_series();
     let (calls, description) = calls().split_for_parts();
     let (operations, more) = operations().split_for_parts();
-    let description = ApiDescription::new(description.merge_from(more));
+    let description = openapi::completed(&description.merge_from(more));
+    let table = Routes::described(&description);
+    show_labelled_series(&table);
     let routes = limited(calls, settings)
         .merge(operations)
         .with_state(state)
-        .layer(Extension(description));
-    guarded(routes, settings)
+        .layer(Extension(ApiDescription::new(&description)));
+    guarded(routes, table, settings)
+}
+
+/// Makes the series whose labels are known beforehand visible, as zero, before the first request.
+fn show_labelled_series(table: &Routes) {
+    for route in table.iter() {
+        let labels = [
+            Label::new("method", Arc::clone(&route.method)),
+            Label::new("route", Arc::clone(&route.template)),
+            Label::new("status", "200"),
+        ];
+        counter!(HTTP_REQUESTS_TOTAL, labels.iter()).absolute(0);
+        let template = Arc::clone(&route.template);
+        let _ = histogram!(HTTP_REQUEST_DURATION_SECONDS, "route" => template);
+    }
+    for status in ErasureStatus::ALL {
+        counter!(ERASURES_TOTAL, "status" => status.as_str()).absolute(0);
+    }
 }
 
 /// Puts around `routes` what every request passes, even one that no route takes; the last layer
 /// here is the outermost.
-fn guarded(routes: Router, settings: &Settings) -> Router {
-    let policy = AccessPolicy::new(&settings.access);
+fn guarded(routes: Router, table: Routes, settings: &Settings) -> Router {
+    let policy = AccessPolicy::new(&settings.access, table.clone());
     routes
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(from_fn_with_state(policy, check_access))
         .layer(CatchPanicLayer::custom(layers::answer_panic))
-        .layer(from_fn(layers::observe))
+        .layer(from_fn_with_state(table, layers::observe))
 }
 
 /// The calls that do the work.
@@ -59,7 +85,8 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(routes!(erasures::page))
         .routes(routes!(erasures::one))
         .routes(routes!(receipt::receipt))
-        .routes(routes!(export::export))
+        .routes(routes!(export::by_query))
+        .routes(routes!(export::by_body))
         .routes(routes!(model::model))
 }
 
@@ -81,17 +108,17 @@ fn operations() -> OpenApiRouter<AppState> {
 fn limited(calls: Router<AppState>, settings: &Settings) -> Router<AppState> {
     let server = &settings.server;
     let at_once = usize::try_from(server.concurrency_max).unwrap_or(usize::MAX);
-    let body_bytes = usize::try_from(server.body_bytes_max).unwrap_or(usize::MAX);
+    let budget = BodyBudget::new(server);
     calls.layer(
         ServiceBuilder::new()
-            .layer(HandleErrorLayer::new(layers::answer_shed))
-            .load_shed()
-            .layer(GlobalConcurrencyLimitLayer::new(at_once))
             .layer(from_fn_with_state(
                 server.request_timeout(),
                 layers::limit_time,
             ))
-            .layer(RequestBodyLimitLayer::new(body_bytes))
+            .layer(from_fn_with_state(budget, buffer_body))
+            .layer(HandleErrorLayer::new(layers::answer_shed))
+            .load_shed()
+            .layer(GlobalConcurrencyLimitLayer::new(at_once))
             .layer(DefaultBodyLimit::disable()),
     )
 }
@@ -110,18 +137,18 @@ async fn method_not_allowed() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use axum::body::Body;
     use axum::http::{Request, StatusCode};
     use axum::routing::get;
+    use serde_json::{Value, json};
     use tower::ServiceExt;
     use tracing::instrument::WithSubscriber;
 
-    use super::super::routes::ROUTES;
     use super::*;
+    use crate::config::Role;
 
     /// Collects log lines.
     #[derive(Clone, Default)]
@@ -154,6 +181,7 @@ mod tests {
             .route("/recommend", get(|| async { StatusCode::OK }))
             .route("/similar", get(panic));
         let request = Request::get(target)
+            .header("host", "localhost")
             .header("x-request-id", "needle")
             .header("user-agent", "needle")
             .body(Body::empty())
@@ -165,7 +193,12 @@ mod tests {
             .with_max_level(tracing::Level::TRACE)
             .with_writer(move || writer.clone())
             .finish();
-        let answer = guarded(routes, &Settings::default()).oneshot(request);
+        let answer = guarded(
+            routes,
+            Routes::described(&description()),
+            &Settings::default(),
+        )
+        .oneshot(request);
         let answer = answer.with_subscriber(subscriber).await;
         let answer = answer.expect("a router never fails");
         (answer.status(), lines.text())
@@ -193,21 +226,46 @@ mod tests {
         }
     }
 
+    fn description() -> Value {
+        let (_, description) = calls().split_for_parts();
+        let (_, more) = operations().split_for_parts();
+        openapi::completed(&description.merge_from(more))
+    }
+
     #[test]
-    fn the_table_of_routes_covers_every_described_call() {
-        let mut described = BTreeSet::new();
-        for router in [calls(), operations()] {
-            for (path, item) in router.into_openapi().paths.paths {
-                let item = serde_json::to_value(item).expect("plain data");
-                let methods = item.as_object().expect("an object").keys();
-                described.extend(methods.map(|method| (method.to_uppercase(), path.clone())));
+    fn every_call_says_who_may_make_it() {
+        let description = description();
+        let mut count = 0;
+        for (path, method, operation) in openapi::operations(&description) {
+            let needed = operation["security"].as_array();
+            let [needed] = needed.map(Vec::as_slice).unwrap_or_default() else {
+                panic!("{method} {path}: one line of security, `()` when it is open")
+            };
+            let role = &needed["api_key"][0];
+            let known = serde_json::from_value::<Role>(role.clone()).is_ok();
+            assert!(known || needed == &json!({}), "{method} {path}: {role}");
+            let text = operation["description"].as_str().unwrap_or_default();
+            let said = role.as_str().map(|role| format!("`{role}`"));
+            assert!(
+                said.is_none_or(|role| text.contains(&role)),
+                "{method} {path}"
+            );
+            count += 1;
+        }
+        assert!(count > 15, "{count}");
+    }
+
+    #[test]
+    fn every_call_may_end_in_a_problem() {
+        let description = description();
+        for (path, method, operation) in openapi::operations(&description) {
+            let guarded = operation["security"][0] != json!({});
+            let always = ["4XX", "5XX"].into_iter();
+            for status in always.chain(["401", "403"].into_iter().filter(|_| guarded)) {
+                let content = &operation["responses"][status]["content"];
+                let schema = &content["application/problem+json"]["schema"];
+                assert!(schema.is_object(), "{method} {path}: {status}");
             }
         }
-        let table = ROUTES.iter().filter(|route| {
-            // The files of the documentation page are parts of /docs.
-            !route.template.starts_with("/docs/")
-        });
-        let table = table.map(|route| (route.method.to_owned(), route.template.to_owned()));
-        assert_eq!(described, table.collect());
     }
 }

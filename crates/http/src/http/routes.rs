@@ -1,9 +1,14 @@
-//! The one table of the calls there are: who may make them, and the only labels that metrics and
-//! log lines know.
+//! The table of the calls there are: who may make them, and the only labels that metrics and log
+//! lines know. It is read from the description, where the handlers say both.
+
+use std::sync::Arc;
 
 use axum::extract::MatchedPath;
 use axum::http::{Extensions, Method};
+use serde_json::Value;
 
+use super::docs;
+use super::openapi::{API_KEY, operations};
 use crate::config::Role;
 
 /// Label of every path that no route matched.
@@ -20,61 +25,76 @@ pub(super) enum Needs {
 
 /// One call.
 pub(super) struct Route {
-    /// Its method.
-    pub(super) method: &'static str,
+    /// Its method, in capitals.
+    pub(super) method: Arc<str>,
     /// Its path with placeholders.
-    pub(super) template: &'static str,
+    pub(super) template: Arc<str>,
     /// Who may make it.
     pub(super) needs: Needs,
 }
 
-const fn route(method: &'static str, template: &'static str, needs: Needs) -> Route {
-    Route {
-        method,
-        template,
-        needs,
+/// Every call. Made once, shared by all requests.
+#[derive(Clone)]
+pub(super) struct Routes(Arc<[Route]>);
+
+impl Routes {
+    /// The calls of `description`, and the parts of the documentation page. A call that does not
+    /// say whom it takes is one of `admin`.
+    pub(super) fn described(description: &Value) -> Self {
+        let described = operations(description).map(|(template, method, operation)| Route {
+            method: method.to_uppercase().into(),
+            template: template.into(),
+            needs: needs(operation),
+        });
+        let pages = docs::FILES.map(|template| Route {
+            method: Arc::from("GET"),
+            template: Arc::from(template),
+            needs: Needs::Nothing,
+        });
+        Self(described.chain(pages).collect())
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.0.iter()
+    }
+
+    /// The template that matched, for labels: one of the table's or [`OTHER_ROUTE`].
+    pub(super) fn label(&self, extensions: &Extensions) -> Arc<str> {
+        let matched = extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+        let known = self.iter().find(|route| Some(&*route.template) == matched);
+        known.map_or_else(
+            || Arc::from(OTHER_ROUTE),
+            |route| Arc::clone(&route.template),
+        )
+    }
+
+    /// What a call needs. `None` where the path is known and the method is not, or the path is not
+    /// known: both end in an error that tells nothing.
+    pub(super) fn needs(&self, method: &Method, template: &str) -> Option<Needs> {
+        // A HEAD is answered by the handler of GET.
+        let method = if method == Method::HEAD {
+            "GET"
+        } else {
+            method.as_str()
+        };
+        let found = self
+            .iter()
+            .find(|route| &*route.method == method && &*route.template == template);
+        found.map(|route| route.needs)
     }
 }
 
-const READ: Needs = Needs::Role(Role::Read);
-const WRITE: Needs = Needs::Role(Role::Write);
-const ERASE: Needs = Needs::Role(Role::Erase);
-const ADMIN: Needs = Needs::Role(Role::Admin);
-
-/// Every call. The documentation is open, because a browser sends no API key and it tells nothing
-/// that the source code does not; the export needs `admin`, because it is the one call that reads
-/// out what a person did.
-pub(super) const ROUTES: [Route; 20] = [
-    route("GET", "/recommend", READ),
-    route("POST", "/recommend", READ),
-    route("GET", "/similar", READ),
-    route("POST", "/interactions", WRITE),
-    route("DELETE", "/interactions", ERASE),
-    route("POST", "/erasures", ERASE),
-    route("GET", "/erasures", ERASE),
-    route("GET", "/erasures/{id}", ERASE),
-    route("GET", "/erasures/{id}/receipt", ERASE),
-    route("GET", "/export", ADMIN),
-    route("GET", "/model", READ),
-    route("GET", "/metrics", READ),
-    route("GET", "/healthz", Needs::Nothing),
-    route("GET", "/readyz", Needs::Nothing),
-    route("GET", "/.well-known/jwks.json", Needs::Nothing),
-    route("GET", "/openapi.json", Needs::Nothing),
-    route("GET", "/docs", Needs::Nothing),
-    route("GET", "/docs/", Needs::Nothing),
-    route("GET", "/docs/{file}", Needs::Nothing),
-    route("GET", "/", Needs::Nothing),
-];
-
-/// The template that matched, for labels: one of the table's or [`OTHER_ROUTE`].
-pub(super) fn label(extensions: &Extensions) -> &'static str {
-    let matched = extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-    let known = ROUTES
-        .iter()
-        .find(|route| Some(route.template) == matched)
-        .map(|route| route.template);
-    known.unwrap_or(OTHER_ROUTE)
+/// Whom a described operation takes.
+fn needs(operation: &Value) -> Needs {
+    let requirements = operation["security"].as_array();
+    let open = |needed: &Value| needed.as_object().is_some_and(|needed| needed.is_empty());
+    if requirements.is_some_and(|all| !all.is_empty() && all.iter().all(open)) {
+        return Needs::Nothing;
+    }
+    let role = operation.pointer(&format!("/security/0/{API_KEY}/0"));
+    let role = role.and_then(|role| serde_json::from_value(role.clone()).ok());
+    Needs::Role(role.unwrap_or(Role::Admin))
 }
 
 /// The method for labels: a caller may invent methods, a label may not.
@@ -84,29 +104,38 @@ pub(super) fn method_label(method: &Method) -> &'static str {
     known.unwrap_or("OTHER")
 }
 
-/// What a call needs. `None` where the path is known and the method is not, or the path is not
-/// known: both end in an error that tells nothing.
-pub(super) fn needs(method: &Method, template: &str) -> Option<Needs> {
-    // A HEAD is answered by the handler of GET.
-    let method = if method == Method::HEAD {
-        "GET"
-    } else {
-        method.as_str()
-    };
-    let found = ROUTES
-        .iter()
-        .find(|route| route.method == method && route.template == template);
-    found.map(|route| route.needs)
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn table() -> Routes {
+        Routes::described(&json!({"paths": {
+            "/export": {"get": {"security": [{"api_key": ["admin"]}]}},
+            "/model": {"get": {"security": [{"api_key": ["read"]}]}},
+            "/healthz": {"get": {"security": [{}]}},
+            "/silent": {"get": {}},
+            "/slip": {"get": {"security": [{"api_key": ["reader"]}]}},
+        }}))
+    }
 
     #[test]
     fn head_needs_what_get_needs() {
-        assert_eq!(needs(&Method::HEAD, "/export"), Some(ADMIN));
-        assert_eq!(needs(&Method::PUT, "/export"), None);
+        let admin = Some(Needs::Role(Role::Admin));
+        assert_eq!(table().needs(&Method::HEAD, "/export"), admin);
+        assert_eq!(table().needs(&Method::PUT, "/export"), None);
+    }
+
+    #[test]
+    fn a_call_that_does_not_say_whom_it_takes_is_closed() {
+        let needs = |template| table().needs(&Method::GET, template);
+        assert_eq!(needs("/model"), Some(Needs::Role(Role::Read)));
+        assert_eq!(needs("/healthz"), Some(Needs::Nothing));
+        assert_eq!(needs("/docs/{file}"), Some(Needs::Nothing));
+        for closed in ["/silent", "/slip"] {
+            assert_eq!(needs(closed), Some(Needs::Role(Role::Admin)), "{closed}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -13,6 +14,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
+use super::connection::{Exchange, Limits, TimedStream};
+use super::shares::{Share, Shares};
 use crate::config::{ServerSettings, Settings};
 
 /// Largest head of a request: line and headers. The longest sensible one names a thousand items to
@@ -115,7 +118,7 @@ impl Server {
         server
             .http_builder()
             .http1()
-            .header_read_timeout(self.settings.header_timeout())
+            .header_read_timeout(None)
             .max_buf_size(HEAD_BYTES_MAX)
             .max_headers(HEADERS_MAX);
         let mut serving = std::pin::pin!(server.serve(router.into_make_service()));
@@ -129,11 +132,13 @@ impl Server {
     }
 }
 
-/// Takes connections up to a number and closes those beyond it at once, so that nobody can use up
-/// the file descriptors that the store needs.
+/// Takes connections up to a number, and up to another from one address, and closes those beyond it
+/// at once, so that nobody can use up the file descriptors that the store needs.
 #[derive(Clone)]
 struct LimitedAcceptor {
     free: Arc<Semaphore>,
+    shares: Shares,
+    limits: Limits,
 }
 
 impl LimitedAcceptor {
@@ -141,26 +146,48 @@ impl LimitedAcceptor {
         let most = usize::try_from(settings.connections_max).unwrap_or(usize::MAX);
         Self {
             free: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            shares: Shares::new(settings.connections_per_address_max),
+            limits: Limits::new(settings),
         }
+    }
+
+    /// A place for a connection from `stream`'s other end, if there is one.
+    fn place(&self, stream: &TcpStream) -> Option<Place> {
+        let share = self.shares.take(stream.peer_addr().ok()?.ip())?;
+        let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        Some(Place {
+            _permit: permit,
+            _share: share,
+        })
     }
 }
 
+/// One connection's place among those that are open.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    _share: Share,
+}
+
 impl<S> Accept<TcpStream, S> for LimitedAcceptor {
-    type Stream = TcpStream;
+    type Stream = TimedStream<TcpStream>;
     type Service = Counted<S>;
-    type Future = Ready<io::Result<(TcpStream, Counted<S>)>>;
+    type Future = Ready<io::Result<(TimedStream<TcpStream>, Counted<S>)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else {
+        let Some(place) = self.place(&stream) else {
             tracing::debug!("too many connections: closed a new one");
             return ready(Err(io::Error::other("too many connections")));
         };
-        // An answer is small and complete: holding it back to fill a packet only delays it.
+        let exchange = Arc::new(Exchange::default());
         let counted = Counted {
             service,
-            _permit: Arc::new(permit),
+            exchange: Arc::clone(&exchange),
+            _place: Arc::new(place),
         };
-        ready(stream.set_nodelay(true).map(|()| (stream, counted)))
+        // An answer is small and complete: holding it back to fill a packet only delays it.
+        let ready_to_send = stream.set_nodelay(true);
+        let stream = TimedStream::new(stream, exchange, self.limits);
+        ready(ready_to_send.map(|()| (stream, counted)))
     }
 }
 
@@ -169,20 +196,33 @@ impl<S> Accept<TcpStream, S> for LimitedAcceptor {
 #[derive(Clone)]
 struct Counted<S> {
     service: S,
-    _permit: Arc<OwnedSemaphorePermit>,
+    exchange: Arc<Exchange>,
+    _place: Arc<Place>,
 }
 
-impl<R, S: Service<R>> Service<R> for Counted<S> {
+impl<R, S> Service<R> for Counted<S>
+where
+    S: Service<R>,
+    S::Future: Send + 'static,
+    S::Response: 'static,
+    S::Error: 'static,
+{
     type Response = S::Response;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.service.poll_ready(context)
     }
 
-    fn call(&mut self, request: R) -> S::Future {
-        self.service.call(request)
+    fn call(&mut self, request: R) -> Self::Future {
+        let under_way = self.exchange.begin();
+        let answer = self.service.call(request);
+        Box::pin(async move {
+            let answer = answer.await;
+            drop(under_way);
+            answer
+        })
     }
 }
 

@@ -38,8 +38,6 @@ pub(super) struct SimilarAnswer {
     responses(
         (status = 200, description = "The most similar items, best first", body = SimilarAnswer),
         (status = 404, description = "The model does not know the item", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "4XX", description = "The request is wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "Not now", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["read"])),
 )]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::problem::{Problem, STARTING};
-use crate::telemetry::metrics::Exporter;
+use crate::telemetry::Exporter;
 use recant_service::Service;
 
 /// Seconds after which a caller may look again while the service starts.

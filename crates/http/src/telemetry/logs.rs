@@ -6,16 +6,16 @@
 
 use std::io::{IsTerminal, stderr};
 
+use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{ParseError, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, LogSettings};
 
 /// The variable that overrides the configured level.
-pub const FILTER_VARIABLE: &str = "RECANT_LOG";
+const FILTER_VARIABLE: &str = "RECANT_LOG";
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -36,18 +36,18 @@ pub enum LogError {
 }
 
 /// Sends the log of the whole process to standard error.
-pub fn install(settings: &LogSettings) -> Result<(), LogError> {
+pub fn install_logs(settings: &LogSettings) -> Result<(), LogError> {
     let filter = filter(settings, std::env::var(FILTER_VARIABLE).ok())?;
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal());
     let impersonal = filter_fn(is_impersonal);
     let installed = match settings.format {
-        LogFormat::Text => lines.finish().with(impersonal).try_init(),
+        LogFormat::Text => lines.finish().with(filter).with(impersonal).try_init(),
         LogFormat::Json => {
             let lines = lines.json().flatten_event(true);
-            lines.finish().with(impersonal).try_init()
+            lines.finish().with(filter).with(impersonal).try_init()
         }
     };
     installed.map_err(|_| LogError::AlreadyInstalled)
@@ -56,8 +56,8 @@ pub fn install(settings: &LogSettings) -> Result<(), LogError> {
 /// Whether an event or span is of this program, or of a library at a level at which no library
 /// repeats what passes through it.
 fn is_impersonal(metadata: &Metadata<'_>) -> bool {
-    let room = metadata.target().split("::").next();
-    room.is_some_and(is_ours) || *metadata.level() <= Level::INFO
+    let name = metadata.target().split("::").next();
+    name.is_some_and(is_ours) || *metadata.level() <= Level::INFO
 }
 
 /// Whether a crate of that name is of this program.
@@ -66,15 +66,17 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// The filter of the variable when it is set, else that of the settings.
-fn filter(settings: &LogSettings, variable: Option<String>) -> Result<EnvFilter, LogError> {
+fn filter(settings: &LogSettings, variable: Option<String>) -> Result<Targets, LogError> {
     let (source_name, directives) = match variable {
         Some(directives) if !directives.is_empty() => (FILTER_VARIABLE, directives),
         _ => ("log.level", settings.level.clone()),
     };
-    EnvFilter::try_new(directives).map_err(|error| LogError::Filter {
-        source_name,
-        reason: error.to_string(),
-    })
+    directives
+        .parse()
+        .map_err(|error: ParseError| LogError::Filter {
+            source_name,
+            reason: error.to_string(),
+        })
 }
 
 #[cfg(test)]

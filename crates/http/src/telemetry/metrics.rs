@@ -1,6 +1,6 @@
 //! The exporter that shows the metrics of the process to Prometheus.
 //!
-//! Each crate declares its own metrics; [`install`] describes all of them and makes those without
+//! Each crate declares its own metrics; [`install_exporter`] describes all of them and makes those without
 //! labels visible, as zero, from the first scrape on.
 
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge,
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use recant_types::{Metric, MetricKind};
 
-use crate::http::METRICS;
+use crate::http::metric_names::METRICS;
 
 /// How often recorded values are folded into the buckets, so that memory does not grow between
 /// two scrapes.
@@ -34,11 +34,11 @@ pub struct Exporter {
     process: metrics_process::Collector,
 }
 
-/// The one recorder of the process: a second call of [`install`] finds it here.
+/// The one recorder of the process: a second call of [`install_exporter`] finds it here.
 static EXPORTER: Mutex<Option<Exporter>> = Mutex::new(None);
 
 /// Sets up the recorder of the process, or returns the one that is already there.
-pub fn install() -> Result<Exporter, MetricsError> {
+pub fn install_exporter() -> Result<Exporter, MetricsError> {
     let mut installed = EXPORTER.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(exporter) = installed.as_ref() {
         return Ok(exporter.clone());
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn every_metric_without_labels_is_there_before_anything_happened() {
-        let exporter = install().expect("the first recorder");
+        let exporter = install_exporter().expect("the first recorder");
         let text = exporter.render();
         for metric in all().filter(|metric| !metric.has_labels) {
             let name = metric.name;
@@ -144,8 +144,8 @@ mod tests {
 
     #[test]
     fn installing_twice_gives_the_same_recorder() {
-        let first = install().expect("a recorder");
-        let second = install().expect("the same recorder");
+        let first = install_exporter().expect("a recorder");
+        let second = install_exporter().expect("the same recorder");
         let name = "recant_erasure_blocks_updated";
         histogram!(name).record(3.0);
         let line = format!("{name}_bucket{{le=\"5\"}}");

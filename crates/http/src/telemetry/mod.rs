@@ -1,4 +1,7 @@
-//! Logs, and the names of the metrics.
+//! Logs, and the exporter of the metrics.
 
-pub mod logs;
-pub mod metrics;
+mod logs;
+mod metrics;
+
+pub use logs::{LogError, install_logs};
+pub use metrics::{Exporter, MetricsError, install_exporter};

@@ -1,7 +1,7 @@
 //! Keys open what their roles allow; without keys only this machine is served.
 
 use crate::support::TestServer;
-use recant_http::config::{KeySettings, Role, Settings};
+use recant_http::{KeySettings, Role, Settings};
 use sha2::{Digest, Sha256};
 
 fn with_keys(settings: &mut Settings) {
@@ -36,6 +36,7 @@ fn each_call_takes_its_role_or_admin() {
             "erase",
         ),
         ("GET", "/export?user=a", "admin"),
+        ("POST", "/export", "admin"),
     ] {
         let body = if method == "POST" { pair } else { "" };
         let call = |headers: &[&str]| server.call(method, target, headers, body.as_bytes());
@@ -100,6 +101,16 @@ fn without_keys_pages_of_other_sites_are_refused() {
             assert_eq!(answer.problem_code(), "origin_not_allowed");
         }
     }
-    let own = ["Origin: http://127.0.0.1:8080"];
+    let own = ["Host: 127.0.0.1:8080", "Origin: http://127.0.0.1:8080"];
     assert_eq!(server.call("GET", "/healthz", &own, b"").status, 200);
+    // A page of another program on this machine, sent without a question before it.
+    let pair = br#"{"interactions":[{"user":"a","item":"b"}]}"#;
+    for headers in [
+        ["Host: localhost:8080", "Origin: http://localhost:3000"],
+        ["Host: localhost:8080", "Sec-Fetch-Site: same-site"],
+    ] {
+        let answer = server.call("POST", "/erasures", &headers, pair);
+        assert_eq!(answer.status, 403, "{headers:?}");
+        assert_eq!(answer.problem_code(), "origin_not_allowed");
+    }
 }

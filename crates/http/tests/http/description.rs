@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::TestServer;
 
 /// The calls that are promised.
-const CALLS: [(&str, &str); 18] = [
+const CALLS: [(&str, &str); 19] = [
     ("get", "/recommend"),
     ("post", "/recommend"),
     ("get", "/similar"),
@@ -16,6 +16,7 @@ const CALLS: [(&str, &str); 18] = [
     ("get", "/erasures/{id}"),
     ("get", "/erasures/{id}/receipt"),
     ("get", "/export"),
+    ("post", "/export"),
     ("get", "/model"),
     ("get", "/metrics"),
     ("get", "/healthz"),

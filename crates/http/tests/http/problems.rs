@@ -217,3 +217,96 @@ fn every_answer_carries_an_id_and_the_standing_headers() {
         assert!(answer.header("content-security-policy").is_some());
     }
 }
+
+#[test]
+fn what_the_library_refuses_is_a_problem_too() {
+    let server = TestServer::start();
+    let long = "x".repeat(70_000);
+    let many = "X: y\r\n".repeat(100);
+    let large = format!("X: {}\r\n", "y".repeat(200_000));
+    for (head, status, code) in [
+        (String::from("GARBAGE\r\n\r\n"), 400, "bad_request"),
+        (
+            String::from("GET / HTTP/1.1\r\nHost\r\n\r\n"),
+            400,
+            "bad_request",
+        ),
+        (
+            format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+            414,
+            "uri_too_long",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nHost: localhost\r\n{many}\r\n"),
+            431,
+            "head_too_large",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nHost: localhost\r\n{large}\r\n"),
+            431,
+            "head_too_large",
+        ),
+    ] {
+        // On a connection that was good before, too.
+        let mut connection = server.connect();
+        connection.send("GET", "/healthz", &[], b"");
+        assert_eq!(connection.answer().status, 200);
+        connection.write(head.as_bytes());
+        let answer = connection.answer();
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(answer.problem_code(), code);
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
+}
+
+#[test]
+fn a_request_says_once_which_host_it_is_for() {
+    let server = TestServer::start();
+    for hosts in ["", "Host: localhost\r\nHost: localhost\r\n"] {
+        let mut connection = server.connect();
+        connection.write(format!("GET /healthz HTTP/1.1\r\n{hosts}\r\n").as_bytes());
+        let answer = connection.answer();
+        assert_eq!(answer.status, 400, "{hosts:?}");
+        assert_eq!(answer.problem_code(), "invalid_header");
+    }
+    let mut old = server.connect();
+    old.write(b"GET /healthz HTTP/1.0\r\n\r\n");
+    assert!(old.read_to_end().starts_with(b"HTTP/1.0 200"));
+}
+
+#[test]
+fn a_compressed_body_is_refused_and_not_taken_for_json() {
+    let server = TestServer::start();
+    for (method, target) in [
+        ("POST", "/interactions"),
+        ("POST", "/erasures"),
+        ("DELETE", "/interactions"),
+        ("POST", "/recommend"),
+        ("POST", "/export"),
+    ] {
+        let headers = ["Content-Type: application/json", "Content-Encoding: gzip"];
+        let answer = server.call(method, target, &headers, b"{}");
+        assert_eq!(answer.status, 415, "{method} {target}");
+        assert_eq!(answer.problem_code(), "unsupported_media_type");
+        assert_eq!(answer.header("accept-encoding"), Some("identity"));
+    }
+}
+
+#[test]
+fn a_plus_sign_in_an_id_is_not_guessed_at() {
+    let server = TestServer::start();
+    for (method, target) in [
+        ("DELETE", "/interactions?user=ada+lovelace"),
+        ("DELETE", "/interactions?item=c++"),
+        ("GET", "/export?user=ada+lovelace"),
+    ] {
+        let answer = server.call(method, target, &[], b"");
+        assert_eq!(answer.status, 400, "{method} {target}");
+        assert_eq!(answer.problem_code(), "invalid_query");
+        assert!(answer.text().contains("%2B") && answer.text().contains("%20"));
+    }
+    for written in ["ada%2Blovelace", "ada%20lovelace"] {
+        let answer = server.get(&format!("/export?user={written}"));
+        assert_eq!(answer.problem_code(), "starting", "{written}");
+    }
+}

@@ -9,9 +9,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use recant_http::config::Settings;
-use recant_http::http::{AppState, ServeError, Server, router};
-use recant_http::telemetry::metrics;
+use recant_http::Settings;
+use recant_http::install_exporter;
+use recant_http::{AppState, ServeError, Server, router};
 use tokio::sync::oneshot;
 
 /// Longest wait for anything a test expects to happen; reached only by a failure.
@@ -36,7 +36,7 @@ impl TestServer {
         settings.server.listen = String::from("127.0.0.1:0");
         change(&mut settings);
         settings.check().expect("good settings");
-        let exporter = metrics::install().expect("the only recorder");
+        let exporter = install_exporter().expect("the only recorder");
         let server = Server::bind(&settings).expect("a free port");
         let address = server.address();
         let router = router(AppState::new(exporter), &settings);

@@ -17,7 +17,7 @@ pub struct Choice {
 /// The most accurate of the fully trained trials whose certificate closes, if its accuracy ties with
 /// the best of all within [`TIE_SHARE`]; or else the best of all. Of equals the first. `None`
 /// when no setting was fully trained.
-pub fn choose(trials: &[Trial]) -> Option<Choice> {
+pub(crate) fn choose(trials: &[Trial]) -> Option<Choice> {
     let most_accurate = best(trials, |_| true)?;
     let least = (1.0 - TIE_SHARE) * trials[most_accurate].accuracy.ndcg;
     let tied = |trial: &Trial| trial.is_certifiable() && trial.accuracy.ndcg >= least;

@@ -71,3 +71,34 @@ impl Results {
         write_whole(&folder.join(RESULTS_FILE_NAME), text.as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WRITTEN_BEFORE: &str = r#"{
+        "version": "0.1.0",
+        "recipe": {
+            "name": "x",
+            "data": [{ "name": "d" }],
+            "model": [{ "kind": "neumf" }],
+            "method": [{ "kind": "newton_cg", "steps": 2, "hold": 0.25 }],
+            "deletion": [{ "kind": "pair" }]
+        },
+        "threads": 2,
+        "data": [],
+        "cells": [],
+        "missing": 4
+    }"#;
+
+    #[test]
+    fn results_written_before_are_read_and_written_with_the_same_keys() {
+        let read: Results = serde_json::from_str(WRITTEN_BEFORE).expect("results");
+        assert_eq!((read.records.len(), read.missing), (0, 4));
+        let text = serde_json::to_string(&read).expect("JSON");
+        assert!(
+            text.contains(r#""cells":[]"#) && text.contains(r#""hold":0.25"#),
+            "{text}"
+        );
+    }
+}

@@ -240,4 +240,28 @@ mod tests {
         std::fs::write(folder.path().join(key.file_name()), "{\"fingerprint\":").expect("written");
         assert_eq!(RunRecord::read(folder.path(), &key), None);
     }
+
+    /// The keys that files had before records and arms were called so; the fingerprint is made of them.
+    #[test]
+    fn a_record_keeps_the_keys_of_files_written_before_and_reads_the_present_words_too() {
+        let record = RunRecord {
+            fingerprint: "00".to_owned(),
+            key: RunKey {
+                arm: Arm::Method(MethodSpec::Lbfgs {
+                    steps: 3,
+                    proximal: Some(0.5),
+                }),
+                ..key()
+            },
+            outcome: Outcome::Failed("it diverged".to_owned()),
+        };
+        let text = serde_json::to_string(&record).expect("JSON");
+        let arm = r#""approach":{"method":{"kind":"lbfgs","steps":3,"hold":0.5}}"#;
+        assert!(text.contains(arm), "{text}");
+        let renamed = text.replace("approach", "arm").replace("hold", "proximal");
+        for text in [text, renamed] {
+            let read: RunRecord = serde_json::from_str(&text).expect("a record");
+            assert_eq!(read, record);
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::WorkerError;
-use recant_store::batch::WriteBatch;
+use recant_store::WriteBatch;
 use recant_store::{Commit, Store};
 
 /// First and longest pause between attempts to write to a store that refuses.
@@ -75,10 +75,5 @@ impl Committer {
     pub(super) async fn stopped(&mut self) {
         // An error says that the sender is gone: nobody would ever say so.
         let _ = self.stop.wait_for(|stop| *stop).await;
-    }
-
-    /// Follows whether the worker is told to stop.
-    pub(super) fn stop(&self) -> watch::Receiver<bool> {
-        self.stop.clone()
     }
 }

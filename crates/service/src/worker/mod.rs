@@ -3,6 +3,7 @@
 mod commit;
 mod options;
 mod refine;
+mod refiner;
 mod transition;
 mod update;
 
@@ -12,8 +13,11 @@ use tokio::sync::watch;
 
 pub(crate) use self::commit::Committer;
 pub use self::options::WorkerOptions;
+use self::refiner::Finished;
+pub(crate) use self::refiner::Refiner;
 use crate::backlog::Backlog;
 use crate::dirty::DirtyRows;
+use crate::learning::LocalUpdate;
 use crate::load::dirty_rows;
 use crate::publish::{Progress, Publisher};
 use crate::receipts::ReceiptSigner;
@@ -21,9 +25,10 @@ use crate::snapshot::{Quality, Snapshot};
 use crate::trainer::Trainer;
 use crate::versions::VersionError;
 use recant_neural::optimise::Divergence;
-use recant_store::batch::WriteBatch;
-use recant_store::log::{Entry, LogPosition};
-use recant_store::records::ModelHeader;
+use recant_store::LastCertificate;
+use recant_store::ModelHeader;
+use recant_store::WriteBatch;
+use recant_store::{Entry, LogPosition};
 use recant_store::{Store, StoreError};
 use recant_types::{ErasureRecord, IalsHyperparameters};
 
@@ -49,8 +54,8 @@ pub(crate) struct Worker {
     pub(crate) live: LiveVersion,
     /// Erasures that are forgotten and wait for the next certificate.
     pub(crate) uncertified: Vec<ErasureRecord>,
-    /// What there is to do when the log brings nothing new.
-    pub(crate) work: Work,
+    pub(crate) refiner: Refiner,
+    pub(crate) factors: Factors,
 }
 
 /// How far the log has come through the worker.
@@ -71,16 +76,29 @@ pub(crate) struct LiveVersion {
     pub(crate) quality: Quality,
     /// Rows that changed in memory since it was made.
     pub(crate) dirty: DirtyRows,
+    /// Where the last certificate that held was given.
+    pub(crate) certified: Option<LastCertificate>,
 }
 
-/// What there is to do when the log brings nothing new.
+/// How the factors were left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Work {
-    /// Nothing is known about how the factors were left: every block is asked.
-    Update,
-    /// Something changed since the last certificate.
+pub(crate) enum Factors {
+    /// They fit what has been learnt so far.
+    Followed,
+    /// Nothing is known about it: every block is asked.
+    Unknown,
+}
+
+/// What to do next.
+#[derive(Debug)]
+enum Work {
+    /// Bring the live model up to these entries of the log.
+    Update(Vec<(LogPosition, Entry)>),
+    /// Begin a refinement.
     Refine,
-    /// The live version has its certificate.
+    /// Make what a refinement brought the live model.
+    Adopt(Finished),
+    /// Nothing, until something happens.
     Wait,
 }
 
@@ -107,7 +125,9 @@ pub(crate) enum WorkerError {
 impl Worker {
     /// Follows the log until told to stop.
     pub(crate) async fn run(mut self) -> Result<(), WorkerError> {
-        match self.follow().await {
+        let ended = self.follow().await;
+        self.refiner.stop().await;
+        match ended {
             Err(WorkerError::Stopped) => Ok(()),
             ended => ended,
         }
@@ -118,23 +138,40 @@ impl Worker {
         loop {
             self.committer.check_stopped()?;
             log.mark_unchanged();
-            let entries = self.read_log().await?;
-            let work = if entries.is_empty() {
-                self.work
-            } else {
-                Work::Update
-            };
-            match work {
-                Work::Update => self.update(entries).await?,
-                Work::Refine => self.refine(&log).await?,
+            match self.next().await? {
+                Work::Update(entries) => self.update(entries).await?,
+                Work::Refine => self.refine().await?,
+                Work::Adopt(finished) => self.adopt(finished).await?,
                 Work::Wait => self.wait(&mut log).await?,
             }
         }
     }
 
+    /// What has been refined goes before the log, and a refinement that is due begins before more of
+    /// the log is taken: neither may starve where the log is never empty.
+    async fn next(&mut self) -> Result<Work, WorkerError> {
+        let is_unpublished = self.factors == Factors::Unknown || !self.live.dirty.is_empty();
+        let has_followed = self.log.learnt >= self.log.loaded_at;
+        if let Some(finished) = self.refiner.take_finished().await {
+            return Ok(Work::Adopt(finished));
+        }
+        if self.refiner.is_due() && has_followed && !is_unpublished {
+            return Ok(Work::Refine);
+        }
+        let entries = self.read_log().await?;
+        if is_unpublished || !entries.is_empty() {
+            return Ok(Work::Update(entries));
+        }
+        if self.refiner.is_due() {
+            return Ok(Work::Refine);
+        }
+        Ok(Work::Wait)
+    }
+
     async fn wait(&mut self, log: &mut watch::Receiver<LogPosition>) -> Result<(), WorkerError> {
         tokio::select! {
             changed = log.changed() => changed.map_err(|_| WorkerError::Stopped),
+            () = self.refiner.ready() => Ok(()),
             () = self.committer.stopped() => Err(WorkerError::Stopped),
         }
     }
@@ -159,8 +196,17 @@ impl Worker {
             objective: quality.objective,
             measured_version: quality.measured_version,
             certificate: quality.certificate.clone(),
+            certified: self.live.certified,
         });
         batch
+    }
+
+    fn local_update(&self) -> LocalUpdate {
+        LocalUpdate {
+            budget: self.options.update_budget,
+            tolerance: self.options.update_tolerance,
+            hold: self.options.polish_rounds == 0,
+        }
     }
 
     /// Makes a version of the trainer's state, which differs from the live one in the dirty rows.
@@ -176,19 +222,18 @@ impl Worker {
 
     /// Swaps a version in as the live one.
     fn swap(&self, snapshot: Snapshot, making: std::time::Duration) {
-        let certified = if self.uncertified.is_empty() {
-            self.log.learnt
-        } else {
-            self.publisher.progress().certified
-        };
+        let before = self.publisher.progress().certified;
+        let last = self.live.certified;
         let progress = Progress {
             learnt: self.log.learnt,
-            certified,
+            certified: last.map_or(before, |last| last.position.max(before)),
+            last_certificate: last,
         };
         self.publisher.swap(progress, snapshot, making);
     }
 
-    /// Lends the trainer to a blocking thread, where `work` runs inside the worker's own pool.
+    /// Lends the trainer to a blocking thread, where `work` runs inside the worker's own pool while
+    /// refinement waits.
     async fn lend<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut Trainer) -> T + Send + 'static,
@@ -197,8 +242,9 @@ impl Worker {
         let mut trainer = std::mem::replace(&mut self.trainer, stand_in);
         let pool = Arc::clone(&self.pool);
         let span = tracing::Span::current();
+        let held = self.refiner.background().hold();
         let (trainer, result) = blocking(move || {
-            let _entered = span.enter();
+            let (_held, _entered) = (held, span.enter());
             let result = pool.install(|| work(&mut trainer));
             (trainer, result)
         })

@@ -2,8 +2,10 @@
 
 use crate::backlog::Backlog;
 use crate::metric_names as names;
+use crate::published_time::published;
 use crate::receipts::ReceiptSigner;
-use recant_store::batch::WriteBatch;
+use recant_store::LastCertificate;
+use recant_store::WriteBatch;
 use recant_types::{Certificate, ErasureRecord, ErasureStatus, UnixMillis};
 
 /// Erasures that reach one state together.
@@ -27,7 +29,7 @@ impl Transition {
         let now = UnixMillis::now();
         for record in &mut records {
             record.status = status;
-            change(record, now);
+            change(record, published(record.accepted_at, now));
         }
         Self {
             status,
@@ -53,15 +55,19 @@ impl Transition {
         })
     }
 
-    /// `version` has its certificate.
+    /// A version that had forgotten has its certificate.
     pub(super) fn certified(
         records: Vec<ErasureRecord>,
-        version: u64,
+        of: LastCertificate,
         certificate: &Certificate,
     ) -> Self {
-        Self::new(ErasureStatus::Certified, version, records, |record, now| {
+        let status = ErasureStatus::Certified;
+        Self::new(status, of.version, records, |record, now| {
             record.certified_at = Some(now);
+            record.certified_version = Some(of.version);
+            record.certified_position = Some(of.position.0);
             record.certificate = Some(certificate.clone());
+            record.failure = None;
         })
     }
 
@@ -93,10 +99,12 @@ impl Transition {
             match self.status {
                 ErasureStatus::Erased => backlog.erased(record.id),
                 ErasureStatus::Forgotten => {
+                    backlog.enter_forgotten(record.id, record.accepted_at);
                     backlog.leave(record.id);
                     observe_age(names::ERASURE_FORGOTTEN_SECONDS, record.accepted_at);
                 }
                 ErasureStatus::Certified => {
+                    backlog.certified(record.id);
                     observe_age(names::ERASURE_CERTIFIED_SECONDS, record.accepted_at);
                 }
                 ErasureStatus::Accepted | ErasureStatus::Failed => {}

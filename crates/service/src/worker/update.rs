@@ -6,7 +6,8 @@ use std::time::Instant;
 use tracing::Instrument;
 
 use super::transition::Transition;
-use super::{Work, Worker, WorkerError, blocking};
+use super::{Factors, Worker, WorkerError, blocking};
+use crate::dirty::DirtyRows;
 use crate::learning;
 use crate::metric_names as names;
 use crate::resolve::Resolver;
@@ -14,10 +15,9 @@ use crate::trainer::Applied;
 use recant_core::model::RowSets;
 use recant_core::unlearn::update::UpdateReport;
 use recant_store::StoreError;
-use recant_store::batch::WriteBatch;
-use recant_store::crash_point::crash_point;
-use recant_store::hash::Named;
-use recant_store::log::{Entry, LogPosition};
+use recant_store::WriteBatch;
+use recant_store::crash_point;
+use recant_store::{Entry, LogPosition};
 use recant_types::{ErasureRecord, ErasureTarget, Event};
 
 impl Worker {
@@ -62,15 +62,14 @@ impl Worker {
         crash_point("erase_after_commit");
         self.log.applied = reached.max(self.log.applied);
         erased.announce(&self.backlog);
-        self.publish_update(erased, &applied, &report, reached)
-            .await
+        self.publish_update(erased, applied, &report, reached).await
     }
 
     /// The second half of an update: the changed rows become durable, then live.
     async fn publish_update(
         &mut self,
         erased: Transition,
-        applied: &Applied,
+        mut applied: Applied,
         report: &UpdateReport,
         reached: LogPosition,
     ) -> Result<(), WorkerError> {
@@ -93,13 +92,17 @@ impl Worker {
         crash_point("publish_after_commit");
         let committed_at = started.elapsed();
         (self.live.number, self.log.learnt) = (version, reached);
-        // Before the swap: with nothing uncertified it would announce that all is certified, and
-        // these would be shown as such from the next commit on, before the swap that follows it.
         self.uncertified.extend_from_slice(forgotten.records());
+        self.publisher.forget(&applied.changes);
         self.swap(made, making);
         crash_point("publish_after_swap");
         tracing::debug!(?committed_at, swapped_at = ?started.elapsed(), "swapped");
-        self.work = Work::Refine;
+        if self.factors == Factors::Unknown {
+            let everything = DirtyRows::everything(&self.trainer.matrix);
+            applied.changes.touched.merge(&everything);
+            self.factors = Factors::Followed;
+        }
+        self.refiner.changed(&applied.changes, forgotten.len() > 0);
         self.trainer.users.recycle();
         self.trainer.items.recycle();
         forgotten.announce(&self.backlog);
@@ -142,7 +145,7 @@ impl Worker {
         // Which blocks they touched is not known, when the run before ended between its two commits
         // or the entry names what had left the store before it was loaded: so every block is asked.
         if from_before || (already > self.log.learnt && already <= reached) {
-            self.work = Work::Update;
+            self.factors = Factors::Unknown;
         }
         let store = self.store.clone();
         Ok(self
@@ -170,11 +173,16 @@ impl Worker {
                 Entry::Erase(erasure) => erasure,
             };
             from_before |= position <= self.log.loaded_at;
-            let gone = position <= self.log.loaded_at && !matches!(erasure.named, Named::Item(_));
-            let target = match self.backlog.target(erasure.id) {
-                Some(target) => target,
-                None if gone => ErasureTarget::Pairs(Vec::new()),
-                None => resolver.target_after(&erasure.named, &events),
+            // Before the trainer was loaded, what users and pairs were named had left the store.
+            let to_do = if position <= self.log.loaded_at {
+                erasure.named.items()
+            } else {
+                Some(erasure.named)
+            };
+            let target = match (self.backlog.target(erasure.id), to_do) {
+                (Some(target), _) => target,
+                (None, None) => ErasureTarget::Pairs(Vec::new()),
+                (None, Some(named)) => resolver.target_after(&named, &events),
             };
             events.push(Event::Erase {
                 id: erasure.id,
@@ -198,15 +206,14 @@ impl Worker {
     }
 
     async fn update_factors(&mut self, touched: &RowSets) -> Result<UpdateReport, WorkerError> {
-        let touched = if self.work == Work::Update {
+        let touched = if self.factors == Factors::Unknown {
             RowSets::all(&self.trainer.matrix)
         } else {
             touched.clone()
         };
-        let (budget, tolerance) = (self.options.update_budget, self.options.update_tolerance);
-        let hold = self.options.polish_rounds == 0;
+        let options = self.local_update();
         Ok(self
-            .lend(move |trainer| learning::update(trainer, &touched, budget, tolerance, hold))
+            .lend(move |trainer| learning::update(trainer, &touched, options))
             .await??)
     }
 }

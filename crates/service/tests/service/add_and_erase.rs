@@ -10,7 +10,9 @@ use crate::support::{
     train_from_scratch, user_id,
 };
 use proptest::prelude::*;
-use recant_types::{ErasureTarget, Interaction, UnixMillis};
+use recant_types::{
+    ERASURE_PAIRS_MAX, ErasureStatus, ErasureTarget, Interaction, ItemId, Names, UnixMillis, UserId,
+};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -18,6 +20,7 @@ enum Step {
     ErasePairs(Vec<(u8, u8)>),
     EraseUser(u8),
     EraseItem(u8),
+    EraseSeveral(Vec<u8>, Vec<u8>, Vec<(u8, u8)>),
     Restart,
     AwaitForgotten,
     AwaitCertified,
@@ -34,6 +37,18 @@ fn rows(counts: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Row>> {
     prop::collection::vec(row, counts)
 }
 
+/// Users, items and pairs in one erasure, with any of them missing.
+fn several() -> impl Strategy<Value = Step> {
+    let users = prop::collection::vec(0..USERS, 0..3);
+    let items = prop::collection::vec(0..ITEMS, 0..3);
+    let pairs = prop::collection::vec((0..USERS, 0..ITEMS), 0..3);
+    (users, items, pairs)
+        .prop_filter("something is named", |(users, items, pairs)| {
+            users.len() + items.len() + pairs.len() > 0
+        })
+        .prop_map(|(users, items, pairs)| Step::EraseSeveral(users, items, pairs))
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => rows(1..2).prop_map(Step::Add),
@@ -41,6 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => prop::collection::vec((0..USERS, 0..ITEMS), 1..4).prop_map(Step::ErasePairs),
         2 => (0..USERS).prop_map(Step::EraseUser),
         2 => (0..ITEMS).prop_map(Step::EraseItem),
+        2 => several(),
         1 => Just(Step::Restart),
         1 => Just(Step::AwaitForgotten),
         1 => Just(Step::AwaitCertified),
@@ -104,6 +120,21 @@ async fn take(running: Running, step: &Step, plain: &mut Plain, erased: &mut Era
             erased.items.insert(*item);
             plain.0.retain(|(_, held), _| held != item);
             running.erase(ErasureTarget::Item(item_id(*item))).await;
+        }
+        Step::EraseSeveral(users, items, pairs) => {
+            erased.users.extend(users);
+            erased.items.extend(items);
+            erased.pairs.extend(pairs);
+            plain.0.retain(|(user, item), _| {
+                !(users.contains(user) || items.contains(item) || pairs.contains(&(*user, *item)))
+            });
+            let pair = |(user, item): &(u8, u8)| (user_id(*user), item_id(*item));
+            let names = Names {
+                users: users.iter().map(|user| user_id(*user)).collect(),
+                items: items.iter().map(|item| item_id(*item)).collect(),
+                pairs: pairs.iter().map(pair).collect(),
+            };
+            running.erase(names.into()).await;
         }
         Step::Restart => return running.restart().await,
         Step::AwaitForgotten => drop(running.until_forgotten().await),
@@ -175,4 +206,47 @@ proptest! {
     ) {
         block_on(check_scores(first, steps));
     }
+}
+
+/// As many names as one erasure may hold, in a log entry of many parts, with a restart before the
+/// worker may have come to it.
+#[test]
+fn thousands_of_names_are_one_erasure_and_survive_a_restart() {
+    block_on(async {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("data");
+        let all = (0..USERS).flat_map(|user| (0..ITEMS).map(move |item| (user, item)));
+        let rows = all.map(|(user, item)| Row {
+            user,
+            item,
+            quarters: 4,
+            timestamp: None,
+        });
+        let (running, mut plain) = run(&path, rows.collect(), true, &[]).await;
+        let unknown = |number: usize| format!("unknown-{number}");
+        let mut names = Names {
+            users: vec![user_id(1)],
+            items: (0..ERASURE_PAIRS_MAX / 2)
+                .map(|number| ItemId::new(&unknown(number)).expect("an id"))
+                .chain([item_id(7)])
+                .collect(),
+            pairs: vec![(user_id(2), item_id(3))],
+        };
+        while names.count() < ERASURE_PAIRS_MAX {
+            let user = UserId::new(&unknown(names.count())).expect("an id");
+            names.users.push(user);
+        }
+        plain
+            .0
+            .retain(|(user, item), _| *user != 1 && *item != 7 && (*user, *item) != (2, 3));
+        let id = running.erase(names.into()).await;
+        let running = running.restart().await;
+        running.until_certified().await;
+        running.assert_holds(&plain).await;
+        let record = running.service.erasure(id).await.expect("readable");
+        assert_eq!(record.expect("known").status, ErasureStatus::Certified);
+        let running = running.restart().await;
+        running.assert_holds(&plain).await;
+        running.guard.stop().await;
+    });
 }

@@ -3,8 +3,7 @@
 
 use crate::support::{Plain, Row, Running, block_on, hyperparameters, train_from_scratch, user_id};
 use recant_service::load;
-use recant_store::batch::WriteBatch;
-use recant_store::{Store, StoreOptions};
+use recant_store::{Store, StoreOptions, WriteBatch};
 use recant_testkit::store::{addition, commit, erasure, erasure_id, item_id, open, user};
 use recant_types::{ErasureTarget, Event};
 

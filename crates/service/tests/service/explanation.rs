@@ -5,9 +5,9 @@ use recant_core::model::ials::Ials;
 use recant_core::unlearn::duality_gap::{GapOptions, duality_gap};
 use recant_service::RowTable;
 use recant_service::Trainer;
+use recant_service::{AsOf, RecommendQuery, Recommendations, Source, Subject};
 use recant_service::{Explanation, Reason};
 use recant_service::{Quality, Snapshot};
-use recant_service::{RecommendQuery, Recommendations, Source, Subject};
 use recant_testkit::convex::{ITEMS, Problem, USERS};
 use recant_types::{Certificate, GapCertificate, ItemId, UserId};
 
@@ -69,6 +69,7 @@ fn ask(snapshot: &Snapshot, subject: Subject, k: usize) -> (Recommendations, Exp
         allow: None,
         tags: Vec::new(),
         explain: true,
+        as_of: AsOf::Live,
     });
     let explanation = answer.explanation.take().expect("it was asked for");
     (answer, explanation)

@@ -8,9 +8,7 @@ use crate::support::{
     train_from_scratch, user_id,
 };
 use recant_service::load;
-use recant_store::batch::WriteBatch;
-use recant_store::log::{Entry, LogPosition};
-use recant_store::{Store, StoreOptions};
+use recant_store::{Entry, LogPosition, Store, StoreOptions, WriteBatch};
 use recant_types::{
     ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event, Interaction, UnixMillis,
 };

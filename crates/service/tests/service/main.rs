@@ -3,9 +3,11 @@
 //! One binary for all of them: linking is what a test costs most.
 
 mod add_and_erase;
+mod certificates;
 mod erased_ahead;
 mod explanation;
 mod log_steps;
+mod published_times;
 mod stall;
 mod state_machine;
 mod support;

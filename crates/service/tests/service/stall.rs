@@ -10,8 +10,7 @@ use recant_service::Service;
 use recant_service::ServiceError;
 use recant_service::ServiceOptions;
 use recant_service::WorkerOptions;
-use recant_store::sync::{SyncObserver, SyncStep};
-use recant_store::{Store, StoreOptions};
+use recant_store::{Store, StoreOptions, SyncObserver, SyncStep};
 use recant_types::{ErasureStatus, ErasureTarget};
 
 /// A disk that can be made to hang in the next sync of the database.

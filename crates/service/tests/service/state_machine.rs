@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use recant_service::Resolver;
 use recant_service::load;
-use recant_store::Store;
-use recant_store::backup::restore;
-use recant_store::log::Entry;
+use recant_store::{Entry, Store, restore};
 use recant_testkit::store::{commit, copy_directory, erasure, item_id, open, options, user};
 use recant_types::{ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, UnixMillis};
 

@@ -10,11 +10,9 @@ use recant_core::optim::als::TrainingOptions;
 use recant_service::Service;
 use recant_service::WorkerOptions;
 use recant_service::train;
-use recant_service::{ModelSummary, RecommendQuery, Source, Subject};
+use recant_service::{AsOf, ModelSummary, RecommendQuery, Source, Subject};
 use recant_service::{ServiceOptions, WorkerGuard};
-use recant_store::batch::Tensor;
-use recant_store::import::ImportSession;
-use recant_store::{Store, StoreOptions};
+use recant_store::{ImportSession, Store, StoreOptions, Tensor};
 use recant_types::{
     Certificate, ErasureId, ErasureStatus, ErasureTarget, IalsHyperparameters, ItemId, UserId,
 };
@@ -293,6 +291,7 @@ impl Running {
                 allow: None,
                 tags: Vec::new(),
                 explain: false,
+                as_of: AsOf::Live,
             };
             let answer = self.service.recommend(query).await.expect("an answer");
             assert_eq!(answer.source, Source::Model);

@@ -15,8 +15,8 @@ use recant_service::Quality;
 use recant_service::RowTable;
 use recant_service::Tags;
 use recant_service::Trainer;
+use recant_service::{AsOf, RecommendQuery, Source, Subject};
 use recant_service::{Progress, Publisher};
-use recant_service::{RecommendQuery, Source, Subject};
 use recant_types::{IalsHyperparameters, ItemId, UserId};
 
 const USERS: usize = 16;
@@ -95,6 +95,7 @@ fn ask(publisher: &Publisher, at: usize) -> u64 {
         allow: None,
         tags: Vec::new(),
         explain: false,
+        as_of: AsOf::Live,
     };
     let answer = publisher.current().recommend(&query);
     assert_eq!((answer.source, answer.items.len()), (Source::Model, K));

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::codec;
+use crate::error::StoreError;
 use crate::keyring::{KeyRing, Slot, Special};
 use crate::seal::SecretKey;
-use crate::{StoreError, codec};
 use recant_types::{ItemId, UnixMillis, UserId};
 
 const MAGIC: [u8; 8] = *b"RECANTBK";
@@ -28,7 +29,7 @@ pub(super) const ROWS_PER_FRAME: usize = 1_000;
 
 /// What a backup begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BackupHeader {
+pub(crate) struct BackupHeader {
     /// Random; binds the frames to this backup.
     pub id: [u8; 16],
     /// When it was begun.

@@ -8,15 +8,17 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::format::{BackupHeader, BackupRow, Frame, FrameReader, ReadFrame};
-use crate::batch::Tensor;
 use crate::crash_point::crash_point;
+use crate::error::StoreError;
 use crate::files::{Files, Generation};
 use crate::hash::KeyedHash;
 use crate::import::{ImportSessionError, ImportWriter};
 use crate::keyring::Slot;
 use crate::migrations::schema_version;
+use crate::options::StoreOptions;
 use crate::records::{Tombstone, pack_row};
-use crate::{StoreError, StoreOptions, codec, keys, migrations};
+use crate::tensor::Tensor;
+use crate::{codec, keys, migrations};
 use recant_types::{UnixMillis, UserId};
 
 /// Milliseconds of a day.
@@ -164,7 +166,7 @@ impl Restoring<'_> {
             }
             let payload = current.codec.open(&key, &value)?;
             if key.first() == Some(&keys::TOMBSTONE) {
-                let hash = keys::tombstone_hash(&key).ok_or_else(crate::cut_key)?;
+                let hash = keys::tombstone_hash(&key).ok_or_else(StoreError::cut_key)?;
                 let tombstone: Tombstone = codec::from_postcard(&payload)?;
                 if tombstone.number > header.erasures {
                     self.since.insert(hash, tombstone);

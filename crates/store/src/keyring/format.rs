@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::master::{MasterKey, master};
-use crate::StoreError;
+use crate::error::StoreError;
 use crate::seal::{KEY_BYTES, NONCE_BYTES, SecretKey, TAG_BYTES};
 
 /// Header, first copy.
@@ -12,6 +12,8 @@ pub(super) const HEADER_AT: u64 = 0;
 pub(super) const MARKS_AT: [u64; 2] = [4_096, 8_192];
 /// Header, second copy.
 pub(super) const HEADER_COPY_AT: u64 = 12_288;
+/// Slots that are no person's.
+pub(super) const SPECIAL_SLOTS: u32 = 16;
 /// The first slot.
 pub(super) const SLOTS_AT: u64 = 16_384;
 /// Bytes of a slot: 8 fill a sector of 512 bytes, so a sector that is torn tears no slot.
@@ -32,7 +34,7 @@ pub(super) const MARK_BYTES: usize = 24;
 
 /// The number of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slot(pub u32);
+pub(crate) struct Slot(pub u32);
 
 impl Slot {
     /// Where the slot begins in the file.
@@ -43,7 +45,7 @@ impl Slot {
 
 /// What was acknowledged, noted outside the database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark {
+pub(crate) struct Mark {
     /// The last commit.
     pub commit: u64,
     /// How many erasures were accepted since the store was made.

@@ -1,4 +1,4 @@
-//! The master key: it wraps the key ring's own key, and other small secrets.
+//! The master key: it wraps the key ring's own key.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -9,13 +9,13 @@ use std::process::Command;
 
 use zeroize::Zeroizing;
 
-use crate::StoreError;
+use crate::error::StoreError;
 use crate::seal::{KEY_BYTES, SecretKey};
 use crate::sync::Syncs;
 use crate::zeroing;
 
 /// The directory of the key ring, below the store's directory.
-pub const KEYS: &str = "keys";
+pub(crate) const KEYS: &str = "keys";
 
 const MASTER: &str = "master";
 const MASTER_NEW: &str = "master.new";
@@ -95,19 +95,6 @@ impl MasterKey {
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
         write_file(path, self, &Syncs::new(None))
     }
-
-    /// A small secret, sealed for `purpose`. After a rotation it must be wrapped anew.
-    pub fn wrap(&self, purpose: &str, secret: &[u8]) -> Vec<u8> {
-        self.0.seal(purpose.as_bytes(), secret)
-    }
-
-    /// The secret that [`MasterKey::wrap`] sealed for the same purpose.
-    pub fn unwrap(&self, purpose: &str, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        self.0
-            .open(purpose.as_bytes(), wrapped)
-            .map(Zeroizing::new)
-            .map_err(|_| master("is not the one that this was wrapped with"))
-    }
 }
 
 pub(super) fn master(problem: impl Into<String>) -> StoreError {
@@ -176,7 +163,7 @@ pub(super) fn read_or_make(
 }
 
 /// Reads the key of a source that is not beside the data.
-pub fn read(source: &MasterKeySource) -> Result<MasterKey, StoreError> {
+pub(super) fn read(source: &MasterKeySource) -> Result<MasterKey, StoreError> {
     match source {
         MasterKeySource::Beside => Err(master("has no source named")),
         MasterKeySource::File(path) => read_file(path),
@@ -281,15 +268,6 @@ mod tests {
         for bad in ["", "00", &"g".repeat(64), &"0".repeat(65)] {
             assert!(MasterKey::parse(bad.as_bytes()).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_secret_is_wrapped_for_one_purpose() {
-        let key = MasterKey::random();
-        let wrapped = key.wrap("signing", b"secret");
-        assert_eq!(*key.unwrap("signing", &wrapped).expect("ours"), b"secret");
-        assert!(key.unwrap("other", &wrapped).is_err());
-        assert!(MasterKey::random().unwrap("signing", &wrapped).is_err());
     }
 
     #[test]

@@ -1,32 +1,18 @@
-//! Spare slots: keys that are on the disk already, so that nobody waits for one to be written.
+//! Which slots of persons are free.
 
 use std::collections::VecDeque;
-use std::os::unix::fs::FileExt;
 
-use super::format::{SLOT_BYTES, SLOTS_AT, Slot, is_empty};
-use super::{KeyRing, SPECIAL_SLOTS};
-use crate::StoreError;
-use crate::crash_point::crash_point;
-use crate::seal::SecretKey;
+use super::format::{SPECIAL_SLOTS, Slot};
 
-/// Spare slots kept ready: as many as a full group of erasures takes.
-const SPARES: usize = 1_024;
-
-/// Slots by which the file grows.
-const GROWTH: u32 = 1_024;
-
-/// Bytes read at a time when the whole ring is looked through.
-const READ_SLOTS: usize = 1_024;
-
-/// Which slots of persons are free. Lives as long as the open ring.
+/// The free slots of persons. Lives as long as the open ring.
 #[derive(Debug)]
 pub(super) struct Pool {
     /// With a fresh key that is on the disk.
-    spares: VecDeque<Slot>,
+    pub(super) spares: VecDeque<Slot>,
     /// With zeros.
-    empty: Vec<Slot>,
+    pub(super) empty: Vec<Slot>,
     /// The first slot beyond the file.
-    end: u32,
+    pub(super) end: u32,
 }
 
 impl Default for Pool {
@@ -46,133 +32,5 @@ impl Pool {
 
     pub(super) fn add_empty(&mut self, slots: &[Slot]) {
         self.empty.extend_from_slice(slots);
-    }
-}
-
-impl KeyRing {
-    /// A spare slot; its key is on the disk.
-    pub(crate) fn take(&self) -> Result<Slot, StoreError> {
-        let mut pool = self.pool();
-        if pool.spares.is_empty() {
-            self.ready_in(&mut pool, SPARES)?;
-        }
-        let spare = pool.spares.pop_front();
-        spare.ok_or_else(|| StoreError::damaged("the key ring has no room"))
-    }
-
-    /// Readies `count` spare slots with one sync, for whoever will take many.
-    pub(crate) fn ready(&self, count: usize) -> Result<(), StoreError> {
-        self.ready_in(&mut self.pool(), count)
-    }
-
-    fn ready_in(&self, pool: &mut Pool, count: usize) -> Result<(), StoreError> {
-        let ready = self.refill(pool, count)?;
-        crash_point("ring_before_extra_sync");
-        self.syncs.data(&self.file, &self.path)?;
-        crash_point("ring_after_extra_sync");
-        pool.add_spares(ready);
-        Ok(())
-    }
-
-    /// Writes the fresh keys of a commit.
-    pub(super) fn refill_spares(&self, pool: &mut Pool) -> Result<Vec<Slot>, StoreError> {
-        self.refill(pool, SPARES)
-    }
-
-    /// Writes fresh keys until there are `count` spares; they count once they are synced.
-    fn refill(&self, pool: &mut Pool, count: usize) -> Result<Vec<Slot>, StoreError> {
-        let missing = count.saturating_sub(pool.spares.len());
-        let mut ready = Vec::with_capacity(missing);
-        // A few missing ones are not worth a larger file.
-        while ready.len() < missing && (!pool.empty.is_empty() || pool.spares.len() < count / 2) {
-            if pool.empty.is_empty() {
-                let end = pool.end.checked_add(GROWTH);
-                let end = end.ok_or_else(|| StoreError::damaged("the key ring is full"))?;
-                pool.empty.extend((pool.end..end).rev().map(Slot));
-                pool.end = end;
-                let length = Slot(end).offset();
-                let grown = self.file.set_len(length);
-                grown.map_err(|error| self.io(&error))?;
-            }
-            while ready.len() < missing
-                && let Some(slot) = pool.empty.pop()
-            {
-                self.write_slot(slot, &SecretKey::random())?;
-                ready.push(slot);
-            }
-        }
-        Ok(ready)
-    }
-
-    /// Looks at every slot of a person: a slot that is not in use is destroyed, or gets a fresh key
-    /// as a spare; one that is in use must hold a key. `in_use` ascends. Durable on return.
-    ///
-    /// What an interrupted commit left is put right here: a slot that should have been destroyed,
-    /// or one that was readied and never given out.
-    pub(crate) fn settle(&self, in_use: &[Slot]) -> Result<(), StoreError> {
-        let mut pool = Pool::default();
-        let mut in_use = in_use.iter().copied().peekable();
-        let mut left_over = Vec::new();
-        self.visit_slots(|slot, empty| {
-            pool.end = slot.0 + 1;
-            if in_use.next_if_eq(&slot).is_some() {
-                return match empty {
-                    true => Err(StoreError::damaged("the key of a person is missing")),
-                    false => Ok(()),
-                };
-            }
-            match empty {
-                true => pool.empty.push(slot),
-                false => left_over.push(slot),
-            }
-            Ok(())
-        })?;
-        if in_use.next().is_some() {
-            return Err(StoreError::damaged("the key ring was cut"));
-        }
-        for slot in &left_over {
-            self.write_bytes(*slot, &[0; SLOT_BYTES])?;
-        }
-        pool.empty.extend(left_over);
-        pool.empty.sort_unstable_by(|a, b| b.cmp(a));
-        let ready = self.refill(&mut pool, SPARES)?;
-        self.syncs.data(&self.file, &self.path)?;
-        pool.add_spares(ready);
-        *self.pool() = pool;
-        Ok(())
-    }
-
-    /// Every slot of a person that holds a key, ascending.
-    pub(crate) fn slots_with_keys(&self) -> Result<Vec<Slot>, StoreError> {
-        let mut slots = Vec::new();
-        self.visit_slots(|slot, empty| {
-            if !empty {
-                slots.push(slot);
-            }
-            Ok(())
-        })?;
-        Ok(slots)
-    }
-
-    /// Calls `visit` with every slot of a person in the file, and whether it is empty.
-    pub(super) fn visit_slots(
-        &self,
-        mut visit: impl FnMut(Slot, bool) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let length = self.file.metadata().map_err(|error| self.io(&error))?.len();
-        let end = (length.saturating_sub(SLOTS_AT) / SLOT_BYTES as u64) as u32;
-        let mut bytes = vec![0; READ_SLOTS * SLOT_BYTES];
-        let mut first = SPECIAL_SLOTS;
-        while first < end {
-            let count = (end - first).min(READ_SLOTS as u32);
-            let block = &mut bytes[..count as usize * SLOT_BYTES];
-            let read = self.file.read_exact_at(block, Slot(first).offset());
-            read.map_err(|error| self.io(&error))?;
-            for (slot, bytes) in (first..).zip(block.as_chunks::<SLOT_BYTES>().0) {
-                visit(Slot(slot), is_empty(bytes))?;
-            }
-            first += count;
-        }
-        Ok(())
     }
 }

@@ -5,21 +5,21 @@
 //! that a crash at any moment leaves one ring that counts and nothing that is forgotten.
 
 use std::fs;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use super::format::{Mark, SLOT_BYTES, Slot};
+use super::format::{Mark, SPECIAL_SLOTS, Slot};
+use super::leftovers::{RING, RING_NEW, RING_OLD};
 use super::master::{self, KEYS, MasterKey, MasterKeySource};
-use super::{KeyRing, RING, RING_NEW, RING_OLD, SPECIAL_SLOTS};
-use crate::StoreError;
+use super::ring::KeyRing;
 use crate::crash_point::crash_point;
+use crate::error::StoreError;
 use crate::sync::Syncs;
 use crate::zeroing;
 
 /// Wraps the key ring of `directory` anew: under a fresh key beside the data when `to` is
 /// [`MasterKeySource::Beside`], else under the key that `to` names. The directory must be locked
 /// and its store closed.
-pub fn rotate(
+pub(crate) fn rotate(
     directory: &Path,
     from: &MasterKeySource,
     to: &MasterKeySource,
@@ -76,50 +76,4 @@ fn copy(from: &KeyRing, to: &KeyRing) -> Result<(), StoreError> {
         ..mark
     })?;
     to.write_mark(mark)
-}
-
-/// Puts right what an interrupted rotation left. `opened_by` is the number of the master key, among
-/// the candidates, that opened the ring.
-pub(super) fn clean_up(
-    directory: &Path,
-    source: &MasterKeySource,
-    opened_by: usize,
-    syncs: &Syncs,
-) -> Result<(), StoreError> {
-    let keys = directory.join(KEYS);
-    zeroing::remove_file(&keys.join(RING_NEW), syncs)?;
-    remove_old(&keys, syncs)?;
-    if *source != MasterKeySource::Beside {
-        return Ok(());
-    }
-    match opened_by {
-        // A ring that the next key opens was switched to before the interruption.
-        1.. => master::promote_next(directory, syncs),
-        0 => master::drop_next(directory, syncs),
-    }
-}
-
-/// Removes the second name of a ring: overwritten first, unless it is still the ring itself.
-fn remove_old(keys: &Path, syncs: &Syncs) -> Result<(), StoreError> {
-    let (path, old) = (keys.join(RING), keys.join(RING_OLD));
-    let inode = |path: &Path| fs::metadata(path).map(|metadata| metadata.ino()).ok();
-    let Some(number) = inode(&old) else {
-        return Ok(());
-    };
-    if inode(&path) == Some(number) {
-        fs::remove_file(&old).map_err(|error| StoreError::io(&old, &error))?;
-    } else {
-        zeroing::remove_file(&old, syncs)?;
-    }
-    syncs.directory(keys)
-}
-
-impl KeyRing {
-    /// The bytes of a slot as they are on the disk; for whoever wants to see that it is empty.
-    pub fn slot_is_empty(&self, slot: Slot) -> Result<bool, StoreError> {
-        let mut bytes = [0; SLOT_BYTES];
-        let read = self.file.read_exact_at(&mut bytes, slot.offset());
-        read.map_err(|error| self.io(&error))?;
-        Ok(super::format::is_empty(&bytes))
-    }
 }

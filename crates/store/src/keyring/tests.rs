@@ -1,7 +1,11 @@
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::format::{HEADER_COPY_AT, MARKS_AT};
 use super::*;
+use crate::error::StoreError;
+use crate::sync::Syncs;
 
 fn syncs() -> Syncs {
     Syncs::new(None)

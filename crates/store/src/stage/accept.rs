@@ -5,10 +5,12 @@ use std::collections::{HashMap, HashSet};
 use super::{Stage, is_expired};
 use crate::batch::{Append, Idempotency};
 use crate::codec;
+use crate::error::StoreError;
 use crate::hash::{KeyedHash, Named};
-use crate::log::{ErasureEntry, LogPosition, queued_records};
+use crate::keys;
+use crate::log::{ErasureEntry, queued_records};
+use crate::position::LogPosition;
 use crate::records::{Committed, IdempotencyRecord, QueuedRow, Tombstone};
-use crate::{StoreError, keys};
 use recant_types::{
     ErasureId, ErasureRecord, ErasureTarget, Event, Interaction, ItemId, UnixMillis, UserId,
 };
@@ -204,24 +206,32 @@ impl Stage<'_> {
         accepted_at: UnixMillis,
         target: &ErasureTarget,
     ) -> Result<(), StoreError> {
+        self.erase_named(target)?;
+        let named = self.hasher.named(target);
+        self.index.unapplied.insert(&named, position);
+        self.log_erasure(position, id, accepted_at, named);
+        Ok(())
+    }
+
+    /// Takes what `target` names out of the records and of the log.
+    fn erase_named(&mut self, target: &ErasureTarget) -> Result<(), StoreError> {
         match target {
-            ErasureTarget::User(user) => self.erase_user(self.hasher.user(user))?,
+            ErasureTarget::User(user) => self.erase_user(self.hasher.user(user)),
             ErasureTarget::Pairs(pairs) => {
                 let mut users: HashMap<&UserId, HashSet<&ItemId>> = HashMap::new();
                 for (user, item) in pairs {
                     users.entry(user).or_default().insert(item);
                 }
-                for (user, items) in users {
-                    self.erase_pairs(user, &items)?;
-                }
+                users
+                    .into_iter()
+                    .try_for_each(|(user, items)| self.erase_pairs(user, &items))
             }
             // Carried out by the worker, which knows who interacted with the item.
-            ErasureTarget::Item(_) => {}
+            ErasureTarget::Item(_) => Ok(()),
+            ErasureTarget::Several(names) => {
+                names.parts().try_for_each(|part| self.erase_named(&part))
+            }
         }
-        let named = self.hasher.named(target);
-        self.index.unapplied.insert(&named, position);
-        self.log_erasure(position, id, accepted_at, named);
-        Ok(())
     }
 
     /// Writes the log entry and the tombstones of an erasure.
@@ -257,5 +267,10 @@ fn tombstone_hashes(hasher: &crate::hash::IdHasher, named: &Named) -> Vec<KeyedH
     match named {
         Named::User(hash) | Named::Item(hash) => vec![*hash],
         Named::Pairs(pairs) => pairs.iter().map(|(u, i)| hasher.pair(*u, *i)).collect(),
+        Named::Several { .. } => {
+            let parts = named.parts();
+            let hashes = parts.iter().flat_map(|part| tombstone_hashes(hasher, part));
+            hashes.collect()
+        }
     }
 }

@@ -8,17 +8,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::batch::{Change, WriteBatch};
 use crate::codec::{self, Codec};
 use crate::database::Database;
+use crate::error::StoreError;
 use crate::hash::IdHasher;
 use crate::index::Index;
 use crate::keyring::Slot;
-use crate::log::LogPosition;
+use crate::keys;
+use crate::position::LogPosition;
 use crate::records::{Committed, IdempotencyRecord};
 use crate::seal::SecretKey;
-use crate::{StoreError, keys};
 use recant_types::UnixMillis;
 
 /// How long an idempotency key is remembered.
-pub const IDEMPOTENCY_MILLISECONDS: i64 = 24 * 60 * 60 * 1000;
+pub(crate) const IDEMPOTENCY_MILLISECONDS: i64 = 24 * 60 * 60 * 1000;
 
 /// The changes of many batches, laid over the database they will be written to.
 ///

@@ -4,17 +4,17 @@ use std::collections::HashSet;
 
 use super::Stage;
 use crate::codec::{self, open_under, seal_under};
+use crate::error::StoreError;
 use crate::hash::KeyedHash;
 use crate::index::Person;
 use crate::keyring::Slot;
 use crate::keys::{self, Pseudonym};
-use crate::log::LogPosition;
+use crate::position::LogPosition;
 use crate::records::{
     HELD_PER_CHUNK, HeldInteraction, QueuedRecord, UserRecord, pack_history, pack_values,
     unpack_history,
 };
 use crate::seal::SecretKey;
-use crate::{StoreError, damaged_person};
 use recant_types::{ItemId, UserId};
 
 impl Stage<'_> {
@@ -23,7 +23,11 @@ impl Stage<'_> {
         if let Some(secret) = self.secrets.get(&slot) {
             return Ok(secret.clone());
         }
-        let secret = self.codec.ring().key(slot)?.ok_or_else(damaged_person)?;
+        let secret = self
+            .codec
+            .ring()
+            .key(slot)?
+            .ok_or_else(StoreError::missing_person)?;
         self.secrets.insert(slot, secret.clone());
         Ok(secret)
     }
@@ -41,7 +45,10 @@ impl Stage<'_> {
             };
             self.index.persons.insert(hash, person);
         }
-        self.index.persons.get_mut(&hash).ok_or_else(damaged_person)
+        self.index
+            .persons
+            .get_mut(&hash)
+            .ok_or_else(StoreError::missing_person)
     }
 
     pub(super) fn put_personal(
@@ -60,7 +67,7 @@ impl Stage<'_> {
             return Ok(None);
         };
         if codec::slot_of(&value)? != slot {
-            return Err(damaged_person());
+            return Err(StoreError::missing_person());
         }
         let secret = self.secret(slot)?;
         open_under(slot, &secret, key, &value).map(Some)
@@ -249,7 +256,7 @@ impl Stage<'_> {
         for (position, part) in &person.queued {
             let key = keys::log_part(*position, *part);
             let payload = self.get_personal(person.live, &key)?;
-            let payload = payload.ok_or_else(damaged_person)?;
+            let payload = payload.ok_or_else(StoreError::missing_person)?;
             queued.push((key, codec::from_postcard(&payload)?));
         }
         Ok(queued)
@@ -261,7 +268,8 @@ impl Stage<'_> {
         };
         let person = person.clone();
         let payload = self.get_personal(person.live, &keys::user(person.pseudonym))?;
-        let record: UserRecord = codec::from_postcard(&payload.ok_or_else(damaged_person)?)?;
+        let record: UserRecord =
+            codec::from_postcard(&payload.ok_or_else(StoreError::missing_person)?)?;
         let (held, queued) = (self.history(&person)?, self.queued(&person)?);
         self.renew_key(hash, &record.id, &held, queued)
     }

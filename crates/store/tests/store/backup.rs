@@ -3,9 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use recant_store::backup::{Restored, restore};
-use recant_store::batch::Tensor;
-use recant_store::{Store, StoreError, StoreOptions};
+use recant_store::{Restored, Store, StoreError, StoreOptions, Tensor, restore};
 use recant_testkit::store::{
     addition, commit, copy_directory, erasure, header, history, item, item_id, open, options, user,
 };

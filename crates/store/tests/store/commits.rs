@@ -2,14 +2,13 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
-use recant_store::batch::{Idempotency, Tensor, WriteBatch};
-use recant_store::log::{Entry, LogPosition};
-use recant_store::records::HELD_PER_CHUNK;
-use recant_store::sync::SyncObserver;
-use recant_store::{Commit, Store, StoreError, StoreOptions};
+use recant_store::{
+    Commit, Entry, HELD_PER_CHUNK, Idempotency, LogPosition, Store, StoreError, StoreOptions,
+    SyncObserver, Tensor, WriteBatch,
+};
 use recant_testkit::store::{
-    Contents, added, addition, commit, erasure, erasure_id, header, held, history, item, item_id,
-    open, options, user,
+    Contents, added, addition, append_once, commit, erasure, erasure_id, header, held, history,
+    item, item_id, open, options, user,
 };
 use recant_types::{ErasureStatus, ErasureTarget, Event, UnixMillis};
 
@@ -90,7 +89,7 @@ fn a_history_of_several_chunks_shrinks_without_a_rest() {
             commit(store, |batch| batch.put_history(7, &history(2)));
             assert_eq!(store.history(7).expect("readable"), history(2));
             assert_eq!(store.history(6).expect("readable"), history(1));
-            commit(store, |batch| batch.remove_history(7));
+            commit(store, |batch| batch.put_history(7, &[]));
             let mut rows = Vec::new();
             let visited = store.visit_histories(|row, held| rows.push((row, held.len())));
             visited.expect("readable");
@@ -360,7 +359,7 @@ fn once(number: u8, key: u8, request: u8) -> WriteBatch {
         key: [key; 32],
         request: [request; 32],
     };
-    batch.append_once(erasure(erasure_id(number), target), idempotency);
+    append_once(&mut batch, erasure(erasure_id(number), target), idempotency);
     batch
 }
 
@@ -459,7 +458,7 @@ fn a_key_is_free_again_after_a_day() {
         key: [1; 32],
         request: [1; 32],
     };
-    batch.append_once(event, idempotency);
+    append_once(&mut batch, event, idempotency);
     store.commit(batch).wait().expect("durable");
     let new = store.commit(once(2, 1, 2)).wait().expect("the key is free");
     assert_eq!(new.positions, [LogPosition(2)]);

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use recant_store::crash_point::CRASH_POINTS;
+use recant_store::CRASH_POINTS;
 use recant_testkit::store::{commit, erasure, history, item, item_id, open, user};
 use recant_types::{ErasureId, ErasureTarget};
 

@@ -4,8 +4,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use recant_store::import::ImportSession;
-use recant_store::{Store, StoreError};
+use recant_store::{ImportSession, Store, StoreError};
 use recant_testkit::store::{
     Contents, addition, commit, copy_directory, database_directory, erasure, erasure_id, fill,
     open, options, user,

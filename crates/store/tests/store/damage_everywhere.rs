@@ -1,7 +1,7 @@
 //! A bit that flips anywhere in any file of a store leads to an error or to the data as they
 //! were, never to other data, and never to fewer.
 //!
-//! `RECANT_DAMAGES=1000 cargo test --test damage_everywhere` flips more than a usual run.
+//! `RECANT_DAMAGES=1000 cargo test -p recant-store --test store damage_everywhere::` flips more than a usual run.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -5,9 +5,7 @@
 
 use std::fs;
 
-use recant_store::keyring::master::read;
-use recant_store::keyring::{MasterKey, MasterKeySource};
-use recant_store::{Store, StoreError, StoreOptions};
+use recant_store::{MasterKey, MasterKeySource, Store, StoreError, StoreOptions};
 use recant_testkit::store::{Contents, addition, commit, options};
 
 #[test]
@@ -16,18 +14,18 @@ fn a_master_key_comes_from_a_file_a_variable_or_a_command() {
     let (data, path) = (folder.path().join("data"), folder.path().join("key"));
     fs::write(&path, MasterKey::random().to_text().as_bytes()).expect("written");
     let command = format!("cat '{}'", path.display());
+    let with = |master_key: MasterKeySource| StoreOptions {
+        master_key,
+        ..options()
+    };
     for bad in ["exit 3", "echo 12", "head -c 5000 /dev/zero"] {
-        let refused = read(&MasterKeySource::Command(String::from(bad)));
+        let refused = Store::open(&data, &with(MasterKeySource::Command(String::from(bad))));
         assert!(
             matches!(refused, Err(StoreError::MasterKey { .. })),
             "{bad}"
         );
     }
     let missing = MasterKeySource::Environment(String::from("RECANT_NO_SUCH_VARIABLE"));
-    let with = |master_key: MasterKeySource| StoreOptions {
-        master_key,
-        ..options()
-    };
     let refused = Store::open(&data, &with(missing));
     assert!(
         matches!(refused, Err(StoreError::MasterKey { .. })),

@@ -6,12 +6,10 @@
 use std::fs;
 use std::path::Path;
 
-use recant_store::batch::{Idempotency, WriteBatch};
-use recant_store::log::{Entry, ErasureEntry, LogPosition};
-use recant_store::{Store, StoreError};
+use recant_store::{Entry, ErasureEntry, Idempotency, LogPosition, Store, StoreError, WriteBatch};
 use recant_testkit::store::{
-    Contents, added, addition, commit, copy_directory, database_directory, erasure_id, header,
-    held, item, item_id, open, options, user,
+    Contents, added, addition, append_once, commit, copy_directory, database_directory, erasure_id,
+    header, held, item, item_id, open, options, user,
 };
 use recant_types::{
     Certificate, ErasureRecord, ErasureStatus, ErasureTarget, Event, TargetKind, UnixMillis,
@@ -98,6 +96,8 @@ fn certified() -> ErasureRecord {
         erased_at: Some(UnixMillis(THEN.0 + 1)),
         forgotten_at: Some(UnixMillis(THEN.0 + 2)),
         certified_at: Some(UnixMillis(THEN.0 + 3)),
+        certified_version: None,
+        certified_position: None,
         model_version_before: Some(5),
         model_version_after: Some(6),
         certificate: Some(Certificate::residual(2.5e-10, 1e-8)),
@@ -113,7 +113,7 @@ fn failed() -> ErasureRecord {
     }
 }
 
-fn long_history() -> Vec<recant_store::records::HeldInteraction> {
+fn long_history() -> Vec<recant_store::HeldInteraction> {
     vec![
         held(0, 1.0, None),
         held(1, 2.5, Some(1_700_000_000)),
@@ -198,7 +198,7 @@ fn an_idempotency_key_of_version_1_is_remembered() {
             accepted_at: LATER,
             target: pending_target(),
         };
-        batch.append_once(event, idempotency);
+        append_once(&mut batch, event, idempotency);
         store.commit(batch).wait()
     };
     let known = again(IDEMPOTENCY).expect("known");

@@ -1,7 +1,6 @@
 //! A user's row of a model is a secret of that user: it goes with the key that it is sealed under.
 
-use recant_store::Store;
-use recant_store::log::LogPosition;
+use recant_store::{LogPosition, Store};
 use recant_testkit::store::{commit, erasure, erasure_id, history, item, item_id, open, user};
 use recant_types::ErasureTarget;
 

@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use recant_store::Store;
-use recant_store::batch::{Tensor, WriteBatch};
-use recant_store::log::{Entry, LogPosition};
-use recant_store::records::HeldInteraction;
+use recant_store::{Entry, HeldInteraction, LogPosition, Store, Tensor, WriteBatch};
 use recant_testkit::store::{Contents, added, addition, history, item, open, user};
 
 #[derive(Debug, Clone)]
@@ -75,7 +72,7 @@ impl Model {
                     self.histories.insert(*row, history(*length));
                 }
                 Step::RemoveHistory(row) => {
-                    batch.remove_history(*row);
+                    batch.put_history(*row, &[]);
                     self.histories.remove(row);
                 }
                 Step::PutFactors(row, values) => {

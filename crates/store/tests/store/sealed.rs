@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use recant_store::Store;
-use recant_store::log::{Entry, LogPosition};
+use recant_store::{Entry, LogPosition, Store};
 use recant_testkit::store::{
     Contents, added, addition, commit, database_directory, erasure, erasure_id, fill, header, held,
     history, item, item_id, open, user,
@@ -152,7 +151,7 @@ fn what_was_under_way_when_an_erasure_was_accepted_is_not_written_after_it() {
     erase(&store, 1, pair(1, 3));
     erase(&store, 2, ErasureTarget::User(user(2)));
     // The worker has read the log up to 1 and knows of neither.
-    let stale = |batch: &mut recant_store::batch::WriteBatch| {
+    let stale = |batch: &mut recant_store::WriteBatch| {
         for row in 1..=2 {
             batch.put_user(row, &user(row));
             batch.put_history(row, &history(4));

@@ -339,4 +339,17 @@ choice = "most_active"
         assert_eq!(slug("../../etc/passwd"), "etc-passwd");
         assert_eq!(slug("iALS d=64 λ=0.02"), "ials-d-64-0.02");
     }
+
+    #[test]
+    fn the_proximal_term_is_read_by_its_former_key_too() {
+        let recipe = |key: &str| {
+            Recipe::parse(&format!(
+                "name = 'x'\n[[data]]\nname = 'd'\n[[model]]\nkind = 'neumf'\n\
+                 [[method]]\nkind = 'lbfgs'\nsteps = 3\n{key} = 0.5"
+            ))
+            .expect("a recipe")
+        };
+        assert_eq!(recipe("hold"), recipe("proximal"));
+        assert_eq!(recipe("hold").method[0].proximal(), Some(0.5));
+    }
 }

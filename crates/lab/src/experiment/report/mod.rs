@@ -18,6 +18,7 @@ mod three_axes;
 use super::results::Results;
 use super::run_record::Outcome;
 use super::summary::{Comparison, comparisons};
+use heading::{anchor, heading};
 use markup::escape;
 
 /// Name of the report in the folder of results.

@@ -62,7 +62,7 @@ pub enum RunProgress<'a> {
 }
 
 /// Shows how far a run has come.
-pub type Observe<'a> = &'a mut dyn FnMut(RunProgress<'_>);
+pub(crate) type Observe<'a> = &'a mut dyn FnMut(RunProgress<'_>);
 
 /// Carries out what `recipe` asks for, leaves the record of every finished run in `folder/cells` and the whole
 /// in `folder/results.json`, which is brought up to date now and then.

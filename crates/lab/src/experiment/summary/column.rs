@@ -1,6 +1,6 @@
 //! The figures of a comparison: what they are called and where they come from.
 
-use super::comparison::View;
+use super::view::View;
 use crate::experiment::run_record::{Checkpoint, Membership};
 use recant_eval::{Consistency, ControlKind, Group, HeldOutAccuracy, recovery};
 

@@ -1,9 +1,11 @@
 //! Finished runs beside those they are judged by: one comparison for each data set, model and deletion,
 //! one line for each arm.
 
+use super::column::Column;
 use super::spread::Spread;
+use super::view::View;
 use crate::experiment::results::Results;
-use crate::experiment::run_record::{Arm, Checkpoint, Measured, Outcome, RunRecord};
+use crate::experiment::run_record::{Arm, Measured, Outcome, RunRecord};
 use crate::experiment::watch::CurvePoint;
 use recant_eval::Group;
 
@@ -47,17 +49,6 @@ pub struct Run<'a> {
     nothing: Option<&'a Measured>,
 }
 
-/// One checkpoint of a run beside those it is judged by.
-#[derive(Debug, Clone, Copy)]
-pub struct View<'a> {
-    own: &'a Checkpoint,
-    reference: Option<&'a Checkpoint>,
-    retrain: Option<&'a Checkpoint>,
-    nothing: Option<&'a Checkpoint>,
-    measured: &'a Measured,
-    group: Group,
-}
-
 impl<'a> Run<'a> {
     /// The run at its `nth` checkpoint, over one group of users.
     pub fn at(&self, nth: usize, group: Group) -> Option<View<'a>> {
@@ -72,18 +63,9 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// The distance along the way.
+    /// The distance while the method was at work.
     pub fn curve(&self) -> &'a [CurvePoint] {
         &self.measured.curve
-    }
-}
-
-impl View<'_> {
-    /// The first time, along the way, at which the distance is at most `distance`.
-    fn seconds_to(&self, distance: f64) -> Option<f64> {
-        let mut points = self.measured.curve.iter();
-        let reached = points.find(|point| point.distance <= distance)?;
-        Some(reached.seconds)
     }
 }
 

@@ -15,7 +15,7 @@ pub fn figure(value: Option<f64>) -> String {
 }
 
 /// A mean, and the range where there are several values.
-pub fn spread(spread: Option<Spread>) -> String {
+pub(crate) fn spread(spread: Option<Spread>) -> String {
     let mean = figure(spread.map(|spread| spread.mean));
     match spread {
         Some(spread) if spread.count > 1 && spread.least < spread.largest => {

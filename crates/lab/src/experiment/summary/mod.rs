@@ -5,8 +5,11 @@ mod column;
 mod comparison;
 mod figure;
 mod spread;
+mod view;
 
 pub use column::{COLUMNS, Column, Section};
-pub use comparison::{Comparison, Line, Run, View, comparisons};
-pub use figure::{figure, spread};
+pub use comparison::{Comparison, Line, Run, comparisons};
+pub use figure::figure;
+pub(super) use figure::spread;
 pub use spread::Spread;
+pub use view::View;

@@ -4,7 +4,7 @@ mod ials;
 mod method;
 mod neural;
 
-pub use method::MethodError;
+pub(super) use method::MethodError;
 pub(super) use method::{Change, Precision, Seeds, Unlearner};
 
 use super::recipe::ModelSpec;

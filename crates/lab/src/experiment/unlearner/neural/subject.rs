@@ -34,7 +34,7 @@ pub(in crate::experiment) struct NeuralSubject {
 #[derive(Clone)]
 pub(in crate::experiment) struct NeuralModelState {
     pub(in crate::experiment::unlearner) graph: Graph,
-    parameters: Parameters,
+    pub(in crate::experiment::unlearner) parameters: Parameters,
     pub(in crate::experiment::unlearner) scores: Arc<NeuralScores>,
 }
 

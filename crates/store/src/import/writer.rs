@@ -1,45 +1,31 @@
-//! Adding many interactions at once: all of them, or none.
+//! Gathers rows in memory and merges them into the histories of the next generation.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
-use crate::batch::Tensor;
+use super::error::ImportSessionError;
+use super::rows::Rows;
 use crate::codec::{self, seal_under};
+use crate::error::StoreError;
 use crate::files::Files;
 use crate::generation::NextGeneration;
 use crate::hash::{IdHasher, KeyedHash};
-use crate::import_rows::Rows;
 use crate::index::{Index, Person};
 use crate::keyring::Slot;
 use crate::keys::Pseudonym;
-use crate::migrations::{MIGRATIONS, bring_up_to_date};
+use crate::keys::{self, row_of};
 use crate::records::{
     HELD_PER_CHUNK, HeldInteraction, ItemRecord, ModelHeader, Tombstone, UserRecord, pack_history,
     unpack_history,
 };
-use crate::{StoreError, StoreOptions, keys, row_of};
-use recant_types::{InvalidId, ItemId, UnixMillis, UserId};
+use crate::tensor::Tensor;
+use recant_types::{ItemId, UnixMillis, UserId};
 
 /// New users whose keys are readied at a time.
 const KEYS_READIED: usize = 8_192;
 
 /// Interactions held in memory before they are merged into the histories: 128 MiB.
 const BUFFER_ROWS: usize = 4 << 20;
-
-/// Why an import cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportSessionError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// An id cannot be one.
-    #[error(transparent)]
-    InvalidId(#[from] InvalidId),
-    /// There are more users or items than rows can be numbered.
-    #[error("there are more than 4294967295 users or items")]
-    TooManyRows,
-}
 
 /// What an import did, and what the store holds after it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,35 +42,6 @@ pub struct ImportTotals {
     pub interactions: u64,
     /// Rows that were held back: an erasure accepted after they happened names them.
     pub held_back: u64,
-}
-
-/// A directory that is being imported into; nobody else can use it meanwhile.
-///
-/// Rows are gathered in memory up to a bound and then merged, sorted by user, into the histories
-/// of the store's next generation. Dropped without [`ImportWriter::finish`], it leaves the store
-/// as it was.
-#[derive(Debug)]
-pub struct ImportSession {
-    files: Files,
-}
-
-impl ImportSession {
-    /// Locks the directory, made or brought up to date if need be.
-    pub fn begin(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
-        let files = Files::open(path, options)?;
-        bring_up_to_date(&files, &MIGRATIONS).map_err(|error| files.opened_badly(error))?;
-        Ok(Self { files })
-    }
-
-    /// Takes over what the store holds, to add to it.
-    pub fn writer(&self) -> Result<ImportWriter<'_>, StoreError> {
-        let current = self.files.open_current()?;
-        let index = self.files.read_index(&current)?;
-        self.files.opened_well()?;
-        let mut writer = ImportWriter::begin(&self.files)?;
-        writer.take_over(&current, index)?;
-        Ok(writer)
-    }
 }
 
 /// One gathered row.
@@ -122,7 +79,7 @@ pub struct ImportWriter<'a> {
 
 impl ImportWriter<'_> {
     /// Begins a generation without anything in it.
-    pub(super) fn begin(files: &Files) -> Result<ImportWriter<'_>, StoreError> {
+    pub(crate) fn begin(files: &Files) -> Result<ImportWriter<'_>, StoreError> {
         Ok(ImportWriter {
             next: NextGeneration::begin(files)?,
             users: Rows::default(),
@@ -141,7 +98,7 @@ impl ImportWriter<'_> {
         })
     }
 
-    fn take_over(
+    pub(super) fn take_over(
         &mut self,
         current: &crate::files::Generation,
         mut index: Index,
@@ -171,7 +128,7 @@ impl ImportWriter<'_> {
                     held.iter().for_each(|held| mark(held_items, held.item));
                 }
                 Some(&keys::TOMBSTONE) => {
-                    let hash = keys::tombstone_hash(key).ok_or_else(crate::cut_key)?;
+                    let hash = keys::tombstone_hash(key).ok_or_else(StoreError::cut_key)?;
                     let tombstone: Tombstone = codec::from_postcard(payload)?;
                     tombstones.insert(hash, tombstone.erased_at);
                 }
@@ -214,7 +171,7 @@ impl ImportWriter<'_> {
     }
 
     /// Takes one interaction, whatever was erased.
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         user: &str,
         item: &str,
@@ -241,7 +198,7 @@ impl ImportWriter<'_> {
     }
 
     /// Takes an item, with or without a title; returns its row.
-    pub(super) fn take_item(
+    pub(crate) fn take_item(
         &mut self,
         id: &ItemId,
         title: Option<&str>,
@@ -254,7 +211,7 @@ impl ImportWriter<'_> {
     }
 
     /// The person with this hash has a key for backups already, and gets a live one.
-    pub(super) fn expect_person(
+    pub(crate) fn expect_person(
         &mut self,
         hash: KeyedHash,
         backup: Slot,
@@ -272,12 +229,12 @@ impl ImportWriter<'_> {
     }
 
     /// How ids are hashed.
-    pub(super) fn hasher(&self) -> &IdHasher {
+    pub(crate) fn hasher(&self) -> &IdHasher {
         self.next.hasher()
     }
 
     /// The generation being built.
-    pub(super) fn next_generation(&self) -> &NextGeneration<'_> {
+    pub(crate) fn next_generation(&self) -> &NextGeneration<'_> {
         &self.next
     }
 
@@ -349,7 +306,7 @@ impl ImportWriter<'_> {
         payload: &[u8],
     ) -> Result<(), StoreError> {
         let secret = self.next.codec().ring().key(person.live)?;
-        let secret = secret.ok_or_else(crate::damaged_person)?;
+        let secret = secret.ok_or_else(StoreError::missing_person)?;
         let value = seal_under(person.live, &secret, &key, payload);
         self.next.database().put(key, value)
     }
@@ -406,7 +363,7 @@ impl ImportWriter<'_> {
             return Ok(());
         };
         let person = self.persons.get(first.user as usize).cloned().flatten();
-        let person = person.ok_or_else(crate::damaged_person)?;
+        let person = person.ok_or_else(StoreError::missing_person)?;
         let mut history = Vec::new();
         for record in self.next.scan(&keys::history(person.pseudonym)) {
             unpack_history(&record?.1, &mut history)?;
@@ -472,6 +429,7 @@ impl ImportWriter<'_> {
             objective: None,
             measured_version: None,
             certificate: None,
+            certified: None,
             ..header
         };
         self.next

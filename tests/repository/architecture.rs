@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::documents::root;
+
 /// Crates that are functions of arrays and bytes, and what they must not know.
 const PURE_CRATES: [&str; 6] = ["types", "core", "neural", "eval", "receipt", "import"];
 const IMPURE_LIBRARIES: [&str; 6] = ["axum", "metrics", "sled", "tokio", "tower", "tower-http"];
@@ -11,10 +13,6 @@ const IMPURE_LIBRARIES: [&str; 6] = ["axum", "metrics", "sled", "tokio", "tower"
 /// The one folder whose files may hold `unsafe`: the kernels of instructions that the compiler does
 /// not choose by itself.
 const UNSAFE_FOLDER: &str = "crates/core/src/topk/kernel";
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// The last column of the table of crates: short name of a crate → short names it may use.
 fn table() -> BTreeMap<String, BTreeSet<String>> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::import::ImportSessionError;
+use super::error::ImportSessionError;
 use recant_types::InvalidId;
 
 /// Row numbers by id, with the gaps that are free.

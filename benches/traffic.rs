@@ -1,0 +1,283 @@
+//! Certificates while people keep using the service.
+//!
+//! `cargo bench --bench traffic [-- --dim D --lambda L --seconds S --additions A --erasures E
+//! --recommendations R]`: a service in this process with A additions, E erasures of single pairs and R
+//! recommendations a second, each at its own moment whether or not the last one is answered; with
+//! `RECANT_BENCH_FILE=pairs.csv.gz` on real data. Beside it the same recommendations alone, and what
+//! the process computes when nothing comes.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use recant_core::model::interactions::InteractionMatrix;
+use recant_service::{AsOf, RecommendQuery, Service, Subject};
+use recant_store::{Store, StoreOptions};
+use recant_types::{
+    ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, IalsHyperparameters, Interaction,
+    UnixMillis,
+};
+use support::argument;
+use support::table::{Table, Times, shown};
+
+/// Longest that anything may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Recommendations alone, and nothing at all, are watched for so long.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Between two looks at whether an erasure is certified.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Length of the lists.
+const K: usize = 10;
+
+fn main() {
+    let hyper = IalsHyperparameters {
+        dim: argument("--dim", 128.0) as usize,
+        alpha0: argument("--alpha0", 0.3),
+        lambda: argument("--lambda", 0.01),
+        nu: 1.0,
+    };
+    let (name, matrix) = support::matrix();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("data");
+    support::stored::store(&path, &matrix);
+    let trained = support::stored::train(&path, hyper);
+    println!(
+        "{name}: {} pairs, d = {}, λ = {}, {} threads; trained to the certificate in {}",
+        matrix.interactions(),
+        hyper.dim,
+        hyper.lambda,
+        rayon::current_num_threads(),
+        shown(trained)
+    );
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let store = Store::open(&path, &StoreOptions::default()).expect("a store");
+        let options = support::stored::service_options(hyper);
+        let (service, guard) = Service::start(store, options).await.expect("it starts");
+        run(&service, Arc::new(matrix)).await;
+        guard.stop().await;
+    });
+}
+
+async fn run(service: &Service, matrix: Arc<InteractionMatrix>) {
+    // The first certificate, which a start computes anew, is not part of it.
+    let opened = Instant::now();
+    let nobody = recant_types::UserId::new("nobody").expect("an id");
+    let first = service.erase(ErasureTarget::User(nobody), None).await;
+    until_certified(service, first.expect("accepted").record.id).await;
+    println!("certified after the start in {}", shown(opened.elapsed()));
+    let rate = argument("--recommendations", 50.0);
+    let alone = recommend(service.clone(), Arc::clone(&matrix), rate, IDLE).await;
+    let seconds = Duration::from_secs_f64(argument("--seconds", 60.0));
+    let recommending = tokio::spawn(recommend(
+        service.clone(),
+        Arc::clone(&matrix),
+        rate,
+        seconds,
+    ));
+    let adding = tokio::spawn(add(service.clone(), Arc::clone(&matrix), seconds));
+    let erasing = tokio::spawn(erase(service.clone(), Arc::clone(&matrix), seconds));
+    let beside = recommending.await.expect("it ends");
+    let (added, ids) = (
+        adding.await.expect("it ends"),
+        erasing.await.expect("it ends"),
+    );
+    let ended = UnixMillis::now();
+    let mut records = Vec::new();
+    for id in ids {
+        records.push(until_certified(service, id).await);
+    }
+    report(&records, ended, added, &alone, &beside);
+    let before = processor_time();
+    tokio::time::sleep(IDLE).await;
+    println!(
+        "with nothing to do: {} of processor time in {}",
+        shown(processor_time() - before),
+        shown(IDLE)
+    );
+}
+
+/// Ticks `rate` times a second for `time`; of ticks that were missed none is left out.
+async fn ticks(rate: f64, time: Duration, mut tick: impl FnMut()) {
+    let started = Instant::now();
+    for number in 0.. {
+        let at = started + Duration::from_secs_f64(f64::from(number) / rate.max(1e-9));
+        if at >= started + time {
+            return;
+        }
+        tokio::time::sleep_until(at.into()).await;
+        tick();
+    }
+}
+
+async fn recommend(
+    service: Service,
+    matrix: Arc<InteractionMatrix>,
+    rate: f64,
+    time: Duration,
+) -> Times {
+    let mut random = ChaCha12Rng::seed_from_u64(5);
+    let mut tasks = Vec::new();
+    ticks(rate, time, || {
+        let row = random.random_range(0..matrix.user_rows() as u32);
+        let (service, user) = (service.clone(), support::stored::ids(row, 0).0);
+        tasks.push(tokio::spawn(async move {
+            let started = Instant::now();
+            let query = RecommendQuery {
+                subject: Subject::User(user),
+                k: K,
+                exclude_seen: true,
+                exclude: Vec::new(),
+                allow: None,
+                tags: Vec::new(),
+                explain: false,
+                as_of: AsOf::Live,
+            };
+            service.recommend(query).await.expect("an answer");
+            started.elapsed()
+        }));
+    })
+    .await;
+    let mut times = Times::default();
+    for task in tasks {
+        times.push(task.await.expect("answered"));
+    }
+    times
+}
+
+/// Adds pairs at random; returns how many.
+async fn add(service: Service, matrix: Arc<InteractionMatrix>, time: Duration) -> usize {
+    let mut random = ChaCha12Rng::seed_from_u64(6);
+    let mut tasks = Vec::new();
+    ticks(argument("--additions", 20.0), time, || {
+        let user = random.random_range(0..matrix.user_rows() as u32);
+        // An item of somebody else: popular ones more often.
+        let other = random.random_range(0..matrix.user_rows() as u32);
+        let theirs = matrix.user(other);
+        let item = theirs[random.random_range(0..theirs.len())].index;
+        let (user, item) = support::stored::ids(user, item);
+        let service = service.clone();
+        tasks.push(tokio::spawn(async move {
+            let interaction = Interaction {
+                user,
+                item,
+                weight: 1.0,
+                timestamp: None,
+            };
+            service.add(vec![interaction]).await.expect("accepted")
+        }));
+    })
+    .await;
+    let count = tasks.len();
+    for task in tasks {
+        task.await.expect("answered");
+    }
+    count
+}
+
+async fn erase(service: Service, matrix: Arc<InteractionMatrix>, time: Duration) -> Vec<ErasureId> {
+    let pairs = (0..matrix.user_rows() as u32)
+        .flat_map(|user| matrix.user(user).iter().map(move |e| (user, e.index)));
+    let mut pairs: Vec<(u32, u32)> = pairs.collect();
+    let rate = argument("--erasures", 2.0);
+    let count = (rate * time.as_secs_f64()).ceil() as usize + 1;
+    let (some, _) = pairs.partial_shuffle(&mut ChaCha12Rng::seed_from_u64(4), count);
+    let mut some = some.iter().copied();
+    let mut tasks = Vec::new();
+    ticks(rate, time, || {
+        let Some((user, item)) = some.next() else {
+            return;
+        };
+        let service = service.clone();
+        tasks.push(tokio::spawn(async move {
+            let target = ErasureTarget::Pairs(vec![support::stored::ids(user, item)]);
+            let accepted = service.erase(target, None).await;
+            accepted.expect("accepted").record.id
+        }));
+    })
+    .await;
+    let mut ids = Vec::new();
+    for task in tasks {
+        ids.push(task.await.expect("answered"));
+    }
+    ids
+}
+
+async fn until_certified(service: &Service, id: ErasureId) -> ErasureRecord {
+    let started = Instant::now();
+    loop {
+        let record = service.erasure(id).await.expect("readable").expect("known");
+        if record.status == ErasureStatus::Certified {
+            return record;
+        }
+        assert!(
+            started.elapsed() < PATIENCE,
+            "not certified in time: {record:?}"
+        );
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn report(
+    records: &[ErasureRecord],
+    ended: UnixMillis,
+    added: usize,
+    alone: &Times,
+    beside: &Times,
+) {
+    let (mut forgotten, mut certified) = (Times::default(), Times::default());
+    let apart = |from: UnixMillis, to: Option<UnixMillis>| {
+        let to = to.expect("it reached the state");
+        Duration::from_millis((to.0 - from.0).max(0) as u64)
+    };
+    for record in records {
+        forgotten.push(apart(record.accepted_at, record.forgotten_at));
+        certified.push(apart(record.accepted_at, record.certified_at));
+    }
+    let meanwhile = records
+        .iter()
+        .filter(|record| record.certified_at <= Some(ended));
+    println!(
+        "{added} additions; {} of {} erasures certified meanwhile",
+        meanwhile.count(),
+        records.len()
+    );
+    let mut table = Table::new(&["", "p50", "p99", "most"]);
+    for (name, times) in [
+        ("accepted to forgotten", &forgotten),
+        ("accepted to certified", &certified),
+        ("recommendations alone", alone),
+        ("recommendations beside", beside),
+    ] {
+        let percentile = |percent| shown(times.percentile(percent));
+        table.row(vec![
+            name.to_owned(),
+            percentile(50),
+            percentile(99),
+            percentile(100),
+        ]);
+    }
+    table.print();
+}
+
+/// What this process has computed so far, in user and kernel mode.
+fn processor_time() -> Duration {
+    /// Ticks a second in /proc, on every Linux there is.
+    const TICKS: u64 = 100;
+    let text = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let (_, fields) = text.rsplit_once(')').expect("a name in parentheses");
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<u64>().expect("ticks"))
+        .sum();
+    Duration::from_millis(ticks * 1_000 / TICKS)
+}

@@ -1,0 +1,75 @@
+//! Everything that can be set, in its sections.
+
+use serde::{Deserialize, Serialize};
+
+use super::access::AccessSettings;
+use super::invalid::InvalidSetting;
+use super::learning::{CertificateSettings, LearningSettings, ModelSettings, TrainingSettings};
+use super::log::LogSettings;
+use super::receipts::ReceiptSettings;
+use super::server::ServerSettings;
+use super::store::{MasterKeySettings, StoreSettings};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The HTTP server.
+    pub server: ServerSettings,
+    /// The data on the disk.
+    pub store: StoreSettings,
+    /// Where the master key is.
+    pub keys: MasterKeySettings,
+    /// The model and its hyper-parameters.
+    pub model: ModelSettings,
+    /// Training from scratch.
+    pub training: TrainingSettings,
+    /// Learning and forgetting while serving.
+    pub learning: LearningSettings,
+    /// The certificate.
+    pub certificate: CertificateSettings,
+    /// Receipts of erasures.
+    pub receipts: ReceiptSettings,
+    /// Logs.
+    pub log: LogSettings,
+    /// Who may call what.
+    pub access: AccessSettings,
+}
+
+impl Settings {
+    /// Checks what the types cannot: ranges, digests, names.
+    pub fn check(&self) -> Result<(), InvalidSetting> {
+        self.server.check()?;
+        self.store.check()?;
+        self.keys.check()?;
+        self.model.check()?;
+        self.training.check()?;
+        self.learning.check()?;
+        self.certificate.check()?;
+        self.receipts.check()?;
+        self.log.check()?;
+        self.access.check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_pass_their_own_check() {
+        assert_eq!(Settings::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named_with_its_range() {
+        let mut settings = Settings::default();
+        settings.store.cache_bytes = 3;
+        let error = settings.check().expect_err("far too small");
+        assert_eq!(error.key, "store.cache_bytes");
+        assert!(error.problem.contains("from 1048576"), "{error}");
+        settings = Settings::default();
+        settings.log.level = String::from("recant=shouting");
+        assert_eq!(settings.check().expect_err("no level").key, "log.level");
+    }
+}

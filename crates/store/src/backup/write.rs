@@ -1,0 +1,239 @@
+//! Writing a backup while the store serves.
+
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::io::BufWriter;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::codec;
+use crate::error::StoreError;
+use crate::files::Generation;
+use crate::hash::KeyedHash;
+use crate::index::{Index, Person};
+use crate::keys::{self, row_of};
+use crate::position::LogPosition;
+use crate::records::{
+    HeldInteraction, ItemRecord, QueuedRecord, UserRecord, unpack_history, unpack_row,
+};
+use crate::shared::Shared;
+use crate::tensor::Tensor;
+use recant_types::{ItemId, UnixMillis, UserId};
+
+use super::format::{BackupHeader, BackupRow, Frame, FrameWriter, ROWS_PER_FRAME};
+
+/// What a backup holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BackupSummary {
+    /// Persons with interactions.
+    pub users: u64,
+    /// Items, with or without interactions.
+    pub items: u64,
+    /// Interactions, those included that wait to be learnt.
+    pub interactions: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
+}
+
+/// Writes a backup to `to`, which must not exist. The file is there when it is whole and durable.
+pub(crate) fn backup(shared: &Shared, to: &Path) -> Result<BackupSummary, StoreError> {
+    let io = |error| StoreError::io(to, &error);
+    if to.exists() {
+        return Err(StoreError::Backup {
+            path: to.to_owned(),
+            problem: String::from("it exists already: name another file"),
+        });
+    }
+    let mut partial = to.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(partial)
+        .map_err(io)?;
+    let mark = shared.mark();
+    let header = BackupHeader {
+        id: rand::random(),
+        created_at: UnixMillis::now(),
+        commit: mark.commit,
+        erasures: mark.erasures,
+    };
+    let ring = &shared.files.ring;
+    let writer = FrameWriter::begin(BufWriter::new(file), partial, ring, header)?;
+    let mut backup = Backup {
+        shared,
+        writer,
+        items: HashMap::new(),
+        summary: BackupSummary::default(),
+    };
+    backup.put_persons()?;
+    shared.read(|open| backup.put_everything_else(open))?;
+    let (file, bytes) = backup.writer.finish()?;
+    let file = file.into_inner().map_err(|error| io(error.into_error()))?;
+    shared.files.syncs.data(&file, partial)?;
+    fs::rename(partial, to).map_err(io)?;
+    let parent = to.parent().filter(|p| !p.as_os_str().is_empty());
+    shared
+        .files
+        .syncs
+        .directory(parent.unwrap_or(Path::new(".")))?;
+    Ok(BackupSummary {
+        bytes,
+        ..backup.summary
+    })
+}
+
+struct Backup<'a> {
+    shared: &'a Shared,
+    writer: FrameWriter<BufWriter<fs::File>>,
+    /// Ids of items by row, with the hash that the row had then.
+    items: HashMap<u32, (KeyedHash, ItemId)>,
+    summary: BackupSummary,
+}
+
+impl Backup<'_> {
+    fn put_persons(&mut self) -> Result<(), StoreError> {
+        let shared = self.shared;
+        let hashes: Vec<KeyedHash> = shared.index().persons.keys().copied().collect();
+        for hash in hashes {
+            let read = shared.read(|open| {
+                // Nothing of this person changes while it is read.
+                let index = shared.index();
+                let Some(person) = index.persons.get(&hash) else {
+                    return Ok(None);
+                };
+                // Its slot may hold somebody else's key as soon as the index may change.
+                let key = shared.files.ring.key(person.backup)?;
+                let (person, user, rows) = self.read_person(open, &index, person)?;
+                Ok(key.map(|key| (person, user, rows, key)))
+            })?;
+            // Erased in this very moment: then it does not belong into the backup.
+            let Some((person, user, rows, key)) = read else {
+                continue;
+            };
+            self.summary.users += 1;
+            self.summary.interactions += rows.len() as u64;
+            for rows in rows.chunks(ROWS_PER_FRAME) {
+                let frame = Frame::Person {
+                    user: user.clone(),
+                    rows: rows.to_vec(),
+                };
+                self.writer.put_under(person.backup, &key, &frame)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything of a person, what waits in the log last.
+    fn read_person(
+        &mut self,
+        open: &Generation,
+        index: &Index,
+        person: &Person,
+    ) -> Result<(Person, UserId, Vec<BackupRow>), StoreError> {
+        let get = |key: &[u8]| -> Result<Vec<u8>, StoreError> {
+            let value = open
+                .database
+                .get(key)?
+                .ok_or_else(StoreError::missing_person)?;
+            open.codec.open(key, &value)
+        };
+        let (mut id, mut rows) = (None, Vec::new());
+        if person.row.is_some() {
+            let record: UserRecord = codec::from_postcard(&get(&keys::user(person.pseudonym))?)?;
+            id = Some(record.id);
+            let mut held: Vec<HeldInteraction> = Vec::new();
+            for record in open.database.scan(&keys::history(person.pseudonym)) {
+                let (key, value) = record?;
+                unpack_history(&open.codec.open(&key, &value)?, &mut held)?;
+            }
+            for held in held {
+                // Erased, and not yet taken from the histories.
+                let erased = |hash| index.unapplied.item_erased_after(hash, LogPosition(0));
+                if index.item_hash(held.item).is_some_and(erased) {
+                    continue;
+                }
+                rows.push(BackupRow {
+                    item: self.item(open, index, held.item)?,
+                    weight: held.weight,
+                    timestamp: held.timestamp,
+                });
+            }
+        }
+        for (position, part) in &person.queued {
+            let record: QueuedRecord =
+                codec::from_postcard(&get(&keys::log_part(*position, *part))?)?;
+            id = Some(record.user);
+            let kept = record.rows.into_iter().filter(|row| {
+                let hash = self.shared.files.hasher.item(&row.item);
+                !index.unapplied.item_erased_after(hash, *position)
+            });
+            rows.extend(kept.map(|row| BackupRow {
+                item: row.item,
+                weight: row.weight,
+                timestamp: row.timestamp,
+            }));
+        }
+        Ok((
+            person.clone(),
+            id.ok_or_else(StoreError::missing_person)?,
+            rows,
+        ))
+    }
+
+    /// The id of the item at a row, as the index has it now.
+    fn item(&mut self, open: &Generation, index: &Index, row: u32) -> Result<ItemId, StoreError> {
+        let hash = index.item_hash(row);
+        if let Some((known, id)) = self.items.get(&row)
+            && Some(*known) == hash
+        {
+            return Ok(id.clone());
+        }
+        let missing = || StoreError::damaged("an item is missing");
+        let key = keys::item(row);
+        let value = open.database.get(&key)?.ok_or_else(missing)?;
+        let item: ItemRecord = codec::from_json(&open.codec.open(&key, &value)?)?;
+        let hash = hash.ok_or_else(missing)?;
+        self.items.insert(row, (hash, item.id.clone()));
+        Ok(item.id)
+    }
+
+    /// Items with their factors, and the records that are kept as they are.
+    fn put_everything_else(&mut self, open: &Generation) -> Result<(), StoreError> {
+        for record in open.database.scan_all() {
+            let (key, value) = record?;
+            let kind = key.first().copied().unwrap_or_default();
+            let is_factors =
+                kind == keys::TENSOR && !key.starts_with(&keys::tensor(Tensor::Shared));
+            if key == keys::SCHEMA || is_factors || open.codec.is_personal(&value)? {
+                continue;
+            }
+            let payload = open.codec.open(&key, &value)?;
+            if kind == keys::ITEM {
+                self.put_item(open, row_of(&key)?, &payload)?;
+            } else {
+                let key = key.to_vec();
+                self.writer.put(&Frame::Record { key, payload })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put_item(&mut self, open: &Generation, row: u32, payload: &[u8]) -> Result<(), StoreError> {
+        let item: ItemRecord = codec::from_json(payload)?;
+        let key = keys::tensor_row(Tensor::ItemFactors, row);
+        let factors = match open.database.get(&key)? {
+            Some(value) => Some(unpack_row(&open.codec.open(&key, &value)?)?),
+            None => None,
+        };
+        self.summary.items += 1;
+        self.writer.put(&Frame::Item {
+            id: item.id,
+            title: item.title.map(|title| title.to_string()),
+            factors,
+        })
+    }
+}

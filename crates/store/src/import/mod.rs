@@ -1,0 +1,10 @@
+//! Adding many interactions at once: all of them, or none.
+
+mod error;
+mod rows;
+mod session;
+mod writer;
+
+pub use error::ImportSessionError;
+pub use session::ImportSession;
+pub use writer::{ImportTotals, ImportWriter};

@@ -1,0 +1,38 @@
+//! A directory that nobody else can use while something is imported into it.
+
+use std::path::Path;
+
+use super::writer::ImportWriter;
+use crate::error::StoreError;
+use crate::files::Files;
+use crate::migrations::{MIGRATIONS, bring_up_to_date};
+use crate::options::StoreOptions;
+
+/// A directory that is being imported into; nobody else can use it meanwhile.
+///
+/// Rows are gathered in memory up to a bound and then merged, sorted by user, into the histories
+/// of the store's next generation. Dropped without [`ImportWriter::finish`], it leaves the store
+/// as it was.
+#[derive(Debug)]
+pub struct ImportSession {
+    files: Files,
+}
+
+impl ImportSession {
+    /// Locks the directory, made or brought up to date if need be.
+    pub fn begin(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        let files = Files::open(path, options)?;
+        bring_up_to_date(&files, &MIGRATIONS).map_err(|error| files.opened_badly(error))?;
+        Ok(Self { files })
+    }
+
+    /// Takes over what the store holds, to add to it.
+    pub fn writer(&self) -> Result<ImportWriter<'_>, StoreError> {
+        let current = self.files.open_current()?;
+        let index = self.files.read_index(&current)?;
+        self.files.opened_well()?;
+        let mut writer = ImportWriter::begin(&self.files)?;
+        writer.take_over(&current, index)?;
+        Ok(writer)
+    }
+}

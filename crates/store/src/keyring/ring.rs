@@ -1,0 +1,267 @@
+//! The open ring file: keys, and the mark of what was acknowledged.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::crash_point::crash_point;
+use crate::error::StoreError;
+use crate::seal::SecretKey;
+use crate::sync::Syncs;
+use crate::zeroing;
+
+use super::format::{
+    HEADER_AT, HEADER_BYTES, HEADER_COPY_AT, MARK_BYTES, MARKS_AT, Mark, RingKey, SLOT_BYTES,
+    SLOTS_AT, SPECIAL_SLOTS, Slot,
+};
+use super::leftovers::{self, RING, RING_NEW};
+use super::master::{self, MasterKey, MasterKeySource};
+use super::pool::Pool;
+
+/// A key that is no person's, by its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Special {
+    /// Seals the records of the generation with this number that are no person's. Two slots take
+    /// turns, so that the next generation can be built while the current one counts.
+    Generation(u64),
+    /// Keys the hashes by which erasures name what they named.
+    Hash,
+    /// The seed of the Ed25519 key that receipts are signed with.
+    Signing,
+    /// Seals the records of a backup that are no person's.
+    Backup,
+}
+
+impl Special {
+    /// Where the key is.
+    pub(crate) fn slot(self) -> Slot {
+        Slot(match self {
+            Self::Generation(number) => (number % 2) as u32,
+            Self::Hash => 2,
+            Self::Signing => 3,
+            Self::Backup => 4,
+        })
+    }
+}
+
+/// The open key ring of one directory.
+///
+/// Shared by everything that seals or opens records; the directory's lock keeps other processes
+/// away. Keys are read from the file when they are needed and not kept.
+#[derive(Debug)]
+pub(crate) struct KeyRing {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+    pub(super) syncs: Syncs,
+    key: RingKey,
+    /// A std mutex: held for the writes of one commit at most, never across a wait.
+    pool: Mutex<Pool>,
+}
+
+impl KeyRing {
+    /// Whether the directory has a key ring.
+    pub(crate) fn exists(directory: &Path) -> bool {
+        directory.join(master::KEYS).join(RING).exists()
+    }
+
+    /// Makes a key ring with a mark of nothing.
+    pub(crate) fn create(
+        directory: &Path,
+        source: &MasterKeySource,
+        syncs: &Syncs,
+    ) -> Result<Self, StoreError> {
+        let master = master::read_or_make(source, directory, syncs)?;
+        let keys = master::keys_directory(directory, syncs)?;
+        let (new, path) = (keys.join(RING_NEW), keys.join(RING));
+        zeroing::remove_file(&new, syncs)?;
+        let ring = Self::write_new(&new, &path, &master, syncs)?;
+        for special in [Special::Hash, Special::Signing, Special::Backup] {
+            ring.write_slot(special.slot(), &SecretKey::random())?;
+        }
+        ring.syncs.data(&ring.file, &new)?;
+        crash_point("ring_before_create");
+        std::fs::rename(&new, &path).map_err(|error| StoreError::io(&path, &error))?;
+        syncs.directory(&keys)?;
+        crash_point("ring_after_create");
+        Ok(ring)
+    }
+
+    /// A ring file at `new`, not synced, that will be renamed to `path`.
+    pub(super) fn write_new(
+        new: &Path,
+        path: &Path,
+        master: &MasterKey,
+        syncs: &Syncs,
+    ) -> Result<Self, StoreError> {
+        let io = |error| StoreError::io(new, &error);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(new)
+            .map_err(io)?;
+        let key = RingKey::random();
+        let header = key.encode(master);
+        file.write_all_at(&header, HEADER_AT).map_err(io)?;
+        file.write_all_at(&header, HEADER_COPY_AT).map_err(io)?;
+        let mark = Mark::default().encode();
+        for at in MARKS_AT {
+            file.write_all_at(&mark, at).map_err(io)?;
+        }
+        file.set_len(SLOTS_AT + u64::from(SPECIAL_SLOTS) * SLOT_BYTES as u64)
+            .map_err(io)?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            syncs: syncs.clone(),
+            key,
+            pool: Mutex::default(),
+        })
+    }
+
+    /// Opens the key ring, and finishes a rotation that was interrupted.
+    pub(crate) fn open(
+        directory: &Path,
+        source: &MasterKeySource,
+        syncs: &Syncs,
+    ) -> Result<Self, StoreError> {
+        let path = directory.join(master::KEYS).join(RING);
+        let opened = OpenOptions::new().read(true).write(true).open(&path);
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(StoreError::damaged("the key ring is missing"));
+            }
+            Err(error) => return Err(StoreError::io(&path, &error)),
+        };
+        let masters = master::candidates(source, directory)?;
+        let (key, number) = read_header(&file, &masters)?;
+        let ring = Self {
+            file,
+            path,
+            syncs: syncs.clone(),
+            key,
+            pool: Mutex::default(),
+        };
+        leftovers::clean_up(directory, source, number, syncs)?;
+        Ok(ring)
+    }
+
+    pub(super) fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn io(&self, error: &std::io::Error) -> StoreError {
+        StoreError::io(&self.path, error)
+    }
+
+    /// The key in a slot; `None` when there is none, or none any more.
+    pub(crate) fn key(&self, slot: Slot) -> Result<Option<SecretKey>, StoreError> {
+        let mut bytes = [0; SLOT_BYTES];
+        match self.file.read_exact_at(&mut bytes, slot.offset()) {
+            Ok(()) => self.key.decode_slot(slot, &bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(self.io(&error)),
+        }
+    }
+
+    /// The key of a special slot, which must be there.
+    pub(crate) fn special(&self, special: Special) -> Result<SecretKey, StoreError> {
+        self.key(special.slot())?
+            .ok_or_else(|| StoreError::damaged("a key of the store itself is missing"))
+    }
+
+    /// Gives a special slot a new key; durable on return.
+    pub(crate) fn renew(&self, special: Special) -> Result<SecretKey, StoreError> {
+        let key = SecretKey::random();
+        self.write_slot(special.slot(), &key)?;
+        self.syncs.data(&self.file, &self.path)?;
+        Ok(key)
+    }
+
+    /// Destroys the key of a special slot; durable on return.
+    pub(crate) fn destroy(&self, special: Special) -> Result<(), StoreError> {
+        self.write_bytes(special.slot(), &[0; SLOT_BYTES])?;
+        self.syncs.data(&self.file, &self.path)
+    }
+
+    pub(super) fn write_slot(&self, slot: Slot, key: &SecretKey) -> Result<(), StoreError> {
+        self.write_bytes(slot, &self.key.encode_slot(slot, key))
+    }
+
+    pub(super) fn write_bytes(&self, slot: Slot, bytes: &[u8]) -> Result<(), StoreError> {
+        self.file
+            .write_all_at(bytes, slot.offset())
+            .map_err(|error| self.io(&error))
+    }
+
+    /// What was acknowledged last.
+    pub(crate) fn mark(&self) -> Result<Mark, StoreError> {
+        let slots = MARKS_AT.into_iter().filter_map(|at| {
+            let mut bytes = [0; MARK_BYTES];
+            self.file.read_exact_at(&mut bytes, at).ok()?;
+            Mark::decode(&bytes)
+        });
+        slots
+            .max()
+            .ok_or_else(|| StoreError::damaged("the high-water mark is unreadable"))
+    }
+
+    /// Refuses a database whose last commit is `held` when a later one was acknowledged.
+    pub(crate) fn check(&self, held: u64) -> Result<(), StoreError> {
+        let acknowledged = self.mark()?.commit;
+        if held < acknowledged {
+            return Err(StoreError::Behind { held, acknowledged });
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_mark(&self, mark: Mark) -> Result<(), StoreError> {
+        self.file
+            .write_all_at(&mark.encode(), MARKS_AT[(mark.commit % 2) as usize])
+            .map_err(|error| self.io(&error))
+    }
+
+    /// Notes what is about to be acknowledged, destroys `slots`, and readies spare slots for those
+    /// that were taken: all durable on return, by one sync. `written` is called before it.
+    pub(crate) fn commit(
+        &self,
+        mark: Mark,
+        slots: &[Slot],
+        written: impl FnOnce(),
+    ) -> Result<(), StoreError> {
+        let mut pool = self.pool();
+        for slot in slots {
+            self.write_bytes(*slot, &[0; SLOT_BYTES])?;
+        }
+        let ready = self.refill_spares(&mut pool)?;
+        self.write_mark(mark)?;
+        written();
+        self.syncs.data(&self.file, &self.path)?;
+        for slot in slots {
+            // Read back: what a receipt says of destroyed keys rests on it.
+            if !self.slot_is_empty(*slot)? {
+                return Err(StoreError::damaged(
+                    "a destroyed key is still in the key ring",
+                ));
+            }
+        }
+        pool.add_spares(ready);
+        pool.add_empty(slots);
+        Ok(())
+    }
+}
+
+fn read_header(file: &File, masters: &[MasterKey]) -> Result<(RingKey, usize), StoreError> {
+    for at in [HEADER_AT, HEADER_COPY_AT] {
+        let mut header = [0; HEADER_BYTES];
+        if file.read_exact_at(&mut header, at).is_ok()
+            && let Some(read) = RingKey::decode(&header, masters)
+        {
+            return read;
+        }
+    }
+    Err(StoreError::damaged("the header of the key ring"))
+}
