@@ -13,7 +13,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_import::ImportOptions;
+use recant_import::{ImportOptions, Part};
 use recant_store::{ImportSession, StoreOptions};
 use support::stored::StoreSink;
 use support::table::{Table, Times, shown};
@@ -58,7 +58,10 @@ fn import_file(path: &Path, rows: usize) -> u64 {
     let session = ImportSession::begin(&folder.path().join("data"), &options).expect("a store");
     let mut sink = StoreSink(session.writer().expect("a writer"));
     let counts = recant_import::run(
-        &[path.to_owned()],
+        &[Part {
+            path: path.to_owned(),
+            folder: None,
+        }],
         &[],
         &ImportOptions::default(),
         &mut sink,

@@ -30,6 +30,17 @@ impl RowSink for StoreSink<'_> {
             .map_err(SinkError::from)
     }
 
+    fn withdraw(
+        &mut self,
+        user: &str,
+        item: &str,
+        timestamp: Option<i64>,
+    ) -> Result<(), SinkError> {
+        self.0
+            .withdraw(user, item, timestamp)
+            .map_err(SinkError::from)
+    }
+
     fn set_title(&mut self, item: &str, title: &str) -> Result<(), SinkError> {
         self.0.set_title(item, title).map_err(SinkError::from)
     }

@@ -12,10 +12,12 @@ use super::error::CliError;
 use super::output::print;
 use super::settings::{StoreArgs, store_options};
 use recant_import::{
-    self, Columns, Format, ImportError, ImportOptions, RowCounts, RowSink, SinkError,
+    Account, Columns, Delimiter, Encoding, Escape, Format, ImportError, ImportOptions, Part, Quote,
+    ReadOptions, RowCounts, RowSink, SinkError, SinkTotals, parts,
 };
-use recant_store::{ImportSession, ImportWriter};
-use summary::{Stored, Summary};
+use recant_store::{ImportSession, ImportTotals, ImportWriter};
+use recant_types::{TimeRule, UnixMillis, WeightTransform};
+use summary::Summary;
 
 /// How often the progress bar is drawn at most, per second.
 const DRAWS_PER_SECOND: u8 = 10;
@@ -28,10 +30,12 @@ Example:
   recant import clicks.jsonl --user-col who --item-col what
 
 Formats: CSV and TSV with a header line, MovieLens u.data and ratings.dat, JSON Lines, Parquet;
-text formats also as .gz and .zst. A pair that occurs again replaces the one before.
+text formats also as .gz and .zst. A folder stands for the files in it. Of a pair that occurs again
+the newest counts. Ids are texts without the blanks around them. Times are RFC 3339 or numbers since
+1970. Every row that is not kept is counted, with the reason; a file without a good row is a failure.
 Rows that happened before an erasure that names them are held back; so are rows without a time.")]
 pub(crate) struct ImportArgs {
-    /// Files of interactions
+    /// Files of interactions, or folders of them (names that begin with _ or . are left out)
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Where the store is
@@ -56,10 +60,31 @@ pub(crate) struct ImportArgs {
     /// csv, tsv, u.data, dat, jsonl or parquet
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
-    /// Keep rows whose weight or rating is at least this
+    /// What stands between the columns of CSV: a character, tab, space, or a code like \\x01
+    #[arg(long, value_name = "C", allow_hyphen_values = true)]
+    pub delimiter: Option<Delimiter>,
+    /// What stands around fields: a character, or none [default: ", and none between tabs]
+    #[arg(long, value_name = "C")]
+    pub quote: Option<Quote>,
+    /// What stands before a quote that belongs to its field, such as a backslash
+    #[arg(long, value_name = "C")]
+    pub escape: Option<Escape>,
+    /// Encoding of the texts: latin1, utf-16, shift_jis ... [default: utf-8]
+    #[arg(long, value_name = "NAME")]
+    pub encoding: Option<Encoding>,
+    /// Form of the times, as for strftime: '%d/%m/%Y %H:%M'
+    #[arg(long, value_name = "FORM")]
+    pub time_format: Option<String>,
+    /// Take words for nothing (null, NaN, None, \\N ...) for ids, instead of rejecting their rows
+    #[arg(long)]
+    pub keep_null_ids: bool,
+    /// What becomes of weights: log1p, sqrt, binary (all 1, rows of weight 0 too) or clip=X
+    #[arg(long, value_name = "HOW", conflicts_with = "binary")]
+    pub weights: Option<WeightTransform>,
+    /// Keep the pairs whose newest weight or rating is at least this
     #[arg(long, value_name = "X", value_parser = finite, allow_negative_numbers = true)]
     pub min_rating: Option<f32>,
-    /// Give every kept interaction the weight 1
+    /// Give every kept interaction the weight 1, as --weights binary
     #[arg(long)]
     pub binary: bool,
     /// Let the first bad row end the import, with nothing imported
@@ -83,43 +108,60 @@ fn finite(text: &str) -> Result<f32, String> {
 
 impl ImportArgs {
     /// The options the reader needs.
-    pub(crate) fn options(&self) -> ImportOptions {
-        ImportOptions {
-            columns: Columns {
-                user: self.user_col.clone(),
-                item: self.item_col.clone(),
-                weight: self.weight_col.clone(),
-                time: self.time_col.clone(),
+    pub(crate) fn options(&self) -> Result<ImportOptions, CliError> {
+        let times = TimeRule::new(UnixMillis::now());
+        let times = match &self.time_format {
+            Some(format) => times
+                .with_format(format)
+                .map_err(|error| CliError::usage(format!("--time-format {error}")))?,
+            None => times,
+        };
+        Ok(ImportOptions {
+            read: ReadOptions {
+                columns: Columns {
+                    user: self.user_col.clone(),
+                    item: self.item_col.clone(),
+                    weight: self.weight_col.clone(),
+                    time: self.time_col.clone(),
+                },
+                format: self.format,
+                encoding: self.encoding,
+                delimiter: self.delimiter,
+                quote: self.quote,
+                escape: self.escape,
+                keep_null_ids: self.keep_null_ids,
+                times,
+                weights: if self.binary {
+                    WeightTransform::Binary
+                } else {
+                    self.weights.unwrap_or_default()
+                },
             },
-            format: self.format,
             min_rating: self.min_rating,
-            binary: self.binary,
             strict: self.strict,
-        }
+        })
     }
 
     /// Reads every file into `sink`, showing how far it is on a terminal.
-    fn read_into(&self, sink: &mut impl RowSink) -> Result<RowCounts, ImportError> {
-        let bar = self.progress_bar();
-        let counts = recant_import::run(
-            &self.files,
-            &self.items,
-            &self.options(),
-            sink,
-            &mut |progress| {
-                bar.set_position(progress.bytes_read);
-                bar.set_message(format!("{} rows", progress.rows));
-            },
-        );
+    fn read_into(
+        &self,
+        options: &ImportOptions,
+        sink: &mut impl RowSink,
+    ) -> Result<RowCounts, ImportError> {
+        let (files, items) = (parts(&self.files)?, parts(&self.items)?);
+        let bar = self.progress_bar(files.iter().chain(&items));
+        let counts = recant_import::run(&files, &items, options, sink, &mut |progress| {
+            bar.set_position(progress.bytes_read);
+            bar.set_message(format!("{} rows", progress.rows));
+        });
         bar.finish_and_clear();
         counts
     }
 
     /// A bar of the bytes of all files, drawn on stderr when that is a terminal and not otherwise.
-    fn progress_bar(&self) -> ProgressBar {
-        let files = self.files.iter().chain(&self.items);
-        let bytes = files
-            .filter_map(|path| Some(path.metadata().ok()?.len()))
+    fn progress_bar<'a>(&self, parts: impl Iterator<Item = &'a Part>) -> ProgressBar {
+        let bytes = parts
+            .filter_map(|part| Some(part.path.metadata().ok()?.len()))
             .sum();
         let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
         let style = ProgressStyle::with_template(
@@ -146,6 +188,17 @@ impl RowSink for StoreSink<'_> {
             .map_err(SinkError::from)
     }
 
+    fn withdraw(
+        &mut self,
+        user: &str,
+        item: &str,
+        timestamp: Option<i64>,
+    ) -> Result<(), SinkError> {
+        self.0
+            .withdraw(user, item, timestamp)
+            .map_err(SinkError::from)
+    }
+
     fn set_title(&mut self, item: &str, title: &str) -> Result<(), SinkError> {
         self.0.set_title(item, title).map_err(SinkError::from)
     }
@@ -159,8 +212,10 @@ impl RowSink for StoreSink<'_> {
     }
 }
 
-/// Imports the files and prints what became of their rows. All of it is stored, or nothing.
+/// Imports the files and prints what became of their rows. All of it is stored, or nothing: nothing
+/// when a file has no good row, or when some row is not accounted for.
 pub(super) fn run(args: &ImportArgs) -> Result<(), CliError> {
+    let options = args.options()?;
     let settings = args.store.settings(Vec::new())?;
     let began = Instant::now();
     let span = tracing::info_span!("import", files = args.files.len());
@@ -171,23 +226,30 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), CliError> {
     if args.after_erasures {
         sink.0.after_erasures();
     }
-    let counts = args.read_into(&mut sink).map_err(CliError::failed)?;
+    let counts = args
+        .read_into(&options, &mut sink)
+        .map_err(CliError::failed)?;
+    let totals = sink.0.settle().map_err(CliError::failed)?;
+    let account = close(&counts, &totals).map_err(CliError::failed)?;
     let totals = sink.0.finish().map_err(CliError::failed)?;
-    let stored = Stored {
-        duplicate: totals.duplicates,
-        held_back: totals.held_back,
-        users: totals.users,
-        items: totals.items,
-        interactions: totals.interactions,
-    };
     tracing::info!(
         rows = counts.read,
         interactions = totals.interactions,
         "imported"
     );
-    let summary = Summary::new(&counts, stored, began.elapsed());
+    let summary = Summary::new(&counts, &account, &totals, began.elapsed());
     match args.json {
         true => print(&summary.to_json().map_err(CliError::failed)?),
         false => print(&summary.to_string()),
     }
+}
+
+/// The account over every row, with what the store is about to do with those it took.
+fn close(counts: &RowCounts, totals: &ImportTotals) -> Result<Account, ImportError> {
+    Ok(counts.close(SinkTotals {
+        kept: totals.added,
+        duplicate: totals.duplicates,
+        held_back: totals.held_back,
+        filtered: totals.withdrawn,
+    })?)
 }

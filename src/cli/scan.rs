@@ -32,7 +32,12 @@ pub(crate) struct ScanArgs {
     #[command(flatten)]
     pub store: StoreArgs,
     /// What to look for; may be given more than once
-    #[arg(long, value_name = "S", required_unless_present = "needle_file")]
+    #[arg(
+        long,
+        value_name = "S",
+        required_unless_present = "needle_file",
+        allow_hyphen_values = true
+    )]
     pub needle: Vec<String>,
     /// File with one needle a line; - for standard input
     #[arg(long, value_name = "FILE")]

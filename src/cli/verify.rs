@@ -13,7 +13,7 @@ use super::output::print;
 use super::settings::StoreArgs;
 use recant_receipt::{JwkSet, Salt, check_chain, commit, verify};
 use recant_store::published_receipt_keys;
-use recant_types::{ErasureTarget, InvalidId, ItemId, UserId};
+use recant_types::{ErasureTarget, Given, InvalidId, ItemId, UserId};
 use report::{Opening, Report};
 
 /// Flags of `recant verify`.
@@ -42,10 +42,22 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "S", allow_hyphen_values = true)]
     pub salt: Option<String>,
     /// The user that was named
-    #[arg(long, value_name = "ID", requires = "salt", conflicts_with = "pairs")]
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "salt",
+        conflicts_with = "pairs",
+        allow_hyphen_values = true
+    )]
     pub user: Option<String>,
     /// The item that was named
-    #[arg(long, value_name = "ID", requires = "salt", conflicts_with = "pairs")]
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "salt",
+        conflicts_with = "pairs",
+        allow_hyphen_values = true
+    )]
     pub item: Option<String>,
     /// The pairs that were named: the JSON body of the request
     #[arg(long, value_name = "FILE", requires = "salt")]
@@ -119,9 +131,9 @@ impl VerifyArgs {
 
     fn target(&self) -> Result<Option<ErasureTarget>, CliError> {
         let id = |flag: &str, reason: InvalidId| CliError::Usage(format!("{flag}: {reason}"));
-        let user = self.user.as_deref().map(UserId::new).transpose();
+        let user = self.user.as_deref().map(UserId::trimmed).transpose();
         let user = user.map_err(|reason| id("--user", reason))?;
-        let item = self.item.as_deref().map(ItemId::new).transpose();
+        let item = self.item.as_deref().map(ItemId::trimmed).transpose();
         let item = item.map_err(|reason| id("--item", reason))?;
         Ok(match (user, item, &self.pairs) {
             (Some(user), Some(item), _) => Some(ErasureTarget::Pairs(vec![(user, item)])),
@@ -140,8 +152,8 @@ fn read_pairs(path: &Path) -> Result<ErasureTarget, CliError> {
     }
     #[derive(Deserialize)]
     struct Pair {
-        user: UserId,
-        item: ItemId,
+        user: Given<UserId>,
+        item: Given<ItemId>,
     }
     let body: Body = serde_json::from_str(&read(path)?).map_err(|error| {
         // What the library says may quote an id.
@@ -153,7 +165,7 @@ fn read_pairs(path: &Path) -> Result<ErasureTarget, CliError> {
     })?;
     let pairs = body.interactions.into_iter();
     Ok(ErasureTarget::Pairs(
-        pairs.map(|pair| (pair.user, pair.item)).collect(),
+        pairs.map(|pair| (pair.user.0, pair.item.0)).collect(),
     ))
 }
 

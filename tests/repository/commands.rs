@@ -103,13 +103,19 @@ fn flag<'a>(words: &'a [String], name: &str) -> Option<&'a str> {
     words.get(at + 1).map(String::as_str)
 }
 
-/// The folder of the package that a command of cargo is about.
-fn package(words: &[String]) -> PathBuf {
+/// The folders of the packages that a command of cargo is about.
+fn packages(words: &[String]) -> Vec<PathBuf> {
+    let crates = root().join("crates");
     let name = flag(words, "-p").unwrap_or("recant");
-    match name.strip_prefix("recant-") {
-        Some(short) => root().join("crates").join(short),
-        None => root().to_owned(),
+    if words.iter().any(|word| word == "--workspace") {
+        let entries = fs::read_dir(crates).expect("crates");
+        let folders = entries.map(|entry| entry.expect("an entry").path());
+        return folders.chain([root().to_owned()]).collect();
     }
+    vec![match name.strip_prefix("recant-") {
+        Some(short) => crates.join(short),
+        None => root().to_owned(),
+    }]
 }
 
 /// Whether a target has a source: a file of its name, or a folder with `main.rs`.
@@ -132,8 +138,11 @@ fn selects(package: &Path, binary: &str, filter: &str) -> bool {
 /// What is wrong with a command of cargo, if anything is.
 fn fails(words: &[String]) -> Option<String> {
     let own = words.split(|word| word == "--").next().unwrap_or(words);
-    let package = package(own);
-    if !package.join("Cargo.toml").exists() {
+    let packages = packages(own);
+    if !packages
+        .iter()
+        .all(|folder| folder.join("Cargo.toml").exists())
+    {
         return Some("no such package".to_owned());
     }
     for (name, kind) in [
@@ -141,19 +150,21 @@ fn fails(words: &[String]) -> Option<String> {
         ("--bench", "benches"),
         ("--example", "examples"),
     ] {
-        let target = flag(own, name);
-        if let Some(target) = target.filter(|target| !has_target(&package, kind, target)) {
+        let found = |target: &&str| {
+            packages
+                .iter()
+                .any(|folder| has_target(folder, kind, target))
+        };
+        if let Some(target) = flag(own, name).filter(|target| !found(target)) {
             return Some(format!("no {target} in {kind}"));
         }
     }
-    let filter = own.last().filter(|word| word.contains("::"));
-    let binary = flag(own, "--test");
-    match (filter, binary) {
-        (Some(filter), Some(binary)) if !selects(&package, binary, filter) => {
-            Some(format!("no test {filter}"))
-        }
-        _ => None,
-    }
+    let filter = own.last().filter(|word| word.contains("::"))?;
+    let binary = flag(own, "--test")?;
+    let selected = packages
+        .iter()
+        .any(|folder| selects(folder, binary, filter));
+    (!selected).then(|| format!("no test {filter}"))
 }
 
 #[test]

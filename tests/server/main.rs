@@ -8,6 +8,7 @@
 )]
 
 mod fuzz_corpus;
+mod import_command;
 mod leaks;
 mod maintenance;
 mod neural_service;

@@ -34,8 +34,21 @@ pub(super) struct Wanted {
     pub(super) flag: &'static str,
     /// Whether a file without it is refused.
     pub(super) required: bool,
-    /// Whether it holds ids, which must be exact.
-    pub(super) is_id: bool,
+    /// What it holds.
+    pub(super) kind: Kind,
+}
+
+/// What a wanted column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Ids, which must be exact.
+    Id,
+    /// Weights: a null is an empty one.
+    Weight,
+    /// Times.
+    Time,
+    /// Words.
+    Text,
 }
 
 impl Wanted {
@@ -56,8 +69,19 @@ impl Wanted {
             flag,
             // A name that the caller gave is meant to be there.
             required: required || given.is_some(),
-            is_id: matches!(name, "user_id" | "item_id"),
+            kind: match name {
+                "user_id" | "item_id" => Kind::Id,
+                "weight" => Kind::Weight,
+                "timestamp" => Kind::Time,
+                _ => Kind::Text,
+            },
         }
+    }
+
+    /// Whether a record with `cell` in this column, whose header is `header`, is a header again:
+    /// its name, or another that the column could have.
+    pub(super) fn is_header(&self, cell: &str, header: &str) -> bool {
+        cell.eq_ignore_ascii_case(header) || self.preference(cell).is_some()
     }
 
     /// How well `name` names this column: 0 is best, `None` not at all.
@@ -177,6 +201,12 @@ fn missing(path: &Path, header: &[String], wanted: &Wanted) -> ImportError {
     if header.iter().any(|name| looks_like_data(name)) {
         return ImportError::NoHeader(path.to_owned());
     }
+    if header
+        .iter()
+        .any(|name| name.len() > 1 && name.starts_with('"') && name.ends_with('"'))
+    {
+        return ImportError::QuotedHeader(path.to_owned());
+    }
     ImportError::MissingColumn {
         path: path.to_owned(),
         wanted: shown(&wanted.names[0]),
@@ -210,9 +240,23 @@ fn listed(header: &[String]) -> String {
     names.join(", ")
 }
 
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     let printable = name.chars().filter(|character| !character.is_control());
     printable.take(COLUMN_NAME_CHARACTERS_MAX).collect()
+}
+
+/// The header as it was seen, when it has one column only: with what may be the delimiter in sight.
+/// `None` when it may be data.
+pub(super) fn unsplit(header: &[String]) -> Option<String> {
+    let [only] = header else {
+        return None;
+    };
+    let looks_like_names = only
+        .split(|character: char| !character.is_alphanumeric() && character != '_')
+        .filter(|word| !word.is_empty())
+        .all(|word| !looks_like_data(word));
+    let seen = only.chars().take(2 * COLUMN_NAME_CHARACTERS_MAX);
+    looks_like_names.then(|| seen.flat_map(char::escape_debug).collect())
 }
 
 #[cfg(test)]
@@ -278,6 +322,18 @@ mod tests {
             assert!(matches!(error, ImportError::NoHeader(_)), "{error}");
             assert!(!error.to_string().contains("242"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_header_in_one_piece_shows_its_delimiter_unless_it_may_be_data() {
+        let seen = |text: &str| unsplit(&[text.to_owned()]);
+        assert_eq!(seen("user_id item_id").as_deref(), Some("user_id item_id"));
+        assert_eq!(seen("user\u{1}item").as_deref(), Some("user\\u{1}item"));
+        assert_eq!(seen("user::item").as_deref(), Some("user::item"));
+        for data in ["ada@example.org 7", "196 242 3", "ada-0001 x"] {
+            assert_eq!(seen(data), None);
+        }
+        assert_eq!(unsplit(&header(&["user", "thing"])), None);
     }
 
     #[test]

@@ -3,27 +3,32 @@
 use std::ops::Range;
 use std::path::Path;
 
-use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
+use recant_types::trim_id;
 
-use super::columns::{Wanted, resolve};
+use super::columns::{Kind, Wanted, resolve, unsplit};
 use super::error::{ImportError, Rejection};
 use super::lines::{LINE_BYTES_MAX, Line, LineReader, RECORD_LINES_MAX};
 use super::record::Record;
-use super::record_reader::Next;
+use super::record_reader::{Content, Next};
 use super::source::Source;
+use super::syntax::{Split, Syntax, delimiter_name};
 
-/// Reads delimited records, quoted as in RFC 4180. Nothing is allocated for a row.
+/// Reads delimited records. Nothing is allocated for a row.
 pub(super) struct DelimitedReader {
     lines: LineReader,
-    parser: Reader,
+    syntax: Syntax,
+    /// Whether a quoted field may go on in the next line.
+    spans_lines: bool,
     /// The column of each wanted field.
     columns: Vec<Option<usize>>,
     /// Fields of the header, and so of every record.
     width: usize,
-    /// The lines of the record at hand, each ending in `\n`.
+    /// The columns whose cells tell a header from a row, with the names they have in a header.
+    telling: Vec<(usize, Wanted, String)>,
+    /// The lines of the record at hand, as they are in the file, each ending in `\n`.
     text: Vec<u8>,
-    /// Where each field of the record at hand ends in the record's bytes.
-    ends: Vec<usize>,
+    /// Where each field of the record at hand lies in the record's bytes.
+    fields: Vec<Range<usize>>,
 }
 
 impl DelimitedReader {
@@ -31,24 +36,37 @@ impl DelimitedReader {
     pub(super) fn new(
         path: &Path,
         source: Source,
-        delimiter: u8,
+        syntax: Syntax,
+        content: Content,
         wanted: &[Wanted],
     ) -> Result<Self, ImportError> {
         let mut reader = Self {
             lines: LineReader::new(path, source),
-            // Lines arrive with one ending, so a carriage return is a character like any other.
-            parser: ReaderBuilder::new()
-                .delimiter(delimiter)
-                .terminator(Terminator::Any(b'\n'))
-                .build(),
+            syntax,
+            spans_lines: content == Content::Titles,
             columns: Vec::new(),
             width: 0,
+            telling: Vec::new(),
             text: Vec::new(),
-            ends: vec![0; 16],
+            fields: Vec::with_capacity(16),
         };
         let header = reader.read_header(path)?;
-        reader.columns = resolve(path, &header, wanted)?;
+        reader.columns =
+            resolve(path, &header, wanted).map_err(|error| match unsplit(&header) {
+                Some(seen) if !matches!(error, ImportError::NoHeader(_)) => ImportError::Unsplit {
+                    path: path.to_owned(),
+                    delimiter: delimiter_name(syntax.delimiter),
+                    seen,
+                },
+                _ => error,
+            })?;
         reader.width = header.len();
+        let required = wanted.iter().zip(&reader.columns);
+        reader.telling = required
+            .filter(|(wanted, _)| wanted.kind == Kind::Id || wanted.name == "title")
+            .filter_map(|(wanted, column)| Some((*column.as_ref()?, wanted.clone())))
+            .map(|(column, wanted)| (column, wanted, header[column].clone()))
+            .collect();
         Ok(reader)
     }
 
@@ -56,7 +74,7 @@ impl DelimitedReader {
         let mut record = Record::default();
         let names = match self.read_fields(&mut record)? {
             None => return Err(ImportError::Empty(path.to_owned())),
-            Some(Ok(found)) => self.header_names(&record, found),
+            Some(Ok(())) => self.header_names(&record),
             Some(Err(reason)) => Err(reason),
         };
         names.map_err(|reason| ImportError::BadHeader {
@@ -65,14 +83,13 @@ impl DelimitedReader {
         })
     }
 
-    fn header_names(&self, record: &Record, found: usize) -> Result<Vec<String>, Rejection> {
-        (0..found)
-            .map(|column| {
-                let name = &record.bytes[self.range(column)];
-                let name = std::str::from_utf8(name).map_err(|_| Rejection::NotUtf8("its text"))?;
-                Ok(name.trim().to_owned())
-            })
-            .collect()
+    fn header_names(&self, record: &Record) -> Result<Vec<String>, Rejection> {
+        let name = |field: &Range<usize>| {
+            let name = &record.bytes[field.clone()];
+            let name = std::str::from_utf8(name).map_err(|_| Rejection::NotUtf8("its text"))?;
+            Ok(name.trim().to_owned())
+        };
+        self.fields.iter().map(name).collect()
     }
 
     /// Whether the header has a column for the wanted field at `index`.
@@ -85,27 +102,43 @@ impl DelimitedReader {
         match self.read_fields(record)? {
             None => Ok(None),
             Some(Err(reason)) => Ok(Some(Err(reason))),
-            Some(Ok(found)) if found != self.width => Ok(Some(Err(Rejection::FieldCount {
-                expected: self.width,
-                found,
-            }))),
-            Some(Ok(_)) => {
-                record.fields.clear();
-                let ranges = self
-                    .columns
-                    .iter()
-                    .map(|column| Some(self.range((*column)?)));
-                record.fields.extend(ranges);
-                Ok(Some(Ok(())))
-            }
+            Some(Ok(())) => Ok(Some(self.pick(record))),
         }
     }
 
-    /// Reads all fields of the next record and returns how many it has; blank lines are no records.
+    fn pick(&self, record: &mut Record) -> Result<(), Rejection> {
+        if self.fields.len() != self.width {
+            return Err(Rejection::FieldCount {
+                expected: self.width,
+                found: self.fields.len(),
+            });
+        }
+        if self.is_header(record) {
+            return Err(Rejection::HeaderAgain);
+        }
+        record.fields.clear();
+        let column = |column: &Option<usize>| column.map(|column| self.fields[column].clone());
+        record.fields.extend(self.columns.iter().map(column));
+        Ok(())
+    }
+
+    /// Whether the record is a header again, of a file that was joined to the one before.
+    fn is_header(&self, record: &Record) -> bool {
+        self.telling.iter().all(|(column, wanted, header)| {
+            let cell = &record.bytes[self.fields[*column].clone()];
+            // No name of a column begins with a digit, most ids do.
+            !cell.first().is_some_and(u8::is_ascii_digit)
+                && std::str::from_utf8(cell).is_ok_and(|cell| {
+                    trim_id(cell).is_ok_and(|cell| wanted.is_header(cell, header))
+                })
+        })
+    }
+
+    /// Reads all fields of the next record; blank lines are no records.
     fn read_fields(
         &mut self,
         record: &mut Record,
-    ) -> Result<Option<Result<usize, Rejection>>, ImportError> {
+    ) -> Result<Option<Result<(), Rejection>>, ImportError> {
         self.text.clear();
         let line = self.lines.next_row_line(&mut self.text)?;
         record.number = self.lines.number();
@@ -116,72 +149,43 @@ impl DelimitedReader {
         }
     }
 
-    /// Splits the line at hand, and joins the lines after it while a quote is open.
-    fn read_lines(&mut self, record: &mut Record) -> Result<Result<usize, Rejection>, ImportError> {
+    fn split(&mut self, record: &mut Record) -> Split {
+        let text = self.text.strip_suffix(b"\n").unwrap_or(&self.text);
+        record.bytes.clear();
+        record.bytes.extend_from_slice(text);
+        self.syntax.split(&mut record.bytes, &mut self.fields)
+    }
+
+    /// Splits the line at hand, and joins the lines after it while a quote is open, where it may be.
+    fn read_lines(&mut self, record: &mut Record) -> Result<Result<(), Rejection>, ImportError> {
         let first_line_bytes = self.text.len();
-        let mut start = 0;
-        let mut split = Split::default();
+        let mut split = self.split(record);
         let mut line = Line::Whole;
-        for _ in 0..RECORD_LINES_MAX {
-            let input = &self.text[start..];
-            if split.feed(&mut self.parser, input, &mut record.bytes, &mut self.ends) {
-                return Ok(Ok(split.fields));
+        for _ in 1..RECORD_LINES_MAX {
+            if split != Split::Open || !self.spans_lines {
+                break;
             }
-            start = self.text.len();
+            let start = self.text.len();
             line = self.lines.next_line(&mut self.text)?;
             if line != Line::Whole || self.text.len() > LINE_BYTES_MAX {
                 break;
             }
-        }
-        // The quote is a stray one: reject its line alone and read those after it again.
-        self.lines.give_back(&self.text[first_line_bytes..], line);
-        self.parser.reset();
-        Ok(Err(Rejection::UnclosedQuote))
-    }
-
-    /// Where a field of the record at hand lies in the record's bytes.
-    fn range(&self, column: usize) -> Range<usize> {
-        let start = match column {
-            0 => 0,
-            _ => self.ends[column - 1],
-        };
-        start..self.ends[column]
-    }
-}
-
-/// How far one record has been split.
-#[derive(Default)]
-struct Split {
-    bytes: usize,
-    fields: usize,
-}
-
-impl Split {
-    /// Splits `input`, unquoting into `bytes` after what is there; `true` when the record is
-    /// complete.
-    fn feed(
-        &mut self,
-        parser: &mut Reader,
-        mut input: &[u8],
-        bytes: &mut Vec<u8>,
-        ends: &mut Vec<usize>,
-    ) -> bool {
-        // Unquoting never lengthens, so this is room enough for the whole input.
-        if bytes.len() < self.bytes + input.len() {
-            bytes.resize(self.bytes + input.len(), 0);
-        }
-        loop {
-            let output = &mut bytes[self.bytes..];
-            let (result, read, written, ended) =
-                parser.read_record(input, output, &mut ends[self.fields..]);
-            input = &input[read..];
-            self.bytes += written;
-            self.fields += ended;
-            match result {
-                ReadRecordResult::Record => return true,
-                ReadRecordResult::OutputEndsFull => ends.resize(ends.len() * 2, 0),
-                _ => return false,
+            // Without another quote it is still open.
+            if self.text[start..]
+                .iter()
+                .any(|byte| Some(*byte) == self.syntax.quote)
+            {
+                split = self.split(record);
             }
         }
+        let reason = match split {
+            Split::Whole => return Ok(Ok(())),
+            Split::Bad(reason) => reason,
+            Split::Open if self.spans_lines => Rejection::UnclosedQuote,
+            Split::Open => Rejection::QuoteSpansLines,
+        };
+        // The quote is a stray one: reject its line alone and read those after it again.
+        self.lines.give_back(&self.text[first_line_bytes..], line);
+        Ok(Err(reason))
     }
 }

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::columns::Columns;
+use recant_types::looks_like_float;
+
+use super::account::{Account, Rejections, SinkTotals, Unbalanced};
 use super::error::{ImportError, Rejection};
-use super::format::Format;
+use super::folder::Part;
+use super::options::ImportOptions;
 use super::row::{RawRow, open};
 use super::titles::open_titles;
 
@@ -20,7 +23,8 @@ pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where rows go: the store's import session, or memory in a test.
 pub trait RowSink {
-    /// Takes one interaction. Both ids are valid, the weight is finite and greater than 0.
+    /// Takes one interaction. Both ids are valid, the weight is within the range of weights. Of a pair
+    /// the newest row counts.
     fn push(
         &mut self,
         user: &str,
@@ -28,6 +32,11 @@ pub trait RowSink {
         weight: f32,
         timestamp: Option<i64>,
     ) -> Result<(), SinkError>;
+
+    /// Takes a row whose rating is below the wanted one: if it is the newest of its pair, the pair is
+    /// not kept.
+    fn withdraw(&mut self, user: &str, item: &str, timestamp: Option<i64>)
+    -> Result<(), SinkError>;
 
     /// Takes the title of an item with a valid id.
     fn set_title(&mut self, item: &str, title: &str) -> Result<(), SinkError>;
@@ -37,21 +46,6 @@ pub trait RowSink {
         item: &str,
         tags: &mut dyn Iterator<Item = &str>,
     ) -> Result<(), SinkError>;
-}
-
-/// How rows are read and which of them are kept.
-#[derive(Debug, Clone, Default)]
-pub struct ImportOptions {
-    /// Names of the columns, where the usual ones do not fit.
-    pub columns: Columns,
-    /// The format of the interaction files, where name and content do not tell.
-    pub format: Option<Format>,
-    /// Keeps rows with at least this weight or rating; a row without one is filtered out.
-    pub min_rating: Option<f32>,
-    /// Gives every kept row the weight 1.
-    pub binary: bool,
-    /// Makes the first rejected row an error.
-    pub strict: bool,
 }
 
 /// How far an import has come.
@@ -80,37 +74,58 @@ impl fmt::Display for RejectedRow {
     }
 }
 
-/// What became of the rows: `read` is always the sum of `taken`, `filtered` and `rejected`.
+/// What the reader did with the rows. `read` is always the sum of `taken`, `filtered` and
+/// `rejected`; what the sink did with those taken closes the [`Account`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowCounts {
     /// Interactions read, good or bad.
     pub read: u64,
     /// Interactions given to the sink.
     pub taken: u64,
-    /// Interactions below the wanted rating.
+    /// Interactions without a rating where one is wanted.
     pub filtered: u64,
     /// Interactions that could not be used.
-    pub rejected: u64,
+    pub rejected: Rejections,
+    /// Rows of the items files, good or bad.
+    pub titles_read: u64,
     /// Titles given to the sink.
     pub titles_taken: u64,
     /// Rows of the items files that could not be used.
-    pub titles_rejected: u64,
+    pub titles_rejected: Rejections,
     /// The first [`REJECTED_SHOWN_MAX`] rejected rows of either kind.
     pub rejected_first: Vec<RejectedRow>,
+    /// Rows whose user, and whose item, has an id that went through a column of floats.
+    pub float_like: [u64; 2],
 }
 
-/// Reads the interactions of `paths`, then the titles of `items`, into `sink`.
+impl RowCounts {
+    /// The account of all rows, with what the sink says of those it took.
+    pub fn close(&self, sink: SinkTotals) -> Result<Account, Unbalanced> {
+        let titles = self.titles_taken + self.titles_rejected.total();
+        if titles != self.titles_read {
+            return Err(Unbalanced {
+                read: self.titles_read,
+                accounted: titles,
+            });
+        }
+        Account::close(self.read, self.rejected.clone(), self.filtered, sink)
+    }
+}
+
+/// Reads the interactions of `files`, then the titles of `items`, into `sink`.
 ///
 /// Every file is opened and its header checked before the first row is taken, so that a mistyped
-/// name costs no time. `progress` is called every few thousand rows and at the end of each file.
+/// name costs no time. `progress` is called every few thousand rows and at the end of each file. A
+/// file without rows is an error, and so is one whose rows are all rejected; a part of a folder may be
+/// empty.
 pub fn run(
-    paths: &[PathBuf],
-    items: &[PathBuf],
+    files: &[Part],
+    items: &[Part],
     options: &ImportOptions,
     sink: &mut impl RowSink,
     progress: &mut dyn FnMut(ImportProgress),
 ) -> Result<RowCounts, ImportError> {
-    check_files(paths, items, options)?;
+    check_files(files, items, options)?;
     let mut import = Import {
         options,
         sink,
@@ -118,30 +133,50 @@ pub fn run(
         bytes_before: 0,
         counts: RowCounts::default(),
     };
-    for path in paths {
-        import.take_interactions(path)?;
-    }
-    for path in items {
-        import.take_titles(path)?;
-    }
+    each_named(files, |part| import.take_interactions(part))?;
+    each_named(items, |part| import.take_titles(part))?;
     Ok(import.counts)
 }
 
-fn check_files(
-    paths: &[PathBuf],
-    items: &[PathBuf],
-    options: &ImportOptions,
+/// Calls `take`, which returns how many rows there were, for every part. A file that was named must
+/// have some, and so must a folder in all of its parts.
+fn each_named(
+    parts: &[Part],
+    mut take: impl FnMut(&Part) -> Result<u64, ImportError>,
 ) -> Result<(), ImportError> {
-    // A pipe cannot be opened twice, and a missing file is reported by opening it.
-    let is_pipe = |path: &&PathBuf| path.exists() && !path.is_file() && !path.is_dir();
-    for path in paths.iter().filter(|path| !is_pipe(path)) {
-        let rows = open(path, &options.columns, options.format)?;
-        if options.min_rating.is_some() && !rows.has_weights() {
-            return Err(ImportError::NoRating(path.clone()));
+    let is_same = |a: &Part, b: &Part| a.folder.is_some() && a.folder == b.folder;
+    for named in parts.chunk_by(is_same) {
+        let mut rows = 0;
+        for part in named {
+            rows += take(part)?;
+        }
+        if rows == 0 {
+            let path = named[0].folder.as_ref().unwrap_or(&named[0].path);
+            return Err(ImportError::NoRows(path.clone()));
         }
     }
-    for path in items.iter().filter(|path| !is_pipe(path)) {
-        open_titles(path, &options.columns, None)?;
+    Ok(())
+}
+
+/// What a part is opened as; `None` for an empty one of a folder.
+fn unless_empty<T>(part: &Part, opened: Result<T, ImportError>) -> Result<Option<T>, ImportError> {
+    match opened {
+        Err(ImportError::Empty(_)) if part.folder.is_some() => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+fn check_files(files: &[Part], items: &[Part], options: &ImportOptions) -> Result<(), ImportError> {
+    // A pipe cannot be opened twice, and a missing file is reported by opening it.
+    let is_pipe = |part: &&Part| part.path.exists() && !part.path.is_file() && !part.path.is_dir();
+    for part in files.iter().filter(|part| !is_pipe(part)) {
+        let rows = unless_empty(part, open(&part.path, &options.read))?;
+        if options.min_rating.is_some() && rows.is_some_and(|rows| !rows.has_weights()) {
+            return Err(ImportError::NoRating(part.path.clone()));
+        }
+    }
+    for part in items.iter().filter(|part| !is_pipe(part)) {
+        unless_empty(part, open_titles(&part.path, &options.read))?;
     }
     Ok(())
 }
@@ -155,49 +190,88 @@ struct Import<'a, S: RowSink> {
     counts: RowCounts,
 }
 
+/// What is to be done with a row.
+enum Decision {
+    Keep(f32),
+    Withdraw,
+    Filter,
+}
+
 impl<S: RowSink> Import<'_, S> {
-    fn take_interactions(&mut self, path: &Path) -> Result<(), ImportError> {
-        let mut rows = open(path, &self.options.columns, self.options.format)?;
+    fn take_interactions(&mut self, part: &Part) -> Result<u64, ImportError> {
+        let Some(mut rows) = unless_empty(part, open(&part.path, &self.options.read))? else {
+            return Ok(0);
+        };
+        let (read_before, rejected_before) = (self.counts.read, self.counts.rejected.total());
+        let mut first_rejected = None;
         while let Some(numbered) = rows.next_row()? {
             self.counts.read += 1;
-            match numbered.row.and_then(|row| self.weigh(row)) {
-                Ok(Some((row, weight))) => {
-                    self.sink
-                        .push(row.user, row.item, weight, row.timestamp)
-                        .map_err(ImportError::Sink)?;
-                    self.counts.taken += 1;
-                }
-                Ok(None) => self.counts.filtered += 1,
-                Err(reason) => {
-                    self.counts.rejected += 1;
-                    self.reject(path, numbered.line, reason)?;
-                }
+            let line = numbered.line;
+            if let Err(reason) = self.take(numbered.row)? {
+                self.counts.rejected.add(&reason);
+                first_rejected.get_or_insert_with(|| (line, reason.clone()));
+                self.reject(&part.path, line, reason)?;
             }
             if self.counts.read.is_multiple_of(PROGRESS_ROWS) {
                 self.report(rows.bytes_read());
             }
         }
         self.finish_file(rows.bytes_read());
-        Ok(())
+        let read = self.counts.read - read_before;
+        let rejected = self.counts.rejected.total() - rejected_before;
+        check_some_taken(&part.path, read, rejected, first_rejected)?;
+        Ok(read)
     }
 
-    /// The row with the weight it gets; `None` when it is below the wanted rating.
-    fn weigh<'r>(&self, row: RawRow<'r>) -> Result<Option<(RawRow<'r>, f32)>, Rejection> {
-        if let Some(min) = self.options.min_rating
-            && row.weight.is_none_or(|weight| weight < min)
-        {
-            return Ok(None);
+    /// Gives a row to the sink or says why not.
+    fn take(
+        &mut self,
+        row: Result<RawRow<'_>, Rejection>,
+    ) -> Result<Result<(), Rejection>, ImportError> {
+        let (row, decision) = match row.and_then(|row| Ok((row, self.decide(&row)?))) {
+            Ok(decided) => decided,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let (user, item, timestamp) = (row.user, row.item, row.timestamp);
+        match decision {
+            Decision::Keep(weight) => self.sink.push(user, item, weight, timestamp),
+            Decision::Withdraw => self.sink.withdraw(user, item, timestamp),
+            Decision::Filter => {
+                self.counts.filtered += 1;
+                return Ok(Ok(()));
+            }
         }
-        let weight = row.weight.unwrap_or(1.0);
-        if weight <= 0.0 {
-            return Err(Rejection::WeightOutOfRange);
+        .map_err(ImportError::Sink)?;
+        self.counts.taken += 1;
+        for (count, id) in self.counts.float_like.iter_mut().zip([user, item]) {
+            *count += u64::from(looks_like_float(id));
         }
-        Ok(Some((row, if self.options.binary { 1.0 } else { weight })))
+        Ok(Ok(()))
     }
 
-    fn take_titles(&mut self, path: &Path) -> Result<(), ImportError> {
-        let mut titles = open_titles(path, &self.options.columns, None)?;
+    fn decide(&self, row: &RawRow<'_>) -> Result<Decision, Rejection> {
+        if let Some(min) = self.options.min_rating {
+            match row.rating {
+                None => return Ok(Decision::Filter),
+                Some(rating) if rating < f64::from(min) => return Ok(Decision::Withdraw),
+                Some(_) => {}
+            }
+        }
+        let weight = match row.rating {
+            Some(rating) => self.options.read.weights.apply(rating),
+            None => Ok(1.0),
+        };
+        weight.map(Decision::Keep).map_err(Rejection::Weight)
+    }
+
+    fn take_titles(&mut self, part: &Part) -> Result<u64, ImportError> {
+        let opened = open_titles(&part.path, &self.options.read);
+        let Some(mut titles) = unless_empty(part, opened)? else {
+            return Ok(0);
+        };
+        let (mut read, mut rejected, mut first_rejected) = (0, 0, None);
         while let Some(numbered) = titles.next_title()? {
+            read += 1;
             match numbered.title {
                 Ok(title) => {
                     self.sink
@@ -211,13 +285,17 @@ impl<S: RowSink> Import<'_, S> {
                     self.counts.titles_taken += 1;
                 }
                 Err(reason) => {
-                    self.counts.titles_rejected += 1;
-                    self.reject(path, numbered.line, reason)?;
+                    rejected += 1;
+                    self.counts.titles_rejected.add(&reason);
+                    first_rejected.get_or_insert_with(|| (numbered.line, reason.clone()));
+                    self.reject(&part.path, numbered.line, reason)?;
                 }
             }
         }
+        self.counts.titles_read += read;
         self.finish_file(titles.bytes_read());
-        Ok(())
+        check_some_taken(&part.path, read, rejected, first_rejected)?;
+        Ok(read)
     }
 
     fn reject(&mut self, path: &Path, line: u64, reason: Rejection) -> Result<(), ImportError> {
@@ -242,5 +320,23 @@ impl<S: RowSink> Import<'_, S> {
             bytes_read: self.bytes_before + bytes,
             rows: self.counts.read,
         });
+    }
+}
+
+/// Refuses a file that has rows and not a good one among them.
+fn check_some_taken(
+    path: &Path,
+    rows: u64,
+    rejected: u64,
+    first: Option<(u64, Rejection)>,
+) -> Result<(), ImportError> {
+    match first {
+        Some((line, reason)) if rejected == rows => Err(ImportError::AllRejected {
+            path: path.to_owned(),
+            rows,
+            reason,
+            line,
+        }),
+        _ => Ok(()),
     }
 }

@@ -3,8 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use recant_types::InvalidId;
+use recant_types::{InvalidId, InvalidTime, InvalidWeight};
 
+use super::account::Unbalanced;
 use super::lines::{LINE_BYTES_MAX, RECORD_LINES_MAX};
 use super::titles::{TAG_BYTES_MAX, TAGS_MAX, TITLE_BYTES_MAX};
 
@@ -33,12 +34,18 @@ pub enum Rejection {
     /// The weight is not a decimal number.
     #[error("weight is not a number")]
     WeightUnreadable,
-    /// The weight is zero, negative, infinite or NaN.
-    #[error("weight must be a finite number greater than 0")]
-    WeightOutOfRange,
-    /// The timestamp is neither a number nor RFC 3339.
-    #[error("timestamp is neither a number nor an RFC 3339 time")]
-    TimestampUnreadable,
+    /// The weight is blank, null or NaN.
+    #[error("weight is empty: leave the column out with --weights binary, or fill it in")]
+    WeightEmpty,
+    /// The weight is out of range.
+    #[error("{0}")]
+    Weight(InvalidWeight),
+    /// The time cannot be used.
+    #[error("timestamp {0}")]
+    Time(InvalidTime),
+    /// The row repeats the header.
+    #[error("is a header line again")]
+    HeaderAgain,
     /// The title is longer than the limit.
     #[error("title is longer than {TITLE_BYTES_MAX} bytes")]
     TitleTooLong,
@@ -46,8 +53,11 @@ pub enum Rejection {
     #[error("has more than {TAGS_MAX} tags, or one longer than {TAG_BYTES_MAX} bytes")]
     TagsTooLong,
     /// A wanted field is not UTF-8.
-    #[error("{0} is not valid UTF-8")]
+    #[error("{0} is not valid UTF-8: name the encoding, for example with --encoding latin1")]
     NotUtf8(&'static str),
+    /// A wanted field has bytes that mean nothing in the encoding that was named.
+    #[error("{0} is not valid in the encoding that --encoding names")]
+    NotInEncoding(&'static str),
     /// A wanted field has a type that cannot be used, such as a list.
     #[error("{0} has a type that cannot be used")]
     WrongType(&'static str),
@@ -60,12 +70,51 @@ pub enum Rejection {
     /// A quoted field does not end within the limits.
     #[error("opens a quote that is not closed within {RECORD_LINES_MAX} lines")]
     UnclosedQuote,
+    /// A quoted field of an interactions file does not end in its line.
+    #[error("opens a quote that its line does not close: if quotes mean nothing, add --quote none")]
+    QuoteSpansLines,
+    /// There is text between a closing quote and the next delimiter.
+    #[error(
+        "has a quote within a quoted field: if a character stands before such quotes, name it with \
+         --escape, and if quotes mean nothing, add --quote none"
+    )]
+    TextAfterQuote,
     /// The line is not a JSON object.
     #[error("is not a JSON object (near column {column})")]
     NotJson {
         /// Where the parser gave up, counted in bytes from 1.
         column: usize,
     },
+}
+
+impl Rejection {
+    /// The reason in one word, for programs and for counting; the same for every row with it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::FieldCount { .. } => "field_count",
+            Self::MissingField("title") => "empty_title",
+            Self::MissingField(_) => "empty_id",
+            Self::InvalidId { reason, .. } => match reason {
+                InvalidId::Empty => "empty_id",
+                InvalidId::NullWord => "null_id",
+                InvalidId::NotWhole => "fractional_id",
+                _ => "invalid_id",
+            },
+            Self::WeightUnreadable => "weight_unreadable",
+            Self::WeightEmpty => "weight_empty",
+            Self::Weight(InvalidWeight::TooLarge) => "weight_too_large",
+            Self::Weight(_) => "weight_too_small",
+            Self::Time(InvalidTime::Ahead) => "time_ahead",
+            Self::Time(_) => "time_unreadable",
+            Self::HeaderAgain => "header",
+            Self::TitleTooLong | Self::TooLong | Self::TagsTooLong => "too_long",
+            Self::NotUtf8(_) | Self::NotInEncoding(_) => "encoding",
+            Self::WrongType(_) => "wrong_type",
+            Self::NamedTwice(_) => "named_twice",
+            Self::UnclosedQuote | Self::QuoteSpansLines | Self::TextAfterQuote => "quote",
+            Self::NotJson { .. } => "not_json",
+        }
+    }
 }
 
 /// Why an import stops. Every message says what to do about it.
@@ -77,6 +126,43 @@ pub enum ImportError {
     /// The path is a directory.
     #[error("{path}: is a directory: name the files in it", path = .0.display())]
     Directory(PathBuf),
+    /// A directory holds nothing to read.
+    #[error("{path}: is a folder without files whose names begin with neither _ nor .: check the path", path = .0.display())]
+    NoParts(PathBuf),
+    /// Directories lie in each other without end, or nearly.
+    #[error("{path}: lies in too many folders: name the folder with the files in it", path = .0.display())]
+    TooDeep(PathBuf),
+    /// The file is an archive or belongs to another program.
+    #[error("{path}: is {what}: {remedy}", path = path.display())]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The file has bytes, and no row is among them.
+    #[error("{path}: has no rows: nothing was imported", path = .0.display())]
+    NoRows(PathBuf),
+    /// No row of the file can be used.
+    #[error(
+        "{path}: all {rows} rows were rejected, and nothing was imported: {reason} (line {line})",
+        path = path.display()
+    )]
+    AllRejected {
+        /// Which file.
+        path: PathBuf,
+        /// How many rows it has.
+        rows: u64,
+        /// Why the first of them was rejected.
+        reason: Rejection,
+        /// Where it is.
+        line: u64,
+    },
+    /// Rows went missing between the file and the store: a bug, and nothing was imported.
+    #[error(transparent)]
+    Unbalanced(#[from] Unbalanced),
     /// The file cannot be opened.
     #[error("{path}: cannot be opened: {source}", path = path.display())]
     Open {
@@ -121,8 +207,15 @@ pub enum ImportError {
         compression: &'static str,
     },
     /// The text is UTF-16.
-    #[error("{path}: is UTF-16: save it as UTF-8", path = .0.display())]
-    Utf16(PathBuf),
+    #[error(
+        "{path}: is {order}: add --encoding {order}, or save it as UTF-8", path = path.display()
+    )]
+    Utf16 {
+        /// Which file.
+        path: PathBuf,
+        /// `UTF-16LE` or `UTF-16BE`.
+        order: &'static str,
+    },
     /// A JSON array instead of one object a line.
     #[error(
         "{path}: is a JSON array: write one object a line, for example with jq -c '.[]'",
@@ -163,6 +256,26 @@ pub enum ImportError {
          before it", path = .0.display()
     )]
     NoHeader(PathBuf),
+    /// The header line has one column.
+    #[error(
+        "{path}: the header line, split at {delimiter}, is one column: {seen}: name what stands \
+         between the columns with --delimiter, or the columns with --user-col and --item-col",
+        path = path.display()
+    )]
+    Unsplit {
+        /// Which file.
+        path: PathBuf,
+        /// What it was split at.
+        delimiter: String,
+        /// The line as it was seen.
+        seen: String,
+    },
+    /// The names in the header stand between quotes, which mean nothing between tabs.
+    #[error(
+        "{path}: the names of the columns stand between quotes, which mean nothing in files with \
+         tabs: add --quote '\"'", path = .0.display()
+    )]
+    QuotedHeader(PathBuf),
     /// The header line cannot be used.
     #[error("{path}: the header line {reason}", path = path.display())]
     BadHeader {
@@ -191,6 +304,17 @@ pub enum ImportError {
         path: PathBuf,
         /// What it said.
         source: super::parquet::ParquetError,
+    },
+    /// A Parquet file is compressed in a way that is not read.
+    #[error(
+        "{path}: is compressed with {codec}, which is not read: write it with Snappy, Zstandard, \
+         gzip, LZ4 or no compression", path = path.display()
+    )]
+    ParquetCodec {
+        /// Which file.
+        path: PathBuf,
+        /// The compression.
+        codec: &'static str,
     },
     /// A Parquet column has a type that cannot be used.
     #[error(

@@ -8,9 +8,9 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// A header line, then fields between commas, tabs, semicolons or bars, whichever the header
-    /// has; quoted as in RFC 4180.
+    /// has; quoted as in RFC 4180, unless it is tabs.
     Csv,
-    /// A header line, then fields between tabs, quoted like CSV.
+    /// A header line, then fields between tabs; quotes mean nothing.
     Tsv,
     /// MovieLens `u.data`: user, item, rating, timestamp between tabs, no header.
     MovieLensData,
@@ -121,7 +121,7 @@ pub(super) fn sniff_delimiter(head: &[u8]) -> u8 {
 
 /// The first line that is not blank, without its ending.
 fn first_line(head: &[u8]) -> &[u8] {
-    head.split(|&byte| byte == b'\n')
+    head.split(|&byte| matches!(byte, b'\n' | b'\r'))
         .map(<[u8]>::trim_ascii_end)
         .find(|line| !line.is_empty())
         .unwrap_or_default()

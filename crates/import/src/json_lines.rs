@@ -5,15 +5,14 @@ use std::path::Path;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
-use super::columns::Wanted;
+use recant_types::{InvalidId, id_of_float};
+
+use super::columns::{Kind, Wanted};
 use super::error::{ImportError, Rejection};
 use super::lines::{Line, LineReader};
 use super::record::Record;
 use super::record_reader::Next;
 use super::source::Source;
-
-/// 2⁵³: below it every integer is exact in an f64.
-const EXACT_INTEGER_LIMIT: f64 = 9_007_199_254_740_992.0;
 
 /// Reads the wanted keys of JSON objects; other keys are ignored.
 pub(super) struct JsonLinesReader {
@@ -117,11 +116,18 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
             let value = ValueSeed {
                 record: self.record,
                 index,
-                is_id: self.wanted[index].is_id,
+                kind: self.wanted[index].kind,
             };
-            if !map.next_value_seed(value)? {
-                *self.rejection = Some(Rejection::WrongType(name));
-                return Err(A::Error::custom("a value has a type that cannot be used"));
+            let unusable = map.next_value_seed(value)?.err();
+            if let Some(unusable) = unusable {
+                *self.rejection = Some(match unusable {
+                    Unusable::Type => Rejection::WrongType(name),
+                    Unusable::Number(reason) => Rejection::InvalidId {
+                        field: name,
+                        reason,
+                    },
+                });
+                return Err(A::Error::custom("a value cannot be used"));
             }
         }
         Ok(())
@@ -151,68 +157,88 @@ impl Visitor<'_> for KeySeed<'_> {
     }
 }
 
-/// Writes one scalar into a record; the value is `false` when it is none.
+/// Writes one scalar into a record, unless it cannot be used.
 struct ValueSeed<'a> {
     record: &'a mut Record,
     index: usize,
-    is_id: bool,
+    kind: Kind,
 }
 
+/// Why a value cannot be used.
+enum Unusable {
+    /// It is no scalar, or a truth.
+    Type,
+    /// It is a number that is no id.
+    Number(InvalidId),
+}
+
+type Written = Result<(), Unusable>;
+
 impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
-    type Value = bool;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+    type Value = Written;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Written, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for ValueSeed<'_> {
-    type Value = bool;
+    type Value = Written;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text or a number")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<bool, E> {
+    fn visit_str<E>(self, text: &str) -> Result<Written, E> {
         self.record.set(self.index, text.as_bytes());
-        Ok(true)
+        Ok(Ok(()))
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<bool, E> {
+    fn visit_i64<E>(self, number: i64) -> Result<Written, E> {
         self.record.set_display(self.index, number);
-        Ok(true)
+        Ok(Ok(()))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<bool, E> {
+    fn visit_u64<E>(self, number: u64) -> Result<Written, E> {
         self.record.set_display(self.index, number);
-        Ok(true)
+        Ok(Ok(()))
     }
 
     /// Integers too large for 64 bits arrive here rounded: as ids they would collide.
-    fn visit_f64<E>(self, number: f64) -> Result<bool, E> {
-        if self.is_id && !(number.fract() == 0.0 && number.abs() < EXACT_INTEGER_LIMIT) {
-            return Ok(false);
+    fn visit_f64<E>(self, number: f64) -> Result<Written, E> {
+        if self.kind == Kind::Id {
+            return Ok(match id_of_float(number) {
+                Ok(whole) => {
+                    self.record.set_display(self.index, whole);
+                    Ok(())
+                }
+                Err(reason) => Err(Unusable::Number(reason)),
+            });
         }
         self.record.set_display(self.index, number);
-        Ok(true)
+        Ok(Ok(()))
     }
 
-    /// Null is the same as no value; it hides one found under a less preferred name.
-    fn visit_unit<E>(self) -> Result<bool, E> {
-        self.record.fields[self.index] = None;
-        Ok(true)
+    /// Null is no value, and hides one found under a less preferred name. As an id or a weight it is
+    /// an empty one.
+    fn visit_unit<E>(self) -> Result<Written, E> {
+        match self.kind {
+            Kind::Id | Kind::Weight => self.record.set(self.index, b""),
+            Kind::Time | Kind::Text => self.record.fields[self.index] = None,
+        }
+        Ok(Ok(()))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
-        Ok(false)
+    fn visit_bool<E>(self, _: bool) -> Result<Written, E> {
+        Ok(Err(Unusable::Type))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(false)
+        Ok(Err(Unusable::Type))
     }
 
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<bool, A::Error> {
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Written, A::Error> {
         while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(false)
+        Ok(Err(Unusable::Type))
     }
 }

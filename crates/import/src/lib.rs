@@ -1,38 +1,50 @@
 //! Files of other programs, read row by row.
 //!
-//! The path of a row: `source` opens the file and undoes its compression, `lines` cuts it into
-//! lines of bounded length, a record reader (`delimited`, `json_lines`, `parquet`) picks the wanted
-//! columns out of it, [`RowReader`] checks what it found, and [`run`] counts it and hands it to a
-//! [`RowSink`].
+//! The path of a row: `folder` finds the files, `source` opens one and undoes its compression and its
+//! encoding, `lines` cuts it into lines of bounded length, a record reader (`delimited`,
+//! `json_lines`, `parquet`) picks the wanted columns out of it, [`RowReader`] checks what it found, and
+//! [`run`] counts it and hands it to a [`RowSink`].
+//!
+//! No row vanishes: [`Account`] holds what became of every one, and exists only when it adds up.
 //!
 //! Memory does not grow with the file: one record (or one batch of a Parquet column) is held at a
 //! time. Ids and values never reach an error text: a message names file, line and reason only.
 
+mod account;
+mod archive;
 mod columns;
 mod delimited;
 mod driver;
+mod encoding;
 mod error;
+mod folder;
 mod format;
 mod json_lines;
 mod lines;
 mod movielens;
+mod options;
 #[cfg_attr(not(feature = "parquet"), path = "parquet_absent.rs")]
 mod parquet;
 mod record;
 mod record_reader;
 mod row;
 mod source;
+mod syntax;
 mod titles;
 
+pub use account::{Account, Rejections, SinkTotals, Unbalanced};
 pub use columns::Columns;
 pub use driver::{
-    ImportOptions, ImportProgress, REJECTED_SHOWN_MAX, RejectedRow, RowCounts, RowSink, SinkError,
-    run,
+    ImportProgress, REJECTED_SHOWN_MAX, RejectedRow, RowCounts, RowSink, SinkError, run,
 };
+pub use encoding::{Encoding, UnknownEncoding};
 pub use error::{ImportError, Rejection};
+pub use folder::{Part, parts};
 pub use format::{Format, UnknownFormat};
 pub use lines::{LINE_BYTES_MAX, RECORD_LINES_MAX};
+pub use options::{ImportOptions, ReadOptions};
 pub use row::{NumberedRow, RawRow, RowReader, open};
+pub use syntax::{Delimiter, Escape, NotACharacter, Quote};
 pub use titles::{
     NumberedTitle, RawTitle, TAG_BYTES_MAX, TAG_SEPARATOR, TAGS_MAX, TITLE_BYTES_MAX, TitleReader,
     open_titles,

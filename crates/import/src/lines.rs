@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
+use memchr::{memchr, memchr2};
+
 use super::error::ImportError;
 use super::source::{Compression, Source, stream_error};
 
@@ -28,10 +30,16 @@ pub(super) enum Line {
 }
 
 /// Cuts a file into lines.
+///
+/// They end in `\n` or `\r\n`; in a file whose beginning has no `\n`, in `\r` too.
 pub(super) struct LineReader {
     path: PathBuf,
     compression: Compression,
     reader: Box<dyn BufRead + Send>,
+    /// Whether a carriage return alone ends a line.
+    ends_in_returns: bool,
+    /// Whether the line before ended in a carriage return, so that a `\n` now belongs to it.
+    after_return: bool,
     /// Lines given back, to be read again before the file; `None` stands for a too long one.
     returned: VecDeque<Option<Vec<u8>>>,
     number: u64,
@@ -44,6 +52,9 @@ impl LineReader {
             path: path.to_owned(),
             compression: source.compression,
             reader: source.reader,
+            ends_in_returns: memchr(b'\r', &source.head).is_some()
+                && memchr(b'\n', &source.head).is_none(),
+            after_return: false,
             returned: VecDeque::new(),
             number: 0,
         }
@@ -59,7 +70,9 @@ impl LineReader {
         let start = text.len();
         loop {
             let line = self.next_line(text)?;
-            if line != Line::Whole || &text[start..] != b"\n" {
+            let is_blank =
+                |line: &[u8]| line.iter().all(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
+            if line != Line::Whole || !is_blank(&text[start..]) {
                 return Ok(line);
             }
             text.truncate(start);
@@ -85,6 +98,9 @@ impl LineReader {
     }
 
     fn read_line(&mut self, text: &mut Vec<u8>) -> io::Result<Line> {
+        if self.ends_in_returns {
+            return self.read_line_to_return(text);
+        }
         let start = text.len();
         let limit = LINE_BYTES_MAX as u64 + 1;
         let read = (&mut self.reader).take(limit).read_until(b'\n', text)?;
@@ -98,6 +114,39 @@ impl LineReader {
         }
         normalise_ending(text);
         Ok(Line::Whole)
+    }
+
+    fn read_line_to_return(&mut self, text: &mut Vec<u8>) -> io::Result<Line> {
+        let start = text.len();
+        let mut is_too_long = false;
+        loop {
+            let buffer = self.reader.fill_buf()?;
+            if std::mem::take(&mut self.after_return) && buffer.first() == Some(&b'\n') {
+                self.reader.consume(1);
+                continue;
+            }
+            if buffer.is_empty() && text.len() == start && !is_too_long {
+                return Ok(Line::End);
+            }
+            let ending = memchr2(b'\n', b'\r', buffer);
+            let taken = ending.unwrap_or(buffer.len());
+            is_too_long |= text.len() - start + taken > LINE_BYTES_MAX;
+            if is_too_long {
+                text.truncate(start);
+            } else {
+                text.extend_from_slice(&buffer[..taken]);
+            }
+            let is_last = buffer.is_empty() || ending.is_some();
+            self.after_return = ending.is_some_and(|at| buffer[at] == b'\r');
+            self.reader.consume(taken + usize::from(ending.is_some()));
+            if is_last && is_too_long {
+                return Ok(Line::TooLong);
+            }
+            if is_last {
+                text.push(b'\n');
+                return Ok(Line::Whole);
+            }
+        }
     }
 
     /// Gives back the lines in `text` (each ending in `\n`), and after them what the `last` read
@@ -132,8 +181,9 @@ mod tests {
     fn reader(text: &[u8]) -> LineReader {
         let source = Source {
             reader: Box::new(io::Cursor::new(text.to_vec())),
-            head: Vec::new(),
+            head: text[..text.len().min(8)].to_vec(),
             compression: Compression::Plain,
+            is_decoded: false,
             bytes_read: Default::default(),
         };
         LineReader::new(Path::new("f.csv"), source)
@@ -146,6 +196,46 @@ mod tests {
         while lines.next_line(&mut text).expect("memory") == Line::Whole {}
         assert_eq!(text, b"a\nb\n\nc\n");
         assert_eq!(lines.number(), 4);
+    }
+
+    #[test]
+    fn carriage_returns_alone_end_lines_where_there_is_nothing_else() {
+        let read = |input: &[u8], buffer: usize| {
+            let source = Source {
+                reader: Box::new(io::BufReader::with_capacity(
+                    buffer,
+                    io::Cursor::new(input.to_vec()),
+                )),
+                head: input[..2].to_vec(),
+                compression: Compression::Plain,
+                is_decoded: false,
+                bytes_read: Default::default(),
+            };
+            let (mut lines, mut text) = (LineReader::new(Path::new("f.csv"), source), Vec::new());
+            while lines.next_line(&mut text).expect("memory") == Line::Whole {}
+            (String::from_utf8(text).expect("UTF-8"), lines.number())
+        };
+        for buffer in 1..8 {
+            assert_eq!(read(b"a\rb\r\rc", buffer), (String::from("a\nb\n\nc\n"), 4));
+            assert_eq!(
+                read(b"a\rb\r\nc\nd\r", buffer),
+                (String::from("a\nb\nc\nd\n"), 4)
+            );
+        }
+        let long = [
+            b"a\r".to_vec(),
+            vec![b'x'; LINE_BYTES_MAX + 1],
+            b"\rz\r".to_vec(),
+        ]
+        .concat();
+        let mut lines = reader(&long[..]);
+        let mut text = Vec::new();
+        let mut found = Vec::new();
+        for _ in 0..4 {
+            found.push(lines.next_line(&mut text).expect("memory"));
+        }
+        assert_eq!(found, [Line::Whole, Line::TooLong, Line::Whole, Line::End]);
+        assert_eq!(text, b"a\nz\n");
     }
 
     #[test]

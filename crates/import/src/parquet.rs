@@ -7,7 +7,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use ::parquet::basic::{ConvertedType, LogicalType, Type};
+use ::parquet::basic::{Compression, ConvertedType, LogicalType, TimeUnit, Type};
 use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use ::parquet::data_type::{ByteArray, DataType, Int96};
 pub use ::parquet::errors::ParquetError;
@@ -15,8 +15,10 @@ use ::parquet::errors::Result as ParquetResult;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::schema::types::ColumnDescriptor;
 
-use super::columns::{Wanted, resolve};
-use super::error::ImportError;
+use recant_types::{InvalidId, UnixMillis, id_of_float};
+
+use super::columns::{Kind, Wanted, resolve};
+use super::error::{ImportError, Rejection};
 use super::record::Record;
 use super::record_reader::Next;
 
@@ -27,6 +29,7 @@ const BATCH_ROWS: usize = 4_096;
 pub(super) struct ParquetReader {
     path: PathBuf,
     file: SerializedFileReader<File>,
+    wanted: Vec<Wanted>,
     /// The column of each wanted field.
     columns: Vec<Option<usize>>,
     next_row_group: usize,
@@ -59,10 +62,12 @@ impl ParquetReader {
                 check_type(path, &schema.column(*column), wanted)?;
             }
         }
+        check_codecs(path, &file, &columns)?;
         let rows_total = file.metadata().file_metadata().num_rows();
         Ok(Self {
             path: path.to_owned(),
             file,
+            wanted: wanted.to_vec(),
             columns,
             next_row_group: 0,
             readers: Vec::new(),
@@ -87,8 +92,7 @@ impl ParquetReader {
     /// Reads the wanted fields of the next row.
     pub(super) fn next(&mut self, record: &mut Record) -> Next {
         match guarded(|| self.read_row(record)) {
-            Ok(true) => Ok(Some(Ok(()))),
-            Ok(false) => Ok(None),
+            Ok(read) => Ok(read),
             Err(source) => Err(ImportError::Parquet {
                 path: self.path.clone(),
                 source,
@@ -96,34 +100,38 @@ impl ParquetReader {
         }
     }
 
-    fn read_row(&mut self, record: &mut Record) -> ParquetResult<bool> {
+    fn read_row(&mut self, record: &mut Record) -> ParquetResult<Option<Result<(), Rejection>>> {
         while self.rows_left_in_group == 0 {
             if self.next_row_group == self.file.num_row_groups() {
-                return Ok(false);
+                return Ok(None);
             }
             self.open_row_group()?;
         }
         record.clear(self.readers.len());
+        let mut row = Ok(());
+        // Every column goes on to the next row, whatever is wrong with this one.
         for (index, reader) in self.readers.iter_mut().enumerate() {
             if let Some(reader) = reader {
-                reader.read_value(record, index)?;
+                let value = reader.read_value(record, index)?;
+                let field = self.wanted[index].name;
+                row = row.and(value.map_err(|reason| Rejection::InvalidId { field, reason }));
             }
         }
         self.rows_left_in_group -= 1;
         self.rows_read += 1;
         record.number = self.rows_read;
-        Ok(true)
+        Ok(Some(row))
     }
 
     fn open_row_group(&mut self) -> ParquetResult<()> {
         let group = self.file.get_row_group(self.next_row_group)?;
         let schema = self.file.metadata().file_metadata().schema_descr();
         self.readers.clear();
-        for column in &self.columns {
+        for (column, wanted) in self.columns.iter().zip(&self.wanted) {
             self.readers.push(match column {
                 Some(column) => {
                     let reader = group.get_column_reader(*column)?;
-                    Some(Column::new(&schema.column(*column), reader)?)
+                    Some(Column::new(&schema.column(*column), reader, wanted.kind)?)
                 }
                 None => None,
             });
@@ -143,13 +151,39 @@ fn guarded<T>(read: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
     })
 }
 
+/// Refuses a file whose wanted columns are compressed in a way that the library is built without.
+fn check_codecs(
+    path: &Path,
+    file: &SerializedFileReader<File>,
+    columns: &[Option<usize>],
+) -> Result<(), ImportError> {
+    for group in file.metadata().row_groups() {
+        for column in columns.iter().flatten() {
+            let codec = match group
+                .columns()
+                .get(*column)
+                .map(|chunk| chunk.compression())
+            {
+                Some(Compression::BROTLI(_)) => "Brotli",
+                Some(Compression::LZO) => "LZO",
+                _ => continue,
+            };
+            let path = path.to_owned();
+            return Err(ImportError::ParquetCodec { path, codec });
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a column whose values are not plain ids or numbers.
 fn check_type(path: &Path, column: &ColumnDescriptor, wanted: &Wanted) -> Result<(), ImportError> {
     let usable = match (column.physical_type(), column.converted_type()) {
         _ if column.max_rep_level() > 0 => false,
-        (_, ConvertedType::DECIMAL) => false,
-        (Type::INT32 | Type::INT64 | Type::BYTE_ARRAY, _) => true,
-        (Type::FLOAT | Type::DOUBLE | Type::INT96, _) => !wanted.is_id,
+        (_, ConvertedType::DECIMAL | ConvertedType::TIME_MILLIS | ConvertedType::TIME_MICROS) => {
+            false
+        }
+        _ if unit(column) != Unit::None => wanted.kind == Kind::Time,
+        (Type::INT32 | Type::INT64 | Type::BYTE_ARRAY | Type::FLOAT | Type::DOUBLE, _) => true,
         _ => false,
     };
     if usable {
@@ -163,9 +197,9 @@ fn check_type(path: &Path, column: &ColumnDescriptor, wanted: &Wanted) -> Result
         path: path.to_owned(),
         column: column.path().string(),
         found: kind,
-        usable: match wanted.is_id {
-            true => "integer or string column",
-            false => "integer, float or string column",
+        usable: match wanted.kind {
+            Kind::Time => "integer, float, string, date or timestamp column",
+            _ => "integer, float or string column",
         },
     })
 }
@@ -181,7 +215,51 @@ struct Column {
     next_value: usize,
     rows: usize,
     is_unsigned: bool,
+    kind: Kind,
+    unit: Unit,
 }
+
+/// What the integers of a column count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// They are numbers.
+    None,
+    /// Days since 1970.
+    Day,
+    /// So many in a second since 1970.
+    PerSecond(i64),
+    /// A legacy Spark timestamp.
+    Legacy,
+}
+
+impl Unit {
+    /// A count in milliseconds since 1970.
+    fn millis(self, count: i64) -> Option<i64> {
+        match self {
+            Self::None | Self::Legacy => None,
+            Self::Day => count.checked_mul(24 * 60 * 60 * 1_000),
+            Self::PerSecond(parts) => Some(count.div_euclid(parts / 1_000)),
+        }
+    }
+}
+
+fn unit(column: &ColumnDescriptor) -> Unit {
+    match (column.logical_type_ref(), column.converted_type()) {
+        (Some(LogicalType::Date), _) | (_, ConvertedType::DATE) => Unit::Day,
+        (Some(LogicalType::Timestamp(timestamp)), _) => Unit::PerSecond(match timestamp.unit {
+            TimeUnit::MILLIS => 1_000,
+            TimeUnit::MICROS => 1_000_000,
+            TimeUnit::NANOS => 1_000_000_000,
+        }),
+        (_, ConvertedType::TIMESTAMP_MILLIS) => Unit::PerSecond(1_000),
+        (_, ConvertedType::TIMESTAMP_MICROS) => Unit::PerSecond(1_000_000),
+        _ if column.physical_type() == Type::INT96 => Unit::Legacy,
+        _ => Unit::None,
+    }
+}
+
+/// 2²⁴: below it every integer is exact in an f32.
+const EXACT_INTEGER_LIMIT_F32: f32 = 16_777_216.0;
 
 /// A reader and the values of its batch, by physical type.
 enum Values {
@@ -218,7 +296,7 @@ impl<T: DataType> Batch<T> {
 }
 
 impl Column {
-    fn new(descriptor: &ColumnDescriptor, reader: ColumnReader) -> ParquetResult<Self> {
+    fn new(descriptor: &ColumnDescriptor, reader: ColumnReader, kind: Kind) -> ParquetResult<Self> {
         let values = match reader {
             ColumnReader::Int32ColumnReader(reader) => Values::Int32(Batch::new(reader)),
             ColumnReader::Int64ColumnReader(reader) => Values::Int64(Batch::new(reader)),
@@ -238,21 +316,35 @@ impl Column {
             next_value: 0,
             rows: 0,
             is_unsigned: is_unsigned(descriptor),
+            kind,
+            unit: unit(descriptor),
         })
     }
 
-    /// Writes the value of the next row into the record, unless it is null.
-    fn read_value(&mut self, record: &mut Record, index: usize) -> ParquetResult<()> {
+    /// Writes the value of the next row into the record; the inner error says that it is no id. A
+    /// null is no value, but as an id or a weight an empty one.
+    fn read_value(
+        &mut self,
+        record: &mut Record,
+        index: usize,
+    ) -> ParquetResult<Result<(), InvalidId>> {
         if self.next_row == self.rows {
             self.fill()?;
         }
         let row = self.next_row;
         self.next_row += 1;
         if self.level_max > 0 && self.levels[row] < self.level_max {
-            return Ok(());
+            if matches!(self.kind, Kind::Id | Kind::Weight) {
+                record.set(index, b"");
+            }
+            return Ok(Ok(()));
         }
         let value = self.next_value;
         self.next_value += 1;
+        Ok(self.write(record, index, value))
+    }
+
+    fn write(&self, record: &mut Record, index: usize, value: usize) -> Result<(), InvalidId> {
         match &self.values {
             Values::Int32(batch) if self.is_unsigned => {
                 record.set_display(index, batch.values[value].cast_unsigned());
@@ -260,12 +352,40 @@ impl Column {
             Values::Int64(batch) if self.is_unsigned => {
                 record.set_display(index, batch.values[value].cast_unsigned());
             }
-            Values::Int32(batch) => record.set_display(index, batch.values[value]),
-            Values::Int64(batch) => record.set_display(index, batch.values[value]),
-            Values::Int96(batch) => record.set_display(index, millis(&batch.values[value])),
-            Values::Float(batch) => record.set_display(index, batch.values[value]),
-            Values::Double(batch) => record.set_display(index, batch.values[value]),
+            Values::Int32(batch) => self.write_count(record, index, batch.values[value].into()),
+            Values::Int64(batch) => self.write_count(record, index, batch.values[value]),
+            Values::Int96(batch) => record.moment = Some(Int96::to_millis(&batch.values[value])),
+            Values::Float(batch) => {
+                let number = batch.values[value];
+                if self.kind == Kind::Id && number.abs() >= EXACT_INTEGER_LIMIT_F32 {
+                    return Err(InvalidId::NotWhole);
+                }
+                return self.write_float(record, index, number.into());
+            }
+            Values::Double(batch) => {
+                return self.write_float(record, index, batch.values[value]);
+            }
             Values::Bytes(batch) => record.set(index, ByteArray::data(&batch.values[value])),
+        }
+        Ok(())
+    }
+
+    /// Writes an integer. As a time it keeps its unit where its size tells it.
+    fn write_count(&self, record: &mut Record, index: usize, count: i64) {
+        let millis = self.unit.millis(count);
+        let is_told =
+            |millis| self.unit != Unit::Day && UnixMillis::from_timestamp(count).0 == millis;
+        match millis {
+            Some(millis) if !is_told(millis) => record.moment = Some(millis),
+            _ => record.set_display(index, count),
+        }
+    }
+
+    fn write_float(&self, record: &mut Record, index: usize, number: f64) -> Result<(), InvalidId> {
+        if self.kind == Kind::Id {
+            record.set_display(index, id_of_float(number)?);
+        } else {
+            record.set_display(index, number);
         }
         Ok(())
     }
@@ -288,11 +408,6 @@ impl Column {
             _ => Ok(()),
         }
     }
-}
-
-/// A legacy Spark timestamp in milliseconds since 1970.
-fn millis(time: &Int96) -> i64 {
-    time.to_millis()
 }
 
 fn is_unsigned(descriptor: &ColumnDescriptor) -> bool {

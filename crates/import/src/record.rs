@@ -12,12 +12,17 @@ pub(super) struct Record {
     pub(super) fields: Vec<Option<Range<usize>>>,
     /// The line it began on, or the row of a Parquet file, from 1.
     pub(super) number: u64,
+    /// When it happened, in milliseconds since 1970, where the format has a type for times.
+    pub(super) moment: Option<i64>,
+    /// Whether the text was decoded, so that a replacement character stands for damage.
+    pub(super) is_decoded: bool,
 }
 
 impl Record {
     /// Forgets the text and makes room for `fields` fields.
     pub(super) fn clear(&mut self, fields: usize) {
         self.bytes.clear();
+        self.moment = None;
         self.fields.clear();
         self.fields.resize(fields, None);
     }

@@ -10,9 +10,11 @@ use super::error::{ImportError, Rejection};
 use super::format::{Format, sniff_delimiter};
 use super::json_lines::JsonLinesReader;
 use super::movielens::{Layout, MovieLensReader};
+use super::options::ReadOptions;
 use super::parquet::ParquetReader;
 use super::record::Record;
 use super::source::{Compression, Source, open_file};
+use super::syntax::{Quote, Syntax};
 
 /// What a reader found: a record, a row that cannot be one, or the end of the file.
 pub(super) type Next = Result<Option<Result<(), Rejection>>, ImportError>;
@@ -30,6 +32,7 @@ pub(super) struct RecordReader {
     kind: Kind,
     /// Bytes read so far, for text formats.
     bytes_read: Arc<AtomicU64>,
+    is_decoded: bool,
 }
 
 enum Kind {
@@ -40,30 +43,27 @@ enum Kind {
 }
 
 impl RecordReader {
-    /// Opens `path`; `format` overrides what its name and content say.
+    /// Opens `path`; a `format` overrides what its name and content say.
     pub(super) fn open(
         path: &Path,
         wanted: Vec<Wanted>,
         content: Content,
         format: Option<Format>,
+        options: &ReadOptions,
     ) -> Result<Self, ImportError> {
-        let source = Source::open(path)?;
-        let format = format.unwrap_or_else(|| Format::detect(path, &source.head));
-        let bytes_read = Arc::clone(&source.bytes_read);
+        let source = Source::open(path, options.encoding)?;
+        let format = format.unwrap_or_else(|| detect(path, &source.head, options));
+        let (bytes_read, is_decoded) = (Arc::clone(&source.bytes_read), source.is_decoded);
         let kind = match format {
-            Format::Parquet => Kind::Parquet(open_parquet(path, &source, &wanted)?),
             _ if source.head.trim_ascii().is_empty() => {
                 return Err(ImportError::Empty(path.to_owned()));
             }
+            Format::Parquet => Kind::Parquet(open_parquet(path, &source, &wanted)?),
             Format::JsonLines => Kind::JsonLines(JsonLinesReader::new(path, source, wanted)?),
             Format::Csv | Format::Tsv => {
-                let delimiter = match format {
-                    Format::Tsv => b'\t',
-                    _ => sniff_delimiter(&source.head),
-                };
-                Kind::Delimited(Box::new(DelimitedReader::new(
-                    path, source, delimiter, &wanted,
-                )?))
+                let syntax = syntax(format, &source.head, options);
+                let reader = DelimitedReader::new(path, source, syntax, content, &wanted)?;
+                Kind::Delimited(Box::new(reader))
             }
             Format::MovieLensData | Format::MovieLensDat | Format::MovieLensItem => {
                 let layout = Layout::of(format, content).ok_or(ImportError::WrongFormat {
@@ -77,11 +77,16 @@ impl RecordReader {
                 Kind::MovieLens(MovieLensReader::new(path, source, layout))
             }
         };
-        Ok(Self { kind, bytes_read })
+        Ok(Self {
+            kind,
+            bytes_read,
+            is_decoded,
+        })
     }
 
     /// Reads the next record into `record`, whose number is set even when the row is rejected.
     pub(super) fn next(&mut self, record: &mut Record) -> Next {
+        record.is_decoded = self.is_decoded;
         match &mut self.kind {
             Kind::Delimited(reader) => reader.next(record),
             Kind::MovieLens(reader) => reader.next(record),
@@ -106,6 +111,39 @@ impl RecordReader {
             Kind::Parquet(reader) => reader.bytes_read(),
             _ => self.bytes_read.load(Ordering::Relaxed),
         }
+    }
+}
+
+/// The format by name and content. Who names a delimiter has fields between delimiters, whatever a
+/// name like `ratings.dat` stands for.
+fn detect(path: &Path, head: &[u8], options: &ReadOptions) -> Format {
+    match Format::detect(path, head) {
+        Format::MovieLensData | Format::MovieLensDat | Format::MovieLensItem
+            if options.delimiter.is_some() =>
+        {
+            Format::Csv
+        }
+        format => format,
+    }
+}
+
+/// What stands between the fields and around them: as it was named, or as the header shows. Between
+/// tabs quotes mean nothing unless they were named: no program writes tabs within fields, and many
+/// write quotes.
+fn syntax(format: Format, head: &[u8], options: &ReadOptions) -> Syntax {
+    let delimiter = match (options.delimiter, format) {
+        (Some(named), _) => named.0,
+        (None, Format::Tsv) => b'\t',
+        _ => sniff_delimiter(head),
+    };
+    Syntax {
+        delimiter,
+        quote: match options.quote {
+            Some(Quote::Character(quote)) => Some(quote),
+            Some(Quote::None) => None,
+            None => (delimiter != b'\t').then_some(b'"'),
+        },
+        escape: options.escape.map(|escape| escape.0),
     }
 }
 

@@ -2,25 +2,25 @@
 
 use std::path::Path;
 
-use recant_types::check_id;
+use recant_types::{WeightTransform, is_null_word, new_id};
 
-use super::columns::{Columns, interaction};
+use super::columns::interaction;
 use super::error::{ImportError, Rejection};
-use super::format::Format;
+use super::options::ReadOptions;
 use super::record::Record;
 use super::record_reader::{Content, RecordReader};
 
 /// One interaction as a file has it. It borrows the reader's buffer and lives until the next row.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RawRow<'a> {
     /// Who: a valid id.
     pub user: &'a str,
     /// With what: a valid id.
     pub item: &'a str,
-    /// Weight or rating, not NaN; `None` when the row gives none.
-    pub weight: Option<f32>,
-    /// When. A number keeps the unit of the source, its fraction cut off; an RFC 3339 time becomes
-    /// milliseconds since 1970-01-01T00:00:00Z, and is taken as UTC when it names no offset.
+    /// Weight or rating as the row gives it, before any transform; not NaN. `None` when the file has
+    /// none, or when none is needed and the row's is empty.
+    pub rating: Option<f64>,
+    /// When. A number keeps the unit of the source; it is not ahead of the clock by more than a day.
     pub timestamp: Option<i64>,
 }
 
@@ -36,32 +36,31 @@ pub struct NumberedRow<'a> {
 pub struct RowReader {
     records: RecordReader,
     record: Record,
+    options: ReadOptions,
 }
 
 /// Opens a file of interactions.
 ///
-/// The format is that of `format`, or else of the extension, or else of the first bytes; `.gz` and
-/// `.zst` are read directly.
+/// The format is that of the options, or else of the extension, or else of the first bytes; `.gz`
+/// and `.zst` are read directly.
 ///
 /// ```
-/// use crate::{Columns, open};
+/// use recant_import::{ReadOptions, open};
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("ratings.csv");
 /// # std::fs::write(&path, "userId,movieId,rating\nada,alien,5\n")?;
-/// let mut rows = open(&path, &Columns::default(), None)?;
+/// let mut rows = open(&path, &ReadOptions::default())?;
 /// let first = rows.next_row()?.expect("a row").row?;
-/// assert_eq!((first.user, first.item, first.weight), ("ada", "alien", Some(5.0)));
+/// assert_eq!((first.user, first.item, first.rating), ("ada", "alien", Some(5.0)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn open(
-    path: &Path,
-    columns: &Columns,
-    format: Option<Format>,
-) -> Result<RowReader, ImportError> {
-    let wanted = columns.of_interactions();
+pub fn open(path: &Path, options: &ReadOptions) -> Result<RowReader, ImportError> {
+    let wanted = options.columns.of_interactions();
+    let format = options.format;
     Ok(RowReader {
-        records: RecordReader::open(path, wanted, Content::Interactions, format)?,
+        records: RecordReader::open(path, wanted, Content::Interactions, format, options)?,
         record: Record::default(),
+        options: options.clone(),
     })
 }
 
@@ -73,7 +72,7 @@ impl RowReader {
             return Ok(None);
         };
         let line = self.record.number;
-        let row = outcome.and_then(|()| parse(&self.record));
+        let row = outcome.and_then(|()| parse(&self.record, &self.options));
         Ok(Some(NumberedRow { line, row }))
     }
 
@@ -88,16 +87,12 @@ impl RowReader {
     }
 }
 
-fn parse(record: &Record) -> Result<RawRow<'_>, Rejection> {
+fn parse<'a>(record: &'a Record, options: &ReadOptions) -> Result<RawRow<'a>, Rejection> {
     Ok(RawRow {
-        user: id(record, interaction::USER, "user_id")?,
-        item: id(record, interaction::ITEM, "item_id")?,
-        weight: optional(record, interaction::WEIGHT, "weight")?
-            .map(parse_weight)
-            .transpose()?,
-        timestamp: optional(record, interaction::TIME, "timestamp")?
-            .map(parse_timestamp)
-            .transpose()?,
+        user: id(record, interaction::USER, "user_id", options.keep_null_ids)?,
+        item: id(record, interaction::ITEM, "item_id", options.keep_null_ids)?,
+        rating: rating(record, options.weights)?,
+        timestamp: timestamp(record, options)?,
     })
 }
 
@@ -106,10 +101,10 @@ pub(super) fn id<'a>(
     record: &'a Record,
     index: usize,
     field: &'static str,
+    keep_null_ids: bool,
 ) -> Result<&'a str, Rejection> {
     let text = text(record, index, field)?.ok_or(Rejection::MissingField(field))?;
-    check_id(text).map_err(|reason| Rejection::InvalidId { field, reason })?;
-    Ok(text)
+    new_id(text, keep_null_ids).map_err(|reason| Rejection::InvalidId { field, reason })
 }
 
 /// The text of a field, when there is one.
@@ -118,92 +113,73 @@ pub(super) fn text<'a>(
     index: usize,
     field: &'static str,
 ) -> Result<Option<&'a str>, Rejection> {
-    record
-        .field(index)
-        .map(|bytes| std::str::from_utf8(bytes).map_err(|_| Rejection::NotUtf8(field)))
-        .transpose()
-}
-
-/// The text of a field, when there is one and it is not blank.
-fn optional<'a>(
-    record: &'a Record,
-    index: usize,
-    field: &'static str,
-) -> Result<Option<&'a str>, Rejection> {
-    let text = text(record, index, field)?.map(str::trim);
-    Ok(text.filter(|text| !text.is_empty()))
-}
-
-fn parse_weight(text: &str) -> Result<f32, Rejection> {
-    let weight: f32 = text.parse().map_err(|_| Rejection::WeightUnreadable)?;
-    match weight.is_finite() {
-        true => Ok(weight),
-        false => Err(Rejection::WeightOutOfRange),
+    let Some(bytes) = record.field(index) else {
+        return Ok(None);
+    };
+    match std::str::from_utf8(bytes) {
+        Ok(text) if record.is_decoded && text.contains(char::REPLACEMENT_CHARACTER) => {
+            Err(Rejection::NotInEncoding(field))
+        }
+        Ok(text) => Ok(Some(text)),
+        Err(_) => Err(Rejection::NotUtf8(field)),
     }
 }
 
-fn parse_timestamp(text: &str) -> Result<i64, Rejection> {
-    if let Ok(integer) = text.parse() {
-        return Ok(integer);
+/// An empty weight is not a weight of 1; where every row weighs 1 none is needed.
+fn rating(record: &Record, weights: WeightTransform) -> Result<Option<f64>, Rejection> {
+    let Some(text) = text(record, interaction::WEIGHT, "weight")?.map(str::trim) else {
+        return Ok(None);
+    };
+    if let Ok(number) = text.parse::<f64>()
+        && !number.is_nan()
+    {
+        return Ok(Some(number));
     }
-    if let Ok(number) = text.parse::<f64>() {
-        let in_range = number.abs() < i64::MAX as f64;
-        return match in_range {
-            true => Ok(number.trunc() as i64),
-            false => Err(Rejection::TimestampUnreadable),
-        };
+    if !text.is_empty() && !is_null_word(text) {
+        return Err(Rejection::WeightUnreadable);
     }
-    parse_rfc3339(text).ok_or(Rejection::TimestampUnreadable)
+    match weights {
+        WeightTransform::Binary => Ok(None),
+        _ => Err(Rejection::WeightEmpty),
+    }
 }
 
-fn parse_rfc3339(text: &str) -> Option<i64> {
-    if let Ok(time) = text.parse::<jiff::Timestamp>() {
-        return Some(time.as_millisecond());
+fn timestamp(record: &Record, options: &ReadOptions) -> Result<Option<i64>, Rejection> {
+    if let Some(moment) = record.moment {
+        return options
+            .times
+            .millis(moment)
+            .map(Some)
+            .map_err(Rejection::Time);
     }
-    let civil: jiff::civil::DateTime = text.parse().ok()?;
-    let time = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-    Some(time.timestamp().as_millisecond())
+    match text(record, interaction::TIME, "timestamp")? {
+        Some(text) => options.times.text(text).map_err(Rejection::Time),
+        None => Ok(None),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn numbers_keep_their_unit_and_lose_their_fraction() {
-        assert_eq!(parse_timestamp("881250949"), Ok(881_250_949));
-        assert_eq!(parse_timestamp("-5"), Ok(-5));
-        assert_eq!(parse_timestamp("881250949.75"), Ok(881_250_949));
-        assert_eq!(parse_timestamp("8.8125e8"), Ok(881_250_000));
+    fn weight(text: &str, weights: WeightTransform) -> Result<Option<f64>, Rejection> {
+        let mut record = Record::default();
+        record.clear(4);
+        record.set(interaction::WEIGHT, text.as_bytes());
+        rating(&record, weights)
     }
 
     #[test]
-    fn rfc_3339_times_become_milliseconds() {
-        let moment = Ok(1_700_000_000_123);
-        assert_eq!(parse_timestamp("2023-11-14T22:13:20.123Z"), moment);
-        assert_eq!(parse_timestamp("2023-11-15T00:13:20.123+02:00"), moment);
-        assert_eq!(parse_timestamp("2023-11-14 22:13:20.123"), moment);
-        assert_eq!(parse_timestamp("1970-01-02"), Ok(86_400_000));
-    }
-
-    #[test]
-    fn other_times_are_refused() {
-        for bad in ["yesterday", "NaN", "inf", "1e300", "2023-13-01", "12:30"] {
-            assert_eq!(
-                parse_timestamp(bad),
-                Err(Rejection::TimestampUnreadable),
-                "{bad}"
-            );
+    fn weights_are_decimal_numbers_and_never_empty() {
+        let read = |text: &str| weight(text, WeightTransform::Identity);
+        assert_eq!(read(" 4.5"), Ok(Some(4.5)));
+        assert_eq!(read("-1"), Ok(Some(-1.0)));
+        assert_eq!(read("four"), Err(Rejection::WeightUnreadable));
+        assert_eq!(read("4,5"), Err(Rejection::WeightUnreadable));
+        for empty in ["", "  ", "NaN", "null", "\\N"] {
+            assert_eq!(read(empty), Err(Rejection::WeightEmpty), "{empty}");
+            assert_eq!(weight(empty, WeightTransform::Binary), Ok(None), "{empty}");
         }
-    }
-
-    #[test]
-    fn weights_are_finite_decimal_numbers() {
-        assert_eq!(parse_weight("4.5"), Ok(4.5));
-        assert_eq!(parse_weight("-1"), Ok(-1.0));
-        assert_eq!(parse_weight("four"), Err(Rejection::WeightUnreadable));
-        assert_eq!(parse_weight("4,5"), Err(Rejection::WeightUnreadable));
-        assert_eq!(parse_weight("NaN"), Err(Rejection::WeightOutOfRange));
-        assert_eq!(parse_weight("1e39"), Err(Rejection::WeightOutOfRange));
+        assert!(weight("four", WeightTransform::Binary).is_err());
     }
 }

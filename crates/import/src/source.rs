@@ -6,8 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use encoding_rs_io::DecodeReaderBytesBuilder;
 use flate2::bufread::MultiGzDecoder;
 
+use super::archive;
+use super::encoding::{Encoding, utf16_order};
 use super::error::ImportError;
 
 /// Bytes looked at to recognise a format. A header line or a first row fits many times over.
@@ -19,7 +22,9 @@ const BUFFER_BYTES: usize = 128 * 1024;
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
-const UTF16_MARKS: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
+
+/// How a Parquet file begins, whatever is in it.
+pub(super) const PARQUET_MAGIC: &[u8] = b"PAR1";
 
 /// How a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,19 +62,21 @@ impl Compression {
 
 /// A file ready to be read as text.
 pub(super) struct Source {
-    /// The decompressed bytes, without a byte order mark.
+    /// The decompressed bytes in UTF-8, as far as they are that, without a byte order mark.
     pub(super) reader: Box<dyn BufRead + Send>,
     /// The first decompressed bytes, still to be read from `reader` too.
     pub(super) head: Vec<u8>,
     /// How the file is compressed.
     pub(super) compression: Compression,
+    /// Whether the text was in another encoding than UTF-8.
+    pub(super) is_decoded: bool,
     /// Bytes of the file read so far, as they lie on the disk.
     pub(super) bytes_read: Arc<AtomicU64>,
 }
 
 impl Source {
-    /// Opens the file at `path`.
-    pub(super) fn open(path: &Path) -> Result<Self, ImportError> {
+    /// Opens the file at `path`, whose text is in `encoding` when that is named.
+    pub(super) fn open(path: &Path, encoding: Option<Encoding>) -> Result<Self, ImportError> {
         let bytes_read = Arc::new(AtomicU64::new(0));
         let file = CountingReader {
             file: open_file(path)?,
@@ -78,26 +85,55 @@ impl Source {
         let mut raw = BufReader::with_capacity(BUFFER_BYTES, file);
         let magic = raw.fill_buf().map_err(|source| read_error(path, source))?;
         let compression = Compression::of(path, magic);
-        let mut reader =
-            decompressed(raw, compression).map_err(|source| read_error(path, source))?;
-        let mut head = Vec::new();
-        (&mut reader)
-            .take(HEAD_BYTES_MAX)
-            .read_to_end(&mut head)
-            .map_err(|source| stream_error(path, compression, 0, source))?;
-        if UTF16_MARKS.iter().any(|mark| head.starts_with(mark)) {
-            return Err(ImportError::Utf16(path.to_owned()));
+        let reader = decompressed(raw, compression).map_err(|source| read_error(path, source))?;
+        let failed = |source| stream_error(path, compression, 0, source);
+        let (mut reader, mut head) = with_head(reader).map_err(failed)?;
+        if let Some(foreign) = archive::recognise(&head) {
+            let path = path.to_owned();
+            return Err(ImportError::Foreign {
+                path,
+                what: foreign.what,
+                remedy: foreign.remedy,
+            });
+        }
+        let is_text = !head.starts_with(PARQUET_MAGIC);
+        let decoder = encoding.and_then(|encoding| encoding.decoder(&head));
+        let decoder = decoder.filter(|_| is_text);
+        if let Some(decoder) = decoder {
+            let mut builder = DecodeReaderBytesBuilder::new();
+            let decoded = builder
+                .encoding(Some(decoder))
+                .strip_bom(true)
+                .build(reader);
+            let decoded = Box::new(BufReader::with_capacity(BUFFER_BYTES, decoded));
+            (reader, head) = with_head(decoded).map_err(failed)?;
+        } else if is_text && let Some(order) = utf16_order(&head) {
+            return Err(ImportError::Utf16 {
+                path: path.to_owned(),
+                order: order.name(),
+            });
         }
         if head.starts_with(UTF8_MARK) {
             head.drain(..UTF8_MARK.len());
+            reader.consume(UTF8_MARK.len());
         }
         Ok(Self {
-            reader: Box::new(Cursor::new(head.clone()).chain(reader)),
+            reader,
             head,
             compression,
+            is_decoded: decoder.is_some(),
             bytes_read,
         })
     }
+}
+
+/// The first bytes of a stream, and a stream that still has them.
+fn with_head(
+    mut reader: Box<dyn BufRead + Send>,
+) -> io::Result<(Box<dyn BufRead + Send>, Vec<u8>)> {
+    let mut head = Vec::new();
+    (&mut reader).take(HEAD_BYTES_MAX).read_to_end(&mut head)?;
+    Ok((Box::new(Cursor::new(head.clone()).chain(reader)), head))
 }
 
 /// Opens `path` when it is something that can be read.

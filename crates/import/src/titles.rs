@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::columns::{Columns, item};
+use super::columns::item;
 use super::error::{ImportError, Rejection};
-use super::format::Format;
+use super::options::ReadOptions;
 use super::record::Record;
 use super::record_reader::{Content, RecordReader};
 use super::row::{id, text};
@@ -57,19 +57,19 @@ pub struct NumberedTitle<'a> {
 pub struct TitleReader {
     records: RecordReader,
     record: Record,
+    keep_null_ids: bool,
 }
 
 /// Opens a file of items: `item_id,title[,tags]` in any of the text formats or Parquet, or MovieLens
 /// `u.item` or `movies.dat`.
-pub fn open_titles(
-    path: &Path,
-    columns: &Columns,
-    format: Option<Format>,
-) -> Result<TitleReader, ImportError> {
-    let wanted = columns.of_items();
+///
+/// The format that the options name is that of the interactions: that of the items is found out.
+pub fn open_titles(path: &Path, options: &ReadOptions) -> Result<TitleReader, ImportError> {
+    let wanted = options.columns.of_items();
     Ok(TitleReader {
-        records: RecordReader::open(path, wanted, Content::Titles, format)?,
+        records: RecordReader::open(path, wanted, Content::Titles, None, options)?,
         record: Record::default(),
+        keep_null_ids: options.keep_null_ids,
     })
 }
 
@@ -81,7 +81,7 @@ impl TitleReader {
             return Ok(None);
         };
         let line = self.record.number;
-        let title = outcome.and_then(|()| parse(&self.record));
+        let title = outcome.and_then(|()| parse(&self.record, self.keep_null_ids));
         Ok(Some(NumberedTitle { line, title }))
     }
 
@@ -91,8 +91,8 @@ impl TitleReader {
     }
 }
 
-fn parse(record: &Record) -> Result<RawTitle<'_>, Rejection> {
-    let item = id(record, item::ITEM, "item_id")?;
+fn parse(record: &Record, keep_null_ids: bool) -> Result<RawTitle<'_>, Rejection> {
+    let item = id(record, item::ITEM, "item_id", keep_null_ids)?;
     let title = text(record, item::TITLE, "title")?.map(str::trim);
     let title = title
         .filter(|title| !title.is_empty())

@@ -16,7 +16,7 @@ use recant_types::{IalsHyperparameters, ModelConfiguration};
 #[derive(Debug)]
 pub enum Learner {
     /// Implicit alternating least squares.
-    Ials(IalsLearner),
+    Ials(Box<IalsLearner>),
     /// A neural model.
     Neural(NeuralLearner),
 }
@@ -42,7 +42,7 @@ impl IalsLearner {
 impl From<Ials> for Learner {
     /// A learner that keeps nothing between updates but the factors.
     fn from(model: Ials) -> Self {
-        Self::Ials(IalsLearner::new(model, 0))
+        Self::Ials(Box::new(IalsLearner::new(model, 0)))
     }
 }
 
@@ -94,10 +94,10 @@ impl Learner {
     /// left for the next, which goes with it.
     pub fn fork(&mut self) -> Self {
         match self {
-            Self::Ials(learner) => Self::Ials(IalsLearner {
+            Self::Ials(learner) => Self::Ials(Box::new(IalsLearner {
                 model: learner.model.clone(),
                 warm: learner.warm.fork(),
-            }),
+            })),
             Self::Neural(learner) => Self::Neural(learner.clone()),
         }
     }

@@ -13,6 +13,7 @@ use recant_core::model::interactions::InteractionMatrix;
 use recant_store::{HeldInteraction, ItemRecord, Store, StoreError, WriteBatch};
 use recant_types::{
     ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, ItemId, UserId,
+    takes_the_place,
 };
 
 /// The one mutable model and its data.
@@ -244,7 +245,13 @@ impl Application<'_> {
             weight: added.weight,
             timestamp: added.timestamp,
         };
-        self.histories.entry(user).or_default().insert(item, held);
+        let history = self.histories.entry(user).or_default();
+        let before = history.get(&item);
+        // The newest event counts, whichever comes first.
+        if before.is_some_and(|before| !takes_the_place(added.timestamp, before.timestamp)) {
+            return;
+        }
+        history.insert(item, held);
         self.items.insert(item);
         self.trainer.matrix.insert(user, item, added.weight);
         self.applied.pairs_added += 1;

@@ -113,7 +113,7 @@ pub(crate) struct QueuedRow {
 /// That something was erased, and must not come back with an old batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tombstone {
-    /// When the erasure was accepted.
+    /// When the erasure was accepted, or the latest of what it took happened, if that is later.
     pub erased_at: UnixMillis,
     /// Its number among all erasures of the store.
     pub number: u64,

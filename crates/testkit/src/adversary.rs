@@ -11,8 +11,8 @@ use recant_core::model::interactions::InteractionMatrix;
 use recant_types::IalsHyperparameters;
 
 /// Steps of the reference solver, and of them without progress.
-const STEPS_MAX: usize = 3_000;
-const STEPS_WITHOUT_PROGRESS: usize = 60;
+const STEPS_MAX: usize = 1_500;
+const STEPS_WITHOUT_PROGRESS: usize = 80;
 
 /// Who has what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,7 +276,7 @@ impl Dense {
             match found {
                 Some((lower, next)) if lower <= value + 1e-15 * value.abs() => {
                     (value, at) = (lower, next);
-                    damping = (damping * 0.2).max(1e-14);
+                    damping = (damping * 0.2).max(1e-11);
                     let gap = self.gap(&at);
                     idle += 1;
                     if gap < best_gap {

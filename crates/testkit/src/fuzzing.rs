@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use recant_http::fuzzing as http;
-use recant_import::{Columns, Format, open};
+use recant_import::{
+    Format, ImportError, ImportOptions, Part, ReadOptions, RowSink, SinkError, SinkTotals, open,
+};
 use recant_receipt::{JwkSet, SigningKey, check_chain, sign, sign_bytes, verify};
 use recant_store::fuzzing as store;
 
@@ -104,22 +106,103 @@ fn import_parquet(bytes: &[u8]) -> bool {
     import(bytes, Format::Parquet)
 }
 
-/// Reads a file of interactions to its end, or to the error that ends it.
+/// Imports a file of interactions, to its end or to the error that ends it. No row vanishes: the
+/// rows read are those given to the sink and those rejected, and as many as the file has records.
 fn import(bytes: &[u8], format: Format) -> bool {
     let (_file, path) = file_of(bytes);
-    let Ok(mut rows) = open(&path, &Columns::default(), Some(format)) else {
+    let read = ReadOptions {
+        format: Some(format),
+        ..ReadOptions::default()
+    };
+    let Some(records) = read_all(&path, &read) else {
         return false;
     };
-    let mut taken = false;
-    while let Ok(Some(row)) = rows.next_row() {
+    if let Some(expected) = records_of(bytes, format) {
+        assert_eq!(records, expected, "records of the file");
+    }
+    let options = ImportOptions {
+        read,
+        ..ImportOptions::default()
+    };
+    let part = Part { path, folder: None };
+    let mut sink = Counting::default();
+    match recant_import::run(&[part], &[], &options, &mut sink, &mut |_| {}) {
+        Ok(counts) => {
+            let totals = SinkTotals {
+                kept: sink.0,
+                ..SinkTotals::default()
+            };
+            let account = counts.close(totals).expect("the parts add up");
+            assert_eq!(account.read(), records);
+            sink.0 > 0
+        }
+        Err(ImportError::AllRejected { rows, .. }) => {
+            assert_eq!((rows, sink.0), (records, 0));
+            false
+        }
+        Err(ImportError::NoRows(_)) => {
+            assert_eq!(records, 0);
+            false
+        }
+        Err(error) => panic!("it was read to its end before: {error}"),
+    }
+}
+
+/// The number of rows, good or bad; `None` when the file cannot be read to its end.
+fn read_all(path: &std::path::Path, options: &ReadOptions) -> Option<u64> {
+    let mut rows = open(path, options).ok()?;
+    let mut records = 0;
+    while let Some(row) = rows.next_row().ok()? {
+        records += 1;
         if let Ok(row) = row.row {
-            assert!(recant_types::check_id(row.user).is_ok());
-            assert!(recant_types::check_id(row.item).is_ok());
-            assert!(row.weight.is_none_or(|weight| !weight.is_nan()));
-            taken = true;
+            assert_eq!(recant_types::trim_id(row.user), Ok(row.user));
+            assert_eq!(recant_types::trim_id(row.item), Ok(row.item));
+            assert!(row.rating.is_none_or(|rating| !rating.is_nan()));
         }
     }
-    taken
+    Some(records)
+}
+
+/// The records that a file of lines has, counted without reading them: lines that are not blank, but
+/// for the header. `None` where lines do not tell.
+fn records_of(bytes: &[u8], format: Format) -> Option<u64> {
+    let is_plain =
+        !bytes.starts_with(&[0x1f, 0x8b]) && !bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
+    if !is_plain || format == Format::Parquet {
+        return None;
+    }
+    // Where there is no newline in sight, lines end in carriage returns.
+    let head = &bytes[..bytes.len().min(8 * 1024)];
+    let in_returns = !head.contains(&b'\n') && head.contains(&b'\r');
+    let bytes = bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(bytes);
+    let lines = bytes.split(|byte| *byte == b'\n' || (in_returns && *byte == b'\r'));
+    let is_blank = |line: &[u8]| line.iter().all(|byte| matches!(byte, b' ' | b'\r'));
+    let lines = lines.filter(|line| !is_blank(line)).count() as u64;
+    Some(lines - u64::from(format == Format::Csv))
+}
+
+/// Counts what it is given.
+#[derive(Default)]
+struct Counting(u64);
+
+impl RowSink for Counting {
+    fn push(&mut self, _: &str, _: &str, weight: f32, _: Option<i64>) -> Result<(), SinkError> {
+        assert!((recant_types::WEIGHT_MIN..=recant_types::WEIGHT_MAX).contains(&weight));
+        self.0 += 1;
+        Ok(())
+    }
+
+    fn withdraw(&mut self, _: &str, _: &str, _: Option<i64>) -> Result<(), SinkError> {
+        unreachable!("no rating is wanted")
+    }
+
+    fn set_title(&mut self, _: &str, _: &str) -> Result<(), SinkError> {
+        unreachable!("there are no items")
+    }
+
+    fn set_tags(&mut self, _: &str, _: &mut dyn Iterator<Item = &str>) -> Result<(), SinkError> {
+        unreachable!("there are no items")
+    }
 }
 
 /// A file in memory with this content, and a path to it that lives as long as the file.

@@ -24,13 +24,14 @@ impl UnixMillis {
     }
 
     /// The time that a source's timestamp means, by its size: below 10^11 seconds since 1970, below
-    /// 10^14 milliseconds, below 10^17 microseconds, else nanoseconds.
+    /// 10^14 milliseconds, below 10^17 microseconds, else nanoseconds. Fourteen digits that are a
+    /// date and a time of day are that.
     pub fn from_timestamp(timestamp: i64) -> Self {
         let size = timestamp.unsigned_abs();
         Self(if size < 100_000_000_000 {
             timestamp * 1_000
         } else if size < 100_000_000_000_000 {
-            timestamp
+            crate::time::millis_of_date_digits(timestamp).unwrap_or(timestamp)
         } else if size < 100_000_000_000_000_000 {
             timestamp / 1_000
         } else {
@@ -54,11 +55,35 @@ pub struct Interaction {
     pub user: UserId,
     /// With what.
     pub item: ItemId,
-    /// Confidence c > 0, finite; 1 when the source gives none.
+    /// Confidence c, from [`crate::WEIGHT_MIN`] to [`crate::WEIGHT_MAX`]; 1 when the source gives
+    /// none.
     pub weight: f32,
     /// When, in the unit of the source ([`UnixMillis::from_timestamp`]); kept for export, and to
     /// tell what happened before an erasure. Not used by the model.
     pub timestamp: Option<i64>,
+}
+
+/// Whether what happened at `new` takes the place of what happened at `held`, of the same pair: the
+/// newest event counts, wherever it comes from. One without a time counts as it comes; of two at one
+/// moment the later to come does.
+pub fn takes_the_place(new: Option<i64>, held: Option<i64>) -> bool {
+    match (new, held) {
+        (Some(new), Some(held)) => nanoseconds(new) >= nanoseconds(held),
+        _ => true,
+    }
+}
+
+/// What a source's timestamp means, in nanoseconds since 1970.
+fn nanoseconds(timestamp: i64) -> i128 {
+    let size = timestamp.unsigned_abs();
+    let wide = i128::from(timestamp);
+    if size < 100_000_000_000_000 {
+        i128::from(UnixMillis::from_timestamp(timestamp).0) * 1_000_000
+    } else if size < 100_000_000_000_000_000 {
+        wide * 1_000
+    } else {
+        wide
+    }
 }
 
 /// What an erasure names.
@@ -153,5 +178,27 @@ mod tests {
         assert_eq!(seconds, UnixMillis(1_700_000_000_000));
         assert_eq!(UnixMillis::from_timestamp(-5), UnixMillis(-5_000));
         assert!(UnixMillis::from_timestamp(i64::MIN) < UnixMillis(0));
+        let digits = UnixMillis::from_timestamp(20_231_114_221_320);
+        assert_eq!(digits, UnixMillis(1_700_000_000_000));
+    }
+
+    #[test]
+    fn the_newest_event_takes_the_place_in_whatever_unit_it_comes() {
+        let seconds = 1_700_000_000;
+        let after = [
+            seconds + 1,
+            seconds * 1_000 + 1,
+            seconds * 1_000_000 + 1,
+            seconds * 1_000_000_000 + 1,
+        ];
+        for after in after {
+            assert!(takes_the_place(Some(after), Some(seconds)), "{after}");
+            assert!(!takes_the_place(Some(seconds), Some(after)), "{after}");
+        }
+        assert!(
+            takes_the_place(Some(seconds), Some(seconds * 1_000)),
+            "at one moment"
+        );
+        assert!(takes_the_place(None, Some(seconds)) && takes_the_place(Some(seconds), None));
     }
 }

@@ -26,6 +26,116 @@ pub enum InvalidId {
     /// The text held a control character.
     #[error("an id must not contain control characters")]
     ControlCharacter,
+    /// The text is a word for nothing, such as `null` or `NaN`.
+    #[error("an id must not be a word for nothing, such as null, NaN or None")]
+    NullWord,
+    /// The number has a fraction, or is so large that others would look the same.
+    #[error("an id that is a number must be whole, and exact as it is written")]
+    NotWhole,
+}
+
+/// Words that programs write where they have no value, in lower case.
+const NULL_WORDS: [&str; 18] = [
+    "nan",
+    "-nan",
+    "null",
+    "none",
+    "nil",
+    "na",
+    "n/a",
+    "<na>",
+    "#na",
+    "#n/a",
+    "#null!",
+    "nat",
+    "<null>",
+    "(null)",
+    "<none>",
+    "undefined",
+    "\\n",
+    "<nil>",
+];
+
+/// Longest of [`NULL_WORDS`], in bytes.
+const NULL_WORD_BYTES_MAX: usize = 9;
+
+/// Whether `text` is what a program writes where it has no value.
+pub fn is_null_word(text: &str) -> bool {
+    // Most ids are numbers, and no word begins with a digit.
+    text.len() <= NULL_WORD_BYTES_MAX
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+        && NULL_WORDS
+            .iter()
+            .any(|word| word.eq_ignore_ascii_case(text))
+}
+
+/// The id in a text from outside: without the blanks around it, which callers do not see and other
+/// programs drop. A byte order mark, which begins the first line of some files, is one of them.
+///
+/// This and [`id_of_float`] are the one rule for ids, whichever file or request they come in. What
+/// the service holds already is read with [`UserId::new`] as it is.
+pub fn trim_id(text: &str) -> Result<&str, InvalidId> {
+    // Most ids begin and end in a letter or a digit.
+    let trimmed = match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}'),
+    };
+    check_id(trimmed)?;
+    Ok(trimmed)
+}
+
+/// The id in a text that brings something new: as [`trim_id`], and no word for nothing unless
+/// `keep_null_words`. What is asked for or erased may have such a name: it may have been kept.
+pub fn new_id(text: &str, keep_null_words: bool) -> Result<&str, InvalidId> {
+    let id = trim_id(text)?;
+    if !keep_null_words && is_null_word(id) {
+        return Err(InvalidId::NullWord);
+    }
+    Ok(id)
+}
+
+/// 2⁵³: below it every integer is exact in an f64.
+const EXACT_INTEGER_LIMIT: f64 = 9_007_199_254_740_992.0;
+
+/// The whole number whose decimal text is the id that a floating-point number stands for. NaN is a
+/// word for nothing; any other number that is not whole and exact is none.
+pub fn id_of_float(number: f64) -> Result<i64, InvalidId> {
+    if number.is_nan() {
+        Err(InvalidId::NullWord)
+    } else if number.fract() == 0.0 && number.abs() < EXACT_INTEGER_LIMIT {
+        Ok(number as i64)
+    } else {
+        Err(InvalidId::NotWhole)
+    }
+}
+
+/// Whether an id looks like a whole number that went through a column of floating-point numbers or a
+/// spreadsheet: `123.0`, `7.6E+16`. The first will not meet the `123` of another file, the second
+/// stands for many.
+pub fn looks_like_float(id: &str) -> bool {
+    let bytes = id.as_bytes();
+    let is_number = |text: &[u8]| {
+        let digits = text.strip_prefix(b"-").unwrap_or(text);
+        !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+    };
+    if let Some(exponent) = bytes.iter().position(|byte| matches!(byte, b'e' | b'E')) {
+        let (number, power) = (&bytes[..exponent], &bytes[exponent + 1..]);
+        let whole: Vec<u8> = number
+            .iter()
+            .copied()
+            .filter(|byte| *byte != b'.')
+            .collect();
+        return number.iter().filter(|byte| **byte == b'.').count() <= 1
+            && is_number(&whole)
+            && power.strip_prefix(b"+").is_some_and(is_number);
+    }
+    match bytes.iter().position(|byte| *byte == b'.') {
+        Some(dot) => {
+            let zeros = &bytes[dot + 1..];
+            is_number(&bytes[..dot]) && !zeros.is_empty() && zeros.iter().all(|byte| *byte == b'0')
+        }
+        None => false,
+    }
 }
 
 /// Whether `text` can be an id of a user or an item; for code that reads many and keeps few.
@@ -66,10 +176,15 @@ pub struct UserId(Arc<str>);
 pub struct ItemId(Arc<str>);
 
 impl UserId {
-    /// Checks `text` and wraps it.
+    /// Checks `text` and wraps it as it is.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
         check_id(text)?;
         Ok(Self(Arc::from(text)))
+    }
+
+    /// The id in a text from outside, by the rule of [`trim_id`].
+    pub fn trimmed(text: &str) -> Result<Self, InvalidId> {
+        Ok(Self(Arc::from(trim_id(text)?)))
     }
 
     /// The text of the id. Do not log it.
@@ -79,10 +194,15 @@ impl UserId {
 }
 
 impl ItemId {
-    /// Checks `text` and wraps it.
+    /// Checks `text` and wraps it as it is.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
         check_id(text)?;
         Ok(Self(Arc::from(text)))
+    }
+
+    /// The id in a text from outside, by the rule of [`trim_id`].
+    pub fn trimmed(text: &str) -> Result<Self, InvalidId> {
+        Ok(Self(Arc::from(trim_id(text)?)))
     }
 
     /// The text of the id. Do not log it.
@@ -201,6 +321,77 @@ mod tests {
         assert_eq!(UserId::new(&"é".repeat(129)), Err(InvalidId::TooLong(258)));
         assert_eq!(ItemId::new("a\0b"), Err(InvalidId::ControlCharacter));
         assert!(ItemId::new(&"x".repeat(ID_BYTES_MAX)).is_ok());
+    }
+
+    #[test]
+    fn blanks_around_an_id_are_no_part_of_it() {
+        for text in [
+            "u1",
+            " u1",
+            "u1 ",
+            "\u{feff}u1",
+            "u1\r",
+            "\u{a0}u1\t",
+            "\u{3000}u1\n",
+        ] {
+            assert_eq!(trim_id(text), Ok("u1"), "{text:?}");
+        }
+        assert_eq!(trim_id("a b"), Ok("a b"));
+        assert_eq!(trim_id(" \t "), Err(InvalidId::Empty));
+        assert_eq!(trim_id(" a\tb"), Err(InvalidId::ControlCharacter));
+        assert_eq!(
+            UserId::trimmed(" u1 ").map(|id| id.expose().to_owned()),
+            Ok("u1".into())
+        );
+    }
+
+    #[test]
+    fn words_for_nothing_bring_nobody_unless_they_are_kept() {
+        for word in [
+            "NaN",
+            "nan",
+            "NULL",
+            "None",
+            "\\N",
+            "N/A",
+            "<NA>",
+            "undefined",
+            " null ",
+        ] {
+            assert_eq!(new_id(word, false), Err(InvalidId::NullWord), "{word}");
+            assert_eq!(new_id(word, true), Ok(word.trim()), "{word}");
+        }
+        for name in ["nana", "nullable", "0", "n", "-", "nobody", "Nancy"] {
+            assert_eq!(new_id(name, false), Ok(name));
+        }
+        let longest = NULL_WORDS.iter().map(|word| word.len()).max();
+        assert_eq!(longest, Some(NULL_WORD_BYTES_MAX));
+    }
+
+    #[test]
+    fn a_number_is_an_id_when_it_is_whole_and_exact() {
+        assert_eq!(id_of_float(7.0), Ok(7));
+        assert_eq!(id_of_float(-0.0), Ok(0));
+        assert_eq!(
+            id_of_float(9_007_199_254_740_991.0),
+            Ok(9_007_199_254_740_991)
+        );
+        assert_eq!(id_of_float(f64::NAN), Err(InvalidId::NullWord));
+        for number in [0.5, 7.6e16, f64::INFINITY, -9_007_199_254_740_992.0] {
+            assert_eq!(id_of_float(number), Err(InvalidId::NotWhole), "{number}");
+        }
+    }
+
+    #[test]
+    fn ids_that_went_through_a_column_of_floats_are_recognised() {
+        for id in ["123.0", "1.00", "-7.0", "7.6E+16", "1e+05", "12E+3"] {
+            assert!(looks_like_float(id), "{id}");
+        }
+        for id in [
+            "123", "1.5", "v1.0", "1.0.0", ".0", "1.", "7.6E16x", "e+1", "1e5", "ada.0",
+        ] {
+            assert!(!looks_like_float(id), "{id}");
+        }
     }
 
     #[test]

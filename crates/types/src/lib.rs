@@ -18,23 +18,34 @@ mod certificate;
 mod configuration;
 mod erasure;
 mod event;
+mod given;
 mod hyper;
 mod ids;
 mod metric;
 mod specification;
+mod time;
+mod weight;
 
 pub use certificate::{Certificate, GapCertificate};
 pub use configuration::ModelConfiguration;
 pub use erasure::{Commitment, ErasureRecord, ErasureStatus, TargetKind, UnknownStatus};
 pub use event::{
     ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget, Event, Interaction, Names,
-    UnixMillis,
+    UnixMillis, takes_the_place,
 };
+pub use given::{Given, Id};
 pub use hyper::{DIM_MAX, IalsHyperparameters, InvalidHyperparameter};
-pub use ids::{ErasureId, ID_BYTES_MAX, InvalidId, ItemId, UserId, check_id};
+pub use ids::{
+    ErasureId, ID_BYTES_MAX, InvalidId, ItemId, UserId, check_id, id_of_float, is_null_word,
+    looks_like_float, new_id, trim_id,
+};
 pub use metric::{
     BLOCK_BUCKETS, ERASURE_BUCKETS, Metric, MetricKind, REQUEST_BUCKETS, SWAP_BUCKETS,
 };
 pub use specification::{
     Factorisation, LAYERS_MAX, LightGcn, Loss, ModelSpecification, NeuMf, OutOfRange, WIDTH_MAX,
 };
+pub use time::{
+    InvalidTime, InvalidTimeFormat, TIME_AHEAD_MILLISECONDS_MAX, TimeRule, timestamp_of_millis,
+};
+pub use weight::{InvalidWeight, UnknownWeightTransform, WEIGHT_MAX, WEIGHT_MIN, WeightTransform};

@@ -1,27 +1,16 @@
 //! What an import did, for a person or for a program.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use recant_import::{REJECTED_SHOWN_MAX, RejectedRow, RowCounts};
-
-/// What the store counted at the end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Stored {
-    /// Pairs that were given again, or were held already: the later one stays.
-    pub(super) duplicate: u64,
-    /// Rows that an erasure names which was accepted after they happened.
-    pub(super) held_back: u64,
-    /// Users, items and pairs the store holds now.
-    pub(super) users: u64,
-    pub(super) items: u64,
-    pub(super) interactions: u64,
-}
+use recant_import::{Account, REJECTED_SHOWN_MAX, RejectedRow, RowCounts};
+use recant_store::ImportTotals;
 
 /// The numbers a person wants after an import. `rows_read` is always the sum of `kept`,
-/// `duplicate`, `held_back`, `filtered` and `rejected`.
+/// `duplicate`, `held_back`, `filtered` and `rejected`, and `rejected` that of its reasons.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Summary {
     rows_read: u64,
@@ -30,9 +19,12 @@ pub(super) struct Summary {
     held_back: u64,
     filtered: u64,
     rejected: u64,
+    rejected_by_reason: BTreeMap<&'static str, u64>,
     rejected_first: Vec<Rejected>,
     titles: u64,
     titles_rejected: u64,
+    titles_rejected_by_reason: BTreeMap<&'static str, u64>,
+    warnings: Vec<String>,
     users: u64,
     items: u64,
     interactions: u64,
@@ -59,24 +51,30 @@ impl From<&RejectedRow> for Rejected {
 }
 
 impl Summary {
-    /// Puts together what the reader and the store counted in `elapsed`.
-    pub(super) fn new(counts: &RowCounts, stored: Stored, elapsed: Duration) -> Self {
+    /// Puts together what became of the rows and what the store holds, after `elapsed`.
+    pub(super) fn new(
+        counts: &RowCounts,
+        account: &Account,
+        totals: &ImportTotals,
+        elapsed: Duration,
+    ) -> Self {
         let seconds = elapsed.as_secs_f64();
         Self {
-            rows_read: counts.read,
-            kept: counts
-                .taken
-                .saturating_sub(stored.duplicate + stored.held_back),
-            duplicate: stored.duplicate,
-            held_back: stored.held_back,
-            filtered: counts.filtered,
-            rejected: counts.rejected,
+            rows_read: account.read(),
+            kept: account.kept(),
+            duplicate: account.duplicate(),
+            held_back: account.held_back(),
+            filtered: account.filtered(),
+            rejected: account.rejected().total(),
+            rejected_by_reason: account.rejected().by_reason().collect(),
             rejected_first: counts.rejected_first.iter().map(Rejected::from).collect(),
             titles: counts.titles_taken,
-            titles_rejected: counts.titles_rejected,
-            users: stored.users,
-            items: stored.items,
-            interactions: stored.interactions,
+            titles_rejected: counts.titles_rejected.total(),
+            titles_rejected_by_reason: counts.titles_rejected.by_reason().collect(),
+            warnings: warnings(counts),
+            users: totals.users,
+            items: totals.items,
+            interactions: totals.interactions,
             seconds,
             rows_per_second: counts.read as f64 / seconds.max(f64::MIN_POSITIVE),
         }
@@ -105,7 +103,7 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = |label: &str, number: u64| format!("{label:<14}{:>15}\n", grouped(number));
+        let count = |label: &str, number: u64| format!("{label:<22}{:>15}\n", grouped(number));
         f.write_str(&count("rows read", self.rows_read))?;
         f.write_str(&count("  kept", self.kept))?;
         f.write_str(&count("  duplicate", self.duplicate))?;
@@ -114,9 +112,15 @@ impl fmt::Display for Summary {
         }
         f.write_str(&count("  filtered", self.filtered))?;
         f.write_str(&count("  rejected", self.rejected))?;
+        for (reason, rows) in &self.rejected_by_reason {
+            f.write_str(&count(&format!("    {}", reason.replace('_', " ")), *rows))?;
+        }
         if self.titles + self.titles_rejected > 0 {
             f.write_str(&count("titles kept", self.titles))?;
             f.write_str(&count("  rejected", self.titles_rejected))?;
+            for (reason, rows) in &self.titles_rejected_by_reason {
+                f.write_str(&count(&format!("    {}", reason.replace('_', " ")), *rows))?;
+            }
         }
         f.write_str(&count("users", self.users))?;
         f.write_str(&count("items", self.items))?;
@@ -127,8 +131,28 @@ impl fmt::Display for Summary {
             self.seconds,
             grouped(self.rows_per_second as u64)
         )?;
-        self.write_rejected(f)
+        self.write_rejected(f)?;
+        self.warnings
+            .iter()
+            .try_for_each(|warning| writeln!(f, "warning: {warning}"))
     }
+}
+
+/// What was taken and looks wrong all the same.
+fn warnings(counts: &RowCounts) -> Vec<String> {
+    let columns = ["user", "item"].iter().zip(counts.float_like);
+    columns
+        .filter(|(_, rows)| *rows > 0)
+        .map(|(column, rows)| {
+            format!(
+                "{} of {} rows have {column} ids like 123.0 or 7.6E+16, as a spreadsheet or a column \
+                 with gaps makes them: the first will not meet 123, the second stands for many ids; \
+                 export the column as text",
+                grouped(rows),
+                grouped(counts.read)
+            )
+        })
+        .collect()
 }
 
 /// The number with a blank between groups of three digits.
@@ -146,56 +170,88 @@ fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use recant_import::{ImportOptions, Part, RowSink, SinkError, SinkTotals};
 
     use super::*;
-    use recant_import::Rejection;
 
+    /// Takes everything.
+    struct Nowhere;
+
+    impl RowSink for Nowhere {
+        fn push(&mut self, _: &str, _: &str, _: f32, _: Option<i64>) -> Result<(), SinkError> {
+            Ok(())
+        }
+
+        fn withdraw(&mut self, _: &str, _: &str, _: Option<i64>) -> Result<(), SinkError> {
+            Ok(())
+        }
+
+        fn set_title(&mut self, _: &str, _: &str) -> Result<(), SinkError> {
+            Ok(())
+        }
+
+        fn set_tags(
+            &mut self,
+            _: &str,
+            _: &mut dyn Iterator<Item = &str>,
+        ) -> Result<(), SinkError> {
+            Ok(())
+        }
+    }
+
+    /// The summary of 1 234 good rows and some bad ones.
     fn summary(rejected: u64) -> Summary {
-        let row = |line| RejectedRow {
-            path: PathBuf::from("clicks.csv"),
-            line,
-            reason: Rejection::WeightUnreadable,
-        };
-        let counts = RowCounts {
-            read: 1_234_600 + rejected,
-            taken: 1_234_567,
-            filtered: 33,
-            rejected,
-            rejected_first: (2..).take(rejected.min(10) as usize).map(row).collect(),
-            ..RowCounts::default()
-        };
-        let stored = Stored {
-            duplicate: 60,
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("clicks.csv");
+        let mut text = String::from("user_id,item_id,weight\n");
+        (0..rejected).for_each(|_| text += "u,i,much\n");
+        (0..1_234).for_each(|row| text += &format!("{row}.0,i,1\n"));
+        std::fs::write(&path, text).expect("written");
+        let part = Part { path, folder: None };
+        let options = ImportOptions::default();
+        let counts = recant_import::run(&[part], &[], &options, &mut Nowhere, &mut |_| {});
+        let counts = counts.expect("readable");
+        let totals = ImportTotals {
+            added: 1_167,
+            duplicates: 60,
             held_back: 7,
-            users: 10,
-            items: 20,
-            interactions: 1_234_500,
+            ..ImportTotals::default()
         };
-        Summary::new(&counts, stored, Duration::from_secs(2))
+        let account = super::super::close(&counts, &totals).expect("it adds up");
+        assert!(
+            counts.close(SinkTotals::default()).is_err(),
+            "rows vanished"
+        );
+        Summary::new(&counts, &account, &totals, Duration::from_secs(2))
     }
 
     #[test]
     fn the_parts_add_up_to_the_rows_read() {
         let summary = summary(12);
         let parts = summary.kept + summary.duplicate + summary.filtered + summary.rejected;
-        let parts = parts + summary.held_back;
-        assert_eq!(parts, summary.rows_read);
+        assert_eq!(parts + summary.held_back, summary.rows_read);
+        let reasons: u64 = summary.rejected_by_reason.values().sum();
+        assert_eq!(reasons, summary.rejected);
     }
 
     #[test]
     fn a_person_sees_the_counts_and_the_first_rejected_rows() {
         let text = summary(12).to_string();
-        assert!(text.contains("rows read           1 234 612\n"), "{text}");
+        let line = |label: &str, number: &str| format!("{label:<22}{number:>15}\n");
+        for (label, number) in [
+            ("rows read", "1 246"),
+            ("  duplicate", "60"),
+            ("  held back", "7"),
+            ("    weight unreadable", "12"),
+        ] {
+            assert!(text.contains(&line(label, number)), "{text}");
+        }
         assert!(
-            text.contains("  duplicate                60\n  held back                 7\n"),
+            text.contains("clicks.csv:11: weight is not a number\n"),
             "{text}"
         );
-        assert!(
-            text.contains("  clicks.csv:11: weight is not a number\n"),
-            "{text}"
-        );
-        assert!(text.ends_with("  and 2 more\n"), "{text}");
+        assert!(text.contains("  and 2 more\n"), "{text}");
+        assert!(text.contains("warning: 1 234 of 1 246 rows have user ids like 123.0"));
         assert!(!summary(0).to_string().contains("rejected rows"));
     }
 
@@ -203,13 +259,15 @@ mod tests {
     fn a_program_reads_the_same_numbers() {
         let json = summary(1).to_json().expect("plain numbers");
         let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-        assert_eq!(value["rows_read"], 1_234_601);
-        assert_eq!(value["kept"], 1_234_500);
+        assert_eq!(value["rows_read"], 1_235);
+        assert_eq!(value["kept"], 1_167);
+        assert_eq!(value["rejected_by_reason"]["weight_unreadable"], 1);
         assert_eq!(value["rejected_first"][0]["line"], 2);
         assert_eq!(
             value["rejected_first"][0]["reason"],
             "weight is not a number"
         );
-        assert_eq!(value["rows_per_second"], 617_300.5);
+        assert_eq!(value["rows_per_second"], 617.5);
+        assert_eq!(value["warnings"].as_array().map(Vec::len), Some(1));
     }
 }

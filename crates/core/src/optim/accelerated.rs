@@ -46,6 +46,9 @@ pub(super) struct AcceleratedSweeps<'a> {
     accepted: f64,
     /// The plain image to return to, while the item factors are extrapolated ones.
     image: Option<Factors>,
+    /// The users are those of an extrapolation that was thrown away: the next ones are solved for with
+    /// matrices formed anew, since a step with a kept one need not lead all the way back.
+    astray: bool,
     /// What the residual is measured against.
     scale: f64,
 }
@@ -58,6 +61,7 @@ impl<'a> AcceleratedSweeps<'a> {
             plain,
             accepted: f64::INFINITY,
             image: None,
+            astray: false,
             scale: 1.0,
         }
     }
@@ -129,6 +133,7 @@ impl<'a> AcceleratedSweeps<'a> {
         if let Some(items) = self.image.take().filter(|_| !fell) {
             set_items(model, items);
             self.anderson.reset();
+            self.astray = true;
             return report;
         }
         self.accepted = objective;
@@ -148,7 +153,8 @@ impl<'a> AcceleratedSweeps<'a> {
 
     /// Whether this sweep forms the matrices of all blocks.
     fn matrices(&mut self, model: &Ials, sweep: usize) -> Matrices {
-        if sweep > self.plain && self.kept.serve(&model.item_gramian) {
+        let astray = std::mem::take(&mut self.astray);
+        if sweep > self.plain && !astray && self.kept.serve(&model.item_gramian) {
             return Matrices::Kept;
         }
         self.kept.form_at(&model.item_gramian);
@@ -190,14 +196,12 @@ impl<'a> AcceleratedSweeps<'a> {
         matrix: &InteractionMatrix,
         should_stop: ShouldStop<'_>,
     ) -> Option<Measurement> {
-        half_sweep_with(
-            model,
-            matrix,
-            Side::Users,
-            self.kept,
-            Matrices::Kept,
-            should_stop,
-        );
+        let matrices = if std::mem::take(&mut self.astray) {
+            Matrices::Formed
+        } else {
+            Matrices::Kept
+        };
+        half_sweep_with(model, matrix, Side::Users, self.kept, matrices, should_stop);
         model.measure_unless(matrix, should_stop)
     }
 }

@@ -62,7 +62,7 @@ pub(super) struct PairSums {
 /// sums of sixteen lanes, and then those (Higham, "Accuracy and Stability of Numerical Algorithms",
 /// 2nd ed., §3.1).
 pub(super) fn dot_rounding(dim: usize) -> f64 {
-    (dim as f64 / 16.0 + 34.0) * f64::EPSILON
+    (dim as f64 / 16.0 + 34.0) * (f64::EPSILON / 2.0)
 }
 
 impl<'a> ScaledGradient<'a> {

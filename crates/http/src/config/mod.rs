@@ -4,6 +4,7 @@
 //! each, so an error names the key and the layer that brought it. Unknown keys are errors.
 
 mod access;
+mod interactions;
 mod invalid;
 mod learning;
 mod load;
@@ -14,6 +15,7 @@ mod settings;
 mod store;
 
 pub use access::{AccessSettings, KeySettings, Role};
+pub use interactions::InteractionSettings;
 pub use invalid::InvalidSetting;
 pub use learning::{
     CertificateSettings, LearningSettings, ModelKind, ModelSettings, TrainingSettings,

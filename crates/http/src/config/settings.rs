@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::access::AccessSettings;
+use super::interactions::InteractionSettings;
 use super::invalid::InvalidSetting;
 use super::learning::{CertificateSettings, LearningSettings, ModelSettings, TrainingSettings};
 use super::log::LogSettings;
@@ -20,6 +21,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// Where the master key is.
     pub keys: MasterKeySettings,
+    /// Interactions that arrive over HTTP.
+    pub interactions: InteractionSettings,
     /// The model and its hyper-parameters.
     pub model: ModelSettings,
     /// Training from scratch.

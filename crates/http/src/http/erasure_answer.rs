@@ -16,7 +16,7 @@ use recant_receipt::Salt;
 use recant_service::AcceptedErasure;
 use recant_service::IdempotencyKey;
 use recant_types::{
-    ERASURE_PAIRS_MAX, ErasureRecord, ErasureStatus, ErasureTarget, ItemId, Names, UserId,
+    ERASURE_PAIRS_MAX, ErasureRecord, ErasureStatus, ErasureTarget, Given, ItemId, Names, UserId,
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -36,11 +36,11 @@ pub(super) struct ErasureBody {
     /// Everything of each of these users.
     #[serde(default)]
     #[schema(value_type = Vec<String>, max_items = 10_000)]
-    users: Vec<UserId>,
+    users: Vec<Given<UserId>>,
     /// Every interaction with each of these items.
     #[serde(default)]
     #[schema(value_type = Vec<String>, max_items = 10_000)]
-    items: Vec<ItemId>,
+    items: Vec<Given<ItemId>>,
     /// These pairs, and nothing else of their users.
     #[serde(default)]
     #[schema(max_items = 10_000)]
@@ -54,10 +54,10 @@ pub(super) struct ErasureBody {
 pub(super) struct PairBody {
     /// Who.
     #[schema(value_type = String)]
-    user: UserId,
+    user: Given<UserId>,
     /// With what.
     #[schema(value_type = String)]
-    item: ItemId,
+    item: Given<ItemId>,
 }
 
 impl ErasureBody {
@@ -65,9 +65,9 @@ impl ErasureBody {
     pub(super) fn target(self) -> Result<ErasureTarget, Problem> {
         let pairs = self.interactions.into_iter();
         let names = Names {
-            users: self.users,
-            items: self.items,
-            pairs: pairs.map(|pair| (pair.user, pair.item)).collect(),
+            users: self.users.into_iter().map(|user| user.0).collect(),
+            items: self.items.into_iter().map(|item| item.0).collect(),
+            pairs: pairs.map(|pair| (pair.user.0, pair.item.0)).collect(),
         };
         match names.count() {
             0 => {

@@ -1,6 +1,7 @@
 //! What fuzzing calls of this crate: bodies and queries, read as the routes read them.
 
 use super::erasure_answer::ErasureBody;
+use super::interaction_rows::RowRules;
 use super::interaction_rows::{Rows, rows_of_json, rows_of_lines};
 use super::json_body;
 use super::parameters::Parameters;
@@ -9,12 +10,16 @@ use recant_types::{ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget};
 
 /// Reads the JSON body of `POST /interactions`; whether it was taken.
 pub fn interactions_json(bytes: &[u8]) -> bool {
-    check_rows(rows_of_json(bytes))
+    check_rows(rows_of_json(bytes, &rules()))
 }
 
 /// Reads the NDJSON body of `POST /interactions`; whether it was taken.
 pub fn interactions_lines(bytes: &[u8]) -> bool {
-    check_rows(rows_of_lines(bytes))
+    check_rows(rows_of_lines(bytes, &rules()))
+}
+
+fn rules() -> RowRules {
+    RowRules::now(Default::default())
 }
 
 fn check_rows(rows: Result<Rows, Problem>) -> bool {
@@ -23,7 +28,11 @@ fn check_rows(rows: Result<Rows, Problem>) -> bool {
     };
     assert!(rows.good.len() + rows.rejected.len() <= ADDITION_INTERACTIONS_MAX);
     for row in &rows.good {
-        assert!(row.weight.is_finite() && row.weight > 0.0);
+        assert!((recant_types::WEIGHT_MIN..=recant_types::WEIGHT_MAX).contains(&row.weight));
+        assert_eq!(
+            recant_types::trim_id(row.user.expose()),
+            Ok(row.user.expose())
+        );
     }
     !rows.good.is_empty()
 }

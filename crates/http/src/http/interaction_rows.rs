@@ -11,10 +11,33 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use super::interactions::RejectedRow;
 use super::json_body;
 use super::problem::{BODY_TOO_LARGE, MALFORMED_BODY, Problem};
-use recant_types::{ADDITION_INTERACTIONS_MAX, Interaction, InvalidId, ItemId, UserId};
+use crate::config::InteractionSettings;
+use recant_types::{
+    ADDITION_INTERACTIONS_MAX, Interaction, InvalidId, InvalidTime, InvalidWeight, ItemId,
+    TimeRule, UnixMillis, UserId, WEIGHT_MAX, WEIGHT_MIN, WeightTransform, id_of_float, new_id,
+};
 
 /// Weight of an interaction that gives none.
 const WEIGHT_DEFAULT: f32 = 1.0;
+
+/// How rows are understood: ids, times and weights by the rules that files have too.
+#[derive(Debug)]
+pub(super) struct RowRules {
+    keep_null_ids: bool,
+    weights: WeightTransform,
+    times: TimeRule,
+}
+
+impl RowRules {
+    /// The rules that are configured, by the clock of now.
+    pub(super) fn now(settings: InteractionSettings) -> Self {
+        Self {
+            keep_null_ids: settings.keep_null_ids,
+            weights: settings.weights,
+            times: TimeRule::new(UnixMillis::now()),
+        }
+    }
+}
 
 /// The rows of a request, sorted.
 #[derive(Debug, Default)]
@@ -45,7 +68,7 @@ fn too_many() -> Problem {
 }
 
 /// Rows of `{"interactions":[…]}`.
-pub(super) fn rows_of_json(bytes: &[u8]) -> Result<Rows, Problem> {
+pub(super) fn rows_of_json(bytes: &[u8], rules: &RowRules) -> Result<Rows, Problem> {
     #[derive(Deserialize)]
     #[serde(
         deny_unknown_fields,
@@ -60,19 +83,19 @@ pub(super) fn rows_of_json(bytes: &[u8]) -> Result<Rows, Problem> {
     }
     let mut rows = Rows::default();
     for row in body.interactions.rows {
-        rows.push(row.check())?;
+        rows.push(row.check(rules))?;
     }
     Ok(rows)
 }
 
 /// Rows of NDJSON, one a line; blank lines do not count.
-pub(super) fn rows_of_lines(bytes: &[u8]) -> Result<Rows, Problem> {
+pub(super) fn rows_of_lines(bytes: &[u8], rules: &RowRules) -> Result<Rows, Problem> {
     let mut rows = Rows::default();
     let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     for line in lines.filter(|line| !line.is_empty()) {
         let row = serde_json::from_slice::<Row>(line);
         rows.push(match row {
-            Ok(row) => row.check(),
+            Ok(row) => row.check(rules),
             Err(_) => Err(String::from("the line is not well-formed JSON")),
         })?;
     }
@@ -126,6 +149,8 @@ enum Scalar {
     Absent,
     Text(String),
     Integer(i64),
+    /// A whole number beyond an i64.
+    Large(u64),
     Float(f64),
     /// Anything else.
     Other,
@@ -143,15 +168,16 @@ struct Row {
 }
 
 impl Row {
-    fn check(self) -> Result<Interaction, String> {
+    fn check(self, rules: &RowRules) -> Result<Interaction, String> {
         if let Some(flaw) = self.flaw {
             return Err(flaw.to_owned());
         }
+        let keep = rules.keep_null_ids;
         Ok(Interaction {
-            user: id("user", self.user, UserId::new)?,
-            item: id("item", self.item, ItemId::new)?,
-            weight: weight(self.weight)?,
-            timestamp: timestamp(self.timestamp)?,
+            user: id("user", self.user, |text| UserId::new(new_id(text, keep)?))?,
+            item: id("item", self.item, |text| ItemId::new(new_id(text, keep)?))?,
+            weight: weight(self.weight, rules.weights)?,
+            timestamp: timestamp(self.timestamp, &rules.times)?,
         })
     }
 }
@@ -161,33 +187,50 @@ fn id<T>(
     value: Scalar,
     make: impl FnOnce(&str) -> Result<T, InvalidId>,
 ) -> Result<T, String> {
-    match value {
-        Scalar::Text(text) => make(&text).map_err(|reason| format!("{name}: {reason}")),
-        Scalar::Absent => Err(format!("{name} is missing")),
-        _ => Err(format!("{name} must be a string")),
-    }
+    let made = match value {
+        Scalar::Text(text) => make(&text),
+        Scalar::Integer(number) => make(&number.to_string()),
+        Scalar::Large(number) => make(&number.to_string()),
+        Scalar::Float(number) => id_of_float(number).and_then(|whole| make(&whole.to_string())),
+        Scalar::Absent => return Err(format!("{name} is missing")),
+        Scalar::Other => return Err(format!("{name} must be a string or a whole number")),
+    };
+    made.map_err(|reason| format!("{name}: {reason}"))
 }
 
-fn weight(value: Scalar) -> Result<f32, String> {
+fn weight(value: Scalar, transform: WeightTransform) -> Result<f32, String> {
     let number = match value {
         Scalar::Absent => return Ok(WEIGHT_DEFAULT),
-        Scalar::Integer(integer) => integer as f32,
-        Scalar::Float(float) => float as f32,
-        Scalar::Text(_) | Scalar::Other => f32::NAN,
+        Scalar::Integer(integer) => integer as f64,
+        Scalar::Large(integer) => integer as f64,
+        Scalar::Float(float) => float,
+        Scalar::Text(_) | Scalar::Other => f64::NAN,
     };
-    // Judged after rounding: what is stored must be usable, too.
-    if number.is_finite() && number > 0.0 {
-        return Ok(number);
-    }
-    Err(String::from("weight must be a finite number above 0"))
+    transform.apply(number).map_err(|reason| match reason {
+        InvalidWeight::TooLarge => format!(
+            "weight is above {WEIGHT_MAX}: scale it down, or have interactions.weights set to log1p, \
+             sqrt, binary or clip=X"
+        ),
+        InvalidWeight::TooSmall => {
+            format!("weight is zero or below {WEIGHT_MIN}: leave the row out, or scale it up")
+        }
+        reason => reason.to_string(),
+    })
 }
 
-fn timestamp(value: Scalar) -> Result<Option<i64>, String> {
-    match value {
-        Scalar::Absent => Ok(None),
-        Scalar::Integer(integer) => Ok(Some(integer)),
-        _ => Err(String::from("timestamp must be a whole number of 64 bits")),
-    }
+fn timestamp(value: Scalar, times: &TimeRule) -> Result<Option<i64>, String> {
+    let time = match value {
+        Scalar::Absent => return Ok(None),
+        Scalar::Integer(integer) => times.integer(integer).map(Some),
+        Scalar::Float(float) => times.float(float).map(Some),
+        Scalar::Text(text) => times.text(&text),
+        Scalar::Large(_) => Err(InvalidTime::Ahead),
+        Scalar::Other => Err(InvalidTime::Unreadable),
+    };
+    time.map_err(|reason| match reason {
+        InvalidTime::Ahead => format!("timestamp {reason}"),
+        _ => String::from("timestamp must be RFC 3339 or a number since 1970"),
+    })
 }
 
 impl<'de> Deserialize<'de> for Scalar {
@@ -218,8 +261,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
-        // Beyond i64 it can only be a weight.
-        Ok(i64::try_from(value).map_or(Scalar::Float(value as f64), Scalar::Integer))
+        Ok(i64::try_from(value).map_or(Scalar::Large(value), Scalar::Integer))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
@@ -321,9 +363,45 @@ impl<'de> Visitor<'de> for RowVisitor {
 mod tests {
     use super::*;
 
+    fn rules() -> RowRules {
+        RowRules::now(InteractionSettings::default())
+    }
+
     fn of_rows(rows: &str) -> Rows {
         let body = format!("{{\"interactions\":[{rows}]}}");
-        rows_of_json(body.as_bytes()).expect("a good envelope")
+        rows_of_json(body.as_bytes(), &rules()).expect("a good envelope")
+    }
+
+    #[test]
+    fn ids_and_times_are_taken_in_every_spelling_that_files_may_have() {
+        let rows = of_rows(
+            r#"{"user":7,"item":" x "},{"user":"7","item":8.0},{"user":18446744073709551615,"item":"x"},
+               {"user":"a","item":"x","timestamp":"2024-01-15T12:30:00Z"},
+               {"user":"a","item":"x","timestamp":"2024-01-15 12:30:00 UTC"},
+               {"user":"a","item":"x","timestamp":1705321800.5},
+               {"user":"a","item":"x","timestamp":20240115123000}"#,
+        );
+        assert_eq!(rows.rejected, []);
+        let ids = |row: usize| (rows.good[row].user.expose(), rows.good[row].item.expose());
+        assert_eq!((ids(0), ids(1)), (("7", "x"), ("7", "8")));
+        assert_eq!(ids(2).0, "18446744073709551615");
+        let seconds = |row: usize| {
+            let time = rows.good[row].timestamp.expect("a time");
+            UnixMillis::from_timestamp(time).0 / 1_000
+        };
+        assert_eq!([3, 4, 5, 6].map(seconds), [1_705_321_800; 4]);
+    }
+
+    #[test]
+    fn the_configuration_transforms_weights_and_keeps_odd_names() {
+        let rules = RowRules::now(InteractionSettings {
+            weights: WeightTransform::Log1p,
+            keep_null_ids: true,
+        });
+        let body = br#"{"interactions":[{"user":"null","item":"x","weight":3e9}]}"#;
+        let rows = rows_of_json(body, &rules).expect("a good envelope");
+        assert_eq!(rows.good[0].weight, 3e9f64.ln_1p() as f32);
+        assert_eq!(rows.good[0].user.expose(), "null");
     }
 
     #[test]
@@ -358,7 +436,10 @@ mod tests {
             ("\"needle\"", "object"),
             ("-2.5", "object"),
             (r#"["needle"]"#, "object"),
-            (r#"{"user":7,"item":"x"}"#, "user must be a string"),
+            (r#"{"user":7.5,"item":"x"}"#, "user: an id that is a number"),
+            (r#"{"user":true,"item":"x"}"#, "user must be a string"),
+            (r#"{"user":"NaN","item":"x"}"#, "word for nothing"),
+            (r#"{"user":" ","item":"x"}"#, "must not be empty"),
             (r#"{"user":"a","item":["needle"]}"#, "item must be a string"),
             (r#"{"user":"a","item":"needle\u0007"}"#, "control"),
             (r#"{"user":"a","item":"x","needle":1}"#, "no other field"),
@@ -369,7 +450,12 @@ mod tests {
             (r#"{"user":"a","item":"x","weight":1e300}"#, "weight"),
             (r#"{"user":"a","item":"x","weight":1e-300}"#, "weight"),
             (r#"{"user":"a","item":"x","weight":{"a":[1]}}"#, "weight"),
-            (r#"{"user":"a","item":"x","timestamp":1.5}"#, "timestamp"),
+            (r#"{"user":"a","item":"x","timestamp":[1]}"#, "timestamp"),
+            (r#"{"user":"a","item":"x","timestamp":4102444800}"#, "ahead"),
+            (
+                r#"{"user":"a","item":"x","weight":3e6}"#,
+                "interactions.weights",
+            ),
             (
                 r#"{"user":"a","item":"x","timestamp":"today"}"#,
                 "timestamp",
@@ -388,11 +474,11 @@ mod tests {
     #[test]
     fn lines_are_judged_one_by_one() {
         let body = b"{\"user\":\"a\",\"item\":\"x\"}\r\n\n{oops\n{\"user\":\"a\",\"item\":\"y\",\"weight\":1e999}\n";
-        let rows = rows_of_lines(body).expect("lines");
+        let rows = rows_of_lines(body, &rules()).expect("lines");
         assert_eq!(rows.good.len(), 1);
         let indices: Vec<_> = rows.rejected.iter().map(|row| row.index).collect();
         assert_eq!(indices, [1, 2]);
-        assert!(rows_of_lines(b" \n\n").is_err(), "nothing at all");
+        assert!(rows_of_lines(b" \n\n", &rules()).is_err(), "nothing at all");
     }
 
     #[test]
@@ -408,10 +494,11 @@ mod tests {
                 "malformed_body",
             ),
         ] {
-            let problem = rows_of_json(body.as_bytes()).expect_err(body);
+            let problem = rows_of_json(body.as_bytes(), &rules()).expect_err(body);
             assert_eq!(problem.parts().0, code, "{body}");
         }
-        let none = rows_of_json(br#"{"interactions":[]}"#).expect("an empty list is a list");
+        let none =
+            rows_of_json(br#"{"interactions":[]}"#, &rules()).expect("an empty list is a list");
         assert!(none.good.is_empty() && none.rejected.is_empty());
     }
 
@@ -420,11 +507,11 @@ mod tests {
         let row = r#"{"user":"a","item":"x"}"#;
         let list = vec![row; ADDITION_INTERACTIONS_MAX + 1];
         let json = format!("{{\"interactions\":[{}]}}", list.join(","));
-        let problem = rows_of_json(json.as_bytes()).expect_err("too many");
+        let problem = rows_of_json(json.as_bytes(), &rules()).expect_err("too many");
         assert_eq!(problem.parts().0, "body_too_large");
-        let problem = rows_of_lines(list.join("\n").as_bytes()).expect_err("too many");
+        let problem = rows_of_lines(list.join("\n").as_bytes(), &rules()).expect_err("too many");
         assert_eq!(problem.parts().0, "body_too_large");
         let most = vec![row; ADDITION_INTERACTIONS_MAX].join("\n");
-        assert!(rows_of_lines(most.as_bytes()).is_ok());
+        assert!(rows_of_lines(most.as_bytes(), &rules()).is_ok());
     }
 }

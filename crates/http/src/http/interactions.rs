@@ -6,11 +6,12 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::interaction_rows::{Rows, rows_of_json, rows_of_lines};
+use super::interaction_rows::{RowRules, Rows, rows_of_json, rows_of_lines};
 use super::json_body::{self, media_type};
 use super::parameters::Parameters;
 use super::problem::{Problem, ProblemBody, UNSUPPORTED_MEDIA_TYPE};
 use super::state::AppState;
+use crate::config::InteractionSettings;
 use recant_service::Added;
 
 /// What became of the rows.
@@ -55,15 +56,17 @@ pub(super) struct AddBody {
 #[schema(as = Interaction)]
 #[allow(dead_code, reason = "it only documents")]
 pub(super) struct InteractionRow {
-    /// Who.
+    /// Who: a text, without the blanks around it; a whole number is its decimal text.
     user: String,
-    /// With what.
+    /// With what, likewise.
     item: String,
-    /// Confidence, a finite number above 0; 1 unless given.
+    /// Confidence, from 0.000001 to 1000000 once `interactions.weights` was applied; 1 unless given.
     weight: Option<f64>,
-    /// When, since 1970 in seconds, milliseconds, microseconds or nanoseconds, told apart by size;
-    /// returned by the export. Without one the interaction happens now.
-    timestamp: Option<i64>,
+    /// When: RFC 3339 as a text, or a number since 1970 in seconds (with a fraction or not),
+    /// milliseconds, microseconds or nanoseconds, told apart by size; no more than a day ahead.
+    /// Returned by the export. Of a pair the newest counts. Without one the interaction happens now.
+    #[schema(value_type = Option<i64>)]
+    timestamp: Option<serde_json::Value>,
 }
 
 /// Adds interactions: durable when answered, learnt by the live model in the background. A bad row
@@ -117,7 +120,9 @@ impl<S: Send + Sync> FromRequest<S> for RowsBody {
                 return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, detail));
             }
         };
+        let settings = request.extensions().get::<InteractionSettings>();
+        let rules = RowRules::now(settings.copied().unwrap_or_default());
         let bytes = json_body::read(request, state).await?;
-        parse(&bytes).map(Self)
+        parse(&bytes, &rules).map(Self)
     }
 }

@@ -90,7 +90,12 @@ fn explain(message: &str) -> String {
         Some(end) => &message[..end],
         None => message,
     };
-    let ours = ["missing field", "duplicate field", "an id must"];
+    let ours = [
+        "missing field",
+        "duplicate field",
+        "an id must",
+        "an id that",
+    ];
     if ours.iter().any(|start| message.starts_with(start)) {
         return message.to_owned();
     }

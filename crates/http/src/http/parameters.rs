@@ -61,12 +61,12 @@ impl Parameters {
 
     /// `user`, if it was given.
     pub(super) fn user(&mut self) -> Result<Option<UserId>, Problem> {
-        self.id("user", UserId::new)
+        self.id("user", UserId::trimmed)
     }
 
     /// `item`, if it was given.
     pub(super) fn item(&mut self) -> Result<Option<ItemId>, Problem> {
-        self.id("item", ItemId::new)
+        self.id("item", ItemId::trimmed)
     }
 
     fn id<T>(
@@ -117,7 +117,7 @@ impl Parameters {
         if text.split(',').count() > count_max {
             return Err(invalid(format!("{name} names more than {count_max} items")));
         }
-        let items: Result<_, _> = text.split(',').map(ItemId::new).collect();
+        let items: Result<_, _> = text.split(',').map(ItemId::trimmed).collect();
         items.map_err(|reason| Problem::invalid_id(&INVALID_QUERY, name, reason))
     }
 
@@ -205,6 +205,16 @@ mod tests {
         assert_eq!(parameters.text("user").as_deref(), Some("a b é%2B"));
         assert_eq!(parameters.number("k", 1..=5, 1).ok(), Some(3));
         assert_eq!(parameters.text("user"), None, "taken");
+    }
+
+    #[test]
+    fn ids_are_read_without_the_blanks_around_them() {
+        let mut parameters = parse("user=%20u1+&exclude=+a,b%20").expect("a good query");
+        let user = parameters.user().expect("an id").expect("given");
+        assert_eq!(user.expose(), "u1");
+        let items = parameters.items("exclude", 2).expect("two ids");
+        let items: Vec<_> = items.iter().map(ItemId::expose).collect();
+        assert_eq!(items, ["a", "b"]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use recant_service::{
     AsOf, BATCH_USERS_MAX, BatchQuery, K_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
     Recommendations, ScoredItem, Subject,
 };
-use recant_types::{ItemId, UserId};
+use recant_types::{Given, ItemId, UserId};
 
 /// How many items are returned when the caller does not say.
 pub(super) const K_DEFAULT: usize = 10;
@@ -98,13 +98,13 @@ impl From<ScoredItem> for ItemAnswer {
 pub(super) struct RecommendBody {
     /// For whom.
     #[schema(value_type = Option<String>)]
-    user: Option<UserId>,
+    user: Option<Given<UserId>>,
     /// For each of these, up to 10 000; the answer is NDJSON, a line for each in this order.
     #[schema(value_type = Option<Vec<String>>)]
-    users: Option<Vec<UserId>>,
+    users: Option<Vec<Given<UserId>>>,
     /// The items of a session without a user.
     #[schema(value_type = Option<Vec<String>>)]
-    history: Option<Vec<ItemId>>,
+    history: Option<Vec<Given<ItemId>>>,
     /// How many, 1 to 1000; 10 unless given.
     k: Option<usize>,
     /// Leave out what the user or the history already has; true unless given.
@@ -112,7 +112,7 @@ pub(super) struct RecommendBody {
     /// Leave out these items too.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
-    exclude: Vec<ItemId>,
+    exclude: Vec<Given<ItemId>>,
     /// Say what is proven about the list too.
     #[serde(default)]
     explain: bool,
@@ -121,7 +121,7 @@ pub(super) struct RecommendBody {
     as_of: Option<String>,
     /// Take only from these items.
     #[schema(value_type = Option<Vec<String>>)]
-    allow: Option<Vec<ItemId>>,
+    allow: Option<Vec<Given<ItemId>>>,
     /// Take only items with at least one of these tags, as the items file has them.
     #[serde(default)]
     tags: Vec<String>,
@@ -232,9 +232,9 @@ fn as_of(name: Option<&str>) -> Result<AsOf, Problem> {
 fn read_body(body: RecommendBody) -> Result<Request, Problem> {
     let refuse = |detail: String| Err(Problem::new(&INVALID_BODY, detail));
     let subject = match (body.user, body.users, body.history) {
-        (Some(user), None, None) => Ok(Subject::User(user)),
-        (None, None, Some(history)) => Ok(Subject::History(history)),
-        (None, Some(users), None) => Err(users),
+        (Some(user), None, None) => Ok(Subject::User(user.0)),
+        (None, None, Some(history)) => Ok(Subject::History(Given::ids(history))),
+        (None, Some(users), None) => Err(Given::ids(users)),
         _ => return refuse(String::from("give either user, users or history")),
     };
     let k = body.k.unwrap_or(K_DEFAULT);
@@ -254,7 +254,11 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
     if body.tags.len() > QUERY_TAGS_MAX {
         return refuse(format!("tags may name up to {QUERY_TAGS_MAX} tags"));
     }
-    let (exclude, allow, tags) = (body.exclude, body.allow, body.tags);
+    let (exclude, allow, tags) = (
+        Given::ids(body.exclude),
+        body.allow.map(Given::ids),
+        body.tags,
+    );
     let exclude_seen = body.exclude_seen.unwrap_or(true);
     let as_of = as_of(body.as_of.as_deref())?;
     Ok(match subject {

@@ -40,7 +40,8 @@ pub fn router(state: AppState, settings: &Settings) -> Router {
     let routes = limited(calls, settings)
         .merge(operations)
         .with_state(state)
-        .layer(Extension(ApiDescription::new(&description)));
+        .layer(Extension(ApiDescription::new(&description)))
+        .layer(Extension(settings.interactions));
     guarded(routes, table, settings)
 }
 

@@ -97,7 +97,7 @@ enum Work {
     /// Begin a refinement.
     Refine,
     /// Make what a refinement brought the live model.
-    Adopt(Finished),
+    Adopt(Box<Finished>),
     /// Nothing, until something happens.
     Wait,
 }
@@ -141,7 +141,7 @@ impl Worker {
             match self.next().await? {
                 Work::Update(entries) => self.update(entries).await?,
                 Work::Refine => self.refine().await?,
-                Work::Adopt(finished) => self.adopt(finished).await?,
+                Work::Adopt(finished) => self.adopt(*finished).await?,
                 Work::Wait => self.wait(&mut log).await?,
             }
         }

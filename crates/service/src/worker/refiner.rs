@@ -152,13 +152,13 @@ impl Refiner {
     }
 
     /// What has ended, if something has.
-    pub(super) async fn take_finished(&mut self) -> Option<Finished> {
+    pub(super) async fn take_finished(&mut self) -> Option<Box<Finished>> {
         if !self.is_finished() {
             return None;
         }
         self.ready().await;
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Finished(finished) => Some(*finished),
+            State::Finished(finished) => Some(finished),
             other => {
                 self.state = other;
                 None

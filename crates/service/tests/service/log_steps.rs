@@ -42,7 +42,11 @@ fn entries(plain: &mut Plain) -> Vec<Event> {
         target,
     };
     let added = [row(7, 1), row(7, 2), row(0, 7)];
-    let again = [row(2, 2)];
+    // Later than everything of theirs that is erased.
+    let again = [Row {
+        timestamp: Some(4_000_001_000),
+        ..row(2, 2)
+    }];
     plain.add(&added);
     plain.0.remove(&(1, 1));
     plain.0.remove(&(7, 2));

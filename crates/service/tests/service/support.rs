@@ -15,6 +15,7 @@ use recant_service::{ServiceOptions, WorkerGuard};
 use recant_store::{ImportSession, Store, StoreOptions, Tensor};
 use recant_types::{
     Certificate, ErasureId, ErasureStatus, ErasureTarget, IalsHyperparameters, ItemId, UserId,
+    takes_the_place,
 };
 
 pub const USERS: u8 = 8;
@@ -74,8 +75,11 @@ pub struct Plain(pub BTreeMap<(u8, u8), (f32, Option<i64>)>);
 impl Plain {
     pub fn add(&mut self, rows: &[Row]) {
         for row in rows {
-            let held = (row.weight(), row.timestamp);
-            self.0.insert((row.user, row.item), held);
+            let pair = (row.user, row.item);
+            let before = self.0.get(&pair);
+            if before.is_none_or(|(_, before)| takes_the_place(row.timestamp, *before)) {
+                self.0.insert(pair, (row.weight(), row.timestamp));
+            }
         }
     }
 

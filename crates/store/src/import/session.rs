@@ -33,6 +33,7 @@ impl ImportSession {
         self.files.opened_well()?;
         let mut writer = ImportWriter::begin(&self.files)?;
         writer.take_over(&current, index)?;
+        writer.before = Some(current);
         Ok(writer)
     }
 }

@@ -1,13 +1,13 @@
 //! Gathers rows in memory and merges them into the histories of the next generation.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::error::ImportSessionError;
 use super::rows::Rows;
 use crate::codec::{self, seal_under};
 use crate::error::StoreError;
-use crate::files::Files;
+use crate::files::{Files, Generation};
 use crate::generation::NextGeneration;
 use crate::hash::{IdHasher, KeyedHash};
 use crate::index::{Index, Person};
@@ -19,7 +19,7 @@ use crate::records::{
     unpack_history,
 };
 use crate::tensor::Tensor;
-use recant_types::{ItemId, UnixMillis, UserId};
+use recant_types::{ItemId, UnixMillis, UserId, takes_the_place};
 
 /// New users whose keys are readied at a time.
 const KEYS_READIED: usize = 8_192;
@@ -27,13 +27,21 @@ const KEYS_READIED: usize = 8_192;
 /// Interactions held in memory before they are merged into the histories: 128 MiB.
 const BUFFER_ROWS: usize = 4 << 20;
 
-/// What an import did, and what the store holds after it.
+/// The weight of a pair whose newest row took it back, while an import runs: no weight is negative,
+/// and none of these is left when it is finished. The second was held before the import.
+const WITHDRAWN: f32 = -1.0;
+const WITHDRAWN_HELD: f32 = -2.0;
+
+/// What an import did, and what the store holds after it. Every row that was given is one of `added`,
+/// `duplicates`, `withdrawn` and `held_back`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ImportTotals {
     /// Pairs that are new.
     pub added: u64,
-    /// Pairs that were given again or held already; the later one stays.
+    /// Rows of pairs that another row stands for, because it is newer or the pair was held already.
     pub duplicates: u64,
+    /// Rows that took their pair back, being its newest.
+    pub withdrawn: u64,
     /// Users with interactions now.
     pub users: u64,
     /// Items with interactions now.
@@ -55,6 +63,8 @@ struct Gathered {
 #[derive(Debug)]
 pub struct ImportWriter<'a> {
     next: NextGeneration<'a>,
+    /// What was held before.
+    pub(super) before: Option<Generation>,
     users: Rows<UserId>,
     /// By row, whose keys are where.
     persons: Vec<Option<Person>>,
@@ -67,14 +77,18 @@ pub struct ImportWriter<'a> {
     tags: HashMap<u32, Vec<Arc<str>>>,
     /// Rows of items that are new or have a new title.
     changed_items: Vec<u32>,
-    /// By row, whether an item has interactions.
-    held_items: Vec<bool>,
+    /// By row, how many interactions an item has.
+    item_counts: Vec<u32>,
+    /// Rows of users who have pairs that were taken back.
+    withdrawing: BTreeSet<u32>,
     /// When what has a hash was erased.
     tombstones: HashMap<KeyedHash, UnixMillis>,
     /// Whether rows without a time happened after every erasure.
     after_erasures: bool,
     buffer: Vec<Gathered>,
     totals: ImportTotals,
+    /// Users of whom nothing is left because it was taken back.
+    users_dropped: u64,
 }
 
 impl ImportWriter<'_> {
@@ -82,6 +96,7 @@ impl ImportWriter<'_> {
     pub(crate) fn begin(files: &Files) -> Result<ImportWriter<'_>, StoreError> {
         Ok(ImportWriter {
             next: NextGeneration::begin(files)?,
+            before: None,
             users: Rows::default(),
             persons: Vec::new(),
             readied: 0,
@@ -90,24 +105,26 @@ impl ImportWriter<'_> {
             titles: HashMap::new(),
             tags: HashMap::new(),
             changed_items: Vec::new(),
-            held_items: Vec::new(),
+            item_counts: Vec::new(),
+            withdrawing: BTreeSet::new(),
             tombstones: HashMap::new(),
             after_erasures: false,
             buffer: Vec::new(),
             totals: ImportTotals::default(),
+            users_dropped: 0,
         })
     }
 
     pub(super) fn take_over(
         &mut self,
-        current: &crate::files::Generation,
+        current: &Generation,
         mut index: Index,
     ) -> Result<(), StoreError> {
         let mut held = Vec::new();
         let (users, items) = (&mut self.users, &mut self.items);
         let (titles, totals) = (&mut self.titles, &mut self.totals);
         let tags = &mut self.tags;
-        let (held_items, tombstones) = (&mut self.held_items, &mut self.tombstones);
+        let (item_counts, tombstones) = (&mut self.item_counts, &mut self.tombstones);
         let mut rows = Vec::new();
         self.next.copy(current, |key, _, payload| {
             match key.first() {
@@ -125,7 +142,8 @@ impl ImportWriter<'_> {
                     held.clear();
                     unpack_history(payload, &mut held)?;
                     totals.interactions += held.len() as u64;
-                    held.iter().for_each(|held| mark(held_items, held.item));
+                    held.iter()
+                        .for_each(|held| *count_of(item_counts, held.item) += 1);
                 }
                 Some(&keys::TOMBSTONE) => {
                     let hash = keys::tombstone_hash(key).ok_or_else(StoreError::cut_key)?;
@@ -154,8 +172,8 @@ impl ImportWriter<'_> {
         self.after_erasures = true;
     }
 
-    /// Takes one interaction; of equal pairs the later one stays. One that happened before an
-    /// erasure that names it is held back.
+    /// Takes one interaction; of a pair the newest stays, and of those without a time or with the same
+    /// the one that comes later. One that happened before an erasure that names it is held back.
     pub fn push(
         &mut self,
         user: &str,
@@ -168,6 +186,16 @@ impl ImportWriter<'_> {
             return Ok(());
         }
         self.take(user, item, weight, timestamp)
+    }
+
+    /// Takes a row that takes its pair back: when it is the newest, the pair is held no longer.
+    pub fn withdraw(
+        &mut self,
+        user: &str,
+        item: &str,
+        timestamp: Option<i64>,
+    ) -> Result<(), ImportSessionError> {
+        self.push(user, item, WITHDRAWN, timestamp)
     }
 
     /// Takes one interaction, whatever was erased.
@@ -362,42 +390,164 @@ impl ImportWriter<'_> {
         let Some(first) = run.first() else {
             return Ok(());
         };
-        let person = self.persons.get(first.user as usize).cloned().flatten();
-        let person = person.ok_or_else(StoreError::missing_person)?;
+        let person = self.person_at(first.user)?;
+        let held = self.history(&person)?;
+        let mut history = Vec::with_capacity(held.len() + run.len());
+        let mut held = held.into_iter().peekable();
+        let mut held_before = None;
+        for rows in run.chunk_by(|a, b| a.held.item == b.held.item) {
+            let item = rows[0].held.item;
+            while let Some(other) = held.next_if(|held| held.item < item) {
+                history.push(other);
+            }
+            let old = held.next_if(|held| held.item == item);
+            let mut newest = newest_of(old, rows);
+            if is_withdrawn(&newest) {
+                self.withdrawing.insert(first.user);
+                if held_before.is_none() {
+                    held_before = Some(self.held_before(&person)?);
+                }
+                if held_before
+                    .as_ref()
+                    .is_some_and(|items| items.contains(&item))
+                {
+                    newest.weight = WITHDRAWN_HELD;
+                }
+            }
+            self.account(old, newest, rows.len() as u64);
+            history.push(newest);
+        }
+        history.extend(held);
+        // A history never shrinks here, so every chunk it had is written anew.
+        self.put_history(&person, &history)
+    }
+
+    /// Counts what became of `rows` of one pair, for which `old` stood before and `new` does now.
+    fn account(&mut self, old: Option<HeldInteraction>, new: HeldInteraction, rows: u64) {
+        let totals = &mut self.totals;
+        let was_kept = old.is_some_and(|old| !is_withdrawn(&old));
+        let is_kept = !is_withdrawn(&new);
+        let was_held = old.is_some_and(|old| old.weight == WITHDRAWN_HELD);
+        totals.duplicates += rows;
+        match (old, is_kept) {
+            (None, true) => {
+                totals.added += 1;
+                totals.duplicates -= 1;
+            }
+            (None, false) => {
+                totals.withdrawn += 1;
+                totals.duplicates -= 1;
+            }
+            (Some(_), false) if was_kept => {
+                totals.withdrawn += 1;
+                // Of a pair that came with this import its row is now a duplicate.
+                if new.weight == WITHDRAWN_HELD {
+                    totals.duplicates -= 1;
+                } else {
+                    totals.added -= 1;
+                }
+            }
+            (Some(_), true) if !was_kept => {
+                totals.withdrawn -= 1;
+                if was_held {
+                    totals.duplicates += 1;
+                } else {
+                    totals.added += 1;
+                }
+            }
+            (Some(_), _) => {}
+        }
+        if is_kept && !was_kept {
+            totals.interactions += 1;
+            *count_of(&mut self.item_counts, new.item) += 1;
+        } else if was_kept && !is_kept {
+            totals.interactions -= 1;
+            *count_of(&mut self.item_counts, new.item) -= 1;
+        }
+    }
+
+    fn person_at(&self, row: u32) -> Result<Person, StoreError> {
+        let person = self.persons.get(row as usize).cloned().flatten();
+        person.ok_or_else(StoreError::missing_person)
+    }
+
+    /// A person's interactions by item row, those taken back among them.
+    fn history(&self, person: &Person) -> Result<Vec<HeldInteraction>, StoreError> {
         let mut history = Vec::new();
         for record in self.next.scan(&keys::history(person.pseudonym)) {
             unpack_history(&record?.1, &mut history)?;
         }
-        let before = history.len();
-        history.extend(run.iter().map(|row| row.held));
         history.sort_by_key(|held| held.item);
-        // Of equals the last one stays: what was held comes before what was gathered.
-        history.reverse();
-        history.dedup_by_key(|held| held.item);
-        history.reverse();
-        let added = history.len() - before;
-        self.totals.added += added as u64;
-        self.totals.interactions += added as u64;
-        self.totals.duplicates += (run.len() - added) as u64;
-        run.iter()
-            .for_each(|row| mark(&mut self.held_items, row.held.item));
-        // A history never shrinks here, so every chunk it had is written anew.
+        Ok(history)
+    }
+
+    /// The items that a person had before this import.
+    fn held_before(&self, person: &Person) -> Result<HashSet<u32>, StoreError> {
+        let mut history = Vec::new();
+        if let Some(before) = &self.before {
+            for record in before.database.scan(&keys::history(person.pseudonym)) {
+                let (key, value) = record?;
+                unpack_history(&before.codec.open(&key, &value)?, &mut history)?;
+            }
+        }
+        Ok(history.iter().map(|held| held.item).collect())
+    }
+
+    fn put_history(&self, person: &Person, history: &[HeldInteraction]) -> Result<(), StoreError> {
         for (chunk, held) in history.chunks(HELD_PER_CHUNK).enumerate() {
             let key = keys::history_chunk(person.pseudonym, chunk as u16);
-            self.put_personal(&person, key, &pack_history(held))?;
+            self.put_personal(person, key, &pack_history(held))?;
+        }
+        Ok(())
+    }
+
+    /// Merges everything that was taken, and says what the import comes to. Nothing of it counts
+    /// before [`ImportWriter::finish`].
+    pub fn settle(&mut self) -> Result<ImportTotals, StoreError> {
+        self.merge()?;
+        for row in std::mem::take(&mut self.withdrawing) {
+            self.drop_withdrawn(row)?;
+        }
+        self.totals.users = self.users.rows.len() as u64 - self.users_dropped;
+        self.totals.items = self.item_counts.iter().filter(|count| **count > 0).count() as u64;
+        Ok(self.totals)
+    }
+
+    /// Removes the pairs of a user that were taken back, and the user when nothing is left.
+    fn drop_withdrawn(&mut self, row: u32) -> Result<(), StoreError> {
+        let person = self.person_at(row)?;
+        let mut history = self.history(&person)?;
+        let chunks_before = history.len().div_ceil(HELD_PER_CHUNK);
+        for held in history.extract_if(.., |held| is_withdrawn(held)) {
+            // What is left of the item is seen to when the items are written.
+            self.changed_items.push(held.item);
+            if *count_of(&mut self.item_counts, held.item) == 0 {
+                // Factors of an item that nobody has any more would be served as they were.
+                self.next
+                    .remove(&keys::tensor_row(Tensor::ItemFactors, held.item))?;
+            }
+        }
+        self.put_history(&person, &history)?;
+        for chunk in history.len().div_ceil(HELD_PER_CHUNK)..chunks_before {
+            let key = keys::history_chunk(person.pseudonym, chunk as u16);
+            self.next.remove(&key)?;
+        }
+        if history.is_empty() {
+            self.next.remove(&keys::user(person.pseudonym))?;
+            self.next.remove(&keys::user_factors(person.pseudonym))?;
+            self.users_dropped += 1;
         }
         Ok(())
     }
 
     /// Makes everything durable and part of the store at once.
     pub fn finish(mut self) -> Result<ImportTotals, StoreError> {
-        self.merge()?;
+        let totals = self.settle()?;
         self.write_items()?;
         self.forget_measurements()?;
-        self.totals.users = self.users.rows.len() as u64;
-        self.totals.items = self.held_items.iter().filter(|held| **held).count() as u64;
+        drop(self.before.take());
         self.next.finish()?;
-        Ok(self.totals)
+        Ok(totals)
     }
 
     fn write_items(&mut self) -> Result<(), StoreError> {
@@ -406,13 +556,22 @@ impl ImportWriter<'_> {
         let ids: HashMap<u32, &ItemId> =
             self.items.rows.iter().map(|(id, row)| (*row, id)).collect();
         for row in &self.changed_items {
-            if let Some(id) = ids.get(row) {
-                let record = ItemRecord {
-                    id: (*id).clone(),
-                    title: self.titles.get(row).cloned(),
-                    tags: self.tags.get(row).cloned().unwrap_or_default(),
-                };
+            let Some(id) = ids.get(row) else {
+                continue;
+            };
+            let record = ItemRecord {
+                id: (*id).clone(),
+                title: self.titles.get(row).cloned(),
+                tags: self.tags.get(row).cloned().unwrap_or_default(),
+            };
+            let is_held = self
+                .item_counts
+                .get(*row as usize)
+                .is_some_and(|count| *count > 0);
+            if is_held || record.title.is_some() || !record.tags.is_empty() {
                 self.next.put(keys::item(*row), &codec::to_json(&record))?;
+            } else {
+                self.next.remove(&keys::item(*row))?;
             }
         }
         Ok(())
@@ -437,10 +596,26 @@ impl ImportWriter<'_> {
     }
 }
 
-fn mark(held_items: &mut Vec<bool>, row: u32) {
-    let row = row as usize;
-    if held_items.len() <= row {
-        held_items.resize(row + 1, false);
+/// The row that counts for a pair: `old`, or the newest of `rows`, which come in order.
+fn newest_of(old: Option<HeldInteraction>, rows: &[Gathered]) -> HeldInteraction {
+    let mut newest = old.unwrap_or(rows[0].held);
+    for row in rows {
+        if takes_the_place(row.held.timestamp, newest.timestamp) {
+            newest = row.held;
+        }
     }
-    held_items[row] = true;
+    newest
+}
+
+/// Whether the newest row of a pair took it back.
+fn is_withdrawn(held: &HeldInteraction) -> bool {
+    held.weight < 0.0
+}
+
+fn count_of(counts: &mut Vec<u32>, item: u32) -> &mut u32 {
+    let item = item as usize;
+    if counts.len() <= item {
+        counts.resize(item + 1, 0);
+    }
+    &mut counts[item]
 }

@@ -169,8 +169,7 @@ impl Stage<'_> {
                 target,
             } if applied => {
                 let named = self.hasher.named(&target);
-                self.log_erasure(position, id, accepted_at, named);
-                Ok(())
+                self.log_erasure(position, id, accepted_at, named, accepted_at)
             }
             Event::Erase {
                 id,
@@ -206,48 +205,67 @@ impl Stage<'_> {
         accepted_at: UnixMillis,
         target: &ErasureTarget,
     ) -> Result<(), StoreError> {
-        self.erase_named(target)?;
+        // What is erased must not come back by the same rows, even those dated after the request.
+        let until = accepted_at.max(self.erase_named(target)?);
         let named = self.hasher.named(target);
         self.index.unapplied.insert(&named, position);
-        self.log_erasure(position, id, accepted_at, named);
-        Ok(())
+        self.log_erasure(position, id, accepted_at, named, until)
     }
 
-    /// Takes what `target` names out of the records and of the log.
-    fn erase_named(&mut self, target: &ErasureTarget) -> Result<(), StoreError> {
+    /// Takes what `target` names out of the records and of the log; returns when the latest of it
+    /// happened.
+    fn erase_named(&mut self, target: &ErasureTarget) -> Result<UnixMillis, StoreError> {
+        let mut until = UnixMillis(i64::MIN);
         match target {
-            ErasureTarget::User(user) => self.erase_user(self.hasher.user(user)),
+            ErasureTarget::User(user) => {
+                let hash = self.hasher.user(user);
+                until = self.latest_of(hash)?;
+                self.erase_user(hash)?;
+            }
             ErasureTarget::Pairs(pairs) => {
                 let mut users: HashMap<&UserId, HashSet<&ItemId>> = HashMap::new();
                 for (user, item) in pairs {
                     users.entry(user).or_default().insert(item);
                 }
-                users
-                    .into_iter()
-                    .try_for_each(|(user, items)| self.erase_pairs(user, &items))
+                for (user, items) in users {
+                    until = until.max(self.erase_pairs(user, &items)?);
+                }
             }
             // Carried out by the worker, which knows who interacted with the item.
-            ErasureTarget::Item(_) => Ok(()),
+            ErasureTarget::Item(_) => {}
             ErasureTarget::Several(names) => {
-                names.parts().try_for_each(|part| self.erase_named(&part))
+                for part in names.parts() {
+                    until = until.max(self.erase_named(&part)?);
+                }
             }
         }
+        Ok(until)
     }
 
-    /// Writes the log entry and the tombstones of an erasure.
+    /// Writes the log entry and the tombstones of an erasure, which hold back what happened up to
+    /// `until`, or as late as those before them did.
     pub(super) fn log_erasure(
         &mut self,
         position: LogPosition,
         id: ErasureId,
         accepted_at: UnixMillis,
         named: Named,
-    ) {
+        until: UnixMillis,
+    ) -> Result<(), StoreError> {
         self.erasures += 1;
-        let tombstone = Tombstone {
-            erased_at: accepted_at,
-            number: self.erasures,
-        };
         for hash in tombstone_hashes(self.hasher, &named) {
+            let before = match self.index.tombstones {
+                0 => None,
+                _ => self.get(&keys::tombstone(hash))?,
+            };
+            let before = before.map(|payload| codec::from_postcard::<Tombstone>(&payload));
+            let erased_at = before
+                .transpose()?
+                .map_or(until, |before| before.erased_at.max(until));
+            let tombstone = Tombstone {
+                erased_at,
+                number: self.erasures,
+            };
             self.index.tombstones += 1;
             self.put(keys::tombstone(hash), &codec::to_postcard(&tombstone));
         }
@@ -259,6 +277,7 @@ impl Stage<'_> {
         for (part, payload) in (0..).zip(entry.to_parts()) {
             self.put(keys::log_part(position, part), &payload);
         }
+        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::records::{
     unpack_history,
 };
 use crate::seal::SecretKey;
-use recant_types::{ItemId, UserId};
+use recant_types::{ItemId, UnixMillis, UserId};
 
 impl Stage<'_> {
     /// The key in a person's slot.
@@ -220,16 +220,27 @@ impl Stage<'_> {
         Ok(())
     }
 
+    /// When the latest of what is held of a person happened, as far as it says so.
+    pub(super) fn latest_of(&mut self, hash: KeyedHash) -> Result<UnixMillis, StoreError> {
+        let Some(person) = self.index.persons.get(&hash).cloned() else {
+            return Ok(UnixMillis(i64::MIN));
+        };
+        let (held, queued) = (self.history(&person)?, self.queued(&person)?);
+        let held = held.iter().map(|held| held.timestamp);
+        let queued = queued.iter().flat_map(|(_, record)| &record.rows);
+        Ok(latest(held.chain(queued.map(|row| row.timestamp))))
+    }
+
     /// Removes a user's interactions with `items` wherever they are, and seals what is left under a
-    /// new key. Does nothing when there are none.
+    /// new key. Does nothing when there are none. Returns when the latest of them happened.
     pub(super) fn erase_pairs(
         &mut self,
         user: &UserId,
         items: &HashSet<&ItemId>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<UnixMillis, StoreError> {
         let hash = self.hasher.user(user);
         let Some(person) = self.index.persons.get(&hash).cloned() else {
-            return Ok(());
+            return Ok(UnixMillis(i64::MIN));
         };
         let hashes = items.iter().map(|item| self.hasher.item(item));
         let rows: HashSet<u32> = hashes.filter_map(|hash| self.index.item(hash)).collect();
@@ -239,15 +250,21 @@ impl Stage<'_> {
             held.len() + queued.iter().map(|(_, q)| q.rows.len()).sum::<usize>()
         };
         let before = count(&held, &queued);
+        let gone = held.iter().filter(|held| rows.contains(&held.item));
+        let queued_rows = queued.iter().flat_map(|(_, record)| &record.rows);
+        let queued_gone = queued_rows.filter(|row| items.contains(&row.item));
+        let gone = gone.map(|held| held.timestamp);
+        let until = latest(gone.chain(queued_gone.map(|row| row.timestamp)));
         held.retain(|held| !rows.contains(&held.item));
         for (_, record) in &mut queued {
             record.rows.retain(|row| !items.contains(&row.item));
         }
         match count(&held, &queued) {
-            same if same == before => Ok(()),
-            0 => self.erase_user(hash),
-            _ => self.renew_key(hash, user, &held, queued),
+            same if same == before => {}
+            0 => self.erase_user(hash)?,
+            _ => self.renew_key(hash, user, &held, queued)?,
         }
+        Ok(until)
     }
 
     /// What waits in the log of a person, with the keys of the parts.
@@ -319,4 +336,10 @@ impl Stage<'_> {
             person.queued.remove(&part);
         }
     }
+}
+
+/// The latest of some timestamps.
+fn latest(timestamps: impl Iterator<Item = Option<i64>>) -> UnixMillis {
+    let times = timestamps.flatten().map(UnixMillis::from_timestamp);
+    times.max().unwrap_or(UnixMillis(i64::MIN))
 }

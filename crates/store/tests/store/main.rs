@@ -7,6 +7,7 @@ mod commits;
 mod crashes;
 mod damage;
 mod damage_everywhere;
+mod import;
 mod keys;
 mod migrations;
 mod model_rows;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::DataError;
 use super::row::Row;
 use crate::experiment::recipe::SourceSpec;
-use recant_import::{Columns, ImportError, open};
+use recant_import::{ImportError, ReadOptions, open};
 
 /// What the files hold, all ids numbered.
 #[derive(Debug, Default)]
@@ -105,7 +105,7 @@ fn file(folder: &Path, name: &str) -> Option<PathBuf> {
 impl Numbers {
     /// Every row of a file; the first that is none ends it.
     fn read(&mut self, path: &Path) -> Result<Vec<Row>, ImportError> {
-        let mut reader = open(path, &Columns::default(), None)?;
+        let mut reader = open(path, &ReadOptions::default())?;
         let mut rows = Vec::new();
         while let Some(numbered) = reader.next_row()? {
             let line = numbered.line;
