@@ -134,11 +134,11 @@ mod tests {
     use super::*;
     use crate::learner::IalsLearner;
     use crate::learning::{holds, update};
-    use recant_core::model::Side;
     use recant_core::model::factors::Factors;
     use recant_core::model::ials::Ials;
     use recant_core::model::interactions::InteractionMatrix;
-    use recant_core::unlearn::update::Touched;
+    use recant_core::model::{RowSets, Side};
+
     use recant_types::{IalsHyperparameters, LightGcn, ModelSpecification};
 
     use crate::neural_learner::NeuralLearner;
@@ -272,7 +272,7 @@ mod tests {
                 // Something to refine.
                 trainer.matrix.insert(1, 1, 5.0);
                 trainer.matrix.remove(9, 0);
-                let touched = Touched {
+                let touched = RowSets {
                     users: vec![1, 9],
                     items: vec![0, 1],
                 };
