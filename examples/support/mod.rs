@@ -49,6 +49,7 @@ pub async fn serve(
         writer.push(user, item, 1.0, None)?;
     }
     writer.finish()?;
+    drop(session);
     let store = Store::open(directory, &StoreOptions::default())?;
     let options = TrainingOptions::default();
     let trained = train(&store, HYPERPARAMETERS, &options, TARGET, &mut |_| {

@@ -14,6 +14,7 @@
 //! writer.push("ada-0001", "the-blue-boat", 1.0, None)?;
 //! writer.set_title("the-blue-boat", "The Blue Boat")?;
 //! writer.finish()?; // durable, or nothing of it is there
+//! drop(session);
 //!
 //! let store = Store::open(directory.path(), &StoreOptions::default())?;
 //! let item = store.item(0)?.expect("the first item");
