@@ -17,10 +17,12 @@ use std::time::{Duration, Instant};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use recant_core::model::RowSets;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::optim::als::{self, KEPT_BYTES_MAX, KeptFactors, TrainingOptions};
-use recant_core::unlearn::update::{Touched, UpdateOptions, update};
+use recant_core::optim::als;
+use recant_core::optim::als::{KEPT_BYTES_MAX, KeptFactors, TrainingOptions};
+use recant_core::unlearn::update::{UpdateOptions, update};
 use recant_http::LearningSettings;
 use recant_service::Service;
 use recant_store::{Store, StoreOptions};
@@ -294,7 +296,7 @@ fn erasures(
         }
         let item = history[random.random_range(0..history.len())].index;
         matrix.remove(user, item);
-        let touched = Touched {
+        let touched = RowSets {
             users: vec![user],
             items: vec![item],
         };

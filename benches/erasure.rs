@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use recant_core::model::RowSets;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::optim::als::{self, KeptFactors, TrainingOptions};
-use recant_core::unlearn::update::{Touched, UpdateOptions, update};
+use recant_core::optim::als;
+use recant_core::optim::als::{KeptFactors, TrainingOptions};
+use recant_core::unlearn::update::{UpdateOptions, update};
 use recant_http::LearningSettings;
 use recant_service::Service;
 use recant_store::{Store, StoreOptions};
@@ -116,7 +118,7 @@ fn stage_one(
             continue;
         };
         let mut model = trained.clone();
-        let touched = Touched {
+        let touched = RowSets {
             users: vec![user],
             items: vec![item],
         };

@@ -11,20 +11,17 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use recant_core::control::never;
+use recant_core::model::RowSets;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
-use recant_neural::examples::{Examples, Sampling};
-use recant_neural::forget::Touched;
-use recant_neural::forget::alteraser::{AltEraserOptions, BlockSolver, Reach, alt_eraser};
-use recant_neural::graph::Graph;
-use recant_neural::initial::{initial, settle_rows};
-use recant_neural::negatives::Source;
-use recant_neural::network::NeuralModel;
-use recant_neural::objective::Objective;
-use recant_neural::optimise::adamw::{AdamWOptions, adamw};
-use recant_neural::optimise::lbfgs::{LbfgsOptions, lbfgs};
-use recant_neural::optimise::selection::Selection;
-use recant_neural::parameters::{Block, Parameters};
-use recant_neural::scoring::Scorer;
+use recant_neural::forget::{
+    AltEraserControl, AltEraserOptions, AltEraserReport, BlockSolver, Reach, alt_eraser,
+};
+use recant_neural::optimise::{AdamWOptions, LbfgsOptions, Selection, adamw, lbfgs};
+use recant_neural::{
+    Block, Examples, Graph, NeuralModel, Objective, Parameters, Sampling, Scorer, Source, initial,
+    reconcile_rows,
+};
 use recant_types::{LightGcn, NeuMf};
 
 /// What is held out of the training data.
@@ -110,14 +107,14 @@ fn forget(
         model,
         graph: &graph,
         examples: &examples,
-        hold: None,
+        proximal: None,
     };
     timings(&objective, &at);
     let rounds = support::argument("--rounds", 2.0) as usize;
     let started = Instant::now();
     let show = |what: &str, at: &Parameters| {
         let seconds = started.elapsed().as_secs_f64();
-        let point = objective.at(at);
+        let point = objective.prepare(at);
         let (first, second) = quality(model, &graph, at, held_out);
         let (value, residual) = (point.value() / examples.len() as f64, point.residual());
         println!(
@@ -141,7 +138,7 @@ fn forget(
                 if report.steps % every == 0 {
                     show(&format!("step {}", report.steps), at);
                 }
-                true
+                ControlFlow::Continue(())
             },
         )
         .expect("no divergence");
@@ -154,27 +151,24 @@ fn forget(
             damping: support::argument("--damping", 1e-3),
             ..AltEraserOptions::default()
         };
-        let touched = Touched::everything(&graph);
+        let touched = graph.all_rows();
         alt_eraser(
             &objective,
             &mut at,
             &touched,
             &options,
-            &|| false,
-            &mut |report, at| {
-                show(&format!("round {}", report.rounds), at);
-                true
+            AltEraserControl {
+                cancelled: &never,
+                observe: &mut |report: &AltEraserReport, at: &Parameters| {
+                    show(&format!("round {}", report.rounds), at);
+                    ControlFlow::Continue(())
+                },
             },
         )
         .expect("no divergence");
     }
-    erase(
-        model,
-        matrix,
-        &at,
-        &examples,
-        &[(10, matrix.user(10)[0].index)],
-    );
+    let pair = [(10, matrix.user(10)[0].index)];
+    erase(model, matrix, &at, &examples, &pair);
     let user: Vec<(u32, u32)> = matrix.user(20).iter().map(|e| (20, e.index)).collect();
     erase(model, matrix, &at, &examples, &user);
 }
@@ -193,17 +187,17 @@ fn erase(
         matrix.remove(*user, *item);
     }
     let graph = Graph::new(&matrix);
-    let mut touched = Touched::by_pairs(pairs);
+    let mut touched = RowSets::from_pairs(pairs);
     let changed = examples.update(&graph, &touched.users);
     touched.users.extend(changed);
-    touched.settle();
-    settle_rows(model, &graph, 1, &mut at);
+    touched.sort_and_dedup();
+    reconcile_rows(model, &graph, 1, &mut at);
     let prepared = started.elapsed();
     let objective = Objective {
         model,
         graph: &graph,
         examples: &examples,
-        hold: None,
+        proximal: None,
     };
     let options = AltEraserOptions {
         reach: Reach::Touched,
@@ -215,8 +209,10 @@ fn erase(
         &mut at,
         &touched,
         &options,
-        &|| false,
-        &mut |_, _| true,
+        AltEraserControl {
+            cancelled: &never,
+            observe: &mut |_: &_, _: &_| ControlFlow::Continue(()),
+        },
     )
     .expect("no divergence");
     println!(
@@ -230,14 +226,14 @@ fn erase(
 fn timings(objective: &Objective<'_>, at: &Parameters) {
     let mut into = Parameters::zeros(*at.layout());
     let started = Instant::now();
-    let point = objective.at(at);
+    let point = objective.prepare(at);
     let propagated = started.elapsed();
     point.value();
     let valued = started.elapsed();
     point.gradient(Block::All, &mut into);
     let differentiated = started.elapsed();
     let direction = into.clone();
-    point.curvature_product(Block::All, &direction, &mut into);
+    point.gauss_newton_product(Block::All, &direction, &mut into);
     println!(
         "propagation {propagated:?}, value {:?}, gradient {:?}, product {:?}",
         valued - propagated,

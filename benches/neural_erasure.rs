@@ -6,7 +6,9 @@
 
 mod support;
 
-use recant_neural::specification::model_of;
+use recant_neural::forget::PolishOptions;
+use recant_neural::model_of;
+use recant_neural::optimise::AdamWOptions;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,8 +16,6 @@ use std::time::{Duration, Instant};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_neural::forget::polish::PolishOptions;
-use recant_neural::optimise::adamw::AdamWOptions;
 use recant_service::Service;
 use recant_service::{NeuralTraining, train_neural};
 use recant_store::{Store, StoreOptions};

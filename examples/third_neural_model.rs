@@ -6,19 +6,16 @@
 use std::error::Error;
 use std::ops::ControlFlow;
 
+use recant_core::control::never;
+use recant_core::model::RowSets;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::simd::dot_f32;
 use recant_lab::demo::{CatalogueSize, generate};
-use recant_neural::examples::{Examples, Sampling};
-use recant_neural::forget::Touched;
-use recant_neural::forget::alteraser::{AltEraserOptions, alt_eraser};
-use recant_neural::graph::Graph;
-use recant_neural::initial::initial;
-use recant_neural::inner_product::dot;
-use recant_neural::network::{Batch, NeuralModel};
-use recant_neural::objective::Objective;
-use recant_neural::optimise::adamw::{AdamWOptions, adamw};
-use recant_neural::parameters::{Layout, Parameters};
-use recant_neural::scoring::Scorer;
+use recant_neural::forget::{AltEraserControl, AltEraserOptions, AltEraserReport, alt_eraser};
+use recant_neural::optimise::{AdamWOptions, adamw};
+use recant_neural::{
+    Batch, Examples, Graph, Layout, NeuralModel, Objective, Parameters, Sampling, Scorer, initial,
+};
 use recant_types::Loss;
 
 /// `score(u, i) = x_u · y_i + b_i`; the bias is the last number of an item's row.
@@ -65,7 +62,7 @@ impl NeuralModel for Biased {
         let rows = batch.users.chunks_exact(self.dim);
         let rows = rows.zip(batch.items.chunks_exact(self.dim + 1));
         for (score, (user, item)) in batch.scores.iter_mut().zip(rows) {
-            *score = dot(user, &item[..self.dim]) + item[self.dim];
+            *score = dot_f32(user, &item[..self.dim]) + item[self.dim];
         }
     }
 
@@ -79,10 +76,10 @@ impl NeuralModel for Biased {
             let (user, item) = (pair * self.dim, pair * (self.dim + 1));
             let (user, bias) = (user..user + self.dim, item + self.dim);
             let item = item..bias;
-            batch.tangents[pair] = dot(
+            batch.tangents[pair] = dot_f32(
                 &batch.user_tangents[user.clone()],
                 &batch.items[item.clone()],
-            ) + dot(&batch.users[user], &batch.item_tangents[item])
+            ) + dot_f32(&batch.users[user], &batch.item_tangents[item])
                 + batch.item_tangents[bias];
         }
     }
@@ -173,17 +170,19 @@ fn forget(
         model,
         graph: &graph,
         examples: &examples,
-        hold: None,
+        proximal: None,
     };
-    let touched = Touched::by_pairs(pairs);
+    let touched = RowSets::from_pairs(pairs);
     let options = AltEraserOptions::default();
     let report = alt_eraser(
         &objective,
         at,
         &touched,
         &options,
-        &|| false,
-        &mut |_, _| true,
+        AltEraserControl {
+            cancelled: &never,
+            observe: &mut |_: &AltEraserReport, _: &Parameters| ControlFlow::Continue(()),
+        },
     )?;
     println!("{} rounds over {} blocks", report.rounds, report.blocks);
     Ok(())

@@ -7,8 +7,7 @@ use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_eval::lists::best;
-use recant_eval::ranking::jaccard;
+use recant_eval::{best, jaccard};
 
 /// Users whose scores one parallel task computes.
 const USERS_PER_TASK: usize = 32;

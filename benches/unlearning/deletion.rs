@@ -3,8 +3,8 @@
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use recant_core::model::RowSets;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::unlearn::update::Touched;
 
 /// Single pairs and single users that are tried.
 const SINGLE: usize = 3;
@@ -17,7 +17,7 @@ pub struct Deletion {
     /// The interactions that are left.
     pub matrix: InteractionMatrix,
     /// Rows whose interactions changed.
-    pub touched: Touched,
+    pub touched: RowSets,
     /// Whether the retrain to compare with begins from random factors of another seed.
     pub retrained: bool,
 }
@@ -75,7 +75,7 @@ impl Deletion {
 
     fn without(matrix: &InteractionMatrix, pairs: Vec<(u32, u32)>, retrained: bool) -> Self {
         let mut left = matrix.clone();
-        let mut touched = Touched::default();
+        let mut touched = RowSets::default();
         for (user, item) in pairs {
             left.remove(user, item).expect("it was there");
             touched.users.push(user);

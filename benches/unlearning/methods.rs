@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::optim::als::{self, KEPT_BYTES_MAX, TrainingOptions};
+use recant_core::optim::als;
+use recant_core::optim::als::{KEPT_BYTES_MAX, TrainingOptions};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::{Convergence, Goal, POLISHED_SHARE, Warm, converge};
 use recant_core::unlearn::update::{UpdateOptions, update};

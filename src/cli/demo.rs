@@ -15,7 +15,8 @@ use super::train_neural::neural_training;
 use recant_core::optim::als::TrainingOptions;
 use recant_core::unlearn::converge::Progress;
 use recant_http::Settings;
-use recant_lab::demo::{self, Catalogue, CatalogueSize};
+use recant_lab::demo;
+use recant_lab::demo::{Catalogue, CatalogueSize};
 use recant_service::train_neural;
 use recant_store::ImportSession;
 

@@ -1,6 +1,8 @@
 //! `recant train --model neumf|lightgcn`: what differs from training implicit ALS.
 
-use recant_neural::specification::model_of;
+use recant_neural::forget::PolishOptions;
+use recant_neural::model_of;
+use recant_neural::optimise::AdamWOptions;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -14,8 +16,6 @@ use super::progress::bar;
 use super::settings::{open_store, thread_pool};
 use super::train_args::TrainArgs;
 use recant_http::Settings;
-use recant_neural::forget::polish::PolishOptions;
-use recant_neural::optimise::adamw::AdamWOptions;
 use recant_service::Trained;
 use recant_service::{NeuralProgress, NeuralTraining, train_neural};
 use recant_types::{Certificate, ModelSpecification, NeuMf};

@@ -174,8 +174,8 @@ impl From<&Trial> for Row {
             .map(|certifiable| certifiable.root_mean_square);
         Self {
             stage: match trial.stage {
-                Stage::Scouted => "scouted",
-                Stage::Finished => "finished",
+                Stage::Screened => "scouted",
+                Stage::FullyTrained => "finished",
             },
             alpha0: hyper.alpha0,
             lambda: hyper.lambda,

@@ -7,9 +7,7 @@ use std::process::Output;
 use std::time::SystemTime;
 
 use crate::support::recant;
-use recant_lab::experiment::accuracy::ModelAccuracy;
-use recant_lab::experiment::cell::{Approach, Outcome};
-use recant_lab::experiment::results::Results;
+use recant_lab::experiment::{Arm, ModelAccuracy, Outcome, Results};
 
 const SYNTHETIC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/eval/synthetic.toml");
 
@@ -68,19 +66,23 @@ fn times(out: &Path) -> BTreeMap<String, SystemTime> {
         .collect()
 }
 
-/// The relative distance of a cell at its last checkpoint, over all users.
-fn distance(results: &Results, deletion: &str, approach: &str) -> f64 {
-    let is_it = |cell: &&recant_lab::experiment::cell::Cell| {
-        let key = &cell.key;
-        key.deletion.label() == deletion && key.approach.label() == approach
+/// The relative distance of a run at its last checkpoint, over all users.
+fn distance(results: &Results, deletion: &str, arm: &str) -> f64 {
+    let is_it = |record: &&recant_lab::experiment::RunRecord| {
+        let key = &record.key;
+        key.deletion.label() == deletion && key.arm.label() == arm
     };
-    let cell = results.cells.iter().find(is_it).expect("the cell is there");
-    match &cell.outcome {
+    let record = results
+        .records
+        .iter()
+        .find(is_it)
+        .expect("the cell is there");
+    match &record.outcome {
         Outcome::Measured(measured) => {
             let last = measured.checkpoints.last().expect("a checkpoint");
             last.consistency.all.relative_frobenius.expect("a distance")
         }
-        Outcome::Failed(reason) => panic!("{approach} failed: {reason}"),
+        Outcome::Failed(reason) => panic!("{arm} failed: {reason}"),
     }
 }
 
@@ -93,7 +95,7 @@ fn the_synthetic_recipe_shows_the_stages_between_floor_and_ceiling() {
     let found = results(out.path());
     assert_eq!(found.missing, 0);
     for deletion in found.recipe.deletion.iter().map(|spec| spec.label()) {
-        let of = |approach: &str| distance(&found, &deletion, approach);
+        let of = |arm: &str| distance(&found, &deletion, arm);
         let (floor, ceiling) = (of("retrained, other seed"), of("nothing done"));
         assert_eq!(of("retrained (reference)"), 0.0, "{deletion}");
         assert!(floor < 1e-3 * f64::max(1.0, ceiling), "{deletion}: {floor}");
@@ -155,13 +157,13 @@ fn a_run_goes_on_where_it_was_interrupted_and_no_further() {
     // The same seed gives the same, but for the time it takes.
     let of = |found: &Results| distance(found, "one pair", "warm start, 2 sweeps");
     assert_eq!(of(&results(&out)), of(&first));
-    // What is asked of accuracy does not concern cells.
+    // What is asked of accuracy does not concern runs.
     let before = times(&out);
     let measure = "[measure]\nevery_epochs = 1\n";
     write(folder.path(), &recipe(&format!("{measure}{IALS}")));
     succeeded(&unlearn(&path, &out, &[]));
     assert_eq!(times(&out), before);
-    // Another setting is another cell.
+    // Another setting is another run.
     write(folder.path(), &recipe(&IALS.replace("0.3", "0.4")));
     succeeded(&unlearn(&path, &out, &[]));
     assert!(times(&out).iter().all(|(name, time)| after[name] < *time));
@@ -176,10 +178,13 @@ fn figures_do_not_depend_on_the_number_of_threads() {
         let text = succeeded(&unlearn(&path, &out, &["--threads", threads, "--json"]));
         let found: Results = serde_json::from_str(&text).expect("results are printed");
         assert_eq!(found, results(&out));
-        let measured = found.cells.into_iter().map(|cell| match cell.outcome {
-            Outcome::Measured(measured) => measured.checkpoints,
-            Outcome::Failed(reason) => panic!("{reason}"),
-        });
+        let measured = found
+            .records
+            .into_iter()
+            .map(|record| match record.outcome {
+                Outcome::Measured(measured) => measured.checkpoints,
+                Outcome::Failed(reason) => panic!("{reason}"),
+            });
         let without_time = measured.flatten().map(|mut checkpoint| {
             checkpoint.seconds = 0.0;
             checkpoint
@@ -245,13 +250,12 @@ share = 0.03
     succeeded(&unlearn(&path, &out, &[]));
     let found = results(&out);
     // Reference, three retrains, nothing, eight methods; for each of three models.
-    assert_eq!((found.cells.len(), found.missing), (39, 0));
-    let same_start = |cell: &&recant_lab::experiment::cell::Cell| {
-        cell.key.approach == Approach::RetrainSameStart
-    };
-    assert_eq!(found.cells.iter().filter(same_start).count(), 3);
+    assert_eq!((found.records.len(), found.missing), (39, 0));
+    let same_start =
+        |record: &&recant_lab::experiment::RunRecord| record.key.arm == Arm::RetrainSameStart;
+    assert_eq!(found.records.iter().filter(same_start).count(), 3);
     // The first model is the factorisation, which comes first.
-    let of = |approach: &str| distance(&found, "3 % of pairs", approach);
+    let of = |arm: &str| distance(&found, "3 % of pairs", arm);
     let ceiling = of("nothing done");
     for method in [
         "joint Newton-CG, 5 × 10",
@@ -322,9 +326,9 @@ fn what_cannot_be_done_is_told_before_anything_is_trained() {
         assert_eq!(found, Some(code), "{told}");
         assert!(told.contains(expected), "{told}");
     }
-    let cells = out.join("cells");
-    let is_empty = || fs::read_dir(&cells).expect("a folder").next().is_none();
-    assert!(!cells.exists() || is_empty(), "something was trained");
+    let records = out.join("cells");
+    let is_empty = || fs::read_dir(&records).expect("a folder").next().is_none();
+    assert!(!records.exists() || is_empty(), "something was trained");
 }
 
 #[test]

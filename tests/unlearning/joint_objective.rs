@@ -12,11 +12,12 @@ use closeness::{K, closeness};
 use joint::newton_cg::Preconditioner;
 use joint::vector::{add_scaled, difference, dot};
 use joint::{Joint, adamw, lbfgs, newton_cg};
-use recant_core::model::factors::{Factors, Side};
+use recant_core::model::Side;
+use recant_core::model::factors::Factors;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_core::optim::als::{KeptFactors, TrainingOptions, train};
-use recant_eval::comparison::compare;
+use recant_eval::compare;
 use recant_types::IalsHyperparameters;
 
 const USERS: usize = 150;

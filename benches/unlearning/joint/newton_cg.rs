@@ -2,7 +2,7 @@
 //! Optimization", 2nd edition, algorithms 4.1 and 7.2 (Steihaug), in the preconditioner's norm.
 
 use rayon::prelude::*;
-use recant_core::model::factors::Side;
+use recant_core::model::Side;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_core::optim::als::KeptFactors;

@@ -26,8 +26,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod control;
 pub mod model;
 pub mod optim;
+pub mod random;
 pub mod simd;
 pub mod topk;
 pub mod unlearn;

@@ -1,4 +1,4 @@
-//! Loops compiled once for each width of vectors, chosen at run time; dot products in f64.
+//! Loops compiled once for each width of vectors, chosen at run time; dot products.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -24,21 +24,34 @@ pub fn vectorised<R>(arch: Arch, work: impl FnMut() -> R) -> R {
     arch.dispatch(Vectorised(work))
 }
 
-/// `x · y` in f64, sixteen partial sums. Not fused: the same on every machine, and as fast where
-/// there is no fused instruction.
+/// `x · y` with sixteen partial sums. Not fused: the same on every machine, and as fast where there
+/// is no fused instruction.
+macro_rules! dot {
+    ($a:ident, $b:ident, $float:ty) => {{
+        const LANES: usize = 16;
+        let mut sums: [$float; LANES] = [0.0; LANES];
+        let (head_a, head_b) = ($a.chunks_exact(LANES), $b.chunks_exact(LANES));
+        let (tail_a, tail_b) = (head_a.remainder(), head_b.remainder());
+        for (x, y) in head_a.zip(head_b) {
+            for lane in 0..LANES {
+                sums[lane] += x[lane] * y[lane];
+            }
+        }
+        let tail: $float = tail_a.iter().zip(tail_b).map(|(x, y)| x * y).sum();
+        sums.iter().sum::<$float>() + tail
+    }};
+}
+
+/// `x · y` in f64, sixteen partial sums.
 #[inline(always)]
 pub fn dot_f64(a: &[f64], b: &[f64]) -> f64 {
-    const LANES: usize = 16;
-    let mut sums = [0.0f64; LANES];
-    let (head_a, head_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let (tail_a, tail_b) = (head_a.remainder(), head_b.remainder());
-    for (x, y) in head_a.zip(head_b) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    let tail: f64 = tail_a.iter().zip(tail_b).map(|(x, y)| x * y).sum();
-    sums.iter().sum::<f64>() + tail
+    dot!(a, b, f64)
+}
+
+/// `x · y` in f32, sixteen partial sums.
+#[inline(always)]
+pub fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
+    dot!(a, b, f32)
 }
 
 /// `into += scale · what` in f64.

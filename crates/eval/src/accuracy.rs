@@ -46,8 +46,8 @@ fn measured(model: &Ials, holdout: &Holdout, k: usize, first: usize) -> (usize, 
     let mut sums = (0, 0.0, 0.0);
     for column in 0..scores.ncols() {
         let user = (first + column) as u32;
-        let held = holdout
-            .held
+        let held_out = holdout
+            .held_out
             .get(user as usize)
             .map_or(&[][..], Vec::as_slice);
         let history = holdout.train.user(user);
@@ -57,11 +57,11 @@ fn measured(model: &Ials, holdout: &Holdout, k: usize, first: usize) -> (usize, 
                 .is_ok();
             !seen && !holdout.train.item(item).is_empty()
         };
-        if held.is_empty() {
+        if held_out.is_empty() {
             continue;
         }
         let list = best(scores.col_as_slice(column), k, eligible);
-        if let (Some(gain), Some(share)) = (ndcg(&list, held, k), recall(&list, held, k)) {
+        if let (Some(gain), Some(share)) = (ndcg(&list, held_out, k), recall(&list, held_out, k)) {
             sums = (sums.0 + 1, sums.1 + gain, sums.2 + share);
         }
     }
@@ -72,15 +72,16 @@ fn measured(model: &Ials, holdout: &Holdout, k: usize, first: usize) -> (usize, 
 mod tests {
     use super::*;
     use crate::holdout::hold_out;
-    use recant_core::model::factors::{Factors, Side};
+    use recant_core::model::Side;
+    use recant_core::model::factors::Factors;
     use recant_core::model::interactions::{Entry, InteractionMatrix};
     use recant_types::IalsHyperparameters;
 
     /// User by user with plain loops.
     fn naive(model: &Ials, holdout: &Holdout, k: usize) -> (f64, f64) {
         let (mut gains, mut shares) = (Vec::new(), Vec::new());
-        for (user, held) in holdout
-            .held
+        for (user, held_out) in holdout
+            .held_out
             .iter()
             .enumerate()
             .filter(|(_, h)| !h.is_empty())
@@ -102,18 +103,18 @@ mod tests {
             let (mut gain, mut ideal, mut hits) = (0.0, 0.0, 0.0);
             for position in 0..k {
                 let discount = 1.0 / (position as f64 + 2.0).log2();
-                if position < held.len() {
+                if position < held_out.len() {
                     ideal += discount;
                 }
                 if scored
                     .get(position)
-                    .is_some_and(|(_, item)| held.contains(item))
+                    .is_some_and(|(_, item)| held_out.contains(item))
                 {
                     (gain, hits) = (gain + discount, hits + 1.0);
                 }
             }
             gains.push(gain / ideal);
-            shares.push(hits / k.min(held.len()) as f64);
+            shares.push(hits / k.min(held_out.len()) as f64);
         }
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         (mean(&gains), mean(&shares))

@@ -31,7 +31,7 @@ pub struct PerGroup<T> {
 
 impl<T> PerGroup<T> {
     /// The value of one group.
-    pub fn of(&self, group: Group) -> &T {
+    pub fn get(&self, group: Group) -> &T {
         match group {
             Group::All => &self.all,
             Group::Affected => &self.affected,

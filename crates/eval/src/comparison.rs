@@ -159,7 +159,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use recant_core::model::factors::{Factors, Side};
+    use recant_core::model::Side;
+    use recant_core::model::factors::Factors;
     use recant_core::model::interactions::Entry;
     use recant_types::IalsHyperparameters;
 

@@ -11,7 +11,7 @@ use super::scorer::Scorer;
 use recant_core::model::interactions::InteractionMatrix;
 
 /// Length of the lists that are compared.
-pub const LIST_LENGTH: usize = 10;
+pub(crate) const LIST_LENGTH: usize = 10;
 
 /// How a model differs from a reference over one group of users and all items with an interaction
 /// left. A mean is over the users for whom the measure is defined, `None` when it is for nobody.
@@ -55,7 +55,7 @@ struct Distance {
 }
 
 impl Distance {
-    fn of(model: &[f64], reference: &[f64]) -> Self {
+    fn between(model: &[f64], reference: &[f64]) -> Self {
         let pairs = || model.iter().zip(reference);
         Self {
             squared: pairs().map(|(x, y)| (x - y) * (x - y)).sum(),
@@ -148,7 +148,7 @@ pub fn consistency(
 }
 
 /// [`Consistency::relative_frobenius`] over all members of the first group alone: what is followed
-/// along the way. Cost: `2·users·items` scores.
+/// while a method is at work. Cost: `2·users·items` scores.
 pub fn relative_distance(
     model: &dyn Scorer,
     reference: &dyn Scorer,
@@ -160,7 +160,7 @@ pub fn relative_distance(
         let rows = rows_of(model, users, &items)
             .into_iter()
             .zip(rows_of(reference, users, &items));
-        rows.map(|(x, y)| Distance::of(&x, &y)).collect()
+        rows.map(|(x, y)| Distance::between(&x, &y)).collect()
     });
     sums.all.relative()
 }
@@ -217,7 +217,7 @@ impl Unseen {
             divergence: softmax_divergence(&wanted, &own, temperature),
             spearman: spearman(model, reference),
             kendall: kendall(model, reference),
-            distance: Distance::of(model, reference),
+            distance: Distance::between(model, reference),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// Kullback–Leibler and Jensen–Shannon divergence, in nats.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Divergence {
+pub(crate) struct Divergence {
     /// `KL(p ‖ q) = Σ p ln(p/q)`.
     pub kullback_leibler: f64,
     /// `½ KL(p ‖ m) + ½ KL(q ‖ m)` with `m = ½(p + q)`; at most ln 2.
@@ -17,7 +17,7 @@ pub struct Divergence {
 ///
 /// # Panics
 /// When the lengths differ.
-pub fn softmax_divergence(
+pub(crate) fn softmax_divergence(
     reference: &[f64],
     approximate: &[f64],
     temperature: f64,

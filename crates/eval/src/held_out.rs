@@ -64,19 +64,19 @@ impl Sums for AccuracySums {
 
 /// Measures the lists that `model` gives the members of `cohort`: items with an interaction in
 /// `retained`, without those the user has there. Held-out items that nobody has there count as
-/// missed. `held` has the held-out items by user row, ascending.
+/// missed. `held_out` has the held-out items by user row, ascending.
 ///
 /// Cost: `users·items` scores. The same for any number of threads.
 pub fn held_out_accuracy(
     model: &dyn Scorer,
     retained: &InteractionMatrix,
-    held: &[Vec<u32>],
+    held_out: &[Vec<u32>],
     cohort: &Cohort,
 ) -> PerGroup<HeldOutAccuracy> {
     let sums: PerGroup<AccuracySums> = cohort.sum(|users| {
         let scores = model.scores(users);
         let measured = users.iter().enumerate().map(|(column, user)| {
-            let relevant = held.get(*user as usize).map_or(&[][..], Vec::as_slice);
+            let relevant = held_out.get(*user as usize).map_or(&[][..], Vec::as_slice);
             measure(scores.col_as_slice(column), retained, *user, relevant)
         });
         measured.collect()
@@ -126,7 +126,7 @@ mod tests {
         let falling: Vec<f64> = (0..40).map(|item| 50.0 - f64::from(item)).collect();
         let row = [falling, vec![99.0]].concat();
         let table = Table(vec![row.clone(), row.clone(), row]);
-        let held = vec![vec![1, 15, 30, 40], vec![], vec![13, 40]];
+        let held_out = vec![vec![1, 15, 30, 40], vec![], vec![13, 40]];
         let members = (0..3).map(|user| Member {
             user,
             groups: PerGroup {
@@ -138,7 +138,7 @@ mod tests {
         let cohort = Cohort {
             members: members.collect(),
         };
-        let found = held_out_accuracy(&table, &retained, &held, &cohort);
+        let found = held_out_accuracy(&table, &retained, &held_out, &cohort);
         // The first list is 1, 2, 3, …: 1 stands first, 15 at the fifteenth place, 30 too far down.
         // The third is 0, 1, 3, …: 13 stands at the thirteenth place.
         assert_eq!(found.all.users, 2);

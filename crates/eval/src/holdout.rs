@@ -16,13 +16,16 @@ pub struct Holdout {
     /// What is trained on; the rows are those of the whole.
     pub train: InteractionMatrix,
     /// What is held out, items ascending, by user row; empty for users with a short history.
-    pub held: Vec<Vec<u32>>,
+    pub held_out: Vec<Vec<u32>>,
 }
 
 impl Holdout {
     /// Users of whom something is held out.
     pub fn users(&self) -> usize {
-        self.held.iter().filter(|held| !held.is_empty()).count()
+        self.held_out
+            .iter()
+            .filter(|held_out| !held_out.is_empty())
+            .count()
     }
 }
 
@@ -32,12 +35,12 @@ impl Holdout {
 /// Which ones follows from `seed`, the user's row and the history alone: neither other users nor
 /// threads change it. Cost: O(pairs).
 pub fn hold_out(matrix: &InteractionMatrix, share: f64, seed: u64) -> Holdout {
-    let (histories, held) = (0..matrix.user_rows() as u32)
+    let (histories, held_out) = (0..matrix.user_rows() as u32)
         .map(|user| split(matrix.user(user), share, seed, user))
         .unzip();
     Holdout {
         train: InteractionMatrix::from_histories(histories, matrix.item_rows()),
-        held,
+        held_out,
     }
 }
 
@@ -52,9 +55,9 @@ fn split(history: &[Entry], share: f64, seed: u64, user: u32) -> (Vec<Entry>, Ve
     let mut shuffled = history.to_vec();
     shuffled.shuffle(&mut random);
     let train = shuffled.split_off(count);
-    let mut held: Vec<u32> = shuffled.iter().map(|entry| entry.index).collect();
-    held.sort_unstable();
-    (train, held)
+    let mut held_out: Vec<u32> = shuffled.iter().map(|entry| entry.index).collect();
+    held_out.sort_unstable();
+    (train, held_out)
 }
 
 #[cfg(test)]
@@ -74,17 +77,20 @@ mod tests {
         let split = hold_out(&whole, 0.2, 3);
         let mut evaluated = 0;
         for user in 0..whole.user_rows() as u32 {
-            let held = &split.held[user as usize];
+            let held_out = &split.held_out[user as usize];
             let mut all: Vec<u32> = split.train.user(user).iter().map(|e| e.index).collect();
-            all.extend(held);
+            all.extend(held_out);
             all.sort_unstable();
             let expected: Vec<u32> = whole.user(user).iter().map(|e| e.index).collect();
             assert_eq!(all, expected);
             let history = expected.len();
             match history < HISTORY_MIN {
-                true => assert!(held.is_empty()),
+                true => assert!(held_out.is_empty()),
                 false => {
-                    assert_eq!(held.len(), ((0.2 * history as f64).round() as usize).max(1));
+                    assert_eq!(
+                        held_out.len(),
+                        ((0.2 * history as f64).round() as usize).max(1)
+                    );
                     evaluated += 1;
                 }
             }
@@ -97,17 +103,17 @@ mod tests {
     fn the_seed_decides_and_other_users_do_not() {
         let whole = matrix();
         let split = hold_out(&whole, 0.4, 3);
-        assert_eq!(split.held, hold_out(&whole, 0.4, 3).held);
-        assert_ne!(split.held, hold_out(&whole, 0.4, 4).held);
+        assert_eq!(split.held_out, hold_out(&whole, 0.4, 3).held_out);
+        assert_ne!(split.held_out, hold_out(&whole, 0.4, 4).held_out);
         let mut without = whole.clone();
         without.remove_user(6);
-        assert_eq!(split.held[9], hold_out(&without, 0.4, 3).held[9]);
+        assert_eq!(split.held_out[9], hold_out(&without, 0.4, 3).held_out[9]);
     }
 
     #[test]
     fn somebody_always_keeps_something_and_gives_something() {
         let whole = matrix();
-        assert!(hold_out(&whole, 0.0, 1).held[5].len() == 1);
+        assert!(hold_out(&whole, 0.0, 1).held_out[5].len() == 1);
         assert!(hold_out(&whole, 1.0, 1).train.user(5).len() == 1);
     }
 }

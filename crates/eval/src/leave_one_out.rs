@@ -9,7 +9,7 @@ use super::scorer::Scorer;
 use recant_core::model::interactions::InteractionMatrix;
 
 /// Items each held-out one is ranked against.
-pub const NEGATIVES: usize = 99;
+pub(crate) const NEGATIVES: usize = 99;
 
 /// Length of the list it should be in.
 const LIST_LENGTH: usize = 10;
@@ -40,20 +40,20 @@ pub struct LeaveOneOut {
 pub fn leave_one_out(
     model: &dyn Scorer,
     train: &InteractionMatrix,
-    held: &[Vec<u32>],
+    held_out: &[Vec<u32>],
     seed: u64,
 ) -> LeaveOneOut {
-    let users: Vec<u32> = (0..held.len() as u32)
-        .filter(|user| !held[*user as usize].is_empty())
+    let users: Vec<u32> = (0..held_out.len() as u32)
+        .filter(|user| !held_out[*user as usize].is_empty())
         .collect();
     let gains: Vec<Vec<f64>> = users
         .par_chunks(USERS_PER_TASK)
         .map(|users| {
             let scores = model.scores(users);
             let of_user = |(column, user): (usize, &u32)| {
-                let held = &held[*user as usize];
-                let negatives = negatives(train, held, *user, seed)?;
-                Some(gain(scores.col_as_slice(column), held[0], &negatives))
+                let held_out = &held_out[*user as usize];
+                let negatives = negatives(train, held_out, *user, seed)?;
+                Some(gain(scores.col_as_slice(column), held_out[0], &negatives))
             };
             users.iter().enumerate().filter_map(of_user).collect()
         })
@@ -74,19 +74,25 @@ fn gain(scores: &[f64], item: u32, negatives: &[u32]) -> f64 {
         .iter()
         .filter(|other| scores[**other as usize] >= own)
         .count();
-    match before < LIST_LENGTH {
-        true => 1.0 / (before as f64 + 2.0).log2(),
-        false => 0.0,
+    if before < LIST_LENGTH {
+        1.0 / (before as f64 + 2.0).log2()
+    } else {
+        0.0
     }
 }
 
 /// The items drawn for a user; `None` when there are too few.
-fn negatives(train: &InteractionMatrix, held: &[u32], user: u32, seed: u64) -> Option<Vec<u32>> {
+fn negatives(
+    train: &InteractionMatrix,
+    held_out: &[u32],
+    user: u32,
+    seed: u64,
+) -> Option<Vec<u32>> {
     let history = train.user(user);
     let mut open: Vec<u32> = (0..train.item_rows() as u32)
         .filter(|item| {
             let seen = history.binary_search_by_key(item, |entry| entry.index);
-            seen.is_err() && !held.contains(item)
+            seen.is_err() && !held_out.contains(item)
         })
         .collect();
     if open.len() < NEGATIVES {
@@ -129,17 +135,17 @@ mod tests {
 
     #[test]
     fn a_model_that_knows_is_perfect_and_one_that_knows_nothing_is_not_let_pass() {
-        let held: Vec<Vec<u32>> = (0..60).map(|user| vec![100 + user]).collect();
+        let held_out: Vec<Vec<u32>> = (0..60).map(|user| vec![100 + user]).collect();
         let knows = |user: u32| (0..200).map(move |item| f64::from(u8::from(item == 100 + user)));
         let table = Table((0..60).map(|user| knows(user).collect()).collect());
-        let found = leave_one_out(&table, &train(), &held, 1);
+        let found = leave_one_out(&table, &train(), &held_out, 1);
         assert_eq!(found.users, 60);
         assert_eq!(
             (found.hit_rate_at_10, found.ndcg_at_10),
             (Some(1.0), Some(1.0))
         );
         let constant = Table(vec![vec![0.5; 200]; 60]);
-        let found = leave_one_out(&constant, &train(), &held, 1);
+        let found = leave_one_out(&constant, &train(), &held_out, 1);
         assert_eq!(
             (found.hit_rate_at_10, found.ndcg_at_10),
             (Some(0.0), Some(0.0))

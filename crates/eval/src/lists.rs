@@ -51,7 +51,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use recant_core::model::factors::Side;
+    use recant_core::model::Side;
 
     proptest! {
         #[test]

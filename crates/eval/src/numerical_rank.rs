@@ -5,7 +5,7 @@ use faer::{Mat, Side};
 use recant_core::model::ials::Ials;
 
 /// Singular values of X below this share of the largest do not count: a dying column, or rounding.
-pub const CARRIES_SHARE: f64 = 1e-4;
+pub(crate) const CARRIES_SHARE: f64 = 1e-4;
 
 /// The number of singular values of `X = PQᵀ` of at least [`CARRIES_SHARE`] of the largest.
 ///

@@ -35,7 +35,7 @@ pub fn ndcg(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
 /// Relevant items among the first `k` of `ranked`, as a share of those that could be there:
 /// `hits / min(k, |relevant|)`, the form of Liang et al. (2018) and Rendle et al. (2021).
 /// `relevant` is sorted. `None` when nothing is relevant or k is 0.
-pub fn recall(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
+pub(crate) fn recall(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
     let best = k.min(relevant.len());
     (best > 0).then(|| hits(ranked, relevant, k).count() as f64 / best as f64)
 }
@@ -43,14 +43,14 @@ pub fn recall(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
 /// Relevant items among the first `k` of `ranked`, as a share of all relevant ones:
 /// `hits / |relevant|`, the form of Wang et al. (NGCF, 2019) and He et al. (LightGCN, 2020).
 /// `relevant` is sorted. `None` when nothing is relevant or k is 0.
-pub fn recall_of_all(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
+pub(crate) fn recall_of_all(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
     let found = || hits(ranked, relevant, k).count() as f64;
     (k > 0 && !relevant.is_empty()).then(|| found() / relevant.len() as f64)
 }
 
 /// 1 when a relevant item is among the first `k` of `ranked`, else 0; its mean over users is the
 /// hit rate. `relevant` is sorted. `None` when nothing is relevant or k is 0.
-pub fn hit(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
+pub(crate) fn hit(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
     let found = || hits(ranked, relevant, k).next().is_some();
     (k > 0 && !relevant.is_empty()).then(|| f64::from(u8::from(found())))
 }

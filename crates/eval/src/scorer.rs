@@ -52,11 +52,11 @@ fn inner_products(of_users: &Factors, of_items: &Factors, users: &[u32]) -> Mat<
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use recant_core::model::factors::Side;
+    use recant_core::model::Side;
     use recant_types::IalsHyperparameters;
 
     /// A model that is nothing but its scores, one row a user.
-    pub struct Table(pub Vec<Vec<f64>>);
+    pub(crate) struct Table(pub(crate) Vec<Vec<f64>>);
 
     impl Scorer for Table {
         fn user_rows(&self) -> usize {

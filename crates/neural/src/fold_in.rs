@@ -3,11 +3,11 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 
+use crate::dense::newton_step;
 use crate::loss;
 use crate::loss::is_taken;
 use crate::network::{Batch, NeuralModel};
-use crate::objective::square;
-use crate::optimise::dense::newton_step;
+use crate::vectors::squared_norm;
 
 /// Newton steps; the problem is small and nearly convex.
 const STEPS: usize = 8;
@@ -18,7 +18,7 @@ const DAMPING: f64 = 1e-3;
 /// Halvings of a step before it is given up.
 const HALVINGS_MAX: usize = 6;
 
-/// Share of the decrease that the slope promises which a step must bring (Armijo).
+/// Share of the decrease that the directional derivative predicts which a step must bring (Armijo).
 const ARMIJO: f64 = 1e-4;
 
 /// The row of a user with the examples `groups` (each an item and its negatives), all other
@@ -35,7 +35,7 @@ pub fn fold_in<'a>(
     let stride = model.negatives() + 1;
     let taken = |group: &[u32]| (0..stride).filter(|place| is_taken(group, *place)).count();
     let count: usize = groups.chunks_exact(stride).map(taken).sum();
-    let mut problem = Newcomer {
+    let mut problem = RowProblem {
         model,
         shared,
         groups,
@@ -49,17 +49,19 @@ pub fn fold_in<'a>(
     };
     let mut row = vec![0.0; width];
     for _ in 0..STEPS {
-        let (value, slope, curvature) = problem.system(&row);
-        let Some(step) = newton_step(&curvature, &slope) else {
+        let (value, gradient, hessian) = problem.system(&row);
+        let Some(step) = newton_step(&hessian, &gradient) else {
             break;
         };
-        let promise: f64 = step.iter().zip(&slope).map(|(a, b)| -a * b).sum();
+        let directional_derivative: f64 = step.iter().zip(&gradient).map(|(a, b)| a * b).sum();
         let lengths = (0..HALVINGS_MAX).map(|halvings| 0.5f64.powi(halvings as i32));
         let moved = lengths
             .map(|length| (length, moved(&row, &step, length)))
-            .find(|(length, to)| problem.value(to) <= value - ARMIJO * length * promise);
+            .find(|(length, to)| {
+                problem.value(to) <= value + ARMIJO * length * directional_derivative
+            });
         match moved {
-            Some((_, to)) if promise > 1e-9 * problem.count => row = to,
+            Some((_, to)) if -directional_derivative > 1e-9 * problem.count => row = to,
             _ => break,
         }
     }
@@ -73,7 +75,7 @@ fn moved(row: &[f32], step: &[f64], length: f64) -> Vec<f32> {
         .collect()
 }
 
-struct Newcomer<'a> {
+struct RowProblem<'a> {
     model: &'a dyn NeuralModel,
     shared: &'a [f32],
     groups: &'a [u32],
@@ -83,7 +85,7 @@ struct Newcomer<'a> {
     batch: Batch,
 }
 
-impl Newcomer<'_> {
+impl RowProblem<'_> {
     fn score(&mut self, row: &[f32]) {
         self.batch.users.clear();
         for _ in 0..self.batch.pairs {
@@ -97,8 +99,8 @@ impl Newcomer<'_> {
         f64::from(self.model.lambda()) * self.count
     }
 
-    /// Loss and slopes of the scores there are.
-    fn slopes(&self, into: &mut [f32]) -> f64 {
+    /// The loss of the scores there are; its gradient by them goes `into`.
+    fn gradient_by_scores(&self, into: &mut [f32]) -> f64 {
         let groups = self.groups.chunks_exact(self.stride);
         let scores = self.batch.scores.chunks_exact(self.stride);
         let each = groups.zip(scores).zip(into.chunks_exact_mut(self.stride));
@@ -109,50 +111,50 @@ impl Newcomer<'_> {
 
     fn value(&mut self, row: &[f32]) -> f64 {
         self.score(row);
-        let mut slopes = vec![0.0; self.batch.pairs];
-        self.slopes(&mut slopes) + 0.5 * self.weight() * square(row)
+        let mut by_scores = vec![0.0; self.batch.pairs];
+        self.gradient_by_scores(&mut by_scores) + 0.5 * self.weight() * squared_norm(row)
     }
 
-    /// Value, gradient, and damped curvature.
+    /// Value, gradient, and damped Gauss–Newton matrix.
     fn system(&mut self, row: &[f32]) -> (f64, Vec<f64>, Mat<f64>) {
         let (width, weight) = (row.len(), self.weight());
         self.score(row);
-        let mut slopes = vec![0.0; self.batch.pairs];
-        let value = self.slopes(&mut slopes) + 0.5 * weight * square(row);
+        let mut by_scores = vec![0.0; self.batch.pairs];
+        let value = self.gradient_by_scores(&mut by_scores) + 0.5 * weight * squared_norm(row);
         self.batch.coefficients.fill(1.0);
         self.model.backward(self.shared, &mut self.batch, None);
         let jacobian = &self.batch.user_gradients;
-        let mut slope: Vec<f64> = row.iter().map(|v| weight * f64::from(*v)).collect();
-        for (weight, derivatives) in slopes.iter().zip(jacobian.chunks_exact(width)) {
-            let sums = slope.iter_mut().zip(derivatives);
+        let mut gradient: Vec<f64> = row.iter().map(|v| weight * f64::from(*v)).collect();
+        for (weight, derivatives) in by_scores.iter().zip(jacobian.chunks_exact(width)) {
+            let sums = gradient.iter_mut().zip(derivatives);
             sums.for_each(|(sum, value)| *sum += f64::from(weight * value));
         }
-        let bent = self.bent(jacobian, width);
+        let products = self.hessian_vector_products(jacobian, width);
         let jacobian = MatRef::from_column_major_slice(jacobian, width, self.batch.pairs);
         let mut narrow = Mat::<f32>::zeros(width, width);
-        let bent = MatRef::from_column_major_slice(&bent, self.batch.pairs, width);
+        let products = MatRef::from_column_major_slice(&products, self.batch.pairs, width);
         matmul(
             narrow.as_mut(),
             Accum::Replace,
             jacobian,
-            bent,
+            products,
             1.0,
             Par::Seq,
         );
         let damping = weight + DAMPING * self.count;
-        let curvature = Mat::from_fn(width, width, |at, to| {
+        let hessian = Mat::from_fn(width, width, |at, to| {
             f64::from(narrow[(at, to)]) + if at == to { damping } else { 0.0 }
         });
-        (value, slope, curvature)
+        (value, gradient, hessian)
     }
 
     /// The loss's Hessian by the scores times each column of the Jacobian: pairs × width, one column
     /// after another.
-    fn bent(&self, jacobian: &[f32], width: usize) -> Vec<f32> {
+    fn hessian_vector_products(&self, jacobian: &[f32], width: usize) -> Vec<f32> {
         let pairs = self.batch.pairs;
-        let mut bent = vec![0.0; pairs * width];
+        let mut products = vec![0.0; pairs * width];
         let loss = self.model.loss();
-        for (k, column) in bent.chunks_exact_mut(pairs).enumerate() {
+        for (k, column) in products.chunks_exact_mut(pairs).enumerate() {
             let tangents: Vec<f32> = jacobian.iter().skip(k).step_by(width).copied().collect();
             for start in (0..pairs).step_by(self.stride) {
                 let range = start..start + self.stride;
@@ -165,7 +167,7 @@ impl Newcomer<'_> {
                 );
             }
         }
-        bent
+        products
     }
 }
 
@@ -188,7 +190,10 @@ mod tests {
         let row = fold_in(&model, &[], |_| &item, &[0, 0, 0, 0]);
         let length = row[0] / item[0];
         assert!((row[1] / item[1] - length).abs() < 1e-4, "{row:?}");
-        let pull = 1.0 / (1.0 + length.exp());
-        assert!((pull - 0.1 * length).abs() < 1e-3, "{pull} at {length}");
+        let derivative = 1.0 / (1.0 + length.exp());
+        assert!(
+            (derivative - 0.1 * length).abs() < 1e-3,
+            "{derivative} at {length}"
+        );
     }
 }

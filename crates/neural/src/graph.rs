@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use recant_core::model::RowSets;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
 
 /// One orientation: the neighbours of each row, ascending.
@@ -82,20 +83,44 @@ impl Graph {
     pub fn user_rows(&self) -> usize {
         self.users.rows()
     }
+
+    /// Every row.
+    pub fn all_rows(&self) -> RowSets {
+        RowSets {
+            users: (0..self.user_rows() as u32).collect(),
+            items: (0..self.item_rows() as u32).collect(),
+        }
+    }
+
+    /// `rows` and the neighbours of each, sorted, each once.
+    pub fn with_neighbours(&self, rows: &RowSets) -> RowSets {
+        let mut wider = rows.clone();
+        for user in &rows.users {
+            wider.items.extend_from_slice(self.users.neighbours(*user));
+        }
+        for item in &rows.items {
+            wider.users.extend_from_slice(self.items.neighbours(*item));
+        }
+        wider.sort_and_dedup();
+        wider
+    }
 }
 
 /// Cuts `0..weights.len()` into at most `parts` contiguous ranges of about the same total weight.
 /// Depends on the weights alone, so that sums over parts are the same on any number of threads.
-pub fn partition(weights: impl ExactSizeIterator<Item = usize>, parts: usize) -> Vec<Range<usize>> {
+pub(crate) fn partition(
+    weights: impl ExactSizeIterator<Item = usize>,
+    parts: usize,
+) -> Vec<Range<usize>> {
     let rows = weights.len();
     let weights: Vec<usize> = weights.collect();
     let share = weights.iter().sum::<usize>().div_ceil(parts.max(1)).max(1);
-    let (mut ranges, mut start, mut held) = (Vec::with_capacity(parts), 0, 0);
+    let (mut ranges, mut start, mut weighed) = (Vec::with_capacity(parts), 0, 0);
     for (row, weight) in weights.iter().enumerate() {
-        held += weight;
-        if held >= share && ranges.len() + 1 < parts {
+        weighed += weight;
+        if weighed >= share && ranges.len() + 1 < parts {
             ranges.push(start..row + 1);
-            (start, held) = (row + 1, 0);
+            (start, weighed) = (row + 1, 0);
         }
     }
     if start < rows {

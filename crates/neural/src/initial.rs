@@ -4,6 +4,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use rayon::prelude::*;
 
+use recant_core::random::box_muller;
+
 use crate::graph::Graph;
 use crate::negatives::mix;
 use crate::network::NeuralModel;
@@ -31,9 +33,9 @@ pub fn initial(model: &dyn NeuralModel, graph: &Graph, seed: u64) -> Parameters 
     parameters
 }
 
-/// Gives rows that are zero although they have interactions their initial values, and sets rows
-/// that have none to zero: those of newcomers and of the gone.
-pub fn settle_rows(model: &dyn NeuralModel, graph: &Graph, seed: u64, at: &mut Parameters) {
+/// Brings the rows in line with `graph`: rows that are zero although they have interactions get their
+/// initial values, rows that have none become zero.
+pub fn reconcile_rows(model: &dyn NeuralModel, graph: &Graph, seed: u64, at: &mut Parameters) {
     let layout = *at.layout();
     let deviation = model.row_deviation();
     for (block, word) in [(Block::Users, USERS), (Block::Items, ITEMS)] {
@@ -53,11 +55,11 @@ pub fn settle_rows(model: &dyn NeuralModel, graph: &Graph, seed: u64, at: &mut P
     }
 }
 
-/// Normal random numbers (Box & Muller 1958).
+/// Normal random numbers of mean 0.
 fn fill(values: &mut [f32], deviation: f32, seed: u64) {
     let mut random = ChaCha12Rng::seed_from_u64(seed);
     for value in values {
         let (u, v): (f32, f32) = (1.0 - random.random::<f32>(), random.random());
-        *value = deviation * (-2.0 * u.ln()).sqrt() * (std::f32::consts::TAU * v).cos();
+        *value = deviation * box_muller(u.into(), v.into()) as f32;
     }
 }

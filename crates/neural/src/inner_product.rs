@@ -4,26 +4,10 @@ use pulp::Arch;
 
 use crate::network::Batch;
 use crate::parameters::Layout;
-use recant_core::simd::vectorised;
-
-/// `x · y` in f32, sixteen partial sums.
-#[inline(always)]
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let mut sums = [0.0f32; LANES];
-    let (head_a, head_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let (tail_a, tail_b) = (head_a.remainder(), head_b.remainder());
-    for (x, y) in head_a.zip(head_b) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    let tail: f32 = tail_a.iter().zip(tail_b).map(|(x, y)| x * y).sum();
-    sums.iter().sum::<f32>() + tail
-}
+use recant_core::simd::{dot_f32, vectorised};
 
 /// The parameters: a row of `dim` for everybody, and no layers.
-pub fn layout(dim: usize, users: usize, items: usize) -> Layout {
+pub(crate) fn layout(dim: usize, users: usize, items: usize) -> Layout {
     Layout {
         users,
         items,
@@ -34,7 +18,7 @@ pub fn layout(dim: usize, users: usize, items: usize) -> Layout {
 }
 
 /// Scores of a batch of rows of `dim`.
-pub fn forward(dim: usize, batch: &mut Batch) {
+pub(crate) fn forward(dim: usize, batch: &mut Batch) {
     let Batch {
         users,
         items,
@@ -47,14 +31,14 @@ pub fn forward(dim: usize, batch: &mut Batch) {
         || {
             let rows = users.chunks_exact(dim).zip(items.chunks_exact(dim));
             for (score, (user, item)) in scores.iter_mut().zip(rows) {
-                *score = dot(user, item);
+                *score = dot_f32(user, item);
             }
         },
     );
 }
 
 /// Derivatives of the scores along the batch's tangents.
-pub fn tangent(dim: usize, batch: &mut Batch) {
+pub(crate) fn tangent(dim: usize, batch: &mut Batch) {
     let Batch {
         users,
         items,
@@ -72,20 +56,20 @@ pub fn tangent(dim: usize, batch: &mut Batch) {
         #[inline(always)]
         || {
             let rows = users.chunks_exact(dim).zip(items.chunks_exact(dim));
-            let ways = user_tangents
+            let directions = user_tangents
                 .chunks_exact(dim)
                 .zip(item_tangents.chunks_exact(dim));
-            for (tangent, ((user, item), (user_way, item_way))) in
-                tangents.iter_mut().zip(rows.zip(ways))
+            for (tangent, ((user, item), (user_direction, item_direction))) in
+                tangents.iter_mut().zip(rows.zip(directions))
             {
-                *tangent = dot(user_way, item) + dot(user, item_way);
+                *tangent = dot_f32(user_direction, item) + dot_f32(user, item_direction);
             }
         },
     );
 }
 
 /// Gradients of the scores by both rows, times the coefficients.
-pub fn backward(dim: usize, batch: &mut Batch) {
+pub(crate) fn backward(dim: usize, batch: &mut Batch) {
     let Batch {
         users,
         items,

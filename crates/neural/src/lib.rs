@@ -4,10 +4,8 @@
 //! use std::ops::ControlFlow;
 //!
 //! use recant_core::model::interactions::{Entry, InteractionMatrix};
-//! use recant_neural::graph::Graph;
-//! use recant_neural::initial::initial;
-//! use recant_neural::optimise::adamw::{AdamWOptions, adamw};
-//! use recant_neural::scoring::Scorer;
+//! use recant_neural::optimise::{AdamWOptions, adamw};
+//! use recant_neural::{Graph, Scorer, initial};
 //! use recant_types::NeuMf;
 //!
 //! let liked = |index| Entry { index, weight: 1.0 };
@@ -24,27 +22,43 @@
 //! # Ok::<(), recant_neural::optimise::Divergence>(())
 //! ```
 //!
-//! [`network`] says what a model is; [`neumf`], [`lightgcn`] and [`factorisation`] are models, and
-//! [`specification`] is the list of them. [`examples`] makes examples out of the retained pairs,
-//! [`objective`] is what they sum up to, with its gradient and curvature. [`optimise`] has the
-//! optimisers, [`forget`] the methods of unlearning, [`scoring`] the scores for whole catalogues.
+//! A model is a [`NeuralModel`]; [`model_of`] finds the one that a specification names. [`Examples`]
+//! are made out of the retained pairs, an [`Objective`] is what they sum up to, with its gradient and
+//! Gauss–Newton matrix. [`optimise`] has the optimisers, [`forget`] the methods of unlearning,
+//! [`Scorer`] the scores for whole catalogues.
 //!
 //! Pure functions of arrays. Nothing here knows about disks, networks or tasks.
 
-pub mod examples;
-pub mod factorisation;
-pub mod fold_in;
+#![deny(unreachable_pub)]
+
+mod dense;
+mod examples;
+mod factorisation;
+mod fold_in;
 pub mod forget;
-pub mod graph;
-pub mod initial;
-pub mod inner_product;
-pub mod lightgcn;
+mod graph;
+mod initial;
+mod inner_product;
+mod lightgcn;
 pub mod loss;
-pub mod negatives;
-pub mod network;
-pub mod neumf;
-pub mod objective;
+mod negatives;
+mod network;
+mod neumf;
+mod objective;
 pub mod optimise;
-pub mod parameters;
-pub mod scoring;
-pub mod specification;
+mod parameters;
+mod scoring;
+mod specification;
+mod vectors;
+
+pub use examples::{Examples, Occurrence, Sampling};
+pub use fold_in::fold_in;
+pub use graph::{Adjacency, Graph};
+pub use initial::{initial, reconcile_rows};
+pub use negatives::Source;
+pub use network::{BATCH_PAIRS, Batch, NeuralModel};
+pub use objective::{Measurement, Objective, Point, ProximalTerm};
+pub use parameters::{Block, Layout, Parameters};
+pub use scoring::{Scorer, score_rows};
+pub use specification::model_of;
+pub use vectors::norm;

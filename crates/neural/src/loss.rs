@@ -1,4 +1,4 @@
-//! What scores are judged by: the loss of a group of examples, its slopes and its curvature.
+//! What scores are judged by: the loss of a group of examples, its gradient by the scores and its Hessian.
 
 use recant_types::Loss;
 
@@ -12,25 +12,25 @@ fn softplus(x: f32) -> f32 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
-/// One example of the logistic loss.
+/// The logistic loss of one example, with its derivatives by the score.
 #[derive(Debug, Clone, Copy)]
-pub struct Point {
-    /// The loss.
+pub struct Logistic {
+    /// ℓ, the loss.
     pub loss: f32,
-    /// Its derivative by the score.
-    pub slope: f32,
-    /// Its second derivative.
-    pub curvature: f32,
+    /// ℓ′.
+    pub derivative: f32,
+    /// ℓ″.
+    pub second_derivative: f32,
 }
 
-impl Point {
+impl Logistic {
     /// The logistic loss of a score.
-    pub fn logistic(score: f32, is_positive: bool) -> Self {
+    pub fn new(score: f32, is_positive: bool) -> Self {
         let probability = sigmoid(score);
         Self {
             loss: softplus(if is_positive { -score } else { score }),
-            slope: probability - f32::from(u8::from(is_positive)),
-            curvature: probability * (1.0 - probability),
+            derivative: probability - f32::from(u8::from(is_positive)),
+            second_derivative: probability * (1.0 - probability),
         }
     }
 }
@@ -48,15 +48,15 @@ pub fn gradient(loss: Loss, group: &[u32], scores: &[f32], into: &mut [f32]) -> 
     for place in (0..group.len()).filter(|place| is_taken(group, *place)) {
         match loss {
             Loss::Logistic => {
-                let point = Point::logistic(scores[place], place == 0);
-                into[place] = point.slope;
+                let point = Logistic::new(scores[place], place == 0);
+                into[place] = point.derivative;
                 sum += f64::from(point.loss);
             }
             Loss::Bpr if place > 0 => {
                 let lead = scores[0] - scores[place];
-                let slope = sigmoid(-lead);
-                into[0] -= slope;
-                into[place] += slope;
+                let derivative = sigmoid(-lead);
+                into[0] -= derivative;
+                into[place] += derivative;
                 sum += f64::from(softplus(-lead));
             }
             Loss::Bpr => {}
@@ -79,14 +79,14 @@ pub fn hessian_vector_product(
         match loss {
             Loss::Logistic => {
                 into[place] =
-                    Point::logistic(scores[place], place == 0).curvature * tangents[place];
+                    Logistic::new(scores[place], place == 0).second_derivative * tangents[place];
             }
             Loss::Bpr if place > 0 => {
                 let probability = sigmoid(scores[place] - scores[0]);
                 let curvature = probability * (1.0 - probability);
-                let bent = curvature * (tangents[0] - tangents[place]);
-                into[0] += bent;
-                into[place] -= bent;
+                let product = curvature * (tangents[0] - tangents[place]);
+                into[0] += product;
+                into[place] -= product;
             }
             Loss::Bpr => {}
         }
@@ -114,12 +114,12 @@ mod tests {
     fn moved(scores: &[f32], along: &[f32], step: f64) -> Vec<f64> {
         let places = scores.iter().zip(along);
         places
-            .map(|(score, way)| f64::from(*score) + step * f64::from(*way))
+            .map(|(score, direction)| f64::from(*score) + step * f64::from(*direction))
             .collect()
     }
 
     proptest! {
-        /// Slopes against central differences, curvature against differences of slopes.
+        /// The gradient against central differences, the Hessian against second differences.
         #[test]
         fn derivatives_are_those_of_the_definition(
             scores in prop::collection::vec(-4.0f32..4.0, 4),
@@ -128,16 +128,16 @@ mod tests {
         ) {
             let loss = if is_bpr { Loss::Bpr } else { Loss::Logistic };
             let group = [7, 1, 2, 3];
-            let mut slopes = [0.0; 4];
-            let value = gradient(loss, &group, &scores, &mut slopes);
+            let mut by_scores = [0.0; 4];
+            let value = gradient(loss, &group, &scores, &mut by_scores);
             let at = |step: f64| by_definition(loss, &moved(&scores, &along, step));
             prop_assert!((value - at(0.0)).abs() < 1e-4);
             let h = 1e-4;
-            let slope: f32 = slopes.iter().zip(&along).map(|(a, b)| a * b).sum();
-            prop_assert!((f64::from(slope) - (at(h) - at(-h)) / (2.0 * h)).abs() < 1e-4);
-            let mut curved = [0.0; 4];
-            hessian_vector_product(loss, &group, &scores, &along, &mut curved);
-            let curvature: f32 = curved.iter().zip(&along).map(|(a, b)| a * b).sum();
+            let directional: f32 = by_scores.iter().zip(&along).map(|(a, b)| a * b).sum();
+            prop_assert!((f64::from(directional) - (at(h) - at(-h)) / (2.0 * h)).abs() < 1e-4);
+            let mut product = [0.0; 4];
+            hessian_vector_product(loss, &group, &scores, &along, &mut product);
+            let curvature: f32 = product.iter().zip(&along).map(|(a, b)| a * b).sum();
             let second = (at(h) - 2.0 * at(0.0) + at(-h)) / (h * h);
             prop_assert!((f64::from(curvature) - second).abs() < 1e-4);
         }

@@ -8,7 +8,7 @@ const ATTEMPTS_MAX: u64 = 64;
 
 /// Mixes two words into one that says nothing of either (the finaliser of SplitMix64, Steele, Lea &
 /// Flood 2014).
-pub fn mix(state: u64, word: u64) -> u64 {
+pub(crate) fn mix(state: u64, word: u64) -> u64 {
     let mut z = (state ^ word).wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

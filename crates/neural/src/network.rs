@@ -30,7 +30,7 @@ pub trait NeuralModel: Send + Sync + std::fmt::Debug {
     fn loss(&self) -> Loss;
 
     /// Strength λ of the quadratic penalty; see
-    /// [`Objective`](crate::objective::Objective).
+    /// [`Objective`](crate::Objective).
     fn lambda(&self) -> f32;
 
     /// Negatives of each pair.
@@ -74,9 +74,9 @@ pub struct Batch {
     pub users: Vec<f32>,
     /// Rows of the items, pairs × item width.
     pub items: Vec<f32>,
-    /// Directions of the users' rows; empty when rows stand still.
+    /// Directions of the users' rows; empty when rows are frozen.
     pub user_tangents: Vec<f32>,
-    /// Directions of the items' rows; empty when rows stand still.
+    /// Directions of the items' rows; empty when rows are frozen.
     pub item_tangents: Vec<f32>,
     /// Scores.
     pub scores: Vec<f32>,
@@ -122,7 +122,7 @@ impl Batch {
         }
     }
 
-    /// Notes that rows stand still.
+    /// Notes that rows are frozen.
     pub fn clear_tangents(&mut self) {
         self.user_tangents.clear();
         self.item_tangents.clear();
@@ -139,7 +139,7 @@ impl Batch {
 }
 
 /// Cuts a buffer to `length`, whatever it held.
-pub fn sized(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
+pub(crate) fn sized(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
     buffer.resize(length, 0.0);
     &mut buffer[..]
 }

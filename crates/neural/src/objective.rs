@@ -6,22 +6,24 @@
 //! row's problem has the same condition whether its owner is busy or not. Sums, not means: erasing
 //! a pair takes its terms away and leaves the others.
 //!
-//! A model whose training ended elsewhere than at a minimum of L can be made one ([`Hold`]). Then what
+//! A model whose training ended elsewhere than at a minimum of L can be made one ([`ProximalTerm`]). Then what
 //! moves it is what changes in the data, and not what training would still have done.
 //!
-//! Curvature is that of Gauss and Newton: `Jᵀ H J + λ n`, J the derivatives of the scores, H the
+//! The Hessian is approximated by the Gauss–Newton matrix: `Jᵀ H J + λ n`, J the derivatives of the scores, H the
 //! Hessian of ℓ by the scores. It is positive semi-definite everywhere (Schraudolph 2002).
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use rayon::prelude::*;
+use recant_core::control::{ShouldStop, never};
 
 use crate::examples::Examples;
 use crate::graph::{Graph, partition};
 use crate::loss;
 use crate::network::{BATCH_PAIRS, Batch, NeuralModel};
 use crate::parameters::{Block, Parameters};
+use crate::vectors::{dot, norm, squared_norm};
 
 /// Parts that a sum over all examples is cut into. Fixed, so that the result does not depend on the
 /// number of threads.
@@ -36,19 +38,19 @@ pub struct Objective<'a> {
     pub graph: &'a Graph,
     /// The examples made of them.
     pub examples: &'a Examples,
-    /// What holds the minimum near a trained model; nothing for L itself.
-    pub hold: Option<Hold<'a>>,
+    /// What anchors the minimum to a trained model; nothing for L itself.
+    pub proximal: Option<ProximalTerm<'a>>,
 }
 
 /// What is added to the objective so that a model that training left elsewhere than at a minimum
 /// becomes one: `μ/2 Σ n ‖θ‖² − ⟨r, θ⟩`, n how many examples name a parameter
-/// ([`Trained`](crate::forget::trained::Trained)).
+/// ([`Anchor`](crate::forget::Anchor)).
 #[derive(Debug, Clone, Copy)]
-pub struct Hold<'a> {
+pub struct ProximalTerm<'a> {
     /// μ, per example.
     pub strength: f32,
     /// r, of the shape of the parameters.
-    pub pull: &'a Parameters,
+    pub linear: &'a Parameters,
 }
 
 /// The objective at one place, with the rows propagated once for whatever is asked there.
@@ -71,11 +73,7 @@ struct Pass<'a> {
     block: Block,
     weigh: &'a Weigh<'a>,
     /// Asked before every batch; the sum is left unfinished when it says so.
-    should_stop: &'a (dyn Fn() -> bool + Sync),
-}
-
-fn never() -> bool {
-    false
+    should_stop: ShouldStop<'a>,
 }
 
 /// What is measured of a place.
@@ -103,8 +101,8 @@ struct Share {
 }
 
 impl<'a> Objective<'a> {
-    /// The objective at `at`. Costs one propagation.
-    pub fn at<'b>(&'b self, at: &'b Parameters) -> Point<'b>
+    /// Prepares to evaluate the objective at `at`. Costs one propagation.
+    pub fn prepare<'b>(&'b self, at: &'b Parameters) -> Point<'b>
     where
         'a: 'b,
     {
@@ -122,9 +120,9 @@ impl<'a> Objective<'a> {
         }
     }
 
-    /// Strength of the quadratic terms, per example: λ, and μ where the model is held.
+    /// Strength of the quadratic terms, per example: λ, and μ where the model is anchored.
     pub fn penalty(&self) -> f32 {
-        self.model.lambda() + self.hold.map_or(0.0, |hold| hold.strength)
+        self.model.lambda() + self.proximal.map_or(0.0, |term| term.strength)
     }
 
     /// How many examples name the row of a user.
@@ -170,7 +168,7 @@ impl Point<'_> {
         };
         let parts = self.parts().into_par_iter();
         let losses: Vec<f64> = parts.map(|users| self.part(users, pass, None)).collect();
-        losses.iter().sum::<f64>() + self.penalty() - self.tilt()
+        losses.iter().sum::<f64>() + self.penalty() - self.linear_term()
     }
 
     /// Value and gradient; the gradient goes `into`, and is zero outside `block`. Cost: three times
@@ -181,12 +179,12 @@ impl Point<'_> {
 
     fn gradient_until(
         &self,
-        should_stop: &(dyn Fn() -> bool + Sync),
+        should_stop: ShouldStop<'_>,
         block: Block,
         into: &mut Parameters,
     ) -> f64 {
         let loss = self.objective.model.loss();
-        let value = self.pull_back(
+        let value = self.vector_jacobian_product(
             Pass {
                 direction: None,
                 block,
@@ -196,22 +194,25 @@ impl Point<'_> {
             into,
         );
         self.add_penalty(block, self.at, into);
-        if let Some(hold) = self.objective.hold {
-            let slopes = into.block_mut(block).iter_mut().zip(hold.pull.block(block));
-            slopes.for_each(|(slope, pull)| *slope -= pull);
+        if let Some(term) = self.objective.proximal {
+            let pairs = into
+                .block_mut(block)
+                .iter_mut()
+                .zip(term.linear.block(block));
+            pairs.for_each(|(sum, value)| *sum -= value);
         }
-        value + self.penalty() - self.tilt()
+        value + self.penalty() - self.linear_term()
     }
 
-    /// The pull of the retained pairs alone: the part of the gradient that comes from the slopes of
-    /// the positives. What the gradient is measured against.
-    pub fn pull(&self, block: Block, into: &mut Parameters) {
-        self.pull_until(&never, block, into);
+    /// The data gradient: the part of the gradient that comes from the retained pairs alone, without
+    /// negatives and penalty. What the gradient is measured against.
+    pub fn data_gradient(&self, block: Block, into: &mut Parameters) {
+        self.data_gradient_until(&never, block, into);
     }
 
-    fn pull_until(
+    fn data_gradient_until(
         &self,
-        should_stop: &(dyn Fn() -> bool + Sync),
+        should_stop: ShouldStop<'_>,
         block: Block,
         into: &mut Parameters,
     ) {
@@ -226,11 +227,11 @@ impl Point<'_> {
             },
             should_stop,
         };
-        self.pull_back(pass, into);
+        self.vector_jacobian_product(pass, into);
     }
 
-    /// `‖∇L‖ / ‖pull‖`: what is left of the pull of the retained pairs once negatives and penalty
-    /// push back; 0 at a stationary point. The counterpart of ‖∇L‖/‖b‖ for implicit ALS.
+    /// `‖∇L‖ / ‖g‖`, g the data gradient: how much of it negatives and penalty leave unbalanced; 0 at a
+    /// stationary point. The counterpart of ‖∇L‖/‖b‖ for implicit ALS.
     pub fn residual(&self) -> f64 {
         let measured = self.measure(&never);
         measured.map_or(f64::NAN, |measured| measured.residual)
@@ -238,19 +239,24 @@ impl Point<'_> {
 
     /// Value and residual. `None` when `should_stop`, asked before every batch of examples, said so.
     /// Cost: two gradients.
-    pub fn measure(&self, should_stop: &(dyn Fn() -> bool + Sync)) -> Option<Measurement> {
+    pub fn measure(&self, should_stop: ShouldStop<'_>) -> Option<Measurement> {
         let mut gradient = Parameters::zeros(*self.at.layout());
         let value = self.gradient_until(should_stop, Block::All, &mut gradient);
-        let slope = norm(gradient.values());
-        self.pull_until(should_stop, Block::All, &mut gradient);
-        let pull = norm(gradient.values());
-        let residual = if pull == 0.0 { 0.0 } else { slope / pull };
+        let whole = norm(gradient.values());
+        self.data_gradient_until(should_stop, Block::All, &mut gradient);
+        let data = norm(gradient.values());
+        let residual = if data == 0.0 { 0.0 } else { whole / data };
         (!should_stop()).then_some(Measurement { value, residual })
     }
 
-    /// The Gauss–Newton curvature times `direction`, both restricted to `block`; `direction` is zero
+    /// The Gauss–Newton matrix times `direction`, both restricted to `block`; `direction` is zero
     /// outside it. Cost: five times a score of every example, and two propagations.
-    pub fn curvature_product(&self, block: Block, direction: &Parameters, into: &mut Parameters) {
+    pub fn gauss_newton_product(
+        &self,
+        block: Block,
+        direction: &Parameters,
+        into: &mut Parameters,
+    ) {
         let Objective { model, graph, .. } = *self.objective;
         let loss = model.loss();
         let moved = if model.is_propagated() {
@@ -269,7 +275,7 @@ impl Point<'_> {
             },
             should_stop: &never,
         };
-        self.pull_back(pass, into);
+        self.vector_jacobian_product(pass, into);
         self.add_penalty(block, direction, into);
     }
 
@@ -277,15 +283,15 @@ impl Point<'_> {
         let mut sum = 0.0;
         self.objective
             .visit_weights(self.at, Block::All, |range, weight| {
-                sum += f64::from(weight) * square(&self.at.values()[range]);
+                sum += f64::from(weight) * squared_norm(&self.at.values()[range]);
             });
         0.5 * f64::from(self.objective.penalty()) * sum
     }
 
     /// ⟨r, θ⟩.
-    fn tilt(&self) -> f64 {
-        let hold = self.objective.hold;
-        hold.map_or(0.0, |hold| inner(hold.pull.values(), self.at.values()))
+    fn linear_term(&self) -> f64 {
+        let term = self.objective.proximal;
+        term.map_or(0.0, |term| dot(term.linear.values(), self.at.values()))
     }
 
     /// Adds the penalty's gradient at `at`, which is also its curvature times `at`.
@@ -298,8 +304,9 @@ impl Point<'_> {
         });
     }
 
-    /// `Jᵀ c` for the coefficients that the pass gives, restricted to its block.
-    fn pull_back(&self, pass: Pass<'_>, into: &mut Parameters) -> f64 {
+    /// The vector–Jacobian product `Jᵀ c` for the coefficients that the pass gives, restricted to its
+    /// block. Returns the loss.
+    fn vector_jacobian_product(&self, pass: Pass<'_>, into: &mut Parameters) -> f64 {
         into.values_mut().fill(0.0);
         let Objective { model, graph, .. } = *self.objective;
         if !model.is_propagated() {
@@ -409,8 +416,8 @@ impl Point<'_> {
                 Block::Shared => batch.clear_tangents(),
                 _ => batch.gather_tangents(direction, pairs()),
             }
-            let way = pass.block.has_shared().then(|| direction.shared());
-            model.tangent(shared, way, batch);
+            let direction = pass.block.has_shared().then(|| direction.shared());
+            model.tangent(shared, direction, batch);
         }
         let loss = weigh(examples.stride(), items, pass.weigh, batch);
         let Some(into) = into else {
@@ -461,20 +468,4 @@ pub(super) fn scatter(
 fn add(into: &mut [f32], what: &[f32]) {
     let sums = into.par_iter_mut().zip(what);
     sums.for_each(|(sum, value)| *sum += value);
-}
-
-/// ⟨x, y⟩, summed in f64.
-pub fn inner(a: &[f32], b: &[f32]) -> f64 {
-    let pairs = a.iter().zip(b);
-    pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
-}
-
-/// ‖x‖², summed in f64.
-pub fn square(values: &[f32]) -> f64 {
-    inner(values, values)
-}
-
-/// ‖x‖, summed in f64.
-pub fn norm(values: &[f32]) -> f64 {
-    square(values).sqrt()
 }

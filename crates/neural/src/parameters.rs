@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use recant_core::model::factors::Side;
+use recant_core::model::Side;
 
 /// How many parameters there are, and whose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Layout {
     pub shared: usize,
 }
 
-/// A part of the parameters that is contiguous, and that a solver may move while the rest stands.
+/// A part of the parameters that is contiguous, and that a solver may move while the rest is frozen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Block {
     /// Everything.
@@ -31,6 +31,15 @@ pub enum Block {
     Items,
     /// The shared layers.
     Shared,
+}
+
+impl From<Side> for Block {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Users => Self::Users,
+            Side::Items => Self::Items,
+        }
+    }
 }
 
 impl Block {
@@ -76,6 +85,14 @@ impl Layout {
     /// Where the row of a user lies.
     pub fn user(&self, row: usize) -> Range<usize> {
         row * self.user_width..(row + 1) * self.user_width
+    }
+
+    /// Where a row of a side lies.
+    pub fn row(&self, side: Side, row: u32) -> Range<usize> {
+        match side {
+            Side::Users => self.user(row as usize),
+            Side::Items => self.item(row as usize),
+        }
     }
 
     /// Where the row of an item lies.
@@ -148,18 +165,12 @@ impl Parameters {
 
     /// Those of a row of a side.
     pub fn row(&self, side: Side, row: u32) -> &[f32] {
-        match side {
-            Side::Users => self.user(row),
-            Side::Items => self.item(row),
-        }
+        &self.values[self.layout.row(side, row)]
     }
 
     /// Those of a row of a side, to change.
     pub fn row_mut(&mut self, side: Side, row: u32) -> &mut [f32] {
-        match side {
-            Side::Users => self.user_mut(row),
-            Side::Items => self.item_mut(row),
-        }
+        &mut self.values[self.layout.row(side, row)]
     }
 
     /// Those that belong to nobody.

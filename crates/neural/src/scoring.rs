@@ -31,7 +31,7 @@ impl<'a> Scorer<'a> {
     }
 
     /// The same for rows that are propagated already.
-    pub fn of_propagated(model: &'a dyn NeuralModel, rows: &'a Parameters) -> Self {
+    pub fn from_propagated(model: &'a dyn NeuralModel, rows: &'a Parameters) -> Self {
         let rows = Cow::Borrowed(rows);
         Self { model, rows }
     }

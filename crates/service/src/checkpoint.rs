@@ -11,7 +11,7 @@ use crate::learning::{LocalUpdate, Polished, RefinementGoal, polish, update_lear
 use crate::snapshot::{Quality, Snapshot};
 use crate::trainer::Trainer;
 use crate::versions::VersionError;
-use recant_core::optim::als::ShouldStop;
+use recant_core::control::ShouldStop;
 use recant_neural::optimise::Divergence;
 use recant_store::LogPosition;
 
@@ -134,10 +134,11 @@ mod tests {
     use super::*;
     use crate::learner::IalsLearner;
     use crate::learning::{holds, update};
-    use recant_core::model::factors::{Factors, Side};
+    use recant_core::model::factors::Factors;
     use recant_core::model::ials::Ials;
     use recant_core::model::interactions::InteractionMatrix;
-    use recant_core::unlearn::update::Touched;
+    use recant_core::model::{RowSets, Side};
+
     use recant_types::{IalsHyperparameters, LightGcn, ModelSpecification};
 
     use crate::neural_learner::NeuralLearner;
@@ -271,7 +272,7 @@ mod tests {
                 // Something to refine.
                 trainer.matrix.insert(1, 1, 5.0);
                 trainer.matrix.remove(9, 0);
-                let touched = Touched {
+                let touched = RowSets {
                     users: vec![1, 9],
                     items: vec![0, 1],
                 };

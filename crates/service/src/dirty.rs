@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use recant_core::model::RowSets;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::unlearn::update::Touched;
 
 /// Rows that the next version must copy and, for items, the next commit must write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,8 +48,8 @@ impl DirtyRows {
     }
 
     /// The rows as an update takes them.
-    pub fn to_touched(&self) -> Touched {
-        Touched {
+    pub fn to_touched(&self) -> RowSets {
+        RowSets {
             users: self.user_rows().collect(),
             items: self.item_rows().collect(),
         }

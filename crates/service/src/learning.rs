@@ -7,11 +7,14 @@ use crate::learner::Learner;
 use crate::neural_learner::NeuralLearner;
 use crate::remedy::Remedy;
 use crate::trainer::Trainer;
+use recant_core::control::ShouldStop;
+use recant_core::model::RowSets;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::optim::als::{ShouldStop, TrainingReport};
-use recant_core::unlearn::converge::{self, Convergence, Goal, Progress};
-use recant_core::unlearn::update::{self, Touched, UpdateOptions, UpdateReport};
-use recant_neural::forget::polish::{PolishOptions, PolishReport};
+use recant_core::optim::als::TrainingReport;
+use recant_core::unlearn::converge::{Convergence, Goal, Progress};
+use recant_core::unlearn::update::{UpdateOptions, UpdateReport};
+use recant_core::unlearn::{converge, update};
+use recant_neural::forget::{PolishOptions, PolishReport};
 use recant_neural::optimise::Divergence;
 use recant_types::{Certificate, GapCertificate, IalsHyperparameters};
 
@@ -33,7 +36,7 @@ pub(crate) struct LocalUpdate {
 /// The local update: block Newton steps from the touched blocks outwards.
 pub(crate) fn update(
     trainer: &mut Trainer,
-    touched: &Touched,
+    touched: &RowSets,
     options: LocalUpdate,
 ) -> Result<UpdateReport, Divergence> {
     let (matrix, seed) = (&trainer.matrix, trainer.seed);
@@ -45,7 +48,7 @@ pub(crate) fn update_learner(
     learner: &mut Learner,
     matrix: &InteractionMatrix,
     seed: u64,
-    touched: &Touched,
+    touched: &RowSets,
     options: LocalUpdate,
 ) -> Result<UpdateReport, Divergence> {
     let LocalUpdate {

@@ -13,7 +13,7 @@ use recant_core::model::factors::Factors;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
 use recant_core::optim::als;
-use recant_neural::parameters::Block;
+use recant_neural::Block;
 use recant_store::{
     LogPosition, ModelHeader, SHARED_ROW_VALUES, Store, StoreError, Tensor, WriteBatch,
 };

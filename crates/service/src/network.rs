@@ -3,11 +3,7 @@
 use recant_core::topk::best::Best;
 use recant_core::topk::filter::Filter;
 use recant_core::topk::rows::PagedRows;
-use recant_neural::fold_in::fold_in;
-use recant_neural::negatives::Source;
-use recant_neural::network::{BATCH_PAIRS, Batch};
-use recant_neural::scoring::score_rows;
-use recant_neural::specification::model_of;
+use recant_neural::{BATCH_PAIRS, Batch, Source, fold_in, model_of, score_rows};
 use recant_types::ModelSpecification;
 
 /// The user of the negatives of a history that belongs to nobody.

@@ -1,24 +1,23 @@
 //! The mutable side of a neural model: its parameters, and the examples they are judged by.
 
-use recant_neural::specification::model_of;
+use recant_neural::forget::{
+    AltEraserControl, AltEraserOptions, AltEraserReport, Anchor, PolishControl, PolishOptions,
+    PolishReport, Reach, alt_eraser, measure, polish,
+};
+use recant_neural::optimise::Divergence;
+use recant_neural::{
+    Examples, Graph, NeuralModel, Objective, Parameters, Sampling, Scorer, initial, model_of,
+    reconcile_rows,
+};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::network::Network;
+use recant_core::control::{ShouldStop, never};
+use recant_core::model::RowSets;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
-use recant_core::unlearn::update::{self, UpdateReport};
-use recant_neural::examples::{Examples, Sampling};
-use recant_neural::forget::Touched;
-use recant_neural::forget::alteraser::{AltEraserOptions, Reach, alt_eraser};
-use recant_neural::forget::polish::{PolishOptions, PolishReport, measure, polish};
-use recant_neural::forget::trained::Trained;
-use recant_neural::graph::Graph;
-use recant_neural::initial::{initial, settle_rows};
-use recant_neural::network::NeuralModel;
-use recant_neural::objective::Objective;
-use recant_neural::optimise::Divergence;
-use recant_neural::parameters::Parameters;
-use recant_neural::scoring::Scorer;
+use recant_core::unlearn::update::UpdateReport;
 use recant_types::ModelSpecification;
 
 /// Rounds of stage 1 within the budget: touched rows, neighbours, everything.
@@ -27,13 +26,13 @@ const UPDATE_ROUNDS_MAX: usize = 3;
 /// Curvature products of a step in stage 1, where rows depend on one another.
 const UPDATE_PRODUCTS: usize = 5;
 
-/// Rounds of stage 1 over the touched rows of a model that is held.
-const HELD_ROUNDS: usize = 2;
+/// Rounds of stage 1 over the touched rows of a model that is anchored.
+const ANCHORED_ROUNDS: usize = 2;
 
-/// How strongly a trained model is held while it forgets, per example: where rows stand alone, and
-/// where they depend on one another. Chosen by the experiments (docs/experiments.md).
-const HOLD_SEPARATE: f32 = 0.03;
-const HOLD_PROPAGATED: f32 = 3e-3;
+/// Strength of the proximal term that anchors a trained model while it forgets, per example: where
+/// rows stand alone, and where they depend on one another. Chosen by the experiments (docs/experiments.md).
+const PROXIMAL_SEPARATE: f32 = 0.03;
+const PROXIMAL_PROPAGATED: f32 = 3e-3;
 
 /// A neural model under training, owned by the trainer.
 ///
@@ -85,7 +84,7 @@ impl NeuralLearner {
             model: self.model(),
             graph: &self.graph,
             examples: &self.examples,
-            hold: None,
+            proximal: None,
         }
     }
 
@@ -103,37 +102,34 @@ impl NeuralLearner {
     /// follows is bounded by `budget`. Rows that lost everything become zero. The layers of a model
     /// that has none yet are drawn.
     ///
-    /// With `hold`, and when nothing but losses touched the rows, these alone are solved for, held to
-    /// what training had made of them. What was learnt, and a loss that the data no longer show (it
+    /// With `is_anchored`, and when nothing but losses touched the rows, these alone are solved for,
+    /// anchored to what training had made of them. What was learnt, and a loss that the data no longer show (it
     /// was carried out before a restart), is solved for as it is.
     pub fn update(
         &mut self,
         matrix: &InteractionMatrix,
-        touched: &update::Touched,
+        touched: &RowSets,
         budget: Duration,
-        hold: bool,
+        is_anchored: bool,
     ) -> Result<UpdateReport, Divergence> {
-        let mut rows = Touched {
-            users: touched.users.clone(),
-            items: touched.items.clone(),
-        };
-        let only_lost = hold && self.only_lost(matrix, &rows);
-        let trained = only_lost.then(|| self.trained(&rows));
+        let mut rows = touched.clone();
+        let only_lost = is_anchored && self.only_lost(matrix, &rows);
+        let anchor = only_lost.then(|| self.anchor(&rows));
         let own = rows.clone();
         self.follow(matrix, &mut rows);
-        // Whoever drew other negatives is not held: their rows are solved for as they are.
-        let trained = trained.filter(|_| rows == own);
-        let pull = trained
+        // Whoever drew other negatives is not anchored: their rows are solved for as they are.
+        let anchor = anchor.filter(|_| rows == own);
+        let linear = anchor
             .as_ref()
-            .map(|trained| trained.pull(&self.objective(), &self.parameters));
-        let held = trained.as_ref().zip(pull.as_ref());
+            .map(|anchor| anchor.linear_part(&self.objective(), &self.parameters));
+        let anchored = anchor.as_ref().zip(linear.as_ref());
         let objective = Objective {
-            hold: held.map(|(trained, pull)| trained.hold(pull)),
+            proximal: anchored.map(|(anchor, linear)| anchor.proximal_term(linear)),
             ..self.objective()
         };
         let mut at = self.parameters.clone();
-        let (reach, rounds_max) = match held {
-            Some(_) => (Reach::Touched, HELD_ROUNDS),
+        let (reach, rounds_max) = match anchored {
+            Some(_) => (Reach::Touched, ANCHORED_ROUNDS),
             None => (Reach::Growing, UPDATE_ROUNDS_MAX),
         };
         let options = AltEraserOptions {
@@ -148,8 +144,10 @@ impl NeuralLearner {
             &mut at,
             &rows,
             &options,
-            &|| false,
-            &mut |_, _| true,
+            AltEraserControl {
+                cancelled: &never,
+                observe: &mut |_: &AltEraserReport, _: &Parameters| ControlFlow::Continue(()),
+            },
         )?;
         self.parameters = at;
         Ok(UpdateReport {
@@ -160,7 +158,7 @@ impl NeuralLearner {
     }
 
     /// Whether every row of `rows` has fewer neighbours in `matrix` than in the graph, and no new one.
-    fn only_lost(&self, matrix: &InteractionMatrix, rows: &Touched) -> bool {
+    fn only_lost(&self, matrix: &InteractionMatrix, rows: &RowSets) -> bool {
         let lost = |before: &[u32], after: &[Entry]| {
             after.len() < before.len()
                 && after
@@ -174,31 +172,32 @@ impl NeuralLearner {
             && of_items.all(|row| lost(items.neighbours(*row), matrix.item(*row)))
     }
 
-    /// What training has made of some rows.
-    fn trained(&self, rows: &Touched) -> Trained {
-        let strength = match self.model().is_propagated() {
-            true => HOLD_PROPAGATED,
-            false => HOLD_SEPARATE,
+    /// A proximal term for some rows, centred where training has brought them.
+    fn anchor(&self, rows: &RowSets) -> Anchor {
+        let strength = if self.model().is_propagated() {
+            PROXIMAL_PROPAGATED
+        } else {
+            PROXIMAL_SEPARATE
         };
-        Trained::of_rows(&self.objective(), &self.parameters, strength, rows)
+        Anchor::for_rows(&self.objective(), &self.parameters, strength, rows)
     }
 
     /// Brings graph, examples and the number of rows up to date with `matrix`, and adds to `rows`
     /// the users whose negatives changed.
-    fn follow(&mut self, matrix: &InteractionMatrix, rows: &mut Touched) {
+    fn follow(&mut self, matrix: &InteractionMatrix, rows: &mut RowSets) {
         self.graph = Arc::new(Graph::new(matrix));
         let (users, items) = (self.graph.user_rows(), self.graph.item_rows());
         self.parameters = self.parameters.grown(users, items);
         rows.users
             .extend(Arc::make_mut(&mut self.examples).update(&self.graph, &rows.users));
-        rows.settle();
+        rows.sort_and_dedup();
         let is_new = self.parameters.values().iter().all(|value| *value == 0.0);
         if is_new {
             let model = model_of(&self.specification);
             self.parameters = initial(model, &self.graph, self.seed);
         }
         let model = model_of(&self.specification);
-        settle_rows(model, &self.graph, self.seed, &mut self.parameters);
+        reconcile_rows(model, &self.graph, self.seed, &mut self.parameters);
     }
 
     /// Stage 2: rounds over everything until the residual is at most the tolerance or stops falling.
@@ -206,11 +205,18 @@ impl NeuralLearner {
     pub fn polished(
         &self,
         options: &PolishOptions,
-        should_stop: &(dyn Fn() -> bool + Sync),
+        should_stop: ShouldStop<'_>,
         observe: &mut dyn FnMut(&PolishReport),
     ) -> Result<Option<(Parameters, PolishReport)>, Divergence> {
         let mut at = self.parameters.clone();
-        let report = polish(&self.objective(), &mut at, options, should_stop, observe)?;
+        let control = PolishControl {
+            cancelled: should_stop,
+            observe: &mut |report: &PolishReport| {
+                observe(report);
+                ControlFlow::Continue(())
+            },
+        };
+        let report = polish(&self.objective(), &mut at, options, control)?;
         Ok(report.map(|report| (at, report)))
     }
 
@@ -218,7 +224,7 @@ impl NeuralLearner {
     pub fn measure(
         &self,
         options: &PolishOptions,
-        should_stop: &(dyn Fn() -> bool + Sync),
+        should_stop: ShouldStop<'_>,
     ) -> Option<PolishReport> {
         measure(&self.objective(), &self.parameters, 0, options, should_stop)
     }

@@ -1,15 +1,14 @@
 //! Training a neural model from scratch on what the store holds.
 
-use recant_neural::specification::model_of;
+use recant_neural::forget::{PolishOptions, PolishReport, retrain_cold};
+use recant_neural::model_of;
+use recant_neural::optimise::{AdamWOptions, EpochReport};
 use std::ops::ControlFlow;
 
 use crate::load::{load, whole_model};
 use crate::neural_learner::NeuralLearner;
 use crate::training::{TrainError, Trained};
 use recant_core::optim::als::TrainingReport;
-use recant_neural::forget::polish::{PolishOptions, PolishReport};
-use recant_neural::forget::retrain;
-use recant_neural::optimise::adamw::{AdamWOptions, EpochReport};
 use recant_store::LastCertificate;
 use recant_store::{ModelHeader, Store};
 use recant_types::UnixMillis;
@@ -59,7 +58,7 @@ pub fn train_neural(
     let mut learner = NeuralLearner::new(specification.clone(), matrix, seed);
     let mut interrupted = false;
     let model = model_of(&specification);
-    learner.parameters = retrain::cold(
+    learner.parameters = retrain_cold(
         model,
         learner.graph(),
         seed,

@@ -8,8 +8,8 @@ use crate::learner::Learner;
 use crate::popularity::Popularity;
 use crate::rows::RowTable;
 use crate::tags::Tags;
+use recant_core::model::RowSets;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::unlearn::update::Touched;
 use recant_store::{ItemRecord, Store, StoreError, StoredInteraction, WriteBatch};
 use recant_types::{
     ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, ItemId, UserId,
@@ -48,7 +48,7 @@ pub struct Applied {
     /// The records that bring the store to the same state.
     pub batch: WriteBatch,
     /// Rows whose interactions changed.
-    pub touched: Touched,
+    pub touched: RowSets,
     /// The same, with what became of them.
     pub changes: Changes,
     /// Erasures among the events.

@@ -8,10 +8,8 @@ use crate::cli::error::CliError;
 use crate::cli::output::print_note;
 use crate::cli::output::{print, print_json};
 use crate::cli::progress::bar;
-use recant_eval::held_out::HeldOutAccuracy;
-use recant_eval::leave_one_out::LeaveOneOut;
-use recant_lab::experiment::accuracy::{AccuracyPoint, AccuracyProgress, ModelAccuracy, accuracy};
-use recant_lab::experiment::summary::figure;
+use recant_eval::{HeldOutAccuracy, LeaveOneOut};
+use recant_lab::experiment::{AccuracyPoint, AccuracyProgress, ModelAccuracy, accuracy, figure};
 
 /// Flags of `recant eval accuracy`.
 #[derive(Debug, Clone, Args)]

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::super::error::CliError;
-use recant_lab::experiment::data_set::Source;
-use recant_lab::experiment::recipe::Recipe;
+use recant_lab::experiment::{Recipe, Source};
 
 /// What every experiment needs.
 #[derive(Debug, Clone, Args)]

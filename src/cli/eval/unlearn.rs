@@ -9,12 +9,11 @@ use super::table::Table;
 use crate::cli::error::CliError;
 use crate::cli::output::{print, print_json};
 use crate::cli::progress::bar;
-use recant_eval::cohort::Group;
-use recant_lab::experiment::cell::Outcome;
-use recant_lab::experiment::report;
-use recant_lab::experiment::results::{FILE_NAME, Results};
-use recant_lab::experiment::runner::{self, RunProgress};
-use recant_lab::experiment::summary::{Column, Comparison, Line, comparisons, figure};
+use recant_eval::Group;
+use recant_lab::experiment::{
+    self, Column, Comparison, Line, Outcome, REPORT_FILE_NAME, RESULTS_FILE_NAME, Results,
+    RunProgress, comparisons, figure, html,
+};
 
 /// Flags of `recant eval unlearn`.
 #[derive(Debug, Clone, Args)]
@@ -52,9 +51,9 @@ pub(super) fn run(args: &UnlearnArgs) -> Result<(), CliError> {
     recipe.check_for_unlearning().map_err(CliError::usage)?;
     let shown = bar(0, "[{bar:30}] {pos}/{len} {wide_msg}");
     let results = args.recipe.pool()?.install(|| {
-        runner::run(&recipe, &sources, &args.out, &mut |now| match now {
-            RunProgress::Begin { cells, finished } => {
-                shown.set_length(cells as u64);
+        experiment::run(&recipe, &sources, &args.out, &mut |now| match now {
+            RunProgress::Begin { runs, finished } => {
+                shown.set_length(runs as u64);
                 shown.set_position(finished as u64);
             }
             RunProgress::Working(what) => shown.set_message(what.to_owned()),
@@ -63,8 +62,8 @@ pub(super) fn run(args: &UnlearnArgs) -> Result<(), CliError> {
     });
     shown.finish_and_clear();
     let results = results.map_err(CliError::failed)?;
-    let report = args.out.join(report::FILE_NAME);
-    std::fs::write(&report, report::html(&results))
+    let report = args.out.join(REPORT_FILE_NAME);
+    std::fs::write(&report, html(&results))
         .map_err(|error| CliError::Failed(format!("cannot write {}: {error}", report.display())))?;
     match args.recipe.json {
         true => print_json(&results),
@@ -72,7 +71,7 @@ pub(super) fn run(args: &UnlearnArgs) -> Result<(), CliError> {
             "{}everything is in {} and {}\n",
             text(&results),
             report.display(),
-            args.out.join(FILE_NAME).display()
+            args.out.join(RESULTS_FILE_NAME).display()
         )),
     }
 }
@@ -80,13 +79,13 @@ pub(super) fn run(args: &UnlearnArgs) -> Result<(), CliError> {
 /// One table a comparison, and what failed.
 fn text(results: &Results) -> String {
     let mut text: String = comparisons(results).iter().map(comparison).collect();
-    for cell in &results.cells {
-        if let Outcome::Failed(reason) = &cell.outcome {
-            let (model, deletion) = (cell.key.model.label(), cell.key.deletion.label());
-            let approach = cell.key.approach.label();
+    for record in &results.records {
+        if let Outcome::Failed(reason) = &record.outcome {
+            let (model, deletion) = (record.key.model.label(), record.key.deletion.label());
+            let arm = record.key.arm.label();
             text += &format!(
-                "failed: {}, {model}, {deletion}, {approach}, seed {}: {reason}\n",
-                cell.key.data, cell.key.seed
+                "failed: {}, {model}, {deletion}, {arm}, seed {}: {reason}\n",
+                record.key.data, record.key.seed
             );
         }
     }

@@ -1,27 +1,11 @@
 //! Rows of latent factors.
 
 use ndarray::{Array2, ArrayView2};
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
-/// Which side of the model a row of factors belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// User factors P.
-    Users,
-    /// Item factors Q.
-    Items,
-}
-
-impl Side {
-    /// The other one.
-    pub fn opposite(self) -> Self {
-        match self {
-            Self::Users => Self::Items,
-            Self::Items => Self::Users,
-        }
-    }
-}
+pub use crate::model::side::Side;
+use crate::random::standard_normal;
 
 /// Standard deviation of initial values, before division by √d. Small enough that the first block
 /// solutions are near the linear regime, large enough to leave the saddle at zero at once.
@@ -110,9 +94,7 @@ pub fn initial_row(into: &mut [f64], row: u32, seed: u64, side: Side) {
     random.set_stream((u64::from(row) << 1) | u64::from(side == Side::Items));
     let scale = INITIAL_DEVIATION / (into.len() as f64).sqrt();
     for value in into {
-        // Box–Muller, one half of each pair.
-        let (u, v): (f64, f64) = (1.0 - random.random::<f64>(), random.random());
-        *value = scale * (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+        *value = scale * standard_normal(&mut random);
     }
 }
 

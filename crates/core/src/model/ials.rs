@@ -3,6 +3,7 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
+use crate::control::ShouldStop;
 use crate::model::factors::{Factors, Side};
 use crate::model::gramian::Gramian;
 use crate::model::interactions::{Entry, InteractionMatrix};
@@ -144,17 +145,13 @@ impl Ials {
     pub fn measure_unless(
         &self,
         matrix: &InteractionMatrix,
-        should_stop: &(dyn Fn() -> bool + Sync),
+        should_stop: ShouldStop<'_>,
     ) -> Option<Measurement> {
         let measurement = self.measurement(matrix, should_stop);
         (!should_stop()).then_some(measurement)
     }
 
-    fn measurement(
-        &self,
-        matrix: &InteractionMatrix,
-        should_stop: &(dyn Fn() -> bool + Sync),
-    ) -> Measurement {
+    fn measurement(&self, matrix: &InteractionMatrix, should_stop: ShouldStop<'_>) -> Measurement {
         let users = self.side(Side::Users, matrix).sums(should_stop);
         let items = self.side(Side::Items, matrix).sums(should_stop);
         let both = users.plus(items);
@@ -256,7 +253,7 @@ impl<'a> SideView<'a> {
         self.own.rows()
     }
 
-    fn sums(&self, should_stop: &(dyn Fn() -> bool + Sync)) -> SideSums {
+    fn sums(&self, should_stop: ShouldStop<'_>) -> SideSums {
         let chunks: Vec<SideSums> = (0..self.blocks())
             .into_par_iter()
             .chunks(CHUNK_BLOCKS)

@@ -6,3 +6,6 @@ pub mod factors;
 pub mod gramian;
 pub mod ials;
 pub mod interactions;
+pub mod side;
+
+pub use side::{PerSide, RowSets, Side};

@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
+use crate::control::ShouldStop;
 use crate::model::factors::{Factors, Side};
 use crate::model::gramian::Gramian;
 use crate::model::ials::{Ials, Measurement, inner};
 use crate::model::interactions::InteractionMatrix;
-use crate::optim::als::{ShouldStop, SweepReport, TrainingError, TrainingReport};
+use crate::optim::als::{SweepReport, TrainingError, TrainingReport};
 use crate::optim::anderson::Anderson;
 use crate::optim::half_sweep::{KeptFactors, Matrices, half_sweep_with};
 use crate::simd::dot_f64;

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::control::ShouldStop;
 use crate::model::factors::{Factors, Side};
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
@@ -13,9 +14,6 @@ use recant_types::IalsHyperparameters;
 
 /// Plain sweeps before acceleration begins: from random factors the first ones turn the most.
 const PLAIN_SWEEPS: usize = 4;
-
-/// Asked between groups of blocks whether to give way.
-pub type ShouldStop<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// How to train.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! The scaled gradient outside the directions treated exactly.
 
-use crate::optim::als::ShouldStop;
+use crate::control::ShouldStop;
 use crate::unlearn::gradient_operator::ScaledGradient;
 use crate::unlearn::lanczos::{LanczosOptions, LargestSingularValue, largest_singular_value};
 use crate::unlearn::narrow::{Block, add_times, inner, remove};

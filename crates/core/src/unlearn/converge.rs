@@ -2,11 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use crate::control::ShouldStop;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
-use crate::optim::als::{
-    self, KeptFactors, ShouldStop, SweepReport, TrainingError, TrainingReport,
-};
+use crate::optim::als::{self, KeptFactors, SweepReport, TrainingError, TrainingReport};
 use crate::unlearn::duality_gap::{
     Direction, DualityGap, GapOptions, Seen, Watched, directions_wanting, duality_gap_unless,
     look_unless,

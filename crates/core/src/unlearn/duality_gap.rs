@@ -18,9 +18,9 @@
 //! w = c + α₀ on S and α₀ elsewhere. Scaling the whole of G instead would charge `σ_max − 1` to the
 //! whole nuclear norm of X.
 
+use crate::control::ShouldStop;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
-use crate::optim::als::ShouldStop;
 use crate::simd::dot_f64;
 use crate::unlearn::complement::Complement;
 use crate::unlearn::dual_point::TakenOut;

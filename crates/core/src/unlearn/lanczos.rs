@@ -2,11 +2,11 @@
 //! failure, from above.
 
 use faer::{Mat, Side};
-use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
-use crate::optim::als::ShouldStop;
+use crate::control::ShouldStop;
+use crate::random::standard_normal;
 use crate::unlearn::narrow::{Block, WIDTH, remove};
 use crate::unlearn::tall::Tall;
 
@@ -400,13 +400,8 @@ fn decomposed(
 fn gaussian(dimension: usize, seed: u64) -> Block {
     let mut random = ChaCha12Rng::seed_from_u64(seed);
     let mut block = Block::zeros(dimension);
-    // Box–Muller, one half of each pair.
-    let mut draw = || {
-        let (u, v): (f64, f64) = (1.0 - random.random::<f64>(), random.random());
-        (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-    };
     for row in 0..dimension {
-        *block.row_mut(row) = std::array::from_fn(|_| draw());
+        *block.row_mut(row) = std::array::from_fn(|_| standard_normal(&mut random));
     }
     block
 }

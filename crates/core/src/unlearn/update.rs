@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use crate::model::factors::{Side, initial_row};
 use crate::model::ials::{Ials, SideView};
 use crate::model::interactions::{Entry, InteractionMatrix};
+use crate::model::side::RowSets;
 use crate::optim::als::KeptFactors;
 use crate::optim::block::{BlockSolver, PackedFactor, SharedHessian, Step};
 use crate::simd::dot_f64;
@@ -30,25 +31,6 @@ const FAR_SHARE: f64 = 0.1;
 
 /// Steps of one parallel task: each takes a few microseconds.
 const BLOCKS_PER_TASK: usize = 8;
-
-/// Rows whose interactions changed, each once or more.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Touched {
-    /// Rows of users.
-    pub users: Vec<u32>,
-    /// Rows of items.
-    pub items: Vec<u32>,
-}
-
-impl Touched {
-    /// Every row of `matrix`, for when it is not known what changed.
-    pub fn everything(matrix: &InteractionMatrix) -> Self {
-        Self {
-            users: (0..matrix.user_rows() as u32).collect(),
-            items: (0..matrix.item_rows() as u32).collect(),
-        }
-    }
-}
 
 /// How far an update goes.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +74,7 @@ pub fn update(
     model: &mut Ials,
     matrix: &InteractionMatrix,
     kept: &mut KeptFactors,
-    touched: &Touched,
+    touched: &RowSets,
     options: &UpdateOptions,
 ) -> UpdateReport {
     model.grow(matrix);

@@ -9,11 +9,13 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use rayon::prelude::*;
+use recant_core::model::RowSets;
 use recant_core::model::ials::Ials;
-use recant_core::optim::als::{self, KEPT_BYTES_MAX, TrainingOptions};
+use recant_core::optim::als;
+use recant_core::optim::als::{KEPT_BYTES_MAX, TrainingOptions};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::{Convergence, Goal, Progress, Warm, converge};
-use recant_core::unlearn::update::{Touched, UpdateOptions, update};
+use recant_core::unlearn::update::{UpdateOptions, update};
 use recant_testkit::adversary::{Adversary, Reference};
 
 /// The certified root mean square worked to, the default's.
@@ -139,7 +141,7 @@ fn run(number: u64) -> Tally {
             tolerance: 1e-3,
             seed: 1,
         };
-        let touched = Touched { users, items };
+        let touched = RowSets { users, items };
         let matrix = &adversary.matrix;
         update(&mut model, matrix, &mut warm.kept, &touched, &options);
         assert_finite(&model, number);

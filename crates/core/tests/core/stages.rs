@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use recant_core::model::RowSets;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
 use recant_core::optim::als::{KEPT_BYTES_MAX, TrainingOptions, solve_users_to_rounding};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::{Goal, Warm, converge};
-use recant_core::unlearn::update::{Touched, UpdateOptions, update};
+use recant_core::unlearn::update::{UpdateOptions, update};
 use recant_types::IalsHyperparameters;
 
 const HYPER: IalsHyperparameters = IalsHyperparameters {
@@ -80,7 +81,7 @@ fn warm(model: &Ials, matrix: &InteractionMatrix) -> Warm {
     warm
 }
 
-fn stage_one(model: &mut Ials, matrix: &InteractionMatrix, warm: &mut Warm, touched: &Touched) {
+fn stage_one(model: &mut Ials, matrix: &InteractionMatrix, warm: &mut Warm, touched: &RowSets) {
     let options = UpdateOptions {
         // The work is bounded by the tolerance and by what a pass may leave: no clock in a test.
         budget: Duration::from_secs(600),
@@ -131,7 +132,7 @@ fn each_stage_comes_nearer_to_the_retrained_model_and_both_together_arrive() {
         let mut state = warm(&model, &whole);
         let item = matrix.user(user)[place].index;
         matrix.remove(user, item).expect("it is there");
-        let touched = Touched {
+        let touched = RowSets {
             users: vec![user],
             items: vec![item],
         };
@@ -173,7 +174,7 @@ fn ten_thousand_erasures_do_not_drift() {
     let mut random = ChaCha12Rng::seed_from_u64(8);
     let (mut one_by_one, mut matrix) = (model.clone(), whole.clone());
     let mut state = warm(&model, &whole);
-    let mut all = Touched::default();
+    let mut all = RowSets::default();
     for erasure in 0..ERASURES {
         let (user, item) = loop {
             let user = random.random_range(0..matrix.user_rows() as u32);
@@ -183,7 +184,7 @@ fn ten_thousand_erasures_do_not_drift() {
             }
         };
         matrix.remove(user, item).expect("it is there");
-        let touched = Touched {
+        let touched = RowSets {
             users: vec![user],
             items: vec![item],
         };
@@ -237,7 +238,7 @@ fn an_erasure_beside_a_huge_weight_moves_the_scores_where_they_belong() {
             .find(|item| *item != 7)
             .expect("another");
         matrix.remove(user, item).expect("it is there");
-        let touched = Touched {
+        let touched = RowSets {
             users: vec![user],
             items: vec![item],
         };

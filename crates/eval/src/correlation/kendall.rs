@@ -11,7 +11,7 @@
 ///
 /// # Panics
 /// When the lengths differ.
-pub fn kendall(a: &[f64], b: &[f64]) -> Option<f64> {
+pub(crate) fn kendall(a: &[f64], b: &[f64]) -> Option<f64> {
     assert_eq!(a.len(), b.len(), "a correlation is of pairs");
     let mut pairs: Vec<(f64, f64)> = a
         .iter()

@@ -3,5 +3,5 @@
 mod kendall;
 mod spearman;
 
-pub use kendall::kendall;
-pub use spearman::spearman;
+pub(crate) use kendall::kendall;
+pub(crate) use spearman::spearman;

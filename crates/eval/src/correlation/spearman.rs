@@ -7,7 +7,7 @@
 ///
 /// # Panics
 /// When the lengths differ.
-pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
+pub(crate) fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
     assert_eq!(a.len(), b.len(), "a correlation is of pairs");
     let (a, b) = (ranks(a), ranks(b));
     // Ranks have the same mean in both: (n + 1) / 2.

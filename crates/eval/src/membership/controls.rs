@@ -39,12 +39,12 @@ pub struct Controls {
 /// With [`ControlKind::HeldOut`] j is any of the user's held-out items, the same one for several i
 /// where there are few; a user without any is left out. With [`ControlKind::NonInteractions`] it is
 /// the best of 64 drawn by `seed`, user and item. `original` is the data before the deletion,
-/// `held` the held-out items by user row, ascending. Cost: O(erased · (held + 64)).
+/// `held_out` the held-out items by user row, ascending. Cost: O(erased · (held out + 64)).
 pub fn controls(
     kind: ControlKind,
     erased: &[(u32, u32)],
     original: &InteractionMatrix,
-    held: &[Vec<u32>],
+    held_out: &[Vec<u32>],
     seed: u64,
 ) -> Controls {
     let popularity = |item: u32| (1.0 + original.item(item).len() as f64).ln();
@@ -53,10 +53,10 @@ pub fn controls(
         controls: Vec::new(),
     };
     for (user, item) in erased.iter().copied() {
-        let held_out = held.get(user as usize).map_or(&[][..], Vec::as_slice);
+        let own_held_out = held_out.get(user as usize).map_or(&[][..], Vec::as_slice);
         let candidates = match kind {
-            ControlKind::HeldOut => held_out.to_vec(),
-            ControlKind::NonInteractions => strangers(original, held_out, user, item, seed),
+            ControlKind::HeldOut => own_held_out.to_vec(),
+            ControlKind::NonInteractions => unseen_items(original, own_held_out, user, item, seed),
         };
         let distance = |other: &u32| (popularity(*other) - popularity(item)).abs();
         let nearest = candidates
@@ -71,7 +71,7 @@ pub fn controls(
 }
 
 /// Up to 64 active items that the user never had.
-fn strangers(
+fn unseen_items(
     original: &InteractionMatrix,
     held_out: &[u32],
     user: u32,
@@ -81,14 +81,14 @@ fn strangers(
     let mut random = ChaCha12Rng::seed_from_u64(seed);
     random.set_stream((u64::from(user) << 32) | u64::from(item));
     let history = original.user(user);
-    let is_strange = |item: &u32| {
+    let is_unseen = |item: &u32| {
         let had = history.binary_search_by_key(item, |entry| entry.index);
         had.is_err() && held_out.binary_search(item).is_err() && !original.item(*item).is_empty()
     };
     let items = original.item_rows() as u32;
     (0..DRAWS_MAX)
         .map(|_| random.random_range(0..items))
-        .filter(is_strange)
+        .filter(is_unseen)
         .take(CANDIDATES)
         .collect()
 }
@@ -107,21 +107,27 @@ mod tests {
 
     #[test]
     fn held_out_controls_are_the_users_own_nearest_in_popularity() {
-        let mut held = vec![Vec::new(); 30];
-        held[10] = vec![12, 15, 30];
+        let mut held_out = vec![Vec::new(); 30];
+        held_out[10] = vec![12, 15, 30];
         let erased = [(10, 9), (10, 3), (11, 4)];
-        let found = controls(ControlKind::HeldOut, &erased, &original(), &held, 1);
+        let found = controls(ControlKind::HeldOut, &erased, &original(), &held_out, 1);
         // Nobody of row 11 is left to compare with; 12 is nearest to both others.
         assert_eq!(found.erased, [(10, 9), (10, 3)]);
         assert_eq!(found.controls, [(10, 12), (10, 12)]);
     }
 
     #[test]
-    fn strangers_were_never_had_and_are_active() {
-        let (original, mut held) = (original(), vec![Vec::new(); 30]);
-        held[5] = vec![7];
+    fn unseen_items_were_never_had_and_are_active() {
+        let (original, mut held_out) = (original(), vec![Vec::new(); 30]);
+        held_out[5] = vec![7];
         let erased: Vec<(u32, u32)> = (0..=5).map(|item| (5, item)).collect();
-        let found = controls(ControlKind::NonInteractions, &erased, &original, &held, 3);
+        let found = controls(
+            ControlKind::NonInteractions,
+            &erased,
+            &original,
+            &held_out,
+            3,
+        );
         assert_eq!(found.erased, erased);
         for (user, item) in &found.controls {
             assert_eq!(*user, 5);
@@ -132,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn a_user_who_has_everything_has_no_strangers() {
+    fn a_user_who_has_everything_has_no_unseen_items() {
         let original = original();
-        let held = vec![Vec::new(); 30];
+        let held_out = vec![Vec::new(); 30];
         let found = controls(
             ControlKind::NonInteractions,
             &[(25, 3)],
             &original,
-            &held,
+            &held_out,
             3,
         );
         assert_eq!(found.erased, []);

@@ -9,7 +9,7 @@ mod controls;
 pub use controls::{ControlKind, Controls, controls};
 
 /// Fewest scores on each side for a rate at 1 % false positives to mean anything.
-pub const SCORES_MIN_FOR_RATE: usize = 100;
+pub(crate) const SCORES_MIN_FOR_RATE: usize = 100;
 
 /// Area under the receiver operating characteristic: the chance that the score of a random member
 /// is above that of a random non-member, an equal one counting half (Hanley & McNeil 1982).

@@ -1,4 +1,4 @@
-//! Which of the finished settings to use.
+//! Which of the fully trained settings to use.
 
 use super::trial::{Stage, Trial};
 
@@ -14,10 +14,10 @@ pub struct Choice {
     pub most_accurate: usize,
 }
 
-/// The most accurate of the finished trials whose certificate closes, if its accuracy ties with
+/// The most accurate of the fully trained trials whose certificate closes, if its accuracy ties with
 /// the best of all within [`TIE_SHARE`]; or else the best of all. Of equals the first. `None`
-/// when no trial is finished.
-pub fn choose(trials: &[Trial]) -> Option<Choice> {
+/// when no setting was fully trained.
+pub(crate) fn choose(trials: &[Trial]) -> Option<Choice> {
     let most_accurate = best(trials, |_| true)?;
     let least = (1.0 - TIE_SHARE) * trials[most_accurate].accuracy.ndcg;
     let tied = |trial: &Trial| trial.is_certifiable() && trial.accuracy.ndcg >= least;
@@ -28,18 +28,19 @@ pub fn choose(trials: &[Trial]) -> Option<Choice> {
 }
 
 fn best(trials: &[Trial], allowed: impl Fn(&Trial) -> bool) -> Option<usize> {
-    let finished = trials
+    let trained = trials
         .iter()
         .enumerate()
-        .filter(|(_, trial)| trial.stage == Stage::Finished);
-    finished
+        .filter(|(_, trial)| trial.stage == Stage::FullyTrained);
+    trained
         .filter(|(_, trial)| allowed(trial))
-        .reduce(
-            |best, next| match next.1.accuracy.ndcg > best.1.accuracy.ndcg {
-                true => next,
-                false => best,
-            },
-        )
+        .reduce(|best, next| {
+            if next.1.accuracy.ndcg > best.1.accuracy.ndcg {
+                next
+            } else {
+                best
+            }
+        })
         .map(|(place, _)| place)
 }
 
@@ -47,7 +48,7 @@ fn best(trials: &[Trial], allowed: impl Fn(&Trial) -> bool) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::tuning::trial::Certifiable;
-    use recant_eval::accuracy::Accuracy;
+    use recant_eval::Accuracy;
     use recant_types::IalsHyperparameters;
 
     fn trial(stage: Stage, ndcg: f64, closes: bool) -> Trial {
@@ -77,25 +78,25 @@ mod tests {
 
     #[test]
     fn a_certifiable_setting_wins_a_tie_and_no_more_than_a_tie() {
-        use Stage::{Finished, Scouted};
+        use Stage::{FullyTrained, Screened};
         let close = [
-            (Finished, 0.400, false),
-            (Finished, 0.3961, true),
-            (Finished, 0.3965, true),
+            (FullyTrained, 0.400, false),
+            (FullyTrained, 0.3961, true),
+            (FullyTrained, 0.3965, true),
         ];
         assert_eq!(chosen(&close), Some((2, 0)));
         assert_eq!(
-            chosen(&[(Finished, 0.400, false), (Finished, 0.395, true)]),
+            chosen(&[(FullyTrained, 0.400, false), (FullyTrained, 0.395, true)]),
             Some((0, 0))
         );
         assert_eq!(
-            chosen(&[(Finished, 0.3, true), (Finished, 0.3, true)]),
+            chosen(&[(FullyTrained, 0.3, true), (FullyTrained, 0.3, true)]),
             Some((0, 0))
         );
         assert_eq!(
-            chosen(&[(Scouted, 0.9, true), (Finished, 0.1, false)]),
+            chosen(&[(Screened, 0.9, true), (FullyTrained, 0.1, false)]),
             Some((1, 1))
         );
-        assert_eq!(chosen(&[(Scouted, 0.9, true)]), None);
+        assert_eq!(chosen(&[(Screened, 0.9, true)]), None);
     }
 }

@@ -1,19 +1,18 @@
-//! From a coarse grid to a few finished settings.
+//! From a coarse grid to a few fully trained settings.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::choice::{TIE_SHARE, choose};
+use super::options::{LIST_LENGTH, TuningOptions, TuningProgress};
 use super::trial::{Certifiable, Stage, Trial};
-use super::{LIST_LENGTH, TuningOptions, TuningProgress};
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::optim::als::{self, TrainingError, TrainingOptions};
+use recant_core::optim::als;
+use recant_core::optim::als::{TrainingError, TrainingOptions};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::Progress;
-use recant_eval::accuracy::accuracy;
-use recant_eval::holdout::Holdout;
-use recant_eval::numerical_rank::numerical_rank;
+use recant_eval::{Holdout, accuracy, numerical_rank};
 use recant_service::Remedy;
 use recant_service::two_digits;
 use recant_types::IalsHyperparameters;
@@ -34,22 +33,23 @@ const MOVES_MAX: usize = 4;
 const NU_OTHERS: [f64; 2] = [0.5, 0.0];
 const NU_LAMBDA_FACTORS: [f64; 3] = [1.0, 1.8, 1.0 / 1.8];
 
-/// How scouts are trained: sweeps at most, and a residual that ends them earlier.
-const SCOUT_SWEEPS: usize = 12;
-const SCOUT_RESIDUAL: f64 = 1e-3;
+/// How settings are screened: sweeps at most, and a residual that ends them earlier.
+const SCREENING_SWEEPS: usize = 12;
+const SCREENING_RESIDUAL: f64 = 1e-3;
 
-/// Scouted settings are finished when they are within this share of the best scout; half of it is
-/// what scouting may misjudge.
+/// Screened settings are trained to the end when they are within this share of the best of them; half
+/// of it is what screening may misjudge.
 const FINALIST_SHARE: f64 = 2.0 * TIE_SHARE;
 
-/// The most accurate scouts that are finished.
+/// The most accurate screened settings that are trained to the end.
 const FINALISTS: usize = 4;
 
-/// Settings towards the certifiable edge that are finished besides.
-const EDGE_STEPS_MAX: usize = 4;
+/// Settings towards the boundary of feasibility, where the certificate closes, that are trained to the
+/// end besides.
+const BOUNDARY_STEPS_MAX: usize = 4;
 
-/// Share of the time budget that scouting may use.
-const SCOUTING_SHARE: f64 = 0.5;
+/// Share of the time budget that screening may use.
+const SCREENING_SHARE: f64 = 0.5;
 
 /// One search: what it works on and what it found so far.
 pub(super) struct Search<'a> {
@@ -77,46 +77,46 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Finishes every one of `settings`.
+    /// Trains every one of `settings` to the end.
     pub(super) fn exhaust(&mut self, settings: &[IalsHyperparameters]) {
         for setting in settings {
-            if !self.may_finish() {
+            if !self.may_train_fully() {
                 return;
             }
-            self.finish(*setting);
+            self.train_fully(*setting);
         }
     }
 
-    /// Scouts from coarse to fine, and finishes the best.
+    /// Screens from coarse to fine, and trains the best to the end.
     pub(super) fn narrow_down(&mut self) {
-        self.scout_coarsely();
+        self.screen_coarse_grid();
         for step in STEPS {
-            self.scout_around_best(step);
+            self.screen_around_best(step);
         }
-        self.scout_other_exponents();
+        self.screen_other_exponents();
         for finalist in self.finalists() {
-            if self.may_finish() {
-                self.finish(finalist);
+            if self.may_train_fully() {
+                self.train_fully(finalist);
             }
         }
-        self.approach_the_edge();
+        self.approach_feasibility_boundary();
     }
 
-    fn scout_coarsely(&mut self) {
+    fn screen_coarse_grid(&mut self) {
         let mut places: Vec<(usize, usize)> = (0..ALPHA0_COARSE.len())
             .flat_map(|alpha0| (0..LAMBDA_COARSE.len()).map(move |lambda| (alpha0, lambda)))
             .collect();
         // The likeliest first, for a search that ends early.
         places.sort_by_key(|(alpha0, lambda)| alpha0 + lambda);
         for (alpha0, lambda) in places {
-            self.scout(ALPHA0_COARSE[alpha0], LAMBDA_COARSE[lambda], 1.0);
+            self.screen(ALPHA0_COARSE[alpha0], LAMBDA_COARSE[lambda], 1.0);
         }
     }
 
     /// Moves to the best neighbour, and on from there while it is better.
-    fn scout_around_best(&mut self, step: f64) {
+    fn screen_around_best(&mut self, step: f64) {
         for _ in 0..MOVES_MAX {
-            let Some(place) = self.best_scout() else {
+            let Some(place) = self.best_trial() else {
                 return;
             };
             let IalsHyperparameters {
@@ -128,47 +128,47 @@ impl<'a> Search<'a> {
                 (alpha0 * step, lambda),
                 (alpha0 / step, lambda),
             ] {
-                self.scout(alpha0, lambda, nu);
+                self.screen(alpha0, lambda, nu);
             }
-            if self.best_scout() == Some(place) {
+            if self.best_trial() == Some(place) {
                 return;
             }
         }
     }
 
-    fn scout_other_exponents(&mut self) {
-        let Some(place) = self.best_scout() else {
+    fn screen_other_exponents(&mut self) {
+        let Some(place) = self.best_trial() else {
             return;
         };
         let best = self.trials[place].hyperparameters;
         for nu in NU_OTHERS {
             let matching = matching_lambda(&self.holdout.train, best, nu);
             for factor in NU_LAMBDA_FACTORS {
-                self.scout(best.alpha0, matching * factor, nu);
+                self.screen(best.alpha0, matching * factor, nu);
             }
         }
     }
 
-    /// The most accurate scouts, and the one with the strongest regularisation that nearly ties
+    /// The most accurate screened settings, and the one with the strongest regularisation that nearly ties
     /// with them: it is the likeliest to be certifiable.
     fn finalists(&self) -> Vec<IalsHyperparameters> {
-        let mut scouts: Vec<&Trial> = self.trials.iter().collect();
-        scouts.sort_by(|a, b| b.accuracy.ndcg.total_cmp(&a.accuracy.ndcg));
-        let Some(best) = scouts.first() else {
+        let mut screened: Vec<&Trial> = self.trials.iter().collect();
+        screened.sort_by(|a, b| b.accuracy.ndcg.total_cmp(&a.accuracy.ndcg));
+        let Some(best) = screened.first() else {
             return Vec::new();
         };
         let least = (1.0 - FINALIST_SHARE) * best.accuracy.ndcg;
-        scouts.retain(|scout| scout.accuracy.ndcg >= least);
+        screened.retain(|trial| trial.accuracy.ndcg >= least);
         let strength =
-            |scout: &Trial| matching_lambda(&self.holdout.train, scout.hyperparameters, 1.0);
-        let strongest = scouts
+            |trial: &Trial| matching_lambda(&self.holdout.train, trial.hyperparameters, 1.0);
+        let strongest = screened
             .iter()
             .max_by(|a, b| strength(a).total_cmp(&strength(b)));
-        let mut finalists: Vec<IalsHyperparameters> = scouts
+        let mut finalists: Vec<IalsHyperparameters> = screened
             .iter()
             .take(FINALISTS)
             .chain(strongest)
-            .map(|scout| scout.hyperparameters)
+            .map(|trial| trial.hyperparameters)
             .collect();
         // The strongest may be among the most accurate.
         if finalists[..finalists.len() - 1].contains(&finalists[finalists.len() - 1]) {
@@ -177,14 +177,14 @@ impl<'a> Search<'a> {
         finalists
     }
 
-    /// While no finished setting that ties with the best is certifiable: the one of those that tie
+    /// While no fully trained setting that ties with the best is certifiable: the one of those that tie
     /// that is nearest to it, with the λ that would about close its certificate.
-    fn approach_the_edge(&mut self) {
-        for _ in 0..EDGE_STEPS_MAX {
+    fn approach_feasibility_boundary(&mut self) {
+        for _ in 0..BOUNDARY_STEPS_MAX {
             let Some(choice) = choose(&self.trials) else {
                 return;
             };
-            if self.trials[choice.trial].is_certifiable() || !self.may_finish() {
+            if self.trials[choice.trial].is_certifiable() || !self.may_train_fully() {
                 return;
             }
             let least = (1.0 - TIE_SHARE) * self.trials[choice.most_accurate].accuracy.ndcg;
@@ -194,29 +194,33 @@ impl<'a> Search<'a> {
                     let setting = trial.with_closing_lambda()?;
                     Some((setting.lambda / trial.hyperparameters.lambda, setting))
                 })
-                .filter(|(_, setting)| !self.is_finished(setting))
+                .filter(|(_, setting)| !self.is_fully_trained(setting))
                 .min_by(|a, b| a.0.total_cmp(&b.0));
             let Some((_, setting)) = nearest else {
                 return;
             };
-            self.finish(setting);
+            self.train_fully(setting);
         }
     }
 
-    fn is_finished(&self, setting: &IalsHyperparameters) -> bool {
-        let mut finished = self.trials.iter().filter(|t| t.stage == Stage::Finished);
-        finished.any(|trial| trial.hyperparameters == *setting)
+    fn is_fully_trained(&self, setting: &IalsHyperparameters) -> bool {
+        let mut trained = self
+            .trials
+            .iter()
+            .filter(|t| t.stage == Stage::FullyTrained);
+        trained.any(|trial| trial.hyperparameters == *setting)
     }
 
-    fn best_scout(&self) -> Option<usize> {
-        let scouts = self.trials.iter().enumerate();
-        scouts
-            .reduce(
-                |best, next| match next.1.accuracy.ndcg > best.1.accuracy.ndcg {
-                    true => next,
-                    false => best,
-                },
-            )
+    fn best_trial(&self) -> Option<usize> {
+        let screened = self.trials.iter().enumerate();
+        screened
+            .reduce(|best, next| {
+                if next.1.accuracy.ndcg > best.1.accuracy.ndcg {
+                    next
+                } else {
+                    best
+                }
+            })
             .map(|(place, _)| place)
     }
 
@@ -225,24 +229,24 @@ impl<'a> Search<'a> {
         budget.is_none_or(|budget| self.started.elapsed() < budget)
     }
 
-    fn may_scout(&self) -> bool {
-        let kept_back = (self.options.trials_max / 4).clamp(1, FINALISTS + 1 + EDGE_STEPS_MAX);
-        let scouts_max = self.options.trials_max - kept_back.min(self.options.trials_max);
-        // The first scout runs in any case: without one there would be nothing to finish.
+    fn may_screen(&self) -> bool {
+        let kept_back = (self.options.trials_max / 4).clamp(1, FINALISTS + 1 + BOUNDARY_STEPS_MAX);
+        let screened_max = self.options.trials_max - kept_back.min(self.options.trials_max);
+        // The first setting is screened in any case: without one there would be nothing to train.
         self.trials.is_empty()
-            || (self.trials.len() < scouts_max && self.time_is_left(SCOUTING_SHARE))
+            || (self.trials.len() < screened_max && self.time_is_left(SCREENING_SHARE))
     }
 
-    fn may_finish(&self) -> bool {
-        let finished = self
+    fn may_train_fully(&self) -> bool {
+        let is_any_trained = self
             .trials
             .iter()
-            .any(|trial| trial.stage == Stage::Finished);
-        !finished || (self.trials.len() < self.options.trials_max && self.time_is_left(1.0))
+            .any(|trial| trial.stage == Stage::FullyTrained);
+        !is_any_trained || (self.trials.len() < self.options.trials_max && self.time_is_left(1.0))
     }
 
-    /// Scouts a setting, rounded to two digits; one that is out of range or known is passed over.
-    fn scout(&mut self, alpha0: f64, lambda: f64, nu: f64) {
+    /// Screens a setting, rounded to two digits; one that is out of range or known is passed over.
+    fn screen(&mut self, alpha0: f64, lambda: f64, nu: f64) {
         let setting = IalsHyperparameters {
             dim: self.options.start.dim,
             alpha0: two_digits(alpha0, f64::round),
@@ -253,12 +257,12 @@ impl<'a> Search<'a> {
             .trials
             .iter()
             .any(|trial| trial.hyperparameters == setting);
-        if known || setting.checked().is_err() || !self.may_scout() {
+        if known || setting.checked().is_err() || !self.may_screen() {
             return;
         }
         let training = TrainingOptions {
-            tolerance: SCOUT_RESIDUAL,
-            max_sweeps: SCOUT_SWEEPS,
+            tolerance: SCREENING_RESIDUAL,
+            max_sweeps: SCREENING_SWEEPS,
             ..self.options.training.clone()
         };
         let started = Instant::now();
@@ -273,7 +277,7 @@ impl<'a> Search<'a> {
             Ok((model, report)) => {
                 self.record(
                     setting,
-                    Stage::Scouted,
+                    Stage::Screened,
                     &model,
                     report.sweeps,
                     None,
@@ -284,9 +288,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Finishes a setting, unless it is out of range or was finished before.
-    fn finish(&mut self, setting: IalsHyperparameters) {
-        if self.is_finished(&setting) || setting.checked().is_err() {
+    /// Trains a setting to the end, unless it is out of range or that was done before.
+    fn train_fully(&mut self, setting: IalsHyperparameters) {
+        if self.is_fully_trained(&setting) || setting.checked().is_err() {
             return;
         }
         let started = Instant::now();
@@ -302,7 +306,7 @@ impl<'a> Search<'a> {
                     lambda: Remedy::of(&convergence, &setting).map(|remedy| remedy.lambda),
                 };
                 let sweeps = convergence.report.sweeps;
-                let stage = Stage::Finished;
+                let stage = Stage::FullyTrained;
                 self.record(
                     setting,
                     stage,
@@ -324,7 +328,7 @@ impl<'a> Search<'a> {
         stage: Stage,
         model: &Ials,
         sweeps: usize,
-        finished: Option<(Option<usize>, Certifiable)>,
+        fully_trained: Option<(Option<usize>, Certifiable)>,
         started: Instant,
     ) {
         self.trials.push(Trial {
@@ -332,8 +336,8 @@ impl<'a> Search<'a> {
             stage,
             accuracy: accuracy(model, self.holdout, LIST_LENGTH),
             sweeps,
-            rank: finished.and_then(|(rank, _)| rank),
-            certifiable: finished.map(|(_, certifiable)| certifiable),
+            rank: fully_trained.and_then(|(rank, _)| rank),
+            certifiable: fully_trained.map(|(_, certifiable)| certifiable),
             seconds: started.elapsed().as_secs_f64(),
         });
         let accuracies = self.trials.iter().map(|trial| trial.accuracy.ndcg);

@@ -1,18 +1,18 @@
 //! One setting and how it did.
 
-use recant_eval::accuracy::Accuracy;
+use recant_eval::Accuracy;
 use recant_types::IalsHyperparameters;
 
 /// How a trial was trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// A few sweeps.
-    Scouted,
+    Screened,
     /// To the certificate, or until that proved out of reach.
-    Finished,
+    FullyTrained,
 }
 
-/// Whether a finished setting's certificate closes.
+/// Whether a fully trained setting's certificate closes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Certifiable {
     /// Whether it met the target, with a column to spare.
@@ -34,16 +34,16 @@ pub struct Trial {
     pub accuracy: Accuracy,
     /// Sweeps of its training.
     pub sweeps: usize,
-    /// Columns that carry something, of a finished setting.
+    /// Columns that carry something, of a fully trained setting.
     pub rank: Option<usize>,
-    /// Of a finished setting.
+    /// Whether its certificate closes, of a fully trained setting.
     pub certifiable: Option<Certifiable>,
     /// Time it took.
     pub seconds: f64,
 }
 
 impl Trial {
-    /// Whether it is finished and its certificate closes.
+    /// Whether it is fully trained and its certificate closes.
     pub fn is_certifiable(&self) -> bool {
         self.certifiable
             .is_some_and(|certifiable| certifiable.holds)

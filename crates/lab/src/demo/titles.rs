@@ -1,7 +1,7 @@
 //! Invented titles, each once.
 
-use super::words::{GENRES, Genre};
-use super::{CatalogueItem, genre_of};
+use super::catalogue::CatalogueItem;
+use super::words::{GENRES, Genre, genre_of};
 
 /// The items of a catalogue, genres taking turns.
 pub(super) fn items(count: usize) -> Vec<CatalogueItem> {

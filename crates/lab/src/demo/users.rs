@@ -4,8 +4,8 @@ use rand::Rng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
-use super::words::{FIRST_NAMES, GENRES};
-use super::{CatalogueSize, genre_of};
+use super::catalogue::CatalogueSize;
+use super::words::{FIRST_NAMES, GENRES, genre_of};
 
 /// Most favourite genres of one user.
 const FAVOURITES_MAX: usize = 3;
@@ -209,8 +209,9 @@ impl<'a> Taste<'a> {
 }
 
 fn boost(genre: usize, favourites: &[usize]) -> f64 {
-    match favourites.contains(&genre) {
-        true => FAVOURITE_BOOST,
-        false => 1.0,
+    if favourites.contains(&genre) {
+        FAVOURITE_BOOST
+    } else {
+        1.0
     }
 }

@@ -93,3 +93,8 @@ pub(super) const FIRST_NAMES: [&str; 40] = [
     "jonas", "kaito", "kira", "leo", "lina", "maria", "mateo", "mina", "nils", "nora",
     "omar", "pia", "quinn", "rosa", "sami", "tara", "theo", "uma", "vera", "yusuf",
 ];
+
+/// The genre of an item: they take turns, so that even a tiny catalogue has several.
+pub(super) fn genre_of(item: usize) -> usize {
+    item % GENRES.len()
+}

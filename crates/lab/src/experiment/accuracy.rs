@@ -1,7 +1,7 @@
 //! How accurate trained models are, under two protocols; neural ones along their training too.
 
 use rayon::current_num_threads;
-use recant_neural::specification::model_of;
+use recant_neural::model_of;
 use serde::{Deserialize, Serialize};
 
 use super::data_set::{DataError, DataSet, Source};
@@ -9,10 +9,7 @@ use super::deletion::cohort;
 use super::recipe::{ModelSpec, Recipe};
 use super::unlearner::{MethodError, Precision, Seeds, Subject};
 use super::watch::{EpochViewer, Watch};
-use recant_eval::cohort::Cohort;
-use recant_eval::held_out::{HeldOutAccuracy, held_out_accuracy};
-use recant_eval::leave_one_out::{LeaveOneOut, leave_one_out};
-use recant_eval::scorer::Scorer;
+use recant_eval::{Cohort, HeldOutAccuracy, LeaveOneOut, Scorer, held_out_accuracy, leave_one_out};
 
 /// A model measured in the course of its training, or at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -210,12 +207,14 @@ impl<'a> Protocols<'a> {
     }
 
     fn point(&self, epochs: usize, seconds: f64, scorer: &dyn Scorer) -> AccuracyPoint {
-        let DataSet { train, held, .. } = self.data;
+        let DataSet {
+            train, held_out, ..
+        } = self.data;
         AccuracyPoint {
             epochs,
             seconds,
-            full_ranking: held_out_accuracy(scorer, train, held, &self.everybody).all,
-            leave_one_out: leave_one_out(scorer, train, held, self.seed),
+            full_ranking: held_out_accuracy(scorer, train, held_out, &self.everybody).all,
+            leave_one_out: leave_one_out(scorer, train, held_out, self.seed),
         }
     }
 }

@@ -7,16 +7,16 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 
 use super::recipe::{DeletionSpec, UserChoice};
+use recant_core::model::RowSets;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::unlearn::update::Touched;
-use recant_eval::cohort::{Cohort, Member, PerGroup};
+use recant_eval::{Cohort, Member, PerGroup};
 
 /// A user and an item.
-pub type Pair = (u32, u32);
+pub(crate) type Pair = (u32, u32);
 
 /// Interactions that are erased, step by step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deletion {
+pub(crate) struct Deletion {
     /// What each step erases at once.
     pub steps: Vec<Vec<Pair>>,
     /// After how many steps the model is compared, rising; the last is the number of steps.
@@ -30,7 +30,7 @@ pub struct NothingToDelete(String);
 
 impl Deletion {
     /// Draws what `spec` asks for from `train`; the same for the same seed.
-    pub fn draw(
+    pub(crate) fn draw(
         spec: &DeletionSpec,
         train: &InteractionMatrix,
         seed: u64,
@@ -78,7 +78,7 @@ impl Deletion {
     }
 
     /// What the first `steps` erase, in order.
-    pub fn until(&self, steps: usize) -> Vec<Pair> {
+    pub(crate) fn until(&self, steps: usize) -> Vec<Pair> {
         self.steps[..steps].iter().flatten().copied().collect()
     }
 }
@@ -130,7 +130,7 @@ fn chosen(
 }
 
 /// `train` without these pairs.
-pub fn without(train: &InteractionMatrix, pairs: &[Pair]) -> InteractionMatrix {
+pub(crate) fn without(train: &InteractionMatrix, pairs: &[Pair]) -> InteractionMatrix {
     let mut left = train.clone();
     for (user, item) in pairs {
         left.remove(*user, *item);
@@ -139,17 +139,18 @@ pub fn without(train: &InteractionMatrix, pairs: &[Pair]) -> InteractionMatrix {
 }
 
 /// The rows whose interactions changed, each once, ascending.
-pub fn touched(pairs: &[Pair]) -> Touched {
-    let rows = |of: fn(&Pair) -> u32| pairs.iter().map(of).collect::<BTreeSet<_>>();
-    Touched {
-        users: rows(|pair| pair.0).into_iter().collect(),
-        items: rows(|pair| pair.1).into_iter().collect(),
-    }
+pub(crate) fn touched(pairs: &[Pair]) -> RowSets {
+    RowSets::from_pairs(pairs)
 }
 
 /// The users that are compared after `pairs` were deleted: of each group at most `users_max`,
 /// drawn by `seed` for each group anew, so that no group leans towards another.
-pub fn cohort(retained: &InteractionMatrix, pairs: &[Pair], users_max: usize, seed: u64) -> Cohort {
+pub(crate) fn cohort(
+    retained: &InteractionMatrix,
+    pairs: &[Pair],
+    users_max: usize,
+    seed: u64,
+) -> Cohort {
     let touched = touched(pairs);
     let neighbours = touched.items.iter().flat_map(|item| retained.item(*item));
     let mut affected: BTreeSet<u32> = neighbours.map(|entry| entry.index).collect();

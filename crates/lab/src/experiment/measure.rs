@@ -2,18 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::cell::{Checkpoint, Membership};
 use super::data_set::DataSet;
 use super::deletion::{Pair, cohort};
+use super::run_record::{Checkpoint, Membership};
 use super::unlearner::{MethodError, Trained};
 use recant_core::model::interactions::InteractionMatrix;
-use recant_eval::cohort::Cohort;
-use recant_eval::consistency::{consistency, relative_distance};
-use recant_eval::held_out::held_out_accuracy;
-use recant_eval::membership::{
-    ControlKind, Controls, area_under_curve, controls, true_positive_rate,
+use recant_eval::{
+    Cohort, ControlKind, Controls, Scorer, area_under_curve, consistency, controls,
+    held_out_accuracy, relative_distance, true_positive_rate,
 };
-use recant_eval::scorer::Scorer;
 
 /// Fewest erased pairs for an area under the curve to say anything.
 const MEMBERSHIP_PAIRS_MIN: usize = 20;
@@ -28,7 +25,7 @@ const USERS_AT_ONCE: usize = 64;
 pub(super) struct Comparison<'a> {
     pub(super) reference: Trained,
     pub(super) retained: InteractionMatrix,
-    held: &'a [Vec<u32>],
+    held_out: &'a [Vec<u32>],
     cohort: Cohort,
     temperature: f64,
     attacks: Vec<Attack>,
@@ -38,7 +35,7 @@ pub(super) struct Comparison<'a> {
 
 /// How models are compared.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Manner {
+pub(super) struct ComparisonOptions {
     pub(super) users_max: usize,
     pub(super) temperature: f64,
     pub(super) seed: u64,
@@ -59,10 +56,10 @@ impl<'a> Comparison<'a> {
         erased: &[Pair],
         retained: InteractionMatrix,
         reference: Trained,
-        manner: Manner,
+        options: ComparisonOptions,
     ) -> Self {
         let attack = |kind| {
-            let pairs = controls(kind, erased, &data.train, &data.held, manner.seed);
+            let pairs = controls(kind, erased, &data.train, &data.held_out, options.seed);
             let (area_of_reference, rate_of_reference) = attacked(reference.scorer(), &pairs);
             Attack {
                 kind,
@@ -73,9 +70,9 @@ impl<'a> Comparison<'a> {
         };
         let kinds = [ControlKind::HeldOut, ControlKind::NonInteractions];
         Self {
-            held: &data.held,
-            cohort: cohort(&retained, erased, manner.users_max, manner.seed),
-            temperature: manner.temperature,
+            held_out: &data.held_out,
+            cohort: cohort(&retained, erased, options.users_max, options.seed),
+            temperature: options.temperature,
             attacks: kinds.map(attack).into(),
             pairs: erased.len(),
             reference,
@@ -83,8 +80,8 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Measures a model that took `seconds` for `deletions`. Refuses one whose scores are no
-    /// numbers.
+    /// Measures a model that took `seconds` for `deletions`. Refuses one whose scores are
+    /// NaN or infinite.
     pub(super) fn measure(
         &self,
         model: &dyn Scorer,
@@ -96,7 +93,7 @@ impl<'a> Comparison<'a> {
         if distance.is_some_and(|distance| !distance.is_finite()) {
             return Err(MethodError::Diverged {
                 what: "the model",
-                reason: "a score is infinite or no number".to_owned(),
+                reason: "a score is infinite or NaN".to_owned(),
             });
         }
         let (cohort, temperature) = (&self.cohort, self.temperature);
@@ -105,7 +102,7 @@ impl<'a> Comparison<'a> {
             pairs: self.pairs,
             seconds,
             consistency: consistency(model, reference, retained, cohort, temperature),
-            accuracy: held_out_accuracy(model, retained, self.held, cohort),
+            accuracy: held_out_accuracy(model, retained, self.held_out, cohort),
             membership: self.attacks.iter().map(|attack| attack.on(model)).collect(),
         })
     }
@@ -217,14 +214,14 @@ mod tests {
         DataSet {
             name: "made".to_owned(),
             train: InteractionMatrix::from_histories(histories.collect(), 40),
-            held: (0..30u32).map(|user| vec![(user + 35) % 40]).collect(),
+            held_out: (0..30u32).map(|user| vec![(user + 35) % 40]).collect(),
             fingerprint: String::new(),
         }
     }
 
     fn comparison<'a>(data: &'a DataSet, reference: Trained) -> Comparison<'a> {
         let erased: Vec<Pair> = (0..30).map(|user| (user, user)).collect();
-        let manner = Manner {
+        let options = ComparisonOptions {
             users_max: 100,
             temperature: 1.0,
             seed: 1,
@@ -234,7 +231,7 @@ mod tests {
             &erased,
             without(&data.train, &erased),
             reference,
-            manner,
+            options,
         )
     }
 

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Cell, write_whole};
 use super::data_set::DataSet;
 use super::recipe::Recipe;
+use super::run_record::{RunRecord, write_whole};
 
 /// Name of the document in the folder of results.
-pub const FILE_NAME: &str = "results.json";
+pub const RESULTS_FILE_NAME: &str = "results.json";
 
 /// Everything an experiment found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,7 +24,8 @@ pub struct Results {
     /// The data, one entry for each seed's split.
     pub data: Vec<DataSummary>,
     /// Every finished combination, in the order of the recipe.
-    pub cells: Vec<Cell>,
+    #[serde(rename = "cells", alias = "records")]
+    pub records: Vec<RunRecord>,
     /// Combinations that are still to come.
     pub missing: usize,
 }
@@ -58,7 +59,7 @@ impl DataSummary {
             users: data.train.active_users(),
             items: data.train.active_items(),
             interactions: data.train.interactions(),
-            held_out: data.held_out(),
+            held_out: data.held_out_pairs(),
         }
     }
 }
@@ -67,6 +68,37 @@ impl Results {
     /// Writes the document into `folder`.
     pub fn write(&self, folder: &Path) -> std::io::Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(std::io::Error::other)?;
-        write_whole(&folder.join(FILE_NAME), text.as_bytes())
+        write_whole(&folder.join(RESULTS_FILE_NAME), text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WRITTEN_BEFORE: &str = r#"{
+        "version": "0.1.0",
+        "recipe": {
+            "name": "x",
+            "data": [{ "name": "d" }],
+            "model": [{ "kind": "neumf" }],
+            "method": [{ "kind": "newton_cg", "steps": 2, "hold": 0.25 }],
+            "deletion": [{ "kind": "pair" }]
+        },
+        "threads": 2,
+        "data": [],
+        "cells": [],
+        "missing": 4
+    }"#;
+
+    #[test]
+    fn results_written_before_are_read_and_written_with_the_same_keys() {
+        let read: Results = serde_json::from_str(WRITTEN_BEFORE).expect("results");
+        assert_eq!((read.records.len(), read.missing), (0, 4));
+        let text = serde_json::to_string(&read).expect("JSON");
+        assert!(
+            text.contains(r#""cells":[]"#) && text.contains(r#""hold":0.25"#),
+            "{text}"
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use recant_eval::scorer::Scorer;
+use recant_eval::Scorer;
 
 /// A look that comes less than this factor of time after the last one is left out: a curve is
 /// drawn over the logarithm of time, and each look costs a comparison.

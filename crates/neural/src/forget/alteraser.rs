@@ -3,7 +3,7 @@
 //! After the abstract of "Forgetting Fast in Recommender Systems" (arXiv 2208.06875); whatever the
 //! abstract leaves open is ours. From the current model, alternate over three blocks: the rows of
 //! users, the rows of items, the shared layers, each moved by a second-order solver while the other
-//! two stand. The first round takes the rows that the erasure touched, the second their neighbours
+//! two are frozen. The first round takes the rows that the erasure touched, the second their neighbours
 //! too, and from the third on all rows and the layers.
 //!
 //! Rounds over everything are accelerated: Anderson's method combines the last ones, and what it says
@@ -13,17 +13,18 @@
 //! goes row by row, with a dense matrix each; otherwise a block is solved as a whole, by Newton-CG
 //! or L-BFGS.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use crate::forget::Touched;
 use crate::objective::Objective;
-use crate::optimise::Divergence;
+use crate::optimise::divergence::Divergence;
 use crate::optimise::lbfgs::{LbfgsOptions, lbfgs};
 use crate::optimise::newton_cg::{NewtonOptions, newton_cg};
 use crate::optimise::rows::{RowOptions, is_separable, solve_rows};
 use crate::optimise::selection::Selection;
 use crate::parameters::{Block, Parameters};
-use recant_core::model::factors::Side;
+use recant_core::control::{Control, ShouldStop, continue_while};
+use recant_core::model::{RowSets, Side};
 use recant_core::optim::anderson::Anderson;
 
 /// Rows solved between two looks at the clock.
@@ -41,9 +42,9 @@ pub enum BlockSolver {
 /// Which rows the first rounds take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Touched rows, then neighbours, then everything.
+    /// RowSets rows, then neighbours, then everything.
     Growing,
-    /// Touched rows only, in every round; the layers stand.
+    /// RowSets rows only, in every round; the layers are frozen.
     Touched,
     /// Everything from the first round on.
     Everything,
@@ -93,16 +94,20 @@ pub struct AltEraserReport {
     /// Blocks solved: rows where these are separate, sides and layers otherwise.
     pub blocks: usize,
     /// Rows that may have moved.
-    pub moved: Touched,
-    /// Whether it ended before its last round: out of time, or told to.
+    pub moved: RowSets,
+    /// Whether it ended before its last round: out of time, or cancelled.
     pub interrupted: bool,
 }
+
+/// How AltEraser is stopped, and shown the parameters after every round.
+pub type AltEraserControl<'a> =
+    Control<'a, dyn FnMut(&AltEraserReport, &Parameters) -> ControlFlow<()> + 'a>;
 
 /// One run.
 struct Run<'a> {
     objective: &'a Objective<'a>,
     options: &'a AltEraserOptions,
-    should_stop: &'a (dyn Fn() -> bool + Sync),
+    cancelled: ShouldStop<'a>,
     began: Instant,
     report: AltEraserReport,
     acceleration: Option<Acceleration>,
@@ -118,33 +123,31 @@ struct Acceleration {
 
 /// Moves `at`, the model before the change, towards the minimum of `objective`, that of the retained
 /// data. `touched` are the rows whose examples changed; rows without examples must be zero already
-/// ([`settle_rows`](crate::initial::settle_rows)).
+/// ([`reconcile_rows`](crate::reconcile_rows)).
 ///
-/// `should_stop` is asked between turns of a block; when it says so, or the budget is used up, what
-/// has been done stays. `observe` sees the parameters after every round, and ends the run by
-/// returning false. Cost of a round over everything, for a separable model: for each example four
+/// Asks between turns of a block whether it is cancelled; when it is, or the budget is used up, what
+/// has been done stays. The observer sees the parameters after every round. Cost of a round over everything, for a separable model: for each example four
 /// scores and w² multiply-adds in each side; for others: the steps' curvature products.
 pub fn alt_eraser(
     objective: &Objective<'_>,
     at: &mut Parameters,
-    touched: &Touched,
+    touched: &RowSets,
     options: &AltEraserOptions,
-    should_stop: &(dyn Fn() -> bool + Sync),
-    observe: &mut dyn FnMut(&AltEraserReport, &Parameters) -> bool,
+    control: AltEraserControl<'_>,
 ) -> Result<AltEraserReport, Divergence> {
     let mut run = Run {
         objective,
         options,
-        should_stop,
+        cancelled: control.cancelled,
         began: Instant::now(),
         report: AltEraserReport::default(),
         acceleration: None,
     };
-    let everything = Touched::everything(objective.graph);
+    let everything = objective.graph.all_rows();
     for round in 0..options.rounds_max {
         let rows = match (options.reach, round) {
             (Reach::Touched, _) | (Reach::Growing, 0) => touched.clone(),
-            (Reach::Growing, 1) => touched.with_neighbours(objective.graph),
+            (Reach::Growing, 1) => objective.graph.with_neighbours(touched),
             _ => everything.clone(),
         };
         let with_layers = rows == everything && options.reach != Reach::Touched;
@@ -154,7 +157,7 @@ pub fn alt_eraser(
         if let Some(start) = start.filter(|_| !run.report.interrupted) {
             run.accelerate(&start, at);
         }
-        if run.report.interrupted || !observe(&run.report, at) {
+        if run.report.interrupted || (control.observe)(&run.report, at).is_break() {
             break;
         }
     }
@@ -164,7 +167,7 @@ pub fn alt_eraser(
             what: "a parameter",
         });
     }
-    run.report.moved.settle();
+    run.report.moved.sort_and_dedup();
     Ok(run.report)
 }
 
@@ -201,11 +204,12 @@ impl Run<'_> {
     fn round(
         &mut self,
         at: &mut Parameters,
-        rows: &Touched,
+        rows: &RowSets,
         with_layers: bool,
     ) -> Result<(), Divergence> {
-        self.side(at, Side::Users, &rows.users)?;
-        self.side(at, Side::Items, &rows.items)?;
+        for side in Side::BOTH {
+            self.side(at, side, &rows[side])?;
+        }
         if with_layers && at.layout().shared > 0 && !self.is_over() {
             self.block(at, &Selection::from(Block::Shared))?;
         }
@@ -224,19 +228,19 @@ impl Run<'_> {
             .get_or_insert_with(|| Acceleration::new(self.options.memory, objective, at));
         let is_first = !acceleration.rounds.has_history();
         let moved = acceleration.next(start, at);
-        let value = objective.at(&moved).value();
+        let value = objective.prepare(&moved).value();
         if value <= acceleration.value || is_first {
             acceleration.value = value;
             *at = moved;
         } else {
             acceleration.rounds.reset();
-            acceleration.value = objective.at(at).value();
+            acceleration.value = objective.prepare(at).value();
         }
     }
 
     fn is_over(&mut self) -> bool {
         let late = |budget: Duration| self.report.rounds > 1 && self.began.elapsed() >= budget;
-        self.report.interrupted |= self.options.budget.is_some_and(late) || (self.should_stop)();
+        self.report.interrupted |= self.options.budget.is_some_and(late) || (self.cancelled)();
         self.report.interrupted
     }
 
@@ -246,11 +250,7 @@ impl Run<'_> {
             self.rows(at, side, rows);
             return Ok(());
         }
-        let block = match side {
-            Side::Users => Block::Users,
-            Side::Items => Block::Items,
-        };
-        let selection = Selection::rows(block, rows.to_vec());
+        let selection = Selection::rows(Block::from(side), rows.to_vec());
         if selection.is_empty() || self.is_over() {
             return Ok(());
         }
@@ -275,19 +275,18 @@ impl Run<'_> {
     }
 
     fn moved(&mut self, side: Side, rows: &[u32]) {
-        match side {
-            Side::Users => self.report.moved.users.extend_from_slice(rows),
-            Side::Items => self.report.moved.items.extend_from_slice(rows),
-        }
+        self.report.moved[side].extend_from_slice(rows);
     }
 
     fn block(&mut self, at: &mut Parameters, selection: &Selection) -> Result<(), Divergence> {
         self.report.blocks += 1;
         let (began, budget) = (self.began, self.options.budget);
-        let should_stop = self.should_stop;
+        let cancelled = self.cancelled;
         let first = self.report.rounds <= 1;
-        let goes_on =
-            move || (first || budget.is_none_or(|b| began.elapsed() < b)) && !should_stop();
+        let mut goes_on = move |_: &_, _: &_| {
+            let in_time = first || budget.is_none_or(|budget| began.elapsed() < budget);
+            continue_while(in_time && !cancelled())
+        };
         match self.options.solver {
             BlockSolver::NewtonCg => newton_cg(
                 self.objective,
@@ -299,7 +298,7 @@ impl Run<'_> {
                     damping: self.options.damping,
                     ..NewtonOptions::default()
                 },
-                &mut |_, _| goes_on(),
+                &mut goes_on,
             ),
             BlockSolver::Lbfgs => lbfgs(
                 self.objective,
@@ -309,7 +308,7 @@ impl Run<'_> {
                     steps_max: self.options.steps * self.options.products,
                     ..LbfgsOptions::default()
                 },
-                &mut |_, _| goes_on(),
+                &mut goes_on,
             ),
         }?;
         Ok(())

@@ -8,15 +8,16 @@
 //! gradients, within a selection; without a selection of rows it is the whole step.
 
 use crate::objective::Objective;
-use crate::optimise::conjugate_gradients::{Stopping, solve};
+use crate::optimise::conjugate_gradients::{Stopping, conjugate_gradients};
 use crate::optimise::newton_cg::SolverReport;
 use crate::optimise::selection::Selection;
 use crate::parameters::{Block, Parameters};
+use crate::vectors::norm;
 
 /// How far to go.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InfluenceOptions {
-    /// Most curvature products.
+    /// Most Gauss–Newton products.
     pub products_max: usize,
     /// Residual of the inverse, relative.
     pub tolerance: f64,
@@ -48,18 +49,18 @@ pub fn influence_step(
     let block = selection.block;
     let mut change = Parameters::zeros(*at.layout());
     let mut old = change.clone();
-    before.at(at).gradient(Block::All, &mut old);
-    let point = retained.at(at);
+    before.prepare(at).gradient(Block::All, &mut old);
+    let point = retained.prepare(at);
     let value = point.gradient(block, &mut change);
-    let slopes = change.block_mut(block).iter_mut().zip(old.block(block));
-    slopes.for_each(|(new, old)| *new = old - *new);
+    let pairs = change.block_mut(block).iter_mut().zip(old.block(block));
+    pairs.for_each(|(new, old)| *new = old - *new);
     selection.restrict(&mut change);
     let scales = selection.scales(retained, at);
     let stopping = Stopping {
         products_max: options.products_max,
         tolerance: options.tolerance,
     };
-    let solution = solve(
+    let solution = conjugate_gradients(
         &point,
         selection,
         &scales,
@@ -67,7 +68,7 @@ pub fn influence_step(
         &change,
         stopping,
     );
-    let gradient = crate::objective::norm(change.block(block));
+    let gradient = norm(change.block(block));
     drop(point);
     let moved = at.block_mut(block).iter_mut().zip(solution.x.block(block));
     moved.for_each(|(value, step)| *value += step);

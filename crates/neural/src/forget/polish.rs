@@ -1,9 +1,14 @@
 //! Polishing: rounds over all blocks until the gradient stops falling.
 
-use crate::forget::Touched;
-use crate::forget::alteraser::{AltEraserOptions, BlockSolver, Reach, alt_eraser};
+use crate::forget::alteraser::{
+    AltEraserControl, AltEraserOptions, AltEraserReport, BlockSolver, Reach, alt_eraser,
+};
+use std::ops::ControlFlow;
+
+use recant_core::control::{Control, ShouldStop, continue_while};
+
 use crate::objective::Objective;
-use crate::optimise::Divergence;
+use crate::optimise::divergence::Divergence;
 use crate::optimise::lbfgs::{LbfgsOptions, lbfgs};
 use crate::optimise::rows::is_separable;
 use crate::optimise::selection::Selection;
@@ -37,22 +42,28 @@ pub struct PolishReport {
     pub converged: bool,
 }
 
+/// How polishing is stopped, and shown the residual after every round.
+pub type PolishControl<'a> = Control<'a, dyn FnMut(&PolishReport) -> ControlFlow<()> + 'a>;
+
 /// Brings the residual down: by AltEraser's rounds where rows are separate, by L-BFGS on the whole
 /// problem where they are not. Ends at the tolerance, after the last round, or when a round no
-/// longer helps; what a round that raised the residual did is taken back. `None` when `should_stop`,
-/// asked between turns, said so; then `at` is somewhere on the way. `observe` follows the rounds,
-/// the start as round 0.
+/// longer helps; what a round that raised the residual did is taken back. `None` when it was cancelled,
+/// between turns, or the observer broke off; `at` is between start and end then. The observer follows
+/// the rounds, the start as round 0.
 pub fn polish(
     objective: &Objective<'_>,
     at: &mut Parameters,
     options: &PolishOptions,
-    should_stop: &(dyn Fn() -> bool + Sync),
-    observe: &mut dyn FnMut(&PolishReport),
+    control: PolishControl<'_>,
 ) -> Result<Option<PolishReport>, Divergence> {
-    let Some(report) = measure(objective, at, 0, options, should_stop) else {
+    let Control { cancelled, observe } = control;
+    let Some(report) = measure(objective, at, 0, options, cancelled) else {
         return Ok(None);
     };
-    observe(&report);
+    let flow = observe(&report);
+    if flow.is_break() {
+        return Ok(None);
+    }
     if report.converged || options.rounds_max == 0 {
         return Ok(Some(report));
     }
@@ -61,22 +72,23 @@ pub fn polish(
         report,
         rounds: 0,
     };
+    let mut broke_off = false;
     let mut goes_on = |at: &Parameters| {
-        let Some(next) = measure(objective, at, best.rounds + 1, options, should_stop) else {
+        let Some(next) = measure(objective, at, best.rounds + 1, options, cancelled) else {
             return false;
         };
         let helps = best.take(next, at);
         if best.report == next {
-            observe(&next);
+            broke_off |= observe(&next).is_break();
         }
-        helps && !next.converged
+        helps && !next.converged && !broke_off
     };
     if is_separable(objective) {
-        sweep(objective, at, options, should_stop, &mut goes_on)?;
+        sweep(objective, at, options, cancelled, &mut goes_on)?;
     } else {
-        descend(objective, at, options, should_stop, &mut goes_on)?;
+        descend(objective, at, options, cancelled, &mut goes_on)?;
     }
-    if should_stop() {
+    if cancelled() || broke_off {
         return Ok(None);
     }
     *at = best.parameters;
@@ -107,15 +119,15 @@ impl Best {
     }
 }
 
-/// Value and residual after so many rounds; `None` when `should_stop` said so meanwhile.
+/// Value and residual after so many rounds; `None` when cancelled meanwhile.
 pub fn measure(
     objective: &Objective<'_>,
     at: &Parameters,
     rounds: usize,
     options: &PolishOptions,
-    should_stop: &(dyn Fn() -> bool + Sync),
+    cancelled: ShouldStop<'_>,
 ) -> Option<PolishReport> {
-    let measured = objective.at(at).measure(should_stop)?;
+    let measured = objective.prepare(at).measure(cancelled)?;
     Some(PolishReport {
         rounds,
         value: measured.value,
@@ -129,7 +141,7 @@ fn sweep(
     objective: &Objective<'_>,
     at: &mut Parameters,
     options: &PolishOptions,
-    should_stop: &(dyn Fn() -> bool + Sync),
+    cancelled: ShouldStop<'_>,
     goes_on: &mut dyn FnMut(&Parameters) -> bool,
 ) -> Result<(), Divergence> {
     let options = AltEraserOptions {
@@ -138,9 +150,12 @@ fn sweep(
         rounds_max: options.rounds_max,
         ..AltEraserOptions::default()
     };
-    let everything = Touched::everything(objective.graph);
-    let observe = &mut |_: &_, at: &_| goes_on(at);
-    alt_eraser(objective, at, &everything, &options, should_stop, observe)?;
+    let everything = objective.graph.all_rows();
+    let control = AltEraserControl {
+        cancelled,
+        observe: &mut |_: &AltEraserReport, at: &Parameters| continue_while(goes_on(at)),
+    };
+    alt_eraser(objective, at, &everything, &options, control)?;
     Ok(())
 }
 
@@ -149,7 +164,7 @@ fn descend(
     objective: &Objective<'_>,
     at: &mut Parameters,
     options: &PolishOptions,
-    should_stop: &(dyn Fn() -> bool + Sync),
+    cancelled: ShouldStop<'_>,
     goes_on: &mut dyn FnMut(&Parameters) -> bool,
 ) -> Result<(), Divergence> {
     let options = LbfgsOptions {
@@ -162,9 +177,9 @@ fn descend(
     lbfgs(objective, at, &all, &options, &mut |report, at| {
         steps = report.steps;
         let is_round = steps % STEPS_PER_ROUND == 0;
-        !should_stop() && (!is_round || goes_on(at))
+        continue_while(!cancelled() && (!is_round || goes_on(at)))
     })?;
-    if steps % STEPS_PER_ROUND != 0 && !should_stop() {
+    if steps % STEPS_PER_ROUND != 0 && !cancelled() {
         goes_on(at);
     }
     Ok(())

@@ -9,12 +9,12 @@
 
 use std::ops::ControlFlow;
 
-use crate::forget::retrain;
+use crate::forget::retrain::retrain_cold;
 use crate::graph::Graph;
 use crate::negatives::mix;
 use crate::network::NeuralModel;
-use crate::optimise::Divergence;
 use crate::optimise::adamw::AdamWOptions;
+use crate::optimise::divergence::Divergence;
 use crate::parameters::Parameters;
 use crate::scoring::Scorer;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
@@ -122,7 +122,7 @@ fn train_one(
     options: &AdamWOptions,
 ) -> Result<Parameters, Divergence> {
     let unobserved = &mut |_: &_, _: &_| ControlFlow::Continue(());
-    retrain::cold(model, graph, seed, options, unobserved)
+    retrain_cold(model, graph, seed, options, unobserved)
 }
 
 /// The graph of each shard; all have the rows of `matrix`.

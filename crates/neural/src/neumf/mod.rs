@@ -92,9 +92,10 @@ impl NeuralModel for NeuMf {
     fn tangent(&self, shared: &[f32], direction: Option<&[f32]>, batch: &mut Batch) {
         let cut = tower_of(self).parameters();
         let (tower, head) = shared.split_at(cut);
-        let (tower_way, head_way) = direction.map(|way| way.split_at(cut)).unzip();
-        tower_of(self).tangent(tower, tower_way, self.factors, batch);
-        head_of(self).tangent(head, head_way, batch);
+        let (tower_direction, head_direction) =
+            direction.map(|direction| direction.split_at(cut)).unzip();
+        tower_of(self).tangent(tower, tower_direction, self.factors, batch);
+        head_of(self).tangent(head, head_direction, batch);
     }
 
     fn backward(&self, shared: &[f32], batch: &mut Batch, shared_gradient: Option<&mut [f32]>) {

@@ -10,9 +10,8 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use pulp::Arch;
 
-use crate::inner_product::dot;
 use crate::network::{Batch, sized};
-use recant_core::simd::vectorised;
+use recant_core::simd::{dot_f32, vectorised};
 
 /// One layer's place among the parameters of the tower.
 #[derive(Debug, Clone, Copy)]
@@ -114,29 +113,34 @@ impl Tower<'_> {
         batch: &mut Batch,
     ) {
         let mut layers = std::mem::take(&mut batch.layers);
-        let (values, ways) = layers.split_at_mut(self.widths.len());
+        let (values, tangents) = layers.split_at_mut(self.widths.len());
         let (users, items) = (&batch.user_tangents, &batch.item_tangents);
-        let rows_stand = users.is_empty();
-        if !rows_stand {
-            concatenate(users, items, skip, batch.pairs, &mut ways[0]);
+        let rows_are_frozen = users.is_empty();
+        if !rows_are_frozen {
+            concatenate(users, items, skip, batch.pairs, &mut tangents[0]);
         }
         for (at, layer) in self.layers().enumerate() {
-            let (before, after) = ways.split_at_mut(at + 1);
-            let way = sized(&mut after[0], layer.outputs * batch.pairs);
+            let (before, after) = tangents.split_at_mut(at + 1);
+            let tangent = sized(&mut after[0], layer.outputs * batch.pairs);
             let outputs = layer.outputs;
-            if at == 0 && rows_stand {
-                way.fill(0.0);
+            if at == 0 && rows_are_frozen {
+                tangent.fill(0.0);
             } else {
                 let moved = columns(&before[at], layer.inputs);
                 let weights = layer.matrix(parameters);
-                product(columns_mut(way, outputs), Accum::Replace, weights, moved);
+                product(
+                    columns_mut(tangent, outputs),
+                    Accum::Replace,
+                    weights,
+                    moved,
+                );
             }
             if let Some(direction) = direction {
-                let (turned, input) = (layer.matrix(direction), columns(&values[at], layer.inputs));
-                product(columns_mut(way, outputs), Accum::Add, turned, input);
-                add_to_each(way, &direction[layer.biases()]);
+                let (change, input) = (layer.matrix(direction), columns(&values[at], layer.inputs));
+                product(columns_mut(tangent, outputs), Accum::Add, change, input);
+                add_to_each(tangent, &direction[layer.biases()]);
             }
-            mask(way, &values[at + 1]);
+            mask(tangent, &values[at + 1]);
         }
         batch.layers = layers;
     }
@@ -150,15 +154,15 @@ impl Tower<'_> {
         mut gradient: Option<&mut [f32]>,
     ) {
         let mut layers = std::mem::take(&mut batch.layers);
-        let (values, slopes) = layers.split_at_mut(self.widths.len());
+        let (values, gradients) = layers.split_at_mut(self.widths.len());
         for (at, layer) in self.layers().enumerate().rev() {
-            let (before, after) = slopes.split_at_mut(at + 1);
+            let (before, after) = gradients.split_at_mut(at + 1);
             mask(&mut after[0], &values[at + 1]);
-            let slope = columns(&after[0], layer.outputs);
+            let above = columns(&after[0], layer.outputs);
             let input = columns(&values[at], layer.inputs);
             if let Some(gradient) = gradient.as_deref_mut() {
                 let by_weights = columns_mut(&mut gradient[layer.weights()], layer.outputs);
-                product(by_weights, Accum::Add, slope, input.transpose());
+                product(by_weights, Accum::Add, above, input.transpose());
                 add_up(&after[0], &mut gradient[layer.biases()]);
             }
             if at == 0 && batch.layers_only {
@@ -170,7 +174,7 @@ impl Tower<'_> {
                 columns_mut(earlier, layer.inputs),
                 Accum::Replace,
                 weights.transpose(),
-                slope,
+                above,
             );
         }
         if batch.layers_only {
@@ -178,7 +182,7 @@ impl Tower<'_> {
             return;
         }
         let half = self.widths[0] / 2;
-        let inputs = slopes[0].chunks_exact(2 * half);
+        let inputs = gradients[0].chunks_exact(2 * half);
         let users = batch.user_gradients.chunks_exact_mut(skip + half);
         let items = batch.item_gradients.chunks_exact_mut(skip + half);
         for (input, (user, item)) in inputs.zip(users.zip(items)) {
@@ -227,35 +231,39 @@ impl Head {
         for (score, ((user, item), output)) in batch.scores.iter_mut().zip(rows) {
             let factors = by_factor.iter().zip(user.iter().zip(item));
             let product: f32 = factors.map(|(weight, (p, q))| weight * p * q).sum();
-            *score = product + dot(&by_output[..self.output], output) + bias;
+            *score = product + dot_f32(&by_output[..self.output], output) + bias;
         }
     }
 
     pub(super) fn tangent(&self, head: &[f32], direction: Option<&[f32]>, batch: &mut Batch) {
         let (by_factor, by_output) = head.split_at(self.factors);
-        let (last, way) = self.places(batch);
+        let (last, tangent) = self.places(batch);
         for pair in 0..batch.pairs {
             let row = pair * self.width()..pair * self.width() + self.factors;
             let (user, item) = (&batch.users[row.clone()], &batch.items[row.clone()]);
             let output = pair * self.output..(pair + 1) * self.output;
-            let mut sum = dot(
+            let mut sum = dot_f32(
                 &by_output[..self.output],
-                &batch.layers[way][output.clone()],
+                &batch.layers[tangent][output.clone()],
             );
             if !batch.user_tangents.is_empty() {
-                let (user_way, item_way) =
+                let (user_direction, item_direction) =
                     (&batch.user_tangents[row.clone()], &batch.item_tangents[row]);
                 for k in 0..self.factors {
-                    sum += by_factor[k] * (user_way[k] * item[k] + user[k] * item_way[k]);
+                    sum +=
+                        by_factor[k] * (user_direction[k] * item[k] + user[k] * item_direction[k]);
                 }
             }
             if let Some(direction) = direction {
-                let (factor_way, output_way) = direction.split_at(self.factors);
+                let (factor_direction, output_direction) = direction.split_at(self.factors);
                 for k in 0..self.factors {
-                    sum += factor_way[k] * user[k] * item[k];
+                    sum += factor_direction[k] * user[k] * item[k];
                 }
-                sum += dot(&output_way[..self.output], &batch.layers[last][output]);
-                sum += output_way[self.output];
+                sum += dot_f32(
+                    &output_direction[..self.output],
+                    &batch.layers[last][output],
+                );
+                sum += output_direction[self.output];
             }
             batch.tangents[pair] = sum;
         }
@@ -265,8 +273,8 @@ impl Head {
     /// outputs.
     pub(super) fn backward(&self, head: &[f32], batch: &mut Batch, gradient: Option<&mut [f32]>) {
         let (by_factor, by_output) = head.split_at(self.factors);
-        let (last, slope) = self.places(batch);
-        sized(&mut batch.layers[slope], self.output * batch.pairs);
+        let (last, gradients) = self.places(batch);
+        sized(&mut batch.layers[gradients], self.output * batch.pairs);
         for pair in 0..batch.pairs {
             let coefficient = batch.coefficients[pair];
             let row = pair * self.width();
@@ -276,8 +284,8 @@ impl Head {
                 batch.item_gradients[row + k] = weighted * batch.users[row + k];
             }
             let output = pair * self.output..(pair + 1) * self.output;
-            let slopes = batch.layers[slope][output].iter_mut().zip(by_output);
-            slopes.for_each(|(slope, weight)| *slope = coefficient * weight);
+            let by_output_gradient = batch.layers[gradients][output].iter_mut().zip(by_output);
+            by_output_gradient.for_each(|(value, weight)| *value = coefficient * weight);
         }
         if let Some(gradient) = gradient {
             self.add_gradient(batch, last, gradient);

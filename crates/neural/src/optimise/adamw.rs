@@ -14,7 +14,7 @@ use crate::loss;
 use crate::negatives::Source;
 use crate::network::{BATCH_PAIRS, Batch, NeuralModel};
 use crate::objective::scatter;
-use crate::optimise::Divergence;
+use crate::optimise::divergence::Divergence;
 use crate::parameters::{Block, Parameters};
 
 /// Settings of AdamW.
@@ -47,9 +47,10 @@ impl AdamWOptions {
     /// What suits a model: small batches where a step costs its examples only, large ones where it
     /// costs two propagations.
     pub fn for_model(model: &dyn NeuralModel) -> Self {
-        let (batch, learning_rate) = match model.is_propagated() {
-            true => (16_384, 5e-3),
-            false => (1_024, 1e-3),
+        let (batch, learning_rate) = if model.is_propagated() {
+            (16_384, 5e-3)
+        } else {
+            (1_024, 1e-3)
         };
         Self {
             epochs: 20,
@@ -307,10 +308,10 @@ fn piece(
     let loss = model.loss();
     let groups = items.chunks_exact(stride);
     let scored = batch.scores.chunks_exact(stride);
-    let slopes = batch.coefficients.chunks_exact_mut(stride);
+    let coefficients = batch.coefficients.chunks_exact_mut(stride);
     let losses = groups
         .zip(scored)
-        .zip(slopes)
+        .zip(coefficients)
         .map(|((group, scores), into)| loss::gradient(loss, group, scores, into));
     let loss = losses.sum();
     model.backward(rows.shared(), &mut batch, Some(&mut shared));
@@ -357,8 +358,8 @@ impl Rule {
             *mean = beta1 * *mean + (1.0 - beta1) * gradient;
             *square = beta2 * *square + (1.0 - beta2) * gradient * gradient;
             let root = (*square * self.square_correction).sqrt() + epsilon;
-            let way = *mean * self.mean_correction / root + weight_decay * *value;
-            *value -= learning_rate * way;
+            let direction = *mean * self.mean_correction / root + weight_decay * *value;
+            *value -= learning_rate * direction;
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::objective::Point;
 use crate::optimise::selection::Selection;
-use crate::optimise::vectors::{add_scaled, divided, dot, scale_and_add};
 use crate::parameters::Parameters;
+use crate::vectors::{add_scaled, divided, par_dot, scale_and_add};
 
 /// When conjugate gradients end.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,10 +25,10 @@ pub struct Solution {
     pub decrease: f64,
 }
 
-/// Solves `(H + μ D) x = b` for the Gauss–Newton curvature H at `point` within the selection, D how
+/// Solves `(H + μ D) x = b` for the Gauss–Newton matrix H at `point` within the selection, D how
 /// many examples name each parameter; preconditioned by D (Nocedal & Wright 2006, algorithm 5.3).
-/// `b` is zero outside the selection. Cost: one curvature product an iteration.
-pub fn solve(
+/// `b` is zero outside the selection. Cost: one Gauss–Newton product an iteration.
+pub fn conjugate_gradients(
     point: &Point<'_>,
     selection: &Selection,
     scales: &[f32],
@@ -43,25 +43,25 @@ pub fn solve(
     let mut product = Parameters::zeros(*b.layout());
     let mut preconditioned = divided(&residual, scales);
     direction.block_mut(block).copy_from_slice(&preconditioned);
-    let mut energy = dot(&residual, &preconditioned);
+    let mut energy = par_dot(&residual, &preconditioned);
     let enough = energy * stopping.tolerance * stopping.tolerance;
     let (mut products, mut decrease) = (0, 0.0);
     while products < stopping.products_max && energy > enough && energy > 0.0 {
-        point.curvature_product(block, &direction, &mut product);
+        point.gauss_newton_product(block, &direction, &mut product);
         selection.restrict(&mut product);
         products += 1;
-        let way = direction.block(block);
-        add_damping(product.block_mut(block), damping, scales, way);
-        let curvature = dot(way, product.block(block));
+        let along = direction.block(block);
+        add_damping(product.block_mut(block), damping, scales, along);
+        let curvature = par_dot(along, product.block(block));
         if !(curvature > 0.0 && curvature.is_finite()) {
             break;
         }
         let step = energy / curvature;
-        add_scaled(x.block_mut(block), step, way);
+        add_scaled(x.block_mut(block), step, along);
         add_scaled(&mut residual, -step, product.block(block));
         decrease += 0.5 * step * energy;
         preconditioned = divided(&residual, scales);
-        let next = dot(&residual, &preconditioned);
+        let next = par_dot(&residual, &preconditioned);
         scale_and_add(direction.block_mut(block), next / energy, &preconditioned);
         energy = next;
     }
@@ -72,9 +72,9 @@ pub fn solve(
     }
 }
 
-fn add_damping(into: &mut [f32], damping: f64, scales: &[f32], way: &[f32]) {
+fn add_damping(into: &mut [f32], damping: f64, scales: &[f32], along: &[f32]) {
     let damping = damping as f32;
-    for (sum, (scale, value)) in into.iter_mut().zip(scales.iter().zip(way)) {
+    for (sum, (scale, value)) in into.iter_mut().zip(scales.iter().zip(along)) {
         *sum += damping * scale * value;
     }
 }

@@ -4,15 +4,16 @@
 //! examples of each parameter as the initial scale, and Armijo's line search.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
-use crate::objective::{Objective, norm};
-use crate::optimise::Divergence;
+use crate::objective::Objective;
+use crate::optimise::divergence::Divergence;
 use crate::optimise::newton_cg::SolverReport;
 use crate::optimise::selection::Selection;
-use crate::optimise::vectors::{add_scaled, divided, dot};
 use crate::parameters::Parameters;
+use crate::vectors::{add_scaled, divided, norm, par_dot};
 
-/// Share of the decrease that the slope promises which a step must bring (Armijo).
+/// Share of the decrease that the directional derivative predicts which a step must bring (Armijo).
 const ARMIJO: f64 = 1e-4;
 
 /// Halvings of a step before the search is given up.
@@ -42,41 +43,41 @@ impl Default for LbfgsOptions {
 /// A step and the change of the gradient along it.
 struct Change {
     step: Vec<f32>,
-    bend: Vec<f32>,
+    gradient_change: Vec<f32>,
     inverse: f64,
 }
 
 /// Minimises the objective over the selection, from `at` on. After every step `observe` is told the
-/// report so far and the parameters; when it returns false the solver ends there. Cost: a gradient a
-/// step, rarely more, and one curvature product at the start.
+/// report so far and the parameters; it may end the solver there. Cost: a gradient a
+/// step, rarely more, and one Gauss–Newton product at the start.
 pub fn lbfgs(
     objective: &Objective<'_>,
     at: &mut Parameters,
     selection: &Selection,
     options: &LbfgsOptions,
-    observe: &mut dyn FnMut(&SolverReport, &Parameters) -> bool,
+    observe: &mut dyn FnMut(&SolverReport, &Parameters) -> ControlFlow<()>,
 ) -> Result<SolverReport, Divergence> {
     let block = selection.block;
     let scales = selection.scales(objective, at);
-    let mut slope = Parameters::zeros(*at.layout());
-    let mut value = objective.at(at).gradient(block, &mut slope);
-    selection.restrict(&mut slope);
+    let mut gradient = Parameters::zeros(*at.layout());
+    let mut value = objective.prepare(at).gradient(block, &mut gradient);
+    selection.restrict(&mut gradient);
     let mut report = SolverReport {
         steps: 0,
         products: 0,
         value,
-        gradient: norm(slope.block(block)),
+        gradient: norm(gradient.block(block)),
     };
     let enough = options.tolerance * report.gradient;
     let mut memory: VecDeque<Change> = VecDeque::with_capacity(options.memory);
     while report.steps < options.steps_max && report.gradient > enough {
         check(value + report.gradient)?;
-        let mut way = Parameters::zeros(*at.layout());
-        let direction = descent(&memory, slope.block(block), &scales);
-        way.block_mut(block).copy_from_slice(&direction);
-        let mut promise = -dot(slope.block(block), &direction);
-        if promise <= 0.0 {
-            // Rounding has spoilt the memory: begin anew.
+        let mut padded = Parameters::zeros(*at.layout());
+        let direction = descent(&memory, gradient.block(block), &scales);
+        padded.block_mut(block).copy_from_slice(&direction);
+        let directional_derivative = par_dot(gradient.block(block), &direction);
+        if directional_derivative >= 0.0 {
+            // Rounding has poisoned the memory: begin anew.
             if memory.is_empty() {
                 break;
             }
@@ -87,25 +88,24 @@ pub fn lbfgs(
         if memory.is_empty() {
             let mut product = Parameters::zeros(*at.layout());
             objective
-                .at(at)
-                .curvature_product(block, &way, &mut product);
+                .prepare(at)
+                .gauss_newton_product(block, &padded, &mut product);
             report.products += 1;
-            let curvature = dot(way.block(block), product.block(block));
+            let curvature = par_dot(padded.block(block), product.block(block));
             step = if curvature > 0.0 {
-                promise / curvature
+                -directional_derivative / curvature
             } else {
                 1.0
             };
         }
-        promise *= ARMIJO;
         let before = at.block(block).to_vec();
-        let previous = slope.clone();
+        let previous = gradient.clone();
         let found = (0..HALVINGS_MAX).find_map(|_| {
             let moved = at.block_mut(block);
             moved.copy_from_slice(&before);
             add_scaled(moved, step, &direction);
-            let reached = objective.at(at).gradient(block, &mut slope);
-            let falls = reached <= value - step * promise;
+            let reached = objective.prepare(at).gradient(block, &mut gradient);
+            let falls = reached <= value + step * (ARMIJO * directional_derivative);
             step *= if falls { 1.0 } else { 0.5 };
             falls.then_some(reached)
         });
@@ -115,23 +115,23 @@ pub fn lbfgs(
                 break;
             }
             memory.clear();
-            slope = previous;
+            gradient = previous;
             continue;
         };
-        selection.restrict(&mut slope);
+        selection.restrict(&mut gradient);
         value = reached;
         remember(
             &mut memory,
             options.memory,
             at.block(block),
             &before,
-            slope.block(block),
+            gradient.block(block),
             previous.block(block),
         );
         report.steps += 1;
         report.value = value;
-        report.gradient = norm(slope.block(block));
-        if !observe(&report, at) {
+        report.gradient = norm(gradient.block(block));
+        if observe(&report, at).is_break() {
             break;
         }
     }
@@ -140,26 +140,28 @@ pub fn lbfgs(
 }
 
 /// `−H g` by the two loops over the remembered changes.
-fn descent(memory: &VecDeque<Change>, slope: &[f32], scales: &[f32]) -> Vec<f32> {
-    let mut way = slope.to_vec();
+fn descent(memory: &VecDeque<Change>, gradient: &[f32], scales: &[f32]) -> Vec<f32> {
+    let mut direction = gradient.to_vec();
     let mut weights = Vec::with_capacity(memory.len());
     for change in memory.iter().rev() {
-        let weight = change.inverse * dot(&change.step, &way);
-        add_scaled(&mut way, -weight, &change.bend);
+        let weight = change.inverse * par_dot(&change.step, &direction);
+        add_scaled(&mut direction, -weight, &change.gradient_change);
         weights.push(weight);
     }
-    way = divided(&way, scales);
+    direction = divided(&direction, scales);
     if let Some(last) = memory.back() {
-        let scaled = divided(&last.bend, scales);
-        let ratio = 1.0 / (last.inverse * dot(&last.bend, &scaled));
-        way.iter_mut().for_each(|value| *value *= ratio as f32);
+        let scaled = divided(&last.gradient_change, scales);
+        let ratio = 1.0 / (last.inverse * par_dot(&last.gradient_change, &scaled));
+        direction
+            .iter_mut()
+            .for_each(|value| *value *= ratio as f32);
     }
     for (change, weight) in memory.iter().zip(weights.into_iter().rev()) {
-        let other = change.inverse * dot(&change.bend, &way);
-        add_scaled(&mut way, weight - other, &change.step);
+        let other = change.inverse * par_dot(&change.gradient_change, &direction);
+        add_scaled(&mut direction, weight - other, &change.step);
     }
-    way.iter_mut().for_each(|value| *value = -*value);
-    way
+    direction.iter_mut().for_each(|value| *value = -*value);
+    direction
 }
 
 /// Keeps a change whose curvature is positive, and at most `most` of them.
@@ -168,14 +170,16 @@ fn remember(
     most: usize,
     at: &[f32],
     before: &[f32],
-    slope: &[f32],
+    gradient: &[f32],
     previous: &[f32],
 ) {
     let difference =
         |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f32>>();
-    let (step, bend) = (difference(at, before), difference(slope, previous));
-    let curvature = dot(&step, &bend);
-    if curvature <= 1e-10 * dot(&bend, &bend).sqrt() * dot(&step, &step).sqrt() {
+    let (step, gradient_change) = (difference(at, before), difference(gradient, previous));
+    let curvature = par_dot(&step, &gradient_change);
+    if curvature
+        <= 1e-10 * par_dot(&gradient_change, &gradient_change).sqrt() * par_dot(&step, &step).sqrt()
+    {
         return;
     }
     if memory.len() == most.max(1) {
@@ -183,7 +187,7 @@ fn remember(
     }
     memory.push_back(Change {
         step,
-        bend,
+        gradient_change,
         inverse: 1.0 / curvature,
     });
 }

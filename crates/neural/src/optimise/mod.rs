@@ -1,24 +1,18 @@
 //! Optimisers, each for every model: AdamW on mini-batches; Newton-CG and L-BFGS on the whole
 //! objective or on a block of it; Newton's method for single rows.
 
-pub mod adamw;
-pub mod conjugate_gradients;
-pub(super) mod dense;
-pub mod lbfgs;
-pub mod newton_cg;
-pub mod rows;
-pub mod selection;
-mod vectors;
+pub(crate) mod adamw;
+pub(crate) mod conjugate_gradients;
+pub(crate) mod divergence;
+pub(crate) mod lbfgs;
+pub(crate) mod newton_cg;
+pub(crate) mod rows;
+pub(crate) mod selection;
 
-/// The numbers went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Divergence {
-    /// The loss or a parameter is infinite or not a number.
-    #[error("{optimiser} diverged: {what} is not finite; lower the learning rate, or raise lambda")]
-    NotFinite {
-        /// What was running.
-        optimiser: &'static str,
-        /// What it ran into.
-        what: &'static str,
-    },
-}
+pub use adamw::{AdamWOptions, EpochReport, adamw};
+pub use conjugate_gradients::{Solution, Stopping, conjugate_gradients};
+pub use divergence::Divergence;
+pub use lbfgs::{LbfgsOptions, lbfgs};
+pub use newton_cg::{NewtonOptions, SolverReport, newton_cg};
+pub use rows::{RowOptions, is_separable, solve_rows};
+pub use selection::Selection;

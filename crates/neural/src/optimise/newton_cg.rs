@@ -3,20 +3,22 @@
 //! Martens, "Deep learning via Hessian-free optimization" (ICML 2010), with the Gauss–Newton
 //! curvature, Levenberg–Marquardt damping on the scale of the examples, and Armijo's line search.
 
-use crate::objective::{Objective, norm};
-use crate::optimise::Divergence;
-use crate::optimise::conjugate_gradients::{Stopping, solve};
-use crate::optimise::selection::Selection;
-use crate::optimise::vectors::{add_scaled, dot};
-use crate::parameters::Parameters;
+use std::ops::ControlFlow;
 
-/// Share of the decrease that the slope promises which a step must bring (Armijo).
+use crate::objective::Objective;
+use crate::optimise::conjugate_gradients::{Stopping, conjugate_gradients};
+use crate::optimise::divergence::Divergence;
+use crate::optimise::selection::Selection;
+use crate::parameters::Parameters;
+use crate::vectors::{add_scaled, norm, par_dot};
+
+/// Share of the decrease that the directional derivative predicts which a step must bring (Armijo).
 const ARMIJO: f64 = 1e-4;
 
 /// Halvings of a step before it is given up and damping raised.
 const HALVINGS_MAX: usize = 6;
 
-/// Gains, of what the quadratic model promised, beyond which damping changes (Martens, section 4.1).
+/// Gains, of what the quadratic model predicted, beyond which damping changes (Martens, section 4.1).
 const GAIN_GOOD: f64 = 0.75;
 const GAIN_POOR: f64 = 0.25;
 
@@ -28,7 +30,7 @@ const FORCING_MAX: f64 = 0.5;
 pub struct NewtonOptions {
     /// Most steps.
     pub steps_max: usize,
-    /// Most curvature products in one step.
+    /// Most Gauss–Newton products in one step.
     pub products_max: usize,
     /// First damping μ, per example.
     pub damping: f64,
@@ -52,7 +54,7 @@ impl Default for NewtonOptions {
 pub struct SolverReport {
     /// Steps taken.
     pub steps: usize,
-    /// Curvature products.
+    /// Gauss–Newton products.
     pub products: usize,
     /// Value of the objective.
     pub value: f64,
@@ -61,17 +63,17 @@ pub struct SolverReport {
 }
 
 /// Minimises the objective over the selection, from `at` on. After every step `observe` is told the
-/// report so far and the parameters; when it returns false the solver ends there.
+/// report so far and the parameters; it may end the solver there.
 pub fn newton_cg(
     objective: &Objective<'_>,
     at: &mut Parameters,
     selection: &Selection,
     options: &NewtonOptions,
-    observe: &mut dyn FnMut(&SolverReport, &Parameters) -> bool,
+    observe: &mut dyn FnMut(&SolverReport, &Parameters) -> ControlFlow<()>,
 ) -> Result<SolverReport, Divergence> {
     let block = selection.block;
     let scales = selection.scales(objective, at);
-    let mut slope = Parameters::zeros(*at.layout());
+    let mut gradient = Parameters::zeros(*at.layout());
     let mut damping = options.damping;
     let mut report = SolverReport {
         steps: 0,
@@ -81,10 +83,10 @@ pub fn newton_cg(
     };
     let mut first = None;
     while report.steps < options.steps_max {
-        let point = objective.at(at);
-        report.value = point.gradient(block, &mut slope);
-        selection.restrict(&mut slope);
-        report.gradient = norm(slope.block(block));
+        let point = objective.prepare(at);
+        report.value = point.gradient(block, &mut gradient);
+        selection.restrict(&mut gradient);
+        report.gradient = norm(gradient.block(block));
         check(report.value + report.gradient)?;
         let start = *first.get_or_insert(report.gradient);
         if report.gradient <= options.tolerance * start || report.gradient == 0.0 {
@@ -94,15 +96,24 @@ pub fn newton_cg(
             products_max: options.products_max,
             tolerance: FORCING_MAX.min((report.gradient / start).sqrt()),
         };
-        slope
+        gradient
             .values_mut()
             .iter_mut()
             .for_each(|value| *value = -*value);
-        let solution = solve(&point, selection, &scales, damping, &slope, stopping);
+        let solution =
+            conjugate_gradients(&point, selection, &scales, damping, &gradient, stopping);
         report.products += solution.products;
-        let promise = dot(slope.block(block), solution.x.block(block));
+        // `gradient` is negated by now.
+        let directional_derivative = -par_dot(gradient.block(block), solution.x.block(block));
         drop(point);
-        let (value, step) = search(objective, at, selection, &solution.x, report.value, promise);
+        let (value, step) = search(
+            objective,
+            at,
+            selection,
+            &solution.x,
+            report.value,
+            directional_derivative,
+        );
         report.steps += 1;
         let gain = (report.value - value) / solution.decrease.max(f64::MIN_POSITIVE);
         damping *= match gain {
@@ -112,31 +123,31 @@ pub fn newton_cg(
         };
         let stuck = step == 0.0 && damping > 1e6 * options.damping;
         report.value = value;
-        if stuck || !observe(&report, at) {
+        if stuck || observe(&report, at).is_break() {
             break;
         }
     }
     Ok(report)
 }
 
-/// Goes along `way` by 1, ½, ¼, … until the objective falls by enough; by nothing when it never
+/// Goes along `direction` by 1, ½, ¼, … until the objective falls by enough; by nothing when it never
 /// does. Returns the value there, and the step.
 fn search(
     objective: &Objective<'_>,
     at: &mut Parameters,
     selection: &Selection,
-    way: &Parameters,
+    direction: &Parameters,
     value: f64,
-    promise: f64,
+    directional_derivative: f64,
 ) -> (f64, f64) {
     let before = at.block(selection.block).to_vec();
     let mut step = 1.0;
     for _ in 0..HALVINGS_MAX {
         let moved = at.block_mut(selection.block);
         moved.copy_from_slice(&before);
-        add_scaled(moved, step, way.block(selection.block));
-        let reached = objective.at(at).value();
-        if reached <= value - ARMIJO * step * promise {
+        add_scaled(moved, step, direction.block(selection.block));
+        let reached = objective.prepare(at).value();
+        if reached <= value + ARMIJO * step * directional_derivative {
             return (reached, step);
         }
         step *= 0.5;

@@ -8,14 +8,15 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use crate::loss::Point;
+use crate::dense::newton_step;
+use crate::loss::Logistic;
 use crate::network::{BATCH_PAIRS, Batch};
-use crate::objective::{Objective, inner, square};
-use crate::optimise::dense::newton_step;
+use crate::objective::Objective;
 use crate::parameters::Parameters;
-use recant_core::model::factors::Side;
+use crate::vectors::{dot, squared_norm};
+use recant_core::model::Side;
 
-/// Share of the decrease that the slope promises which a step must bring (Armijo).
+/// Share of the decrease that the directional derivative predicts which a step must bring (Armijo).
 const ARMIJO: f64 = 1e-4;
 
 /// Halvings of a step before it is given up.
@@ -28,7 +29,7 @@ pub struct RowOptions {
     pub steps_max: usize,
     /// Damping μ, per example.
     pub damping: f32,
-    /// Ends when the step promises to lower the loss by less than this, per example.
+    /// Ends when the step is predicted to lower the loss by less than this, per example.
     pub tolerance: f64,
 }
 
@@ -49,8 +50,8 @@ struct RowProblem<'a> {
     side: Side,
     /// The row of the other side in each example, and whether it is a positive.
     others: Vec<(u32, bool)>,
-    /// The pull of what holds the model; empty for none.
-    pull: &'a [f32],
+    /// The proximal term's linear part r; empty for none.
+    linear: &'a [f32],
 }
 
 /// Whether single rows can be solved for.
@@ -84,17 +85,23 @@ pub fn solve_rows(
 ///
 /// # Panics
 /// When the problem is not separable ([`is_separable`]).
-pub fn row_gradient(objective: &Objective<'_>, at: &Parameters, side: Side, row: u32) -> Vec<f64> {
+pub(crate) fn row_gradient(
+    objective: &Objective<'_>,
+    at: &Parameters,
+    side: Side,
+    row: u32,
+) -> Vec<f64> {
     assert!(is_separable(objective), "rows that depend on one another");
     let values = at.row(side, row);
     let problem = RowProblem::new(objective, at, side, row);
-    problem.system(values, &mut Batch::default()).slope
+    problem.system(values, &mut Batch::default()).gradient
 }
 
-/// Gradient and curvature of a row's problem.
+/// Value, gradient and Hessian of a row's problem.
 struct System {
-    slope: Vec<f64>,
-    curvature: Mat<f64>,
+    gradient: Vec<f64>,
+    /// Of Gauss and Newton.
+    hessian: Mat<f64>,
     value: f64,
 }
 
@@ -118,14 +125,14 @@ impl<'a> RowProblem<'a> {
                     .collect()
             }
         };
-        let hold = objective.hold;
-        let pull = hold.map_or(&[][..], |hold| hold.pull.row(side, row));
+        let proximal = objective.proximal;
+        let linear = proximal.map_or(&[][..], |term| term.linear.row(side, row));
         Self {
             objective,
             at,
             side,
             others,
-            pull,
+            linear,
         }
     }
 
@@ -141,10 +148,17 @@ impl<'a> RowProblem<'a> {
             let Some(step) = self.step(&system, options.damping) else {
                 break;
             };
-            let promise: f64 = step.iter().zip(&system.slope).map(|(a, b)| -a * b).sum();
+            let directional_derivative: f64 =
+                step.iter().zip(&system.gradient).map(|(a, b)| a * b).sum();
             let little = options.tolerance * self.others.len() as f64;
-            let moved = self.search(&mut values, &step, system.value, promise, &mut batch);
-            if !moved || promise < little {
+            let moved = self.search(
+                &mut values,
+                &step,
+                system.value,
+                directional_derivative,
+                &mut batch,
+            );
+            if !moved || -directional_derivative < little {
                 break;
             }
         }
@@ -172,10 +186,10 @@ impl<'a> RowProblem<'a> {
         self.objective.model.forward(self.at.shared(), batch);
     }
 
-    /// What does not depend on scores: the penalty, and what holds the model.
+    /// What does not depend on scores: the penalty, and the proximal term.
     fn penalty(&self, values: &[f32]) -> f64 {
         let weight = f64::from(self.objective.penalty()) * self.others.len() as f64;
-        0.5 * weight * square(values) - inner(self.pull, values)
+        0.5 * weight * squared_norm(values) - dot(self.linear, values)
     }
 
     fn value(&self, values: &[f32], batch: &mut Batch) -> f64 {
@@ -184,7 +198,7 @@ impl<'a> RowProblem<'a> {
             self.score(values, others, batch);
             let scored = batch.scores.iter().zip(others);
             let losses = scored.map(|(score, (_, is_positive))| {
-                f64::from(Point::logistic(*score, *is_positive).loss)
+                f64::from(Logistic::new(*score, *is_positive).loss)
             });
             sum += losses.sum::<f64>();
         }
@@ -195,16 +209,16 @@ impl<'a> RowProblem<'a> {
         let width = values.len();
         let weight = f64::from(self.objective.penalty()) * self.others.len() as f64;
         let mut system = System {
-            slope: values
+            gradient: values
                 .iter()
                 .map(|value| weight * f64::from(*value))
                 .collect(),
-            curvature: Mat::zeros(width, width),
+            hessian: Mat::zeros(width, width),
             value: self.penalty(values),
         };
-        let slopes = system.slope.iter_mut().zip(self.pull);
-        slopes.for_each(|(slope, pull)| *slope -= f64::from(*pull));
-        let (mut bent, mut sum) = (Vec::new(), vec![0.0; width * width]);
+        let pairs = system.gradient.iter_mut().zip(self.linear);
+        pairs.for_each(|(sum, value)| *sum -= f64::from(*value));
+        let (mut weighted, mut sum) = (Vec::new(), vec![0.0; width * width]);
         for others in self.others.chunks(BATCH_PAIRS) {
             self.score(values, others, batch);
             batch.coefficients.fill(1.0);
@@ -214,26 +228,26 @@ impl<'a> RowProblem<'a> {
                 Side::Users => &batch.user_gradients,
                 Side::Items => &batch.item_gradients,
             };
-            bent.clear();
+            weighted.clear();
             let scored = batch.scores.iter().zip(others);
             for ((score, (_, is_positive)), row) in scored.zip(jacobian.chunks_exact(width)) {
-                let point = Point::logistic(*score, *is_positive);
+                let point = Logistic::new(*score, *is_positive);
                 system.value += f64::from(point.loss);
-                let slopes = system.slope.iter_mut().zip(row);
-                slopes.for_each(|(sum, value)| *sum += f64::from(point.slope * value));
-                bent.extend(row.iter().map(|value| point.curvature * value));
+                let pairs = system.gradient.iter_mut().zip(row);
+                pairs.for_each(|(sum, value)| *sum += f64::from(point.derivative * value));
+                weighted.extend(row.iter().map(|value| point.second_derivative * value));
             }
             matmul(
                 MatMut::from_column_major_slice_mut(&mut sum, width, width),
                 Accum::Replace,
                 MatRef::from_column_major_slice(jacobian, width, others.len()),
-                MatRef::from_row_major_slice(&bent, others.len(), width),
+                MatRef::from_row_major_slice(&weighted, others.len(), width),
                 1.0,
                 Par::Seq,
             );
             for column in 0..width {
                 let part = &sum[column * width..(column + 1) * width];
-                let values = system.curvature.col_as_slice_mut(column).iter_mut();
+                let values = system.hessian.col_as_slice_mut(column).iter_mut();
                 values
                     .zip(part)
                     .for_each(|(sum, value)| *sum += f64::from(*value));
@@ -243,13 +257,13 @@ impl<'a> RowProblem<'a> {
     }
 
     fn step(&self, system: &System, damping: f32) -> Option<Vec<f64>> {
-        let width = system.slope.len();
+        let width = system.gradient.len();
         let strength = f64::from(self.objective.penalty() + damping);
-        let mut matrix = system.curvature.clone();
+        let mut matrix = system.hessian.clone();
         for at in 0..width {
             matrix[(at, at)] += strength * self.others.len() as f64;
         }
-        newton_step(&matrix, &system.slope)
+        newton_step(&matrix, &system.gradient)
     }
 
     fn search(
@@ -257,7 +271,7 @@ impl<'a> RowProblem<'a> {
         values: &mut Vec<f32>,
         step: &[f64],
         value: f64,
-        promise: f64,
+        directional_derivative: f64,
         batch: &mut Batch,
     ) -> bool {
         let mut length = 1.0;
@@ -267,7 +281,7 @@ impl<'a> RowProblem<'a> {
                 .zip(step)
                 .map(|(value, step)| (f64::from(*value) + length * step) as f32)
                 .collect();
-            if self.value(&moved, batch) <= value - ARMIJO * length * promise {
+            if self.value(&moved, batch) <= value + ARMIJO * length * directional_derivative {
                 *values = moved;
                 return true;
             }

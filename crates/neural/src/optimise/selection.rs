@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::objective::Objective;
 use crate::parameters::{Block, Parameters};
 
-/// A block, or some rows of it; what is not selected stands still.
+/// A block, or some rows of it; what is not selected is frozen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// The block.

@@ -3,15 +3,11 @@
 
 use crate::support::{World, matrix, objective, score, scores, small_models};
 use proptest::prelude::*;
-use recant_core::model::factors::Side;
-use recant_neural::fold_in::fold_in;
-use recant_neural::loss;
-use recant_neural::objective::{Objective, norm};
-use recant_neural::optimise::conjugate_gradients::{Stopping, solve};
-use recant_neural::optimise::rows::{RowOptions, is_separable, solve_rows};
-use recant_neural::optimise::selection::Selection;
-use recant_neural::parameters::{Block, Parameters};
-use recant_neural::scoring::Scorer;
+use recant_core::model::Side;
+use recant_neural::optimise::{
+    RowOptions, Selection, Stopping, conjugate_gradients, is_separable, solve_rows,
+};
+use recant_neural::{Block, Objective, Parameters, Scorer, fold_in, loss, norm};
 
 /// Step of central differences; the error of f64 is some 1e-9 then.
 const H: f64 = 1e-6;
@@ -47,8 +43,8 @@ fn is_at_a_kink(world: &World, at: &Parameters) -> bool {
         });
         place[parameter] = value;
         let both = above.iter().zip(&below).zip(&here);
-        let bent = both.map(|((above, below), here)| (above - 2.0 * here + below).abs() / H);
-        bent.fold(0.0, f64::max) > KINK
+        let second = both.map(|((above, below), here)| (above - 2.0 * here + below).abs() / H);
+        second.fold(0.0, f64::max) > KINK
     })
 }
 
@@ -83,7 +79,7 @@ fn assert_close(found: &[f32], expected: &[f64], what: &str) {
     }
 }
 
-/// The Gauss–Newton matrix by definition: J by differences of scores, H by differences of slopes.
+/// The Gauss–Newton matrix by definition: J by differences of scores, H by the products of the loss.
 fn gauss_newton(world: &World, at: &Parameters) -> Vec<Vec<f64>> {
     let layout = *at.layout();
     let place = wide(at.values());
@@ -95,15 +91,15 @@ fn gauss_newton(world: &World, at: &Parameters) -> Vec<Vec<f64>> {
         .collect();
     let narrow = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<f32>>();
     let scored = narrow(&scores(world, &layout, &place));
-    let curved = |way: &[f64]| {
-        let (way, mut into) = (narrow(way), vec![0.0; way.len()]);
+    let hessian_product = |direction: &[f64]| {
+        let (direction, mut into) = (narrow(direction), vec![0.0; direction.len()]);
         for start in (0..items.len()).step_by(stride) {
             let range = start..start + stride;
             loss::hessian_vector_product(
                 loss,
                 &items[range.clone()],
                 &scored[range.clone()],
-                &way[range.clone()],
+                &direction[range.clone()],
                 &mut into[range],
             );
         }
@@ -113,8 +109,8 @@ fn gauss_newton(world: &World, at: &Parameters) -> Vec<Vec<f64>> {
     let mut matrix: Vec<Vec<f64>> = jacobian
         .iter()
         .map(|column| {
-            let bent = curved(column);
-            let dot = |other: &Vec<f64>| other.iter().zip(&bent).map(|(a, b)| a * b).sum();
+            let column = hessian_product(column);
+            let dot = |other: &Vec<f64>| other.iter().zip(&column).map(|(a, b)| a * b).sum();
             jacobian.iter().map(dot).collect()
         })
         .collect();
@@ -129,15 +125,15 @@ fn gauss_newton(world: &World, at: &Parameters) -> Vec<Vec<f64>> {
 }
 
 fn direction(at: &Parameters, block: Block) -> Parameters {
-    let mut way = Parameters::zeros(*at.layout());
-    let values = way.block_mut(block).iter_mut().enumerate();
+    let mut direction = Parameters::zeros(*at.layout());
+    let values = direction.block_mut(block).iter_mut().enumerate();
     values.for_each(|(at, value)| *value = ((at * 37 % 19) as f32 - 9.0) / 9.0);
-    way
+    direction
 }
 
-fn product(matrix: &[Vec<f64>], way: &Parameters) -> Vec<f64> {
-    let way = wide(way.values());
-    let row = |row: &Vec<f64>| row.iter().zip(&way).map(|(a, b)| a * b).sum();
+fn product(matrix: &[Vec<f64>], direction: &Parameters) -> Vec<f64> {
+    let direction = wide(direction.values());
+    let row = |row: &Vec<f64>| row.iter().zip(&direction).map(|(a, b)| a * b).sum();
     matrix.iter().map(row).collect()
 }
 
@@ -152,8 +148,8 @@ proptest! {
         let f = |at: &[f64]| vec![objective(&world, &layout, at)];
         let place = wide(at.values());
         let expected: Vec<f64> = differences(&place, f).into_iter().flatten().collect();
-        let held = world.objective();
-        let point = held.at(&at);
+        let objective = world.objective();
+        let point = objective.prepare(&at);
         let value = f(&place)[0];
         prop_assert!((point.value() - value).abs() < 1e-5 * value.max(1.0));
         for block in BLOCKS {
@@ -167,14 +163,14 @@ proptest! {
     }
 
     #[test]
-    fn curvature_products_are_those_of_the_gauss_newton_matrix((world, at) in worlds()) {
+    fn gauss_newton_products_are_those_of_the_gauss_newton_matrix((world, at) in worlds()) {
         let matrix = gauss_newton(&world, &at);
-        let held = world.objective();
+        let objective = world.objective();
         for block in BLOCKS {
-            let way = direction(&at, block);
+            let along = direction(&at, block);
             let mut found = Parameters::zeros(*at.layout());
-            held.at(&at).curvature_product(block, &way, &mut found);
-            let expected = product(&matrix, &way);
+            objective.prepare(&at).gauss_newton_product(block, &along, &mut found);
+            let expected = product(&matrix, &along);
             let range = at.layout().range(block);
             assert_close(found.block(block), &expected[range.clone()], "product");
             let outside = found.values().iter().enumerate().filter(|(at, _)| !range.contains(at));
@@ -185,17 +181,17 @@ proptest! {
     /// (H + μD) x = b by conjugate gradients; what H does is computed with the dense matrix.
     #[test]
     fn conjugate_gradients_solve_the_dense_system((world, at) in worlds()) {
-        let held = world.objective();
-        let point = held.at(&at);
+        let objective = world.objective();
+        let point = objective.prepare(&at);
         let selection = Selection::from(Block::All);
-        let scales = selection.scales(&held, &at);
+        let scales = selection.scales(&objective, &at);
         let damping = 0.05;
         let mut b = direction(&at, Block::All);
         for (value, scale) in b.values_mut().iter_mut().zip(&scales) {
             *value *= scale;
         }
         let stopping = Stopping { products_max: 400, tolerance: 1e-6 };
-        let solution = solve(&point, &selection, &scales, damping, &b, stopping);
+        let solution = conjugate_gradients(&point, &selection, &scales, damping, &b, stopping);
         let mut back = product(&gauss_newton(&world, &at), &solution.x);
         let damped = solution.x.values().iter().zip(&scales);
         for (sum, (value, scale)) in back.iter_mut().zip(damped) {
@@ -231,11 +227,11 @@ proptest! {
             let row = fold_in(world.model(), at.shared(), |item| at.item(item), groups);
             let mut moved = at.clone();
             moved.user_mut(user).copy_from_slice(&row);
-            let held = world.objective();
-            let (mut slope, mut pull) = (Parameters::zeros(*at.layout()), Parameters::zeros(*at.layout()));
-            held.at(&moved).gradient(Block::Users, &mut slope);
-            held.at(&moved).pull(Block::Users, &mut pull);
-            let (left, size) = (norm(slope.user(user)), norm(pull.user(user)));
+            let objective = world.objective();
+            let (mut gradient, mut data) = (Parameters::zeros(*at.layout()), Parameters::zeros(*at.layout()));
+            objective.prepare(&moved).gradient(Block::Users, &mut gradient);
+            objective.prepare(&moved).data_gradient(Block::Users, &mut data);
+            let (left, size) = (norm(gradient.user(user)), norm(data.user(user)));
             prop_assert!(left < 1e-2 * size.max(1e-2), "{left} of {size}");
         }
     }
@@ -243,8 +239,8 @@ proptest! {
     /// Rows solved one by one leave no gradient in their side, and are not above where they began.
     #[test]
     fn rows_solved_for_are_stationary((world, at) in worlds()) {
-        let held: Objective = world.objective();
-        if is_separable(&held) {
+        let objective: Objective = world.objective();
+        if is_separable(&objective) {
             for (side, block) in [(Side::Users, Block::Users), (Side::Items, Block::Items)] {
                 let mut moved = at.clone();
                 let rows: Vec<u32> = match side {
@@ -253,14 +249,14 @@ proptest! {
                 };
                 let options = RowOptions { steps_max: 60, damping: 1e-4, tolerance: 1e-12 };
                 let mut before = Parameters::zeros(*at.layout());
-                let above = held.at(&at).gradient(block, &mut before);
-                solve_rows(&held, &mut moved, side, &rows, &options);
+                let above = objective.prepare(&at).gradient(block, &mut before);
+                solve_rows(&objective, &mut moved, side, &rows, &options);
                 let mut after = before.clone();
-                let below = held.at(&moved).gradient(block, &mut after);
+                let below = objective.prepare(&moved).gradient(block, &mut after);
                 prop_assert!(below <= above + 1e-6 * above.abs());
                 let left = norm(after.values());
                 // ReLU has kinks, where a minimum need not be stationary.
-                let smooth = held.model.layout(1, 1).shared == 0;
+                let smooth = objective.model.layout(1, 1).shared == 0;
                 prop_assert!(!smooth || left < 1e-2 * norm(before.values()).max(1e-2), "{left}");
             }
         }

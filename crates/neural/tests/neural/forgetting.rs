@@ -1,4 +1,4 @@
-//! What forgetting promises, held against retrains: examples that go with their pairs, the same
+//! What forgetting promises, compared with retrains: examples that go with their pairs, the same
 //! result on any number of threads, and a distance that falls.
 
 use std::ops::ControlFlow;
@@ -6,23 +6,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::{World, grouped, matrix, small_models};
 use proptest::prelude::*;
+use recant_core::control::never;
+use recant_core::model::RowSets;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_neural::examples::{Examples, Sampling};
-use recant_neural::forget::alteraser::{AltEraserOptions, BlockSolver, Reach, alt_eraser};
-use recant_neural::forget::influence::{InfluenceOptions, influence_step};
-use recant_neural::forget::shards::{Aggregation, Dealing, Shards};
-use recant_neural::forget::trained::Trained;
-use recant_neural::forget::{Touched, retrain};
-use recant_neural::graph::Graph;
-use recant_neural::initial::settle_rows;
-use recant_neural::objective::Objective;
-use recant_neural::optimise::Divergence;
-use recant_neural::optimise::adamw::AdamWOptions;
-use recant_neural::optimise::lbfgs::{LbfgsOptions, lbfgs};
-use recant_neural::optimise::newton_cg::{NewtonOptions, newton_cg};
-use recant_neural::optimise::selection::Selection;
-use recant_neural::parameters::{Block, Parameters};
-use recant_neural::scoring::Scorer;
+use recant_neural::forget::{
+    Aggregation, AltEraserControl, AltEraserOptions, AltEraserReport, Anchor, BlockSolver, Dealing,
+    InfluenceOptions, Reach, Shards, alt_eraser, influence_step, retrain_cold,
+};
+use recant_neural::optimise::{
+    AdamWOptions, Divergence, LbfgsOptions, NewtonOptions, Selection, lbfgs, newton_cg,
+};
+use recant_neural::{
+    Block, Examples, Graph, Objective, Parameters, Sampling, Scorer, reconcile_rows,
+};
 use recant_types::{Factorisation, LightGcn, Loss, ModelSpecification, NeuMf};
 
 fn models() -> Vec<ModelSpecification> {
@@ -61,7 +57,7 @@ fn logistic_factorisation() -> ModelSpecification {
     })
 }
 
-/// AdamW, and L-BFGS on the fixed examples until it stands still.
+/// AdamW, and L-BFGS on the fixed examples until it converges.
 fn settled(world: &World, seed: u64) -> Parameters {
     let options = AdamWOptions {
         epochs: 30,
@@ -71,9 +67,13 @@ fn settled(world: &World, seed: u64) -> Parameters {
         ..AdamWOptions::for_model(world.model())
     };
     let go_on = &mut |_: &_, _: &_| ControlFlow::Continue(());
-    let mut at = retrain::cold(world.model(), &world.graph, seed, &options, go_on).expect("finite");
+    let mut at = retrain_cold(world.model(), &world.graph, seed, &options, go_on).expect("finite");
     converge(world, &mut at);
     at
+}
+
+fn go_on(_: &AltEraserReport, _: &Parameters) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 fn converge(world: &World, at: &mut Parameters) {
@@ -83,7 +83,10 @@ fn converge(world: &World, at: &mut Parameters) {
         ..LbfgsOptions::default()
     };
     let all = Selection::from(Block::All);
-    lbfgs(&world.objective(), at, &all, &options, &mut |_, _| true).expect("finite");
+    lbfgs(&world.objective(), at, &all, &options, &mut |_, _| {
+        ControlFlow::Continue(())
+    })
+    .expect("finite");
 }
 
 /// Root mean square difference of all scores.
@@ -96,7 +99,7 @@ fn distance(world: &World, a: &Parameters, b: &Parameters) -> f64 {
 }
 
 /// The world without some users' pairs, and what that touched.
-fn without(world: &World, users: &[u32]) -> (World, Touched) {
+fn without(world: &World, users: &[u32]) -> (World, RowSets) {
     let mut matrix = world.matrix.clone();
     let mut pairs = Vec::new();
     for user in users {
@@ -104,9 +107,9 @@ fn without(world: &World, users: &[u32]) -> (World, Touched) {
     }
     let graph = Graph::new(&matrix);
     let mut examples = world.examples.clone();
-    let mut touched = Touched::by_pairs(&pairs);
+    let mut touched = RowSets::from_pairs(&pairs);
     touched.users.extend(examples.update(&graph, users));
-    touched.settle();
+    touched.sort_and_dedup();
     let world = World {
         specification: world.specification.clone(),
         matrix,
@@ -123,7 +126,7 @@ fn alteraser_comes_closer_to_the_retrain_than_doing_nothing() {
         let original = settled(&before, 1);
         let (after, touched) = without(&before, &[3, 17, 40]);
         let mut start = original.clone();
-        settle_rows(after.model(), &after.graph, 1, &mut start);
+        reconcile_rows(after.model(), &after.graph, 1, &mut start);
         // The retrain that starts where forgetting starts: the nearest minimum.
         let mut retrained = start.clone();
         converge(&after, &mut retrained);
@@ -136,16 +139,18 @@ fn alteraser_comes_closer_to_the_retrain_than_doing_nothing() {
                 rounds_max: 12,
                 ..AltEraserOptions::default()
             };
-            let mut values = vec![after.objective().at(&start).value()];
+            let mut values = vec![after.objective().prepare(&start).value()];
             let report = alt_eraser(
                 &after.objective(),
                 &mut at,
                 &touched,
                 &options,
-                &|| false,
-                &mut |_, at| {
-                    values.push(after.objective().at(at).value());
-                    true
+                AltEraserControl {
+                    cancelled: &never,
+                    observe: &mut |_: &AltEraserReport, at: &Parameters| {
+                        values.push(after.objective().prepare(at).value());
+                        ControlFlow::Continue(())
+                    },
                 },
             )
             .expect("finite");
@@ -169,13 +174,13 @@ fn a_joint_second_order_warm_start_comes_closer_too() {
         let original = settled(&before, 1);
         let (after, _) = without(&before, &[3, 17, 40]);
         let mut at = original.clone();
-        settle_rows(after.model(), &after.graph, 1, &mut at);
+        reconcile_rows(after.model(), &after.graph, 1, &mut at);
         let mut retrained = at.clone();
         converge(&after, &mut retrained);
         let nothing = distance(&after, &at, &retrained);
         let (all, options) = (Selection::from(Block::All), NewtonOptions::default());
         newton_cg(&after.objective(), &mut at, &all, &options, &mut |_, _| {
-            true
+            ControlFlow::Continue(())
         })
         .expect("finite");
         let left = distance(&after, &at, &retrained);
@@ -210,21 +215,21 @@ fn an_influence_step_is_the_inverse_curvature_times_what_was_taken_away() {
             let mut gradient = Parameters::zeros(*at.layout());
             let objective = world.objective();
             objective
-                .at(&original)
+                .prepare(&original)
                 .gradient(Block::Items, &mut gradient);
             selection.restrict(&mut gradient);
             gradient
         };
         let (was, is) = (gradient(&before), gradient(&after));
-        let mut bent = Parameters::zeros(*at.layout());
-        new.at(&original)
-            .curvature_product(Block::Items, &step, &mut bent);
-        selection.restrict(&mut bent);
+        let mut product = Parameters::zeros(*at.layout());
+        new.prepare(&original)
+            .gauss_newton_product(Block::Items, &step, &mut product);
+        selection.restrict(&mut product);
         let scales = selection.scales(&new, &at);
         let (mut apart, mut size) = (0.0, 0.0);
         for (place, scale) in scales.iter().enumerate() {
             let damped = 1e-2 * scale * step.block(Block::Items)[place];
-            let left = bent.block(Block::Items)[place] + damped;
+            let left = product.block(Block::Items)[place] + damped;
             let right = was.block(Block::Items)[place] - is.block(Block::Items)[place];
             apart += f64::from(left - right).powi(2);
             size += f64::from(right).powi(2);
@@ -243,7 +248,7 @@ fn nothing_depends_on_the_number_of_threads() {
         pool.expect("threads").install(|| {
             let world = world(specification.clone());
             let mut at = settled_briefly(&world);
-            let everything = Touched::everything(&world.graph);
+            let everything = world.graph.all_rows();
             for solver in [BlockSolver::NewtonCg, BlockSolver::Lbfgs] {
                 let options = AltEraserOptions {
                     solver,
@@ -257,12 +262,14 @@ fn nothing_depends_on_the_number_of_threads() {
                     &mut at,
                     &everything,
                     &options,
-                    &|| false,
-                    &mut |_, _| true,
+                    AltEraserControl {
+                        cancelled: &never,
+                        observe: &mut go_on,
+                    },
                 )
                 .expect("finite");
             }
-            let residual = world.objective().at(&at).residual();
+            let residual = world.objective().prepare(&at).residual();
             (at, residual.to_bits())
         })
     };
@@ -272,7 +279,7 @@ fn nothing_depends_on_the_number_of_threads() {
     }
 }
 
-/// A model that training left somewhere else than at a minimum becomes one when it is held: no
+/// A model that training left somewhere else than at a minimum becomes one when it is anchored: no
 /// method moves it while nothing is erased. What is erased moves it to another minimum.
 #[test]
 fn a_half_trained_model_that_is_held_moves_for_what_is_erased_only() {
@@ -280,36 +287,39 @@ fn a_half_trained_model_that_is_held_moves_for_what_is_erased_only() {
     let world = world(specification);
     let at = settled_briefly(&world);
     let plain = world.objective();
-    let trained = Trained::new(&plain, &at, 0.5);
-    let pull = trained.pull(&plain, &at);
-    let held = Objective {
-        hold: Some(trained.hold(&pull)),
+    let anchor = Anchor::new(&plain, &at, 0.5);
+    let linear = anchor.linear_part(&plain, &at);
+    let anchored = Objective {
+        proximal: Some(anchor.proximal_term(&linear)),
         ..plain
     };
-    assert!(plain.at(&at).residual() > 1e-2);
-    let some = Touched::by_pairs(&[(3, 7), (9, 1)]);
-    let of_some = Trained::of_rows(&plain, &at, 0.5, &some).pull(&plain, &at);
+    assert!(plain.prepare(&at).residual() > 1e-2);
+    let some = RowSets::from_pairs(&[(3, 7), (9, 1)]);
+    let of_some = Anchor::for_rows(&plain, &at, 0.5, &some).linear_part(&plain, &at);
     for row in &some.users {
         let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4 * (1.0 + b.abs());
-        assert!(of_some.user(*row).iter().zip(pull.user(*row)).all(close));
+        assert!(of_some.user(*row).iter().zip(linear.user(*row)).all(close));
     }
     for row in &some.items {
         let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4 * (1.0 + b.abs());
-        assert!(of_some.item(*row).iter().zip(pull.item(*row)).all(close));
+        assert!(of_some.item(*row).iter().zip(linear.item(*row)).all(close));
     }
     assert!(of_some.user(4).iter().all(|value| *value == 0.0));
-    assert!(held.at(&at).residual() < 1e-5);
-    let settle = |objective: &Objective<'_>, touched: &Touched, at: &mut Parameters| {
+    assert!(anchored.prepare(&at).residual() < 1e-5);
+    let settle = |objective: &Objective<'_>, touched: &RowSets, at: &mut Parameters| {
         let options = AltEraserOptions {
             rounds_max: 30,
             ..AltEraserOptions::default()
         };
-        let go_on = &mut |_: &_, _: &_| true;
-        alt_eraser(objective, at, touched, &options, &|| false, go_on).expect("finite");
+        let control = AltEraserControl {
+            cancelled: &never,
+            observe: &mut go_on,
+        };
+        alt_eraser(objective, at, touched, &options, control).expect("finite");
     };
-    let everything = Touched::everything(&world.graph);
+    let everything = world.graph.all_rows();
     let mut same = at.clone();
-    settle(&held, &everything, &mut same);
+    settle(&anchored, &everything, &mut same);
     let mut further = at.clone();
     settle(&plain, &everything, &mut further);
     let drift = distance(&world, &at, &same);
@@ -317,28 +327,28 @@ fn a_half_trained_model_that_is_held_moves_for_what_is_erased_only() {
 
     let (rest, touched) = without(&world, &[3]);
     let plain = rest.objective();
-    let pull = trained.pull(&plain, &at);
-    assert!(pull.user(3).iter().all(|value| *value == 0.0));
-    let held = Objective {
-        hold: Some(trained.hold(&pull)),
+    let linear = anchor.linear_part(&plain, &at);
+    assert!(linear.user(3).iter().all(|value| *value == 0.0));
+    let anchored = Objective {
+        proximal: Some(anchor.proximal_term(&linear)),
         ..plain
     };
     let mut settled = at.clone();
-    settle_rows(rest.model(), &rest.graph, 3, &mut settled);
-    let before = held.at(&settled).residual();
-    settle(&held, &touched, &mut settled);
-    let after = held.at(&settled).residual();
+    reconcile_rows(rest.model(), &rest.graph, 3, &mut settled);
+    let before = anchored.prepare(&settled).residual();
+    settle(&anchored, &touched, &mut settled);
+    let after = anchored.prepare(&settled).residual();
     assert!(after < 0.01 * before, "{after} of {before}");
     assert!(settled.user(3).iter().all(|value| *value == 0.0));
 }
 
-/// A measurement in the background gives way to an erasure that comes meanwhile.
+/// A measurement in the background yields to an erasure that comes meanwhile.
 #[test]
 fn a_measurement_ends_when_it_is_told_to() {
     let world = world(logistic_factorisation());
     let at = settled_briefly(&world);
     let objective = world.objective();
-    let point = objective.at(&at);
+    let point = objective.prepare(&at);
     let measured = point.measure(&|| false).expect("nobody stopped it");
     assert_eq!(measured.residual, point.residual());
     assert!((measured.value - point.value()).abs() < 1e-6 * measured.value.abs());
@@ -361,24 +371,26 @@ fn accelerated_rounds_come_further() {
             memory,
             ..AltEraserOptions::default()
         };
-        let everything = Touched::everything(&world.graph);
+        let everything = world.graph.all_rows();
         let mut last = f64::INFINITY;
-        let observe = &mut |_: &_, at: &Parameters| {
-            let value = objective.at(at).value();
+        let observe = &mut |_: &AltEraserReport, at: &Parameters| {
+            let value = objective.prepare(at).value();
             assert!(value <= last * (1.0 + 1e-6), "{value} after {last}");
             last = value;
-            true
+            ControlFlow::Continue(())
         };
         alt_eraser(
             &objective,
             &mut at,
             &everything,
             &options,
-            &|| false,
-            observe,
+            AltEraserControl {
+                cancelled: &never,
+                observe,
+            },
         )
         .expect("finite");
-        objective.at(&at).residual()
+        objective.prepare(&at).residual()
     };
     let (plain, accelerated) = (residual_after(0), residual_after(5));
     assert!(accelerated < 0.5 * plain, "{accelerated}, {plain} without");
@@ -391,7 +403,7 @@ fn settled_briefly(world: &World) -> Parameters {
         ..AdamWOptions::for_model(world.model())
     };
     let go_on = &mut |_: &_, _: &_| ControlFlow::Continue(());
-    retrain::cold(world.model(), &world.graph, 1, &options, go_on).expect("finite")
+    retrain_cold(world.model(), &world.graph, 1, &options, go_on).expect("finite")
 }
 
 #[test]
@@ -404,7 +416,7 @@ fn a_learning_rate_out_of_reason_is_an_error_not_a_model() {
             ..AdamWOptions::for_model(world.model())
         };
         let go_on = &mut |_: &_, _: &_| ControlFlow::Continue(());
-        let failed = retrain::cold(world.model(), &world.graph, 1, &options, go_on);
+        let failed = retrain_cold(world.model(), &world.graph, 1, &options, go_on);
         let error = failed.expect_err("it cannot be finite");
         assert!(matches!(
             error,
@@ -453,15 +465,15 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let sampling = Sampling { seed, negatives: 3 };
-        let mut held = matrix(&[(0, 0), (1, 3), (2, 3), (3, 8)], 7, 9);
-        let mut examples = Examples::new(&Graph::new(&held), sampling, 0);
+        let mut anchored = matrix(&[(0, 0), (1, 3), (2, 3), (3, 8)], 7, 9);
+        let mut examples = Examples::new(&Graph::new(&anchored), sampling, 0);
         for (adds, user, item) in steps {
             if adds {
-                held.insert(user, item, 1.0);
+                anchored.insert(user, item, 1.0);
             } else {
-                held.remove(user, item);
+                anchored.remove(user, item);
             }
-            let graph = Graph::new(&held);
+            let graph = Graph::new(&anchored);
             let before = examples.clone();
             let changed = examples.update(&graph, &[user]);
             prop_assert_eq!(&examples, &Examples::new(&graph, sampling, 0));
@@ -478,8 +490,8 @@ proptest! {
     fn erasing_a_pair_erases_its_negatives(seed in any::<u64>(), place in 0usize..6) {
         let world = World::new(small_models().swap_remove(0), grouped(12, 40, 4), seed);
         let user = 5;
-        let held = world.matrix.user(user);
-        let item = held[place % held.len()].index;
+        let anchored = world.matrix.user(user);
+        let item = anchored[place % anchored.len()].index;
         let mut matrix: InteractionMatrix = world.matrix.clone();
         matrix.remove(user, item);
         let after = World::new(world.specification.clone(), matrix, seed);

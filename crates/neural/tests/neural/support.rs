@@ -2,12 +2,9 @@
 #![allow(dead_code)]
 
 use recant_core::model::interactions::InteractionMatrix;
-use recant_neural::examples::{Examples, Sampling};
-use recant_neural::graph::Graph;
-use recant_neural::initial::initial;
-use recant_neural::network::NeuralModel;
-use recant_neural::parameters::{Layout, Parameters};
-use recant_neural::specification::model_of;
+use recant_neural::{
+    Examples, Graph, Layout, NeuralModel, Parameters, Sampling, initial, model_of,
+};
 use recant_types::{Factorisation, LightGcn, Loss, ModelSpecification, NeuMf};
 
 /// Everything that an objective needs.
@@ -36,12 +33,12 @@ impl World {
         model_of(&self.specification)
     }
 
-    pub fn objective(&self) -> recant_neural::objective::Objective<'_> {
-        recant_neural::objective::Objective {
+    pub fn objective(&self) -> recant_neural::Objective<'_> {
+        recant_neural::Objective {
             model: self.model(),
             graph: &self.graph,
             examples: &self.examples,
-            hold: None,
+            proximal: None,
         }
     }
 
@@ -140,9 +137,12 @@ pub fn score(world: &World, layout: &Layout, at: &[f64], user: u32, item: u32) -
             let users = layout.users;
             let all = users + layout.items;
             let mut current: Vec<Vec<f64>> = (0..all)
-                .map(|node| match node < users {
-                    true => row('u', node as u32),
-                    false => row('i', (node - users) as u32),
+                .map(|node| {
+                    if node < users {
+                        row('u', node as u32)
+                    } else {
+                        row('i', (node - users) as u32)
+                    }
                 })
                 .collect();
             let mut sums = current.clone();

@@ -12,7 +12,8 @@ use crate::learning;
 use crate::metric_names as names;
 use crate::resolve::Resolver;
 use crate::trainer::Applied;
-use recant_core::unlearn::update::{Touched, UpdateReport};
+use recant_core::model::RowSets;
+use recant_core::unlearn::update::UpdateReport;
 use recant_store::StoreError;
 use recant_store::WriteBatch;
 use recant_store::failpoint;
@@ -204,9 +205,9 @@ impl Worker {
         batch
     }
 
-    async fn update_factors(&mut self, touched: &Touched) -> Result<UpdateReport, WorkerError> {
+    async fn update_factors(&mut self, touched: &RowSets) -> Result<UpdateReport, WorkerError> {
         let touched = if self.factors == Factors::Unknown {
-            Touched::everything(&self.trainer.matrix)
+            RowSets::all(&self.trainer.matrix)
         } else {
             touched.clone()
         };

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::{DataError, Row};
+use super::error::DataError;
+use super::row::Row;
 use crate::experiment::recipe::SourceSpec;
 use recant_import::{ImportError, ReadOptions, open};
 

@@ -1,82 +1,22 @@
 //! The data of an experiment: what is trained on, and what is held out.
 
+mod error;
 mod files;
+mod row;
 mod split;
 
-use std::path::{Path, PathBuf};
+pub use error::DataError;
+
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::recipe::{SourceSpec, SplitSpec};
 use crate::demo;
+use error::{INTERACTIONS_MIN, ITEMS_MIN, USERS_MIN};
 use files::Read;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_import::ImportError;
-
-/// Fewest users, items and interactions that say anything about a method.
-const USERS_MIN: usize = 20;
-const ITEMS_MIN: usize = 20;
-const INTERACTIONS_MIN: usize = 200;
-
-/// Why there are no data.
-#[derive(Debug, thiserror::Error)]
-pub enum DataError {
-    /// Nobody said where the folders are.
-    #[error("data {name}: say where its folder is with --data DIR")]
-    NoFolder {
-        /// Which data set.
-        name: String,
-    },
-    /// The folder holds nothing of the expected names.
-    #[error(
-        "data {name}: {} holds neither a file called train nor one called interactions \
-         (.csv, .tsv, .jsonl, .parquet, also .gz and .zst)",
-        folder.display()
-    )]
-    NoFiles {
-        /// Which data set.
-        name: String,
-        /// Where they were looked for.
-        folder: PathBuf,
-    },
-    /// A file could not be read.
-    #[error("data {name}: {source}")]
-    Import {
-        /// Which data set.
-        name: String,
-        /// Why.
-        source: ImportError,
-    },
-    /// There is not enough to compare methods on.
-    #[error(
-        "data {name} is too small: {users} users, {items} items and {interactions} interactions to \
-         train on, where at least {USERS_MIN}, {ITEMS_MIN} and {INTERACTIONS_MIN} are needed"
-    )]
-    TooSmall {
-        /// Which data set.
-        name: String,
-        /// Users with an interaction.
-        users: usize,
-        /// Items with an interaction.
-        items: usize,
-        /// Pairs.
-        interactions: usize,
-    },
-    /// There is nothing to measure accuracy on.
-    #[error("data {name}: nothing is held out, so accuracy cannot be measured")]
-    NothingHeldOut {
-        /// Which data set.
-        name: String,
-    },
-}
-
-/// One interaction as it was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Row {
-    user: u32,
-    item: u32,
-    time: Option<i64>,
-}
+use row::Row;
 
 /// Everything of a data set, before it is split.
 #[derive(Debug, Clone)]
@@ -98,7 +38,7 @@ pub struct DataSet {
     /// What is trained on. All weights are 1.
     pub train: InteractionMatrix,
     /// Held-out items by user row, ascending.
-    pub held: Vec<Vec<u32>>,
+    pub held_out: Vec<Vec<u32>>,
     /// Identifies content and split.
     pub fingerprint: String,
 }
@@ -138,7 +78,7 @@ impl Source {
     /// The data set as `seed` splits it; the same for every seed where the split is the source's
     /// own or by time.
     pub fn split(&self, seed: u64) -> Result<DataSet, DataError> {
-        let (train, held) = match (self.spec.split, &self.test) {
+        let (train, held_out) = match (self.spec.split, &self.test) {
             (SplitSpec::Own, Some(test)) => split::own(&self.rows, test, self.users, self.items),
             (SplitSpec::Own | SplitSpec::Random, _) => {
                 split::random(&self.whole(), self.users, self.items, self.spec.share, seed)
@@ -147,9 +87,9 @@ impl Source {
         };
         let data = DataSet {
             name: self.name.clone(),
-            fingerprint: fingerprint(&train, &held),
+            fingerprint: fingerprint(&train, &held_out),
             train,
-            held,
+            held_out,
         };
         data.check()?;
         Ok(data)
@@ -175,24 +115,25 @@ impl DataSet {
                 interactions,
             });
         }
-        match self.held.iter().all(Vec::is_empty) {
-            true => Err(DataError::NothingHeldOut { name: name() }),
-            false => Ok(()),
+        if self.held_out.iter().all(Vec::is_empty) {
+            Err(DataError::NothingHeldOut { name: name() })
+        } else {
+            Ok(())
         }
     }
 
     /// Pairs held out.
-    pub fn held_out(&self) -> usize {
-        self.held.iter().map(Vec::len).sum()
+    pub fn held_out_pairs(&self) -> usize {
+        self.held_out.iter().map(Vec::len).sum()
     }
 }
 
-fn fingerprint(train: &InteractionMatrix, held: &[Vec<u32>]) -> String {
+fn fingerprint(train: &InteractionMatrix, held_out: &[Vec<u32>]) -> String {
     let mut digest = Sha256::new();
     for user in 0..train.user_rows() as u32 {
         let history = train.user(user).iter().map(|entry| entry.index);
-        let held = held.get(user as usize).into_iter().flatten().copied();
-        for list in [history.collect::<Vec<_>>(), held.collect()] {
+        let held_out = held_out.get(user as usize).into_iter().flatten().copied();
+        for list in [history.collect::<Vec<_>>(), held_out.collect()] {
             digest.update((list.len() as u32).to_le_bytes());
             list.iter()
                 .for_each(|item| digest.update(item.to_le_bytes()));

@@ -1,8 +1,8 @@
 //! What is held out.
 
-use super::Row;
+use super::row::Row;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
-use recant_eval::holdout::hold_out;
+use recant_eval::hold_out;
 
 /// What is trained on, and the held-out items by user row, ascending.
 type Split = (InteractionMatrix, Vec<Vec<u32>>);
@@ -10,25 +10,25 @@ type Split = (InteractionMatrix, Vec<Vec<u32>>);
 /// The source's own split. What is in both parts counts as trained on.
 pub(super) fn own(train: &[Row], test: &[Row], users: usize, items: usize) -> Split {
     let matrix = matrix(train, users, items);
-    let mut held = vec![Vec::new(); users];
+    let mut held_out = vec![Vec::new(); users];
     for row in test {
         let history = matrix.user(row.user);
         let known = history.binary_search_by_key(&row.item, |entry| entry.index);
         if known.is_err() {
-            held[row.user as usize].push(row.item);
+            held_out[row.user as usize].push(row.item);
         }
     }
-    for items in &mut held {
+    for items in &mut held_out {
         items.sort_unstable();
         items.dedup();
     }
-    (matrix, held)
+    (matrix, held_out)
 }
 
 /// A share of the history of every user who has enough, see [`hold_out`].
 pub(super) fn random(rows: &[Row], users: usize, items: usize, share: f64, seed: u64) -> Split {
     let holdout = hold_out(&matrix(rows, users, items), share, seed);
-    (holdout.train, holdout.held)
+    (holdout.train, holdout.held_out)
 }
 
 /// The last interaction of every user with at least two: by time where every row has one, and in
@@ -43,18 +43,18 @@ pub(super) fn last(rows: &[Row], users: usize, items: usize) -> Split {
         history.retain(|(_, item)| *item != row.item);
         history.push((time, row.item));
     }
-    let mut held = vec![Vec::new(); users];
-    for (history, held) in histories.iter_mut().zip(&mut held) {
+    let mut held_out = vec![Vec::new(); users];
+    for (history, held_out) in histories.iter_mut().zip(&mut held_out) {
         history.sort_by_key(|(time, _)| *time);
         if history.len() > 1 {
-            held.extend(history.pop().map(|(_, item)| item));
+            held_out.extend(history.pop().map(|(_, item)| item));
         }
     }
     let of = |history: Vec<(Option<i64>, u32)>| history.into_iter().map(|(_, item)| entry(item));
     let histories = histories.into_iter().map(|history| of(history).collect());
     (
         InteractionMatrix::from_histories(histories.collect(), items),
-        held,
+        held_out,
     )
 }
 
@@ -90,8 +90,8 @@ mod tests {
             row(0, 3, Some(30)),
             row(1, 4, Some(5)),
         ];
-        let (train, held) = last(&rows, 2, 5);
-        assert_eq!(held, [vec![3], vec![]]);
+        let (train, held_out) = last(&rows, 2, 5);
+        assert_eq!(held_out, [vec![3], vec![]]);
         assert_eq!((items(&train, 0), items(&train, 1)), (vec![1, 2], vec![4]));
     }
 
@@ -103,8 +103,8 @@ mod tests {
             row(0, 3, Some(1)),
             row(0, 1, None),
         ];
-        let (train, held) = last(&rows, 1, 5);
-        assert_eq!(held, [vec![1]]);
+        let (train, held_out) = last(&rows, 1, 5);
+        assert_eq!(held_out, [vec![1]]);
         assert_eq!(items(&train, 0), [2, 3]);
     }
 
@@ -117,8 +117,8 @@ mod tests {
             row(0, 3, None),
             row(0, 4, None),
         ];
-        let (matrix, held) = own(&train, &test, 1, 5);
-        assert_eq!(held, [vec![3, 4]]);
+        let (matrix, held_out) = own(&train, &test, 1, 5);
+        assert_eq!(held_out, [vec![3, 4]]);
         assert_eq!(items(&matrix, 0), [1, 2]);
         assert_eq!(matrix.item_rows(), 5);
     }

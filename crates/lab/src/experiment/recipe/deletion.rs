@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RecipeError;
+use super::error::RecipeError;
 
 /// Most deletions of one sequence.
 const SEQUENCE_MAX: usize = 1_000;
@@ -93,9 +93,10 @@ impl DeletionSpec {
             Self::Sequence { count, checkpoints } => {
                 let rises = checkpoints.is_sorted_by(|a, b| a < b);
                 let inside = checkpoints.iter().all(|at| (1..=*count).contains(at));
-                match rises && inside {
-                    true => Ok(()),
-                    false => invalid(format!("checkpoints must rise from 1 to {count} at most")),
+                if rises && inside {
+                    Ok(())
+                } else {
+                    invalid(format!("checkpoints must rise from 1 to {count} at most"))
                 }
             }
             _ => Ok(()),

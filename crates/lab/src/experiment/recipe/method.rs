@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ModelSpec, RecipeError};
-use recant_neural::forget::alteraser::AltEraserOptions;
+use super::error::RecipeError;
+use super::model::ModelSpec;
+use recant_neural::forget::AltEraserOptions;
 
 /// Most sweeps, steps, rounds, epochs or shards of one method.
 const COUNT_MAX: usize = 1_000_000;
@@ -56,19 +57,29 @@ pub enum MethodSpec {
         /// Damping per example.
         #[serde(default = "damping")]
         damping: f64,
-        /// Strength, per example, with which the trained model is held: it counts as a minimum,
-        /// whatever gradient training left. Without, the objective is minimised as it is.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        hold: Option<f32>,
+        /// Strength, per example, of the proximal term that anchors the trained parameters: they count
+        /// as a minimum, whatever gradient training left. Without, the objective is minimised as it is.
+        #[serde(
+            rename = "hold",
+            alias = "proximal",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        proximal: Option<f32>,
     },
     /// Neural: L-BFGS on all parameters at once.
     Lbfgs {
         /// Steps.
         steps: usize,
-        /// Strength, per example, with which the trained model is held: it counts as a minimum,
-        /// whatever gradient training left. Without, the objective is minimised as it is.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        hold: Option<f32>,
+        /// Strength, per example, of the proximal term that anchors the trained parameters: they count
+        /// as a minimum, whatever gradient training left. Without, the objective is minimised as it is.
+        #[serde(
+            rename = "hold",
+            alias = "proximal",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        proximal: Option<f32>,
     },
     /// Neural: second-order steps on one block after the other.
     #[serde(rename = "alteraser")]
@@ -92,10 +103,15 @@ pub enum MethodSpec {
         /// Rounds over everything that the acceleration looks back on; 0 for none.
         #[serde(default = "memory")]
         memory: usize,
-        /// Strength, per example, with which the trained model is held: it counts as a minimum,
-        /// whatever gradient training left. Without, the objective is minimised as it is.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        hold: Option<f32>,
+        /// Strength, per example, of the proximal term that anchors the trained parameters: they count
+        /// as a minimum, whatever gradient training left. Without, the objective is minimised as it is.
+        #[serde(
+            rename = "hold",
+            alias = "proximal",
+            default,
+            skip_serializing_if = "Option::is_none"
+        )]
+        proximal: Option<f32>,
     },
     /// Neural: one step by influence functions, in the manner of SCIF and IFRU.
     Influence {
@@ -178,13 +194,13 @@ fn memory() -> usize {
     AltEraserOptions::default().memory
 }
 
-/// What a label says of a damping that is not the usual one, and of what holds the model.
-fn particulars(damping: f64, hold: Option<f32>) -> String {
+/// What a label says of a damping that is not the usual one, and of a proximal term.
+fn particulars(damping: f64, proximal: Option<f32>) -> String {
     let mut said = String::new();
     if damping != self::damping() {
         said += &format!(", damping {damping}");
     }
-    if let Some(strength) = hold {
+    if let Some(strength) = proximal {
         said += &format!(", held by {strength}");
     }
     said
@@ -223,13 +239,13 @@ impl MethodSpec {
                 steps,
                 products,
                 damping,
-                hold,
+                proximal,
             } => {
-                let particulars = particulars(*damping, *hold);
+                let particulars = particulars(*damping, *proximal);
                 format!("joint Newton-CG, {steps} × {products}{particulars}")
             }
-            Self::Lbfgs { steps, hold } => {
-                let particulars = particulars(self::damping(), *hold);
+            Self::Lbfgs { steps, proximal } => {
+                let particulars = particulars(self::damping(), *proximal);
                 format!("joint L-BFGS, {steps}{particulars}")
             }
             Self::AltEraser {
@@ -239,10 +255,10 @@ impl MethodSpec {
                 damping,
                 reach,
                 memory,
-                hold,
+                proximal,
                 ..
             } => {
-                let mut particulars = particulars(*damping, *hold);
+                let mut particulars = particulars(*damping, *proximal);
                 if *memory == 0 {
                     particulars += ", not accelerated";
                 }
@@ -257,10 +273,10 @@ impl MethodSpec {
                 };
                 format!("AltEraser ({solver}), {rounds} × {steps}{reach}{particulars}")
             }
-            Self::Influence { touched_only, .. } => match touched_only {
-                true => "influence step, touched rows".to_owned(),
-                false => "influence step".to_owned(),
-            },
+            Self::Influence { touched_only, .. } => {
+                let rows = if *touched_only { ", touched rows" } else { "" };
+                format!("influence step{rows}")
+            }
             Self::Shards { count, dealing } => match dealing {
                 DealingSpec::ByUser => format!("{count} shards by user"),
                 DealingSpec::ByPair => format!("{count} shards by pair"),
@@ -291,10 +307,10 @@ impl MethodSpec {
             return invalid(format!("counts must be between 1 and {COUNT_MAX}"));
         }
         if self
-            .hold()
-            .is_some_and(|hold| !(hold >= 0.0 && hold.is_finite()))
+            .proximal()
+            .is_some_and(|strength| !(strength >= 0.0 && strength.is_finite()))
         {
-            return invalid("hold must be a finite number from 0 on".to_owned());
+            return invalid("proximal must be a finite number from 0 on".to_owned());
         }
         match self {
             Self::NewtonCg { damping, .. }
@@ -314,12 +330,12 @@ impl MethodSpec {
         }
     }
 
-    /// How strongly it holds the trained model, if it does.
-    pub(in crate::experiment) fn hold(&self) -> Option<f32> {
+    /// Strength of its proximal term, if it has one.
+    pub(in crate::experiment) fn proximal(&self) -> Option<f32> {
         match self {
-            Self::NewtonCg { hold, .. }
-            | Self::Lbfgs { hold, .. }
-            | Self::AltEraser { hold, .. } => *hold,
+            Self::NewtonCg { proximal, .. }
+            | Self::Lbfgs { proximal, .. }
+            | Self::AltEraser { proximal, .. } => *proximal,
             _ => None,
         }
     }

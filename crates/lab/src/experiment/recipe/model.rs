@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RecipeError;
+use super::error::RecipeError;
 use super::neural::{NeuralSpec, TrainingSpec};
 use recant_types::{Factorisation, IalsHyperparameters, LightGcn, ModelSpecification, NeuMf};
 

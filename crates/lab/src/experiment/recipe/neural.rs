@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use recant_neural::network::NeuralModel;
-use recant_neural::optimise::adamw::AdamWOptions;
+use recant_neural::NeuralModel;
+use recant_neural::optimise::AdamWOptions;
 
 /// A neural model of one kind, with the hyper-parameters M.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

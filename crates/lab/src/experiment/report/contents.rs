@@ -1,10 +1,10 @@
 //! The overview: every method in one table.
 
+use super::heading::{anchor, heading};
 use super::markup::escape;
-use super::{anchor, heading};
-use crate::experiment::cell::Approach;
+use crate::experiment::run_record::Arm;
 use crate::experiment::summary::{Column, Comparison, Line, figure};
-use recant_eval::cohort::Group;
+use recant_eval::Group;
 
 /// One line for each comparison and method, with what it is to be judged by.
 pub(super) fn overview(comparisons: &[Comparison<'_>]) -> String {
@@ -27,16 +27,16 @@ fn rows((nth, comparison): (usize, &Comparison<'_>)) -> String {
         let spread = line.spread(Column::named(name), last, Group::All);
         spread.map(|spread| spread.mean)
     };
-    let of = |approach| {
+    let of = |arm| {
         comparison
-            .line(&approach)
+            .line(&arm)
             .and_then(|line| mean(line, "distance"))
     };
-    let (floor, ceiling) = (of(Approach::Retrain), of(Approach::Nothing));
+    let (floor, ceiling) = (of(Arm::Retrain), of(Arm::Nothing));
     let methods = comparison
         .lines
         .iter()
-        .filter(|line| matches!(line.approach, Approach::Method(_)));
+        .filter(|line| matches!(line.arm, Arm::Method(_)));
     methods
         .map(|line| {
             let distance = mean(line, "distance");

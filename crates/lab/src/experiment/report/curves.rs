@@ -1,9 +1,9 @@
 //! Distance to the retrained model against time.
 
 use super::distances::Distances;
-use crate::experiment::cell::Approach;
+use crate::experiment::run_record::Arm;
 use crate::experiment::summary::{Column, Comparison, Line};
-use recant_eval::cohort::Group;
+use recant_eval::Group;
 
 /// The plot of a deletion that was made at once; empty where nothing was measured.
 pub(super) fn plot(comparison: &Comparison<'_>, nth: usize) -> String {
@@ -54,26 +54,23 @@ pub(super) fn plot(comparison: &Comparison<'_>, nth: usize) -> String {
 
 /// Retrains and methods have an end to show; the reference and doing nothing have none.
 fn is_drawn(line: &Line<'_>) -> bool {
-    let without_end = matches!(line.approach, Approach::Reference | Approach::Nothing);
+    let without_end = matches!(line.arm, Arm::Reference | Arm::Nothing);
     !without_end && line.runs.iter().any(|run| !run.curve().is_empty())
 }
 
 /// Noise floors and ceiling.
 pub(super) fn levels(comparison: &Comparison<'_>) -> Vec<(&'static str, f64)> {
     let last = comparison.checkpoints().len().saturating_sub(1);
-    let level = |approach, name| {
-        let line = comparison.line(&approach)?;
+    let level = |arm, name| {
+        let line = comparison.line(&arm)?;
         let spread = line.spread(Column::named("distance"), last, Group::All)?;
         (spread.mean > 0.0).then_some((name, spread.mean))
     };
     [
-        level(Approach::Retrain, "noise floor: two retrains"),
-        level(Approach::RetrainSameStart, "two retrains, same start"),
-        level(
-            Approach::RetrainSameExamples,
-            "two retrains, same negatives",
-        ),
-        level(Approach::Nothing, "ceiling: nothing done"),
+        level(Arm::Retrain, "noise floor: two retrains"),
+        level(Arm::RetrainSameStart, "two retrains, same start"),
+        level(Arm::RetrainSameExamples, "two retrains, same negatives"),
+        level(Arm::Nothing, "ceiling: nothing done"),
     ]
     .into_iter()
     .flatten()

@@ -8,19 +8,21 @@ mod chart;
 mod contents;
 mod curves;
 mod distances;
+mod heading;
 mod markup;
 mod scale;
 mod sequence;
 mod table;
 mod three_axes;
 
-use super::cell::Outcome;
 use super::results::Results;
+use super::run_record::Outcome;
 use super::summary::{Comparison, comparisons};
+use heading::{anchor, heading};
 use markup::escape;
 
 /// Name of the report in the folder of results.
-pub const FILE_NAME: &str = "report.html";
+pub const REPORT_FILE_NAME: &str = "report.html";
 
 /// Colours, type and spacing.
 const STYLE: &str = include_str!("style.css");
@@ -43,22 +45,6 @@ pub fn html(results: &Results) -> String {
         contents::overview(&comparisons),
         failures(results),
     )
-}
-
-/// The id of a comparison's section.
-fn anchor(nth: usize) -> String {
-    format!("comparison-{nth}")
-}
-
-/// What a comparison is of.
-fn heading(comparison: &Comparison<'_>) -> String {
-    let Comparison {
-        data,
-        model,
-        deletion,
-        ..
-    } = comparison;
-    escape(&format!("{data}, {model}: {deletion}"))
 }
 
 fn introduction(results: &Results) -> String {
@@ -110,9 +96,10 @@ fn data(results: &Results) -> String {
 }
 
 fn section((nth, comparison): (usize, &Comparison<'_>)) -> String {
-    let plots = match comparison.is_sequence() {
-        true => sequence::plot(comparison, nth),
-        false => curves::plot(comparison, nth),
+    let plots = if comparison.is_sequence() {
+        sequence::plot(comparison, nth)
+    } else {
+        curves::plot(comparison, nth)
     };
     format!(
         "<section id=\"{}\">\n<h2>{}</h2>\n{plots}{}{}</section>\n",
@@ -124,24 +111,24 @@ fn section((nth, comparison): (usize, &Comparison<'_>)) -> String {
 }
 
 fn failures(results: &Results) -> String {
-    let failed = |cell: &super::cell::Cell| match &cell.outcome {
+    let failed = |record: &super::run_record::RunRecord| match &record.outcome {
         Outcome::Measured(_) => None,
         Outcome::Failed(reason) => Some(format!(
             "<li>{}, seed {}: {}</li>\n",
             escape(&format!(
                 "{}, {}, {}, {}",
-                cell.key.data,
-                cell.key.model.label(),
-                cell.key.deletion.label(),
-                cell.key.approach.label()
+                record.key.data,
+                record.key.model.label(),
+                record.key.deletion.label(),
+                record.key.arm.label()
             )),
-            cell.key.seed,
+            record.key.seed,
             escape(reason)
         )),
     };
-    let failed: String = results.cells.iter().filter_map(failed).collect();
-    match failed.is_empty() {
-        true => String::new(),
-        false => format!("<section>\n<h2>What failed</h2>\n<ul>\n{failed}</ul>\n</section>\n"),
+    let failed: String = results.records.iter().filter_map(failed).collect();
+    if failed.is_empty() {
+        return String::new();
     }
+    format!("<section>\n<h2>What failed</h2>\n<ul>\n{failed}</ul>\n</section>\n")
 }

@@ -64,9 +64,10 @@ impl Scale {
 
     /// Round values along the scale with their names.
     pub(super) fn marks(&self) -> Vec<(f64, String)> {
-        match self.is_logarithmic {
-            true => self.decades(),
-            false => self.round_steps(),
+        if self.is_logarithmic {
+            self.decades()
+        } else {
+            self.round_steps()
         }
     }
 
@@ -152,27 +153,28 @@ mod tests {
     use super::*;
 
     proptest! {
-        #[test]
-        fn places_keep_the_order_and_stay_inside(
-            values in prop::collection::vec(1e-9f64..1e6, 1..20),
-            is_logarithmic in any::<bool>(),
-        ) {
-            let all = values.iter().copied();
-            let scale = match is_logarithmic {
-                true => Scale::logarithmic(all, 10.0, 90.0),
-                false => Scale::linear(all, 10.0, 90.0),
-            };
-            let scale = scale.expect("there are values");
-            let mut sorted = values.clone();
-            sorted.sort_by(f64::total_cmp);
-            let places: Vec<f64> = sorted.iter().map(|value| scale.place(*value)).collect();
-            prop_assert!(places.is_sorted());
-            prop_assert!(places.iter().all(|place| (10.0..=90.0).contains(place)));
-            for (value, _) in scale.marks() {
-                prop_assert!((10.0..=90.0).contains(&scale.place(value)));
+            #[test]
+            fn places_keep_the_order_and_stay_inside(
+                values in prop::collection::vec(1e-9f64..1e6, 1..20),
+                is_logarithmic in any::<bool>(),
+            ) {
+                let all = values.iter().copied();
+                let scale = if is_logarithmic {
+    Scale::logarithmic(all, 10.0, 90.0)
+    } else {
+    Scale::linear(all, 10.0, 90.0)
+    };
+                let scale = scale.expect("there are values");
+                let mut sorted = values.clone();
+                sorted.sort_by(f64::total_cmp);
+                let places: Vec<f64> = sorted.iter().map(|value| scale.place(*value)).collect();
+                prop_assert!(places.is_sorted());
+                prop_assert!(places.iter().all(|place| (10.0..=90.0).contains(place)));
+                for (value, _) in scale.marks() {
+                    prop_assert!((10.0..=90.0).contains(&scale.place(value)));
+                }
             }
         }
-    }
 
     #[test]
     fn marks_have_round_names() {

@@ -2,9 +2,9 @@
 
 use super::curves::heading_text;
 use super::distances::Distances;
-use crate::experiment::cell::Approach;
+use crate::experiment::run_record::Arm;
 use crate::experiment::summary::{Column, Comparison, Line};
-use recant_eval::cohort::Group;
+use recant_eval::Group;
 
 /// The plot of deletions one after the other; empty where nothing was measured.
 pub(super) fn plot(comparison: &Comparison<'_>, nth: usize) -> String {
@@ -13,7 +13,7 @@ pub(super) fn plot(comparison: &Comparison<'_>, nth: usize) -> String {
     let lines: Vec<(usize, &Line<'_>)> = comparison
         .lines
         .iter()
-        .filter(|line| !matches!(line.approach, Approach::Reference))
+        .filter(|line| !matches!(line.arm, Arm::Reference))
         .enumerate()
         .collect();
     let mean = |line: &Line<'_>, at: usize| {

@@ -2,7 +2,7 @@
 
 use super::markup::escape;
 use crate::experiment::summary::{COLUMNS, Column, Comparison, Line, Section, spread};
-use recant_eval::cohort::Group;
+use recant_eval::Group;
 
 /// The tables of a comparison: one for each section; for those that depend on it, one for each
 /// group of users, of which the first is open.
@@ -17,14 +17,15 @@ pub(super) fn tables(comparison: &Comparison<'_>) -> String {
                 table(group)
             )
         };
-        match section.is_by_group() {
-            true => [
+        if section.is_by_group() {
+            [
                 table(Group::All),
                 folded(Group::Affected, "affected users"),
                 folded(Group::Deleted, "users who lost something"),
             ]
-            .concat(),
-            false => table(Group::All),
+            .concat()
+        } else {
+            table(Group::All)
         }
     });
     let tables: String = sections.collect();
@@ -90,7 +91,7 @@ fn users(comparison: &Comparison<'_>, section: Section, nth: usize, group: Group
         Some(checkpoint) => {
             format!(
                 ", {name} ({} of them)",
-                checkpoint.consistency.of(group).users
+                checkpoint.consistency.get(group).users
             )
         }
         None => String::new(),

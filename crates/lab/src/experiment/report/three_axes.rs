@@ -3,9 +3,9 @@
 use super::chart::{Drawing, Frame};
 use super::curves::heading_text;
 use super::scale::Scale;
-use crate::experiment::cell::Approach;
+use crate::experiment::run_record::Arm;
 use crate::experiment::summary::{Column, Comparison, Line, Spread};
-use recant_eval::cohort::Group;
+use recant_eval::Group;
 
 const WIDTH: f64 = 900.0;
 const TOP: f64 = 34.0;
@@ -50,7 +50,7 @@ pub(super) fn plot(comparison: &Comparison<'_>, nth: usize) -> String {
     let lines: Vec<&Line<'_>> = comparison
         .lines
         .iter()
-        .filter(|line| !matches!(line.approach, Approach::Reference) && !line.runs.is_empty())
+        .filter(|line| !matches!(line.arm, Arm::Reference) && !line.runs.is_empty())
         .collect();
     if lines.is_empty() {
         return String::new();
@@ -78,7 +78,7 @@ pub(super) fn plot(comparison: &Comparison<'_>, nth: usize) -> String {
         "Consistency, accuracy, efficiency: {}",
         heading_text(comparison)
     );
-    let description = "Three panels with one line for each approach: the relative distance to the \
+    let description = "Three panels with one line for each arm: the relative distance to the \
                        retrained model, the relative change of NDCG@20 against it, and the seconds \
                        it took; a mark for the mean over the seeds and a bar for their range. \
                        Further to the left is better in the first and the last.";
@@ -94,9 +94,10 @@ fn panel(drawing: &mut Drawing, frame: Frame, axis: &Axis, spreads: &[Option<Spr
         .iter()
         .flatten()
         .flat_map(|s| [s.least, s.mean, s.largest]);
-    let scale = match axis.is_logarithmic {
-        true => Scale::logarithmic(values, frame.left, frame.right),
-        false => Scale::linear(values, frame.left, frame.right),
+    let scale = if axis.is_logarithmic {
+        Scale::logarithmic(values, frame.left, frame.right)
+    } else {
+        Scale::linear(values, frame.left, frame.right)
     };
     drawing.text("panel", (frame.left, frame.top - 8.0), "start", axis.title);
     let Some(scale) = scale else {

@@ -1,19 +1,19 @@
-//! Carries a recipe out, cell by cell.
+//! Carries a recipe out, run by run.
 
-mod bench;
+mod trial;
 
 use std::path::{Path, PathBuf};
 
-use super::cell::{Approach, Cell, CellKey, Outcome};
 use super::data_set::{DataError, DataSet, Source};
 use super::deletion::{Deletion, NothingToDelete};
 use super::recipe::{DeletionSpec, ModelSpec, Recipe, RecipeError};
 use super::results::{DataSummary, Results};
+use super::run_record::{Arm, Outcome, RunKey, RunRecord};
 use super::unlearner::{Precision, Seeds, Subject};
 use super::watch::Watch;
-use bench::{Bench, Setting};
+use trial::{Setting, Trial};
 
-/// Folder of the finished cells, below that of the results.
+/// Folder of the records of finished runs, below that of the results.
 const CELLS: &str = "cells";
 
 /// Why an experiment does not begin, or ends early.
@@ -48,27 +48,27 @@ pub enum RunError {
 /// Something to show while it runs.
 #[derive(Debug, Clone, Copy)]
 pub enum RunProgress<'a> {
-    /// Everything is checked; so many cells will be looked at, and so many are there already.
+    /// Everything is checked; so many runs will be looked at, and so many are there already.
     Begin {
-        /// All cells.
-        cells: usize,
+        /// All runs.
+        runs: usize,
         /// Finished ones.
         finished: usize,
     },
     /// A model is being trained, or a method is at work.
     Working(&'a str),
-    /// A cell is finished.
-    Finished(&'a Cell),
+    /// A run is finished.
+    Finished(&'a RunRecord),
 }
 
 /// Shows how far a run has come.
-pub type Observe<'a> = &'a mut dyn FnMut(RunProgress<'_>);
+pub(crate) type Observe<'a> = &'a mut dyn FnMut(RunProgress<'_>);
 
-/// Carries out what `recipe` asks for, leaves every finished cell in `folder/cells` and the whole
+/// Carries out what `recipe` asks for, leaves the record of every finished run in `folder/cells` and the whole
 /// in `folder/results.json`, which is brought up to date now and then.
 ///
-/// Everything is checked before anything is trained. Cells that are there already, for the same
-/// data and settings, are not computed again. A method that fails fails its cell, not the run.
+/// Everything is checked before anything is trained. Runs that are there already, for the same
+/// data and settings, are not computed again. A method that fails fails its run, not the run.
 pub fn run(
     recipe: &Recipe,
     sources: &[Source],
@@ -76,21 +76,21 @@ pub fn run(
     observe: Observe<'_>,
 ) -> Result<Results, RunError> {
     recipe.check_for_unlearning()?;
-    let cells = folder.join(CELLS);
+    let records = folder.join(CELLS);
     let write = |source| RunError::Write {
         folder: folder.to_owned(),
         source,
     };
-    std::fs::create_dir_all(&cells).map_err(write)?;
+    std::fs::create_dir_all(&records).map_err(write)?;
     let (data, keys) = plan(recipe, sources)?;
     let mut run = Run {
         recipe,
-        cells,
+        records,
         observe,
     };
     let finished = run.finished(&keys).len();
     (run.observe)(RunProgress::Begin {
-        cells: keys.len(),
+        runs: keys.len(),
         finished,
     });
     for source in sources {
@@ -106,8 +106,8 @@ pub fn run(
 }
 
 /// Splits every data set and draws every deletion once, to see that it can be done; the sizes and
-/// the keys of all cells, in order.
-fn plan(recipe: &Recipe, sources: &[Source]) -> Result<(Vec<DataSummary>, Vec<CellKey>), RunError> {
+/// the keys of all runs, in order.
+fn plan(recipe: &Recipe, sources: &[Source]) -> Result<(Vec<DataSummary>, Vec<RunKey>), RunError> {
     let (mut data, mut keys) = (Vec::new(), Vec::new());
     for source in sources {
         for seed in &recipe.seeds {
@@ -130,31 +130,31 @@ fn plan(recipe: &Recipe, sources: &[Source]) -> Result<(Vec<DataSummary>, Vec<Ce
     Ok((data, keys))
 }
 
-/// The cells of one model and deletion: the reference, the noise floor, the ceiling, the methods.
+/// The runs of one model and deletion: the reference, the noise floor, the ceiling, the methods.
 fn keys_of(
     recipe: &Recipe,
     data: &DataSet,
     model: &ModelSpec,
     deletion: &DeletionSpec,
     seed: u64,
-) -> Vec<CellKey> {
+) -> Vec<RunKey> {
     let fitting = recipe.method.iter().filter(|method| method.fits(model));
-    let methods = fitting.map(|method| Approach::Method(method.clone()));
-    let chances = [Approach::RetrainSameStart, Approach::RetrainSameExamples];
+    let methods = fitting.map(|method| Arm::Method(method.clone()));
+    let chances = [Arm::RetrainSameStart, Arm::RetrainSameExamples];
     let chances = chances
         .into_iter()
         .filter(|_| model.is_neural() && recipe.partial_floors);
-    [Approach::Reference, Approach::Retrain]
+    [Arm::Reference, Arm::Retrain]
         .into_iter()
         .chain(chances)
-        .chain([Approach::Nothing])
+        .chain([Arm::Nothing])
         .chain(methods)
-        .map(|approach| CellKey {
+        .map(|arm| RunKey {
             data: data.name.clone(),
             data_fingerprint: data.fingerprint.clone(),
             model: model.clone(),
             deletion: deletion.clone(),
-            approach,
+            arm,
             seed,
             measure: recipe.measure.of_unlearning(),
         })
@@ -163,37 +163,37 @@ fn keys_of(
 
 struct Run<'a> {
     recipe: &'a Recipe,
-    cells: PathBuf,
+    records: PathBuf,
     observe: Observe<'a>,
 }
 
 impl Run<'_> {
-    fn finished(&self, keys: &[CellKey]) -> Vec<Cell> {
+    fn finished(&self, keys: &[RunKey]) -> Vec<RunRecord> {
         keys.iter()
-            .filter_map(|key| Cell::read(&self.cells, key))
+            .filter_map(|key| RunRecord::read(&self.records, key))
             .collect()
     }
 
-    fn results(&self, data: &[DataSummary], keys: &[CellKey]) -> Results {
-        let cells = self.finished(keys);
+    fn results(&self, data: &[DataSummary], keys: &[RunKey]) -> Results {
+        let records = self.finished(keys);
         Results {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             recipe: self.recipe.clone(),
             threads: rayon::current_num_threads(),
             data: data.to_vec(),
-            missing: keys.len() - cells.len(),
-            cells,
+            missing: keys.len() - records.len(),
+            records,
         }
     }
 
-    /// All deletions from one model, which is trained when the first cell needs it.
+    /// All deletions from one model, which is trained when the first run needs it.
     fn model(&mut self, data: &DataSet, spec: &ModelSpec, seed: u64) -> std::io::Result<()> {
         let subject = Subject::new(spec);
         let mut original = None;
         for deletion in &self.recipe.deletion {
             let keys = keys_of(self.recipe, data, spec, deletion, seed);
-            let is_missing = |key: &CellKey| Cell::read(&self.cells, key).is_none();
-            let missing: Vec<CellKey> = keys.into_iter().filter(is_missing).collect();
+            let is_missing = |key: &RunKey| RunRecord::read(&self.records, key).is_none();
+            let missing: Vec<RunKey> = keys.into_iter().filter(is_missing).collect();
             if missing.is_empty() {
                 continue;
             }
@@ -210,11 +210,11 @@ impl Run<'_> {
             let (model, deleted) = (spec.label(), deletion.label());
             let what = format!("{}: {model}, {deleted}, retraining", data.name);
             (self.observe)(RunProgress::Working(&what));
-            let bench = original
+            let trial = original
                 .as_ref()
                 .map_err(Clone::clone)
                 .and_then(|original| {
-                    Bench::new(Setting {
+                    Trial::new(Setting {
                         data,
                         subject: &subject,
                         original,
@@ -226,8 +226,8 @@ impl Run<'_> {
                 });
             for key in missing {
                 self.working(&key);
-                let outcome = match &bench {
-                    Ok(bench) => bench.outcome(&key.approach),
+                let outcome = match &trial {
+                    Ok(trial) => trial.outcome(&key.arm),
                     Err(error) => Outcome::Failed(error.to_string()),
                 };
                 self.keep(key, outcome)?;
@@ -236,24 +236,20 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn working(&mut self, key: &CellKey) {
+    fn working(&mut self, key: &RunKey) {
         let (model, deletion) = (key.model.label(), key.deletion.label());
-        let what = format!(
-            "{}: {model}, {deletion}, {}",
-            key.data,
-            key.approach.label()
-        );
+        let what = format!("{}: {model}, {deletion}, {}", key.data, key.arm.label());
         (self.observe)(RunProgress::Working(&what));
     }
 
-    fn keep(&mut self, key: CellKey, outcome: Outcome) -> std::io::Result<()> {
-        let cell = Cell {
+    fn keep(&mut self, key: RunKey, outcome: Outcome) -> std::io::Result<()> {
+        let record = RunRecord {
             fingerprint: key.fingerprint().map_err(std::io::Error::other)?,
             key,
             outcome,
         };
-        cell.write(&self.cells)?;
-        (self.observe)(RunProgress::Finished(&cell));
+        record.write(&self.records)?;
+        (self.observe)(RunProgress::Finished(&record));
         Ok(())
     }
 }

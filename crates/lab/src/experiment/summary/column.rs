@@ -1,11 +1,8 @@
 //! The figures of a comparison: what they are called and where they come from.
 
-use super::View;
-use crate::experiment::cell::{Checkpoint, Membership};
-use recant_eval::cohort::Group;
-use recant_eval::consistency::{Consistency, recovery};
-use recant_eval::held_out::HeldOutAccuracy;
-use recant_eval::membership::ControlKind;
+use super::view::View;
+use crate::experiment::run_record::{Checkpoint, Membership};
+use recant_eval::{Consistency, ControlKind, Group, HeldOutAccuracy, recovery};
 
 /// What a figure is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +159,7 @@ pub static COLUMNS: [Column; 26] = [
         Section::Accuracy,
         "NDCG@20 / that of the retrained model − 1",
         |view| {
-            let wanted = view.reference?.accuracy.of(view.group).ndcg_at_20?;
+            let wanted = view.reference?.accuracy.get(view.group).ndcg_at_20?;
             (wanted > 0.0).then_some(accuracy(view).ndcg_at_20? / wanted - 1.0)
         },
     ),
@@ -250,7 +247,7 @@ pub static COLUMNS: [Column; 26] = [
 ];
 
 fn consistency(checkpoint: &Checkpoint, group: Group) -> &Consistency {
-    checkpoint.consistency.of(group)
+    checkpoint.consistency.get(group)
 }
 
 /// The relative distance over all users, which curves are of.
@@ -263,7 +260,7 @@ fn own<'a>(view: &View<'a>) -> &'a Consistency {
 }
 
 fn accuracy<'a>(view: &View<'a>) -> &'a HeldOutAccuracy {
-    view.own.accuracy.of(view.group)
+    view.own.accuracy.get(view.group)
 }
 
 fn attack<'a>(view: &View<'a>, kind: ControlKind) -> Option<&'a Membership> {

@@ -1,6 +1,6 @@
 //! Figures as people read them.
 
-use super::Spread;
+use super::spread::Spread;
 
 /// A figure with as many digits as are of interest; a dash where there is none.
 pub fn figure(value: Option<f64>) -> String {
@@ -15,7 +15,7 @@ pub fn figure(value: Option<f64>) -> String {
 }
 
 /// A mean, and the range where there are several values.
-pub fn spread(spread: Option<Spread>) -> String {
+pub(crate) fn spread(spread: Option<Spread>) -> String {
     let mean = figure(spread.map(|spread| spread.mean));
     match spread {
         Some(spread) if spread.count > 1 && spread.least < spread.largest => {
@@ -47,11 +47,11 @@ mod tests {
 
     #[test]
     fn a_range_is_told_where_there_is_one() {
-        assert_eq!(spread(Spread::of(&[0.5])), "0.5000");
+        assert_eq!(spread(Spread::from_values(&[0.5])), "0.5000");
         assert_eq!(
-            spread(Spread::of(&[0.5, 0.25])),
+            spread(Spread::from_values(&[0.5, 0.25])),
             "0.3750 (0.2500 to 0.5000)"
         );
-        assert_eq!(spread(Spread::of(&[])), "–");
+        assert_eq!(spread(Spread::from_values(&[])), "–");
     }
 }

@@ -3,16 +3,17 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::{Change, MethodError, Precision, Unlearner};
+use super::method::{Change, MethodError, Precision, Unlearner};
 use crate::experiment::recipe::{IalsSpec, MethodSpec};
 use crate::experiment::watch::Watch;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::optim::als::{self, KEPT_BYTES_MAX, TrainingError, TrainingOptions};
+use recant_core::optim::als;
+use recant_core::optim::als::{KEPT_BYTES_MAX, TrainingError, TrainingOptions};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::{Goal, Warm, converge};
 use recant_core::unlearn::update::{UpdateOptions, update};
-use recant_eval::scorer::Scorer;
+use recant_eval::Scorer;
 use recant_types::IalsHyperparameters;
 
 /// What a service works to by default: the certified root mean square, of which a training takes

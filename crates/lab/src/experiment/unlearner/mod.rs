@@ -1,87 +1,20 @@
 //! Models under test: how they are trained, and methods at work on them.
 
 mod ials;
+mod method;
 mod neural;
 
-use super::cell::Approach;
-use super::deletion::Pair;
+pub(super) use method::MethodError;
+pub(super) use method::{Change, Precision, Seeds, Unlearner};
+
 use super::recipe::ModelSpec;
+use super::run_record::Arm;
 use super::watch::Watch;
 use ials::IalsSubject;
 use neural::{NeuralModelState, NeuralSubject};
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::unlearn::update::Touched;
-use recant_eval::scorer::Scorer;
-
-/// Why a model has no result.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum MethodError {
-    /// A value became infinite or undefined.
-    #[error("{what} diverged: {reason}")]
-    Diverged {
-        /// Training or a method.
-        what: &'static str,
-        /// As it was told.
-        reason: String,
-    },
-    /// The method is for another kind of model.
-    #[error("{0} is for another kind of model")]
-    DoesNotFit(String),
-}
-
-/// A part of a deletion, as a method is told of it.
-pub(super) struct Change<'a> {
-    /// What is left.
-    pub(super) retained: &'a InteractionMatrix,
-    /// Rows whose interactions changed.
-    pub(super) touched: Touched,
-    /// The pairs taken away by this change.
-    pub(super) pairs: &'a [Pair],
-}
-
-/// A method at work on one model.
-pub(super) trait Unlearner {
-    /// Takes back what `change` took from the data, showing `watch` how far it is.
-    fn erase(&mut self, change: &Change<'_>, watch: &mut Watch<'_>) -> Result<(), MethodError>;
-
-    /// The model as it is now.
-    fn model(&self) -> &dyn Scorer;
-
-    /// Whether steps of a sequence are to be given one by one. A method that begins from scratch
-    /// gets those between two checkpoints at once.
-    fn is_incremental(&self) -> bool {
-        true
-    }
-}
-
-/// How well a model is trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Precision {
-    /// As a service would.
-    Usual,
-    /// As far as it can be: what others are compared with.
-    Reference,
-}
-
-/// Where a training begins, and what it meets on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seeds {
-    /// Seed of the initial parameters.
-    pub(super) initial: u64,
-    /// Seed of the order of examples and of the negatives, where a model has them.
-    pub(super) order: u64,
-}
-
-impl Seeds {
-    /// Everything by one seed.
-    pub(super) fn all(seed: u64) -> Self {
-        Self {
-            initial: seed,
-            order: seed,
-        }
-    }
-}
+use recant_eval::Scorer;
 
 /// A kind of model, ready to be trained.
 pub(super) enum Subject {
@@ -150,10 +83,10 @@ impl Subject {
         }
     }
 
-    /// `approach` at work on `original`, which was trained on `matrix` by `seed`.
+    /// `arm` at work on `original`, which was trained on `matrix` by `seed`.
     pub(super) fn unlearner<'a>(
         &'a self,
-        approach: &Approach,
+        arm: &Arm,
         original: &Trained,
         matrix: &InteractionMatrix,
         seed: u64,
@@ -167,31 +100,31 @@ impl Subject {
                 precision,
             }) as Box<dyn Unlearner + 'a>)
         };
-        match (approach, self, original) {
-            (Approach::Nothing, ..) => Ok(Box::new(Nothing(original.clone()))),
-            (Approach::Reference, ..) => retrain(self.reference_seeds(seed), Precision::Reference),
-            (Approach::Retrain, ..) => retrain(Seeds::all(other), Precision::Usual),
-            (Approach::RetrainSameStart, ..) => retrain(
+        match (arm, self, original) {
+            (Arm::Nothing, ..) => Ok(Box::new(Nothing(original.clone()))),
+            (Arm::Reference, ..) => retrain(self.reference_seeds(seed), Precision::Reference),
+            (Arm::Retrain, ..) => retrain(Seeds::all(other), Precision::Usual),
+            (Arm::RetrainSameStart, ..) => retrain(
                 Seeds {
                     initial: seed,
                     order: other,
                 },
                 Precision::Usual,
             ),
-            (Approach::RetrainSameExamples, ..) => retrain(
+            (Arm::RetrainSameExamples, ..) => retrain(
                 Seeds {
                     initial: other,
                     order: seed,
                 },
                 Precision::Usual,
             ),
-            (Approach::Method(method), Self::Ials(_), Trained::Ials(model)) => {
+            (Arm::Method(method), Self::Ials(_), Trained::Ials(model)) => {
                 ials::unlearner(method, model, matrix, seed)
             }
-            (Approach::Method(method), Self::Neural(subject), Trained::Neural(model)) => {
+            (Arm::Method(method), Self::Neural(subject), Trained::Neural(model)) => {
                 subject.unlearner(method, model, matrix, Seeds::all(seed))
             }
-            (Approach::Method(method), ..) => Err(MethodError::DoesNotFit(method.label())),
+            (Arm::Method(method), ..) => Err(MethodError::DoesNotFit(method.label())),
         }
     }
 }

@@ -3,25 +3,23 @@
 use std::cell::OnceCell;
 use std::ops::ControlFlow;
 
-use super::{FIXED_EPOCH, NeuralModelState, NeuralScores, NeuralSubject, diverged, fixed_examples};
+use super::subject::{
+    FIXED_EPOCH, NeuralModelState, NeuralScores, NeuralSubject, diverged, fixed_examples,
+};
 use crate::experiment::recipe::{MethodSpec, ReachSpec, SolverSpec};
-use crate::experiment::unlearner::{Change, MethodError, Seeds, Unlearner};
+use crate::experiment::unlearner::method::{Change, MethodError, Seeds, Unlearner};
 use crate::experiment::watch::Watch;
-use recant_eval::scorer::Scorer;
-use recant_neural::examples::Examples;
-use recant_neural::forget::alteraser::{AltEraserOptions, BlockSolver, Reach, alt_eraser};
-use recant_neural::forget::influence::{InfluenceOptions, influence_step};
-use recant_neural::forget::trained::Trained;
-use recant_neural::forget::{Touched, retrain};
-use recant_neural::graph::Graph;
-use recant_neural::initial::settle_rows;
-use recant_neural::objective::Objective;
-use recant_neural::optimise::Divergence;
-use recant_neural::optimise::adamw::AdamWOptions;
-use recant_neural::optimise::lbfgs::{LbfgsOptions, lbfgs};
-use recant_neural::optimise::newton_cg::{NewtonOptions, newton_cg};
-use recant_neural::optimise::selection::Selection;
-use recant_neural::parameters::{Block, Parameters};
+use recant_core::control::never;
+use recant_core::model::RowSets;
+use recant_eval::Scorer;
+use recant_neural::forget::{
+    AltEraserControl, AltEraserOptions, AltEraserReport, Anchor, BlockSolver, InfluenceOptions,
+    Reach, alt_eraser, influence_step, retrain_warm,
+};
+use recant_neural::optimise::{
+    AdamWOptions, Divergence, LbfgsOptions, NewtonOptions, Selection, lbfgs, newton_cg,
+};
+use recant_neural::{Block, Examples, Graph, Objective, Parameters, reconcile_rows};
 
 /// Solvers end where the recipe says, not where a gradient is small.
 const TOLERANCE: f64 = 1e-9;
@@ -34,8 +32,8 @@ pub(super) struct NeuralUnlearner<'a> {
     parameters: Parameters,
     /// Kept up to date, as a service would; AdamW draws its own.
     examples: Option<Examples>,
-    /// The model that training left, for methods that hold on to it.
-    trained: Option<Trained>,
+    /// The parameters that training left, for methods that are anchored to them.
+    anchor: Option<Anchor>,
     seeds: Seeds,
     /// Epochs trained so far: the next ones draw other negatives.
     epochs: u64,
@@ -60,12 +58,12 @@ impl<'a> NeuralUnlearner<'a> {
             graph: original.graph.clone(),
             parameters: original.parameters.clone(),
             examples,
-            trained: None,
+            anchor: None,
             seeds,
             epochs: training.first_epoch + training.epochs as u64,
             scores: OnceCell::new(),
         };
-        unlearner.hold_on();
+        unlearner.anchor_to_present();
         unlearner
     }
 
@@ -87,7 +85,7 @@ impl<'a> NeuralUnlearner<'a> {
             ..usual
         };
         self.epochs += epochs as u64;
-        retrain::warm(
+        retrain_warm(
             model,
             graph,
             &mut self.parameters,
@@ -103,7 +101,7 @@ impl<'a> NeuralUnlearner<'a> {
     fn second_order(
         &mut self,
         graph: &Graph,
-        mut touched: Touched,
+        mut touched: RowSets,
         watch: &mut Watch<'_>,
     ) -> Result<(), Divergence> {
         let model = self.subject.model();
@@ -112,25 +110,25 @@ impl<'a> NeuralUnlearner<'a> {
         };
         let before = matches!(self.method, MethodSpec::Influence { .. }).then(|| examples.clone());
         touched.users.extend(examples.update(graph, &touched.users));
-        touched.settle();
+        touched.sort_and_dedup();
         let plain = Objective {
             model,
             graph,
             examples,
-            hold: None,
+            proximal: None,
         };
-        let trained = self.trained.as_ref();
-        let pull = trained.map(|trained| trained.pull(&plain, &self.parameters));
-        let held = trained.zip(pull.as_ref());
+        let anchor = self.anchor.as_ref();
+        let linear = anchor.map(|anchor| anchor.linear_part(&plain, &self.parameters));
+        let both = anchor.zip(linear.as_ref());
         let objective = Objective {
-            hold: held.map(|(trained, pull)| trained.hold(pull)),
+            proximal: both.map(|(anchor, linear)| anchor.proximal_term(linear)),
             ..plain
         };
         let before = before.as_ref().map(|examples| Objective {
             model,
             graph: &self.graph,
             examples,
-            hold: None,
+            proximal: None,
         });
         let at = &mut self.parameters;
         let subject = self.subject;
@@ -148,7 +146,7 @@ impl Unlearner for NeuralUnlearner<'_> {
     fn erase(&mut self, change: &Change<'_>, watch: &mut Watch<'_>) -> Result<(), MethodError> {
         let done = watch.time(|watch| {
             let graph = Graph::new(change.retained);
-            let touched = Touched::by_pairs(change.pairs);
+            let touched = RowSets::from_pairs(change.pairs);
             let done = match self.method {
                 MethodSpec::AdamW {
                     epochs,
@@ -160,18 +158,18 @@ impl Unlearner for NeuralUnlearner<'_> {
                 }
                 MethodSpec::Influence { .. } => {
                     let done = self.second_order(&graph, touched, watch);
-                    self.settle_rows(&graph);
+                    self.reconcile_rows(&graph);
                     done
                 }
                 _ => {
-                    self.settle_rows(&graph);
+                    self.reconcile_rows(&graph);
                     self.second_order(&graph, touched, watch)
                 }
             };
             self.graph = graph;
             done
         });
-        self.hold_on();
+        self.anchor_to_present();
         self.scores = OnceCell::new();
         done.map_err(diverged)
     }
@@ -184,24 +182,24 @@ impl Unlearner for NeuralUnlearner<'_> {
 }
 
 impl NeuralUnlearner<'_> {
-    /// From now on the model as it is counts as the trained one, for methods that hold it. As a
-    /// service does, where one erasure follows another.
-    fn hold_on(&mut self) {
-        if let (Some(strength), Some(examples)) = (self.method.hold(), &self.examples) {
+    /// From now on the parameters as they are count as the trained ones, for methods with a proximal
+    /// term. As a service does, where one erasure follows another.
+    fn anchor_to_present(&mut self) {
+        if let (Some(strength), Some(examples)) = (self.method.proximal(), &self.examples) {
             let objective = Objective {
                 model: self.subject.model(),
                 graph: &self.graph,
                 examples,
-                hold: None,
+                proximal: None,
             };
-            self.trained = Some(Trained::new(&objective, &self.parameters, strength));
+            self.anchor = Some(Anchor::new(&objective, &self.parameters, strength));
         }
     }
 
     /// Rows that lost everything become zero.
-    fn settle_rows(&mut self, graph: &Graph) {
+    fn reconcile_rows(&mut self, graph: &Graph) {
         let model = self.subject.model();
-        settle_rows(model, graph, self.seeds.initial, &mut self.parameters);
+        reconcile_rows(model, graph, self.seeds.initial, &mut self.parameters);
     }
 }
 
@@ -214,13 +212,13 @@ fn solve(
     subject: &NeuralSubject,
     objective: &Objective<'_>,
     at: &mut Parameters,
-    touched: &Touched,
+    touched: &RowSets,
     watch: &mut Watch<'_>,
 ) -> Result<(), Divergence> {
     let everything = Selection::from(Block::All);
     let mut look = |at: &Parameters| {
         look(subject, objective.graph, at, watch);
-        true
+        ControlFlow::Continue(())
     };
     match method {
         MethodSpec::NewtonCg {
@@ -247,10 +245,11 @@ fn solve(
         }
         MethodSpec::AltEraser { .. } => {
             let options = alt_eraser_options(method);
-            let never = || false;
-            alt_eraser(objective, at, touched, &options, &never, &mut |_, at| {
-                look(at)
-            })?;
+            let control = AltEraserControl {
+                cancelled: &never,
+                observe: &mut |_: &AltEraserReport, at: &Parameters| look(at),
+            };
+            alt_eraser(objective, at, touched, &options, control)?;
         }
         _ => {}
     }
@@ -290,13 +289,13 @@ fn alt_eraser_options(method: &MethodSpec) -> AltEraserOptions {
     }
 }
 
-/// The step for everything; or for touched rows, each side as if the other stood.
+/// The step for everything; or for touched rows, each side as if the other were frozen.
 fn influence(
     method: &MethodSpec,
     before: &Objective<'_>,
     retained: &Objective<'_>,
     at: &mut Parameters,
-    touched: &Touched,
+    touched: &RowSets,
 ) {
     let MethodSpec::Influence {
         products,

@@ -2,13 +2,13 @@
 
 use faer::Mat;
 
-use super::{MethodError, NeuralSubject, Seeds, diverged};
+use super::subject::{NeuralSubject, diverged};
 use crate::experiment::recipe::DealingSpec;
-use crate::experiment::unlearner::{Change, Unlearner};
+use crate::experiment::unlearner::method::{Change, MethodError, Seeds, Unlearner};
 use crate::experiment::watch::Watch;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_eval::scorer::Scorer;
-use recant_neural::forget::shards::{Aggregation, Dealing, Shards};
+use recant_eval::Scorer;
+use recant_neural::forget::{Aggregation, Dealing, Shards};
 
 /// A model in shards. Erasing makes it exactly the sharded model of what is left; how far that is
 /// from a model that was not cut up is what comparisons show.

@@ -1,24 +1,36 @@
-//! Long vectors of f32: sums in f64, in chunks of fixed size, the same on any number of threads.
+//! Vectors of f32 with sums in f64, and of long ones in chunks of fixed size, the same on any number of
+//! threads.
 
 use rayon::prelude::*;
 
 /// Values summed by one task.
 const CHUNK: usize = 1 << 14;
 
-/// `x · y`.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
+/// `x · y`, summed in f64, one after the other: for rows.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
+    let pairs = a.iter().zip(b);
+    pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
+
+/// ‖x‖², summed in f64.
+pub(crate) fn squared_norm(values: &[f32]) -> f64 {
+    dot(values, values)
+}
+
+/// ‖x‖, summed in f64.
+pub fn norm(values: &[f32]) -> f64 {
+    squared_norm(values).sqrt()
+}
+
+/// `x · y` in chunks on the threads of rayon: for vectors of all parameters.
+pub(crate) fn par_dot(a: &[f32], b: &[f32]) -> f64 {
     let chunks = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK));
-    let sums: Vec<f64> = chunks
-        .map(|(a, b)| {
-            let products = a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y));
-            products.sum()
-        })
-        .collect();
+    let sums: Vec<f64> = chunks.map(|(a, b)| dot(a, b)).collect();
     sums.iter().sum()
 }
 
 /// `into += scale · what`.
-pub(super) fn add_scaled(into: &mut [f32], scale: f64, what: &[f32]) {
+pub(crate) fn add_scaled(into: &mut [f32], scale: f64, what: &[f32]) {
     let scale = scale as f32;
     let chunks = into.par_chunks_mut(CHUNK).zip(what.par_chunks(CHUNK));
     chunks.for_each(|(into, what)| {
@@ -28,7 +40,7 @@ pub(super) fn add_scaled(into: &mut [f32], scale: f64, what: &[f32]) {
 }
 
 /// `into = scale · into + what`.
-pub(super) fn scale_and_add(into: &mut [f32], scale: f64, what: &[f32]) {
+pub(crate) fn scale_and_add(into: &mut [f32], scale: f64, what: &[f32]) {
     let scale = scale as f32;
     let chunks = into.par_chunks_mut(CHUNK).zip(what.par_chunks(CHUNK));
     chunks.for_each(|(into, what)| {
@@ -38,7 +50,7 @@ pub(super) fn scale_and_add(into: &mut [f32], scale: f64, what: &[f32]) {
 }
 
 /// Each value divided by its scale; zero where the scale is.
-pub(super) fn divided(values: &[f32], scales: &[f32]) -> Vec<f32> {
+pub(crate) fn divided(values: &[f32], scales: &[f32]) -> Vec<f32> {
     let pairs = values.par_iter().zip(scales);
     pairs
         .map(|(value, scale)| if *scale > 0.0 { value / scale } else { 0.0 })

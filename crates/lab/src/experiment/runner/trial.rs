@@ -1,18 +1,17 @@
-//! One model and one deletion: where methods are tried.
+//! A trial: one model and one deletion, and the arms that are run on them.
 
-use crate::experiment::cell::{Approach, Checkpoint, Measured, Outcome};
 use crate::experiment::data_set::DataSet;
 use crate::experiment::deletion::{Deletion, Pair, cohort, touched, without};
-use crate::experiment::measure::{Comparison, Manner};
+use crate::experiment::measure::{Comparison, ComparisonOptions};
 use crate::experiment::memory;
 use crate::experiment::recipe::{DeletionSpec, MeasureOptions};
+use crate::experiment::run_record::{Arm, Checkpoint, Measured, Outcome};
 use crate::experiment::unlearner::{Change, MethodError, Precision, Subject, Trained, Unlearner};
 use crate::experiment::watch::Watch;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_eval::consistency::relative_distance;
-use recant_eval::scorer::Scorer;
+use recant_eval::{Scorer, relative_distance};
 
-/// What a bench is set up from.
+/// What a trial is set up from.
 pub(super) struct Setting<'a> {
     pub(super) data: &'a DataSet,
     pub(super) subject: &'a Subject,
@@ -25,7 +24,7 @@ pub(super) struct Setting<'a> {
 }
 
 /// A setting with the retrained models to compare with.
-pub(super) struct Bench<'a> {
+pub(super) struct Trial<'a> {
     setting: Setting<'a>,
     deletion: Deletion,
     stops: Vec<Stop<'a>>,
@@ -39,7 +38,7 @@ struct Stop<'a> {
     peak_memory_bytes: Option<u64>,
 }
 
-impl<'a> Bench<'a> {
+impl<'a> Trial<'a> {
     /// Draws the deletion and retrains for each of its checkpoints.
     pub(super) fn new(setting: Setting<'a>) -> Result<Self, MethodError> {
         let drawn = Deletion::draw(setting.deletion, &setting.data.train, setting.seed);
@@ -53,11 +52,11 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// What comes of an approach.
-    pub(super) fn outcome(&self, approach: &Approach) -> Outcome {
-        let measured = match approach {
-            Approach::Reference => self.reference(),
-            _ => self.tried(approach),
+    /// What comes of an arm.
+    pub(super) fn outcome(&self, arm: &Arm) -> Outcome {
+        let measured = match arm {
+            Arm::Reference => self.reference(),
+            _ => self.tried(arm),
         };
         match measured {
             Ok(measured) => Outcome::Measured(measured),
@@ -83,7 +82,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    fn tried(&self, approach: &Approach) -> Result<Measured, MethodError> {
+    fn tried(&self, arm: &Arm) -> Result<Measured, MethodError> {
         let Setting {
             data,
             subject,
@@ -102,21 +101,21 @@ impl<'a> Bench<'a> {
         };
         // A sequence has its checkpoints instead of a curve.
         let is_sequence = self.deletion.steps.len() > 1;
-        let mut trial = Trial {
+        let mut run = ArmRun {
             watch: Watch::new((!is_sequence).then_some(&distance)),
-            unlearner: subject.unlearner(approach, original, &data.train, *seed)?,
+            unlearner: subject.unlearner(arm, original, &data.train, *seed)?,
             retained: data.train.clone(),
             done: 0,
             peak_memory_bytes: None,
         };
-        let to = |stop: &Stop<'_>| trial.to(stop, &self.deletion);
+        let to = |stop: &Stop<'_>| run.to(stop, &self.deletion);
         let checkpoints: Result<_, _> = self.stops.iter().map(to).collect();
         let checkpoints = checkpoints?;
-        let (_, curve) = trial.watch.finish(trial.unlearner.model());
+        let (_, curve) = run.watch.finish(run.unlearner.model());
         Ok(Measured {
             checkpoints,
             curve,
-            peak_memory_bytes: trial.peak_memory_bytes,
+            peak_memory_bytes: run.peak_memory_bytes,
         })
     }
 }
@@ -134,22 +133,22 @@ impl<'a> Stop<'a> {
             &mut watch,
         )?;
         let peak_memory_bytes = memory::peak_bytes();
-        let manner = Manner {
+        let options = ComparisonOptions {
             users_max: setting.measure.users_max,
             temperature: setting.temperature,
             seed: setting.seed,
         };
         Ok(Self {
             steps,
-            comparison: Comparison::new(setting.data, &erased, retained, reference, manner),
+            comparison: Comparison::new(setting.data, &erased, retained, reference, options),
             seconds: watch.seconds(),
             peak_memory_bytes,
         })
     }
 }
 
-/// A method on its way through a deletion.
-struct Trial<'a> {
+/// An arm at work on a deletion.
+struct ArmRun<'a> {
     watch: Watch<'a>,
     unlearner: Box<dyn Unlearner + 'a>,
     retained: InteractionMatrix,
@@ -158,7 +157,7 @@ struct Trial<'a> {
     peak_memory_bytes: Option<u64>,
 }
 
-impl Trial<'_> {
+impl ArmRun<'_> {
     /// Erases up to a checkpoint, and compares there.
     fn to(&mut self, stop: &Stop<'_>, deletion: &Deletion) -> Result<Checkpoint, MethodError> {
         let steps = &deletion.steps[self.done..stop.steps];

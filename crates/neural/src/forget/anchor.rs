@@ -1,5 +1,5 @@
-//! A trained model to hold on to: how one that is at no minimum can be unlearnt by methods that lead to
-//! minima.
+//! A proximal term that anchors the minimum to the trained parameters: how a model that is at no minimum
+//! can be unlearnt by methods that lead to minima.
 //!
 //! Training by AdamW meets fresh negatives in every epoch and ends early, so the gradient of the
 //! fixed objective is not zero where it ends. A method that minimises that objective would go on
@@ -11,26 +11,25 @@
 //! minimum. Both are the additions of DANE (Shamir, Srebro & Zhang 2014, equation 13) to a local
 //! objective.
 
-use crate::forget::Touched;
-use crate::objective::{Hold, Objective};
+use crate::objective::{Objective, ProximalTerm};
 use crate::optimise::rows::{is_separable, row_gradient};
 use crate::parameters::{Block, Parameters};
-use recant_core::model::factors::Side;
+use recant_core::model::{RowSets, Side};
 
-/// A trained model, as what it adds to objectives.
+/// The parameters θ₀ where training ended, as what they add to objectives.
 #[derive(Debug, Clone)]
-pub struct Trained {
+pub struct Anchor {
     strength: f32,
     /// `∇L(θ₀) / n + μ θ₀`: with less data each row keeps its share.
     per_example: Parameters,
 }
 
-impl Trained {
-    /// The model `at`, where training on `objective` ended, to be held with `strength` μ per example.
-    /// Cost: a gradient.
+impl Anchor {
+    /// Anchors to `at`, where training on `objective` ended, with `strength` μ per example. Cost: a
+    /// gradient.
     pub fn new(objective: &Objective<'_>, at: &Parameters, strength: f32) -> Self {
         let mut per_example = Parameters::zeros(*at.layout());
-        objective.at(at).gradient(Block::All, &mut per_example);
+        objective.prepare(at).gradient(Block::All, &mut per_example);
         objective.visit_weights(at, Block::All, |range, weight| {
             let places = at.values()[range.clone()].iter();
             let values = per_example.values_mut()[range].iter_mut().zip(places);
@@ -42,32 +41,31 @@ impl Trained {
         }
     }
 
-    /// The same for some rows only, and nothing that holds the others: for methods that move no
-    /// other. Cost: where rows can be solved for one by one, the gradients of these; a whole gradient
+    /// Anchors some rows only, and not the others: for methods that move no other. Cost: where rows can be solved for one by one, the gradients of these; a whole gradient
     /// otherwise.
-    pub fn of_rows(
+    pub fn for_rows(
         objective: &Objective<'_>,
         at: &Parameters,
         strength: f32,
-        rows: &Touched,
+        rows: &RowSets,
     ) -> Self {
         if !is_separable(objective) {
             return Self::new(objective, at, strength);
         }
         let mut per_example = Parameters::zeros(*at.layout());
-        let mut hold = |side, row: u32, weight: f32| {
-            let slopes = row_gradient(objective, at, side, row);
+        let mut anchor = |side, row: u32, weight: f32| {
+            let gradient = row_gradient(objective, at, side, row);
             let values = per_example.row_mut(side, row).iter_mut();
-            let places = values.zip(slopes.iter().zip(at.row(side, row)));
-            places.for_each(|(value, (slope, at))| {
-                *value = *slope as f32 / weight.max(1.0) + strength * at;
+            let places = values.zip(gradient.iter().zip(at.row(side, row)));
+            places.for_each(|(value, (derivative, at))| {
+                *value = *derivative as f32 / weight.max(1.0) + strength * at;
             });
         };
         for row in &rows.users {
-            hold(Side::Users, *row, objective.user_weight(*row as usize));
+            anchor(Side::Users, *row, objective.user_weight(*row as usize));
         }
         for row in &rows.items {
-            hold(Side::Items, *row, objective.item_weight(*row as usize));
+            anchor(Side::Items, *row, objective.item_weight(*row as usize));
         }
         Self {
             strength,
@@ -75,24 +73,24 @@ impl Trained {
         }
     }
 
-    /// The pull on parameters of the shape of `at`, which may have more rows than there were, with
-    /// the examples of `objective`. A row without examples is not pulled, nor is a new one.
-    /// O(parameters).
-    pub fn pull(&self, objective: &Objective<'_>, at: &Parameters) -> Parameters {
+    /// The linear part r of the proximal term, for parameters of the shape of `at`, which may have more
+    /// rows than there were, and the examples of `objective`. Zero for rows without examples and for
+    /// new ones. O(parameters).
+    pub fn linear_part(&self, objective: &Objective<'_>, at: &Parameters) -> Parameters {
         let layout = at.layout();
-        let mut pull = self.per_example.grown(layout.users, layout.items);
+        let mut linear = self.per_example.grown(layout.users, layout.items);
         objective.visit_weights(at, Block::All, |range, weight| {
-            let values = pull.values_mut()[range].iter_mut();
+            let values = linear.values_mut()[range].iter_mut();
             values.for_each(|value| *value *= weight);
         });
-        pull
+        linear
     }
 
-    /// What holds an objective with this pull.
-    pub fn hold<'a>(&self, pull: &'a Parameters) -> Hold<'a> {
-        Hold {
+    /// The proximal term with this linear part.
+    pub fn proximal_term<'a>(&self, linear: &'a Parameters) -> ProximalTerm<'a> {
+        ProximalTerm {
             strength: self.strength,
-            pull,
+            linear,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One finished combination, and the file it is kept in.
+//! The record of one finished run, and the file it is kept in.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,18 +10,15 @@ use sha2::{Digest, Sha256};
 use super::data_set::hex;
 use super::recipe::{DeletionSpec, MeasureOptions, MethodSpec, ModelSpec, slug};
 use super::watch::CurvePoint;
-use recant_eval::cohort::PerGroup;
-use recant_eval::consistency::Consistency;
-use recant_eval::held_out::HeldOutAccuracy;
-use recant_eval::membership::ControlKind;
+use recant_eval::{Consistency, ControlKind, HeldOutAccuracy, PerGroup};
 
-/// Changes with everything that changes what a cell's figures mean.
+/// Changes with everything that changes what a run's figures mean.
 const FORMAT: u32 = 1;
 
 /// What is done about a deletion.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Approach {
+pub enum Arm {
     /// The retrained model that every other is compared with.
     Reference,
     /// Another retrain, from another seed: the noise floor.
@@ -38,7 +35,7 @@ pub enum Approach {
     Method(MethodSpec),
 }
 
-impl Approach {
+impl Arm {
     /// What tables call it.
     pub fn label(&self) -> String {
         match self {
@@ -52,10 +49,10 @@ impl Approach {
     }
 }
 
-/// What identifies a cell.
+/// What identifies a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CellKey {
+pub struct RunKey {
     /// Name of the data set.
     pub data: String,
     /// Identifies its content and split.
@@ -65,21 +62,22 @@ pub struct CellKey {
     /// The deletion.
     pub deletion: DeletionSpec,
     /// What is done about it.
-    pub approach: Approach,
+    #[serde(rename = "approach", alias = "arm")]
+    pub arm: Arm,
     /// The seed.
     pub seed: u64,
     /// How models are compared.
     pub measure: MeasureOptions,
 }
 
-/// A finished cell.
+/// A finished run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Cell {
+pub struct RunRecord {
     /// Identifies key and format.
     pub fingerprint: String,
     /// Which combination.
-    pub key: CellKey,
+    pub key: RunKey,
     /// What came of it.
     pub outcome: Outcome,
 }
@@ -142,37 +140,37 @@ pub struct Membership {
     pub rate_of_reference: Option<f64>,
 }
 
-impl CellKey {
-    /// Identifies the key, the format of cells, and the version of the program.
+impl RunKey {
+    /// Identifies the key, the format of runs, and the version of the program.
     pub fn fingerprint(&self) -> Result<String, serde_json::Error> {
         let text = serde_json::to_string(&(FORMAT, env!("CARGO_PKG_VERSION"), self))?;
         Ok(hex(&Sha256::digest(text)))
     }
 
-    /// The file a cell is kept in, below the folder of cells.
+    /// The file a run is kept in, below the folder of runs.
     pub fn file_name(&self) -> String {
         let parts = [
             slug(&self.data),
             slug(&self.model.label()),
             slug(&self.deletion.label()),
             format!("seed-{}", self.seed),
-            slug(&self.approach.label()),
+            slug(&self.arm.label()),
         ];
         parts.join("--") + ".json"
     }
 }
 
-impl Cell {
-    /// The cell in `folder` that belongs to `key`; `None` when there is none, or only one of other
+impl RunRecord {
+    /// The run in `folder` that belongs to `key`; `None` when there is none, or only one of other
     /// settings, or one that cannot be read.
-    pub fn read(folder: &Path, key: &CellKey) -> Option<Self> {
+    pub fn read(folder: &Path, key: &RunKey) -> Option<Self> {
         let text = std::fs::read_to_string(folder.join(key.file_name())).ok()?;
-        let cell: Self = serde_json::from_str(&text).ok()?;
-        let is_same = key.fingerprint().is_ok_and(|own| own == cell.fingerprint);
-        is_same.then_some(cell)
+        let record: Self = serde_json::from_str(&text).ok()?;
+        let is_same = key.fingerprint().is_ok_and(|own| own == record.fingerprint);
+        is_same.then_some(record)
     }
 
-    /// Keeps the cell in `folder`: all of it, or what was there before.
+    /// Keeps the run in `folder`: all of it, or what was there before.
     pub fn write(&self, folder: &Path) -> std::io::Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(std::io::Error::other)?;
         write_whole(&folder.join(self.key.file_name()), text.as_bytes())
@@ -196,17 +194,17 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 mod tests {
     use super::*;
 
-    fn key() -> CellKey {
+    fn key() -> RunKey {
         let recipe = super::super::recipe::Recipe::parse(
             "name = 'x'\n[[data]]\nname = 'd'\n[[model]]\nkind = 'ials'\n[[deletion]]\nkind = 'pair'",
         )
         .expect("a recipe");
-        CellKey {
+        RunKey {
             data: recipe.data[0].name.clone(),
             data_fingerprint: "00".to_owned(),
             model: recipe.model[0].clone(),
             deletion: recipe.deletion[0].clone(),
-            approach: Approach::Nothing,
+            arm: Arm::Nothing,
             seed: 1,
             measure: recipe.measure,
         }
@@ -216,15 +214,15 @@ mod tests {
     fn a_cell_comes_back_as_it_was_and_only_for_its_own_key() {
         let folder = tempfile::tempdir().expect("a folder");
         let key = key();
-        assert_eq!(Cell::read(folder.path(), &key), None);
-        let cell = Cell {
+        assert_eq!(RunRecord::read(folder.path(), &key), None);
+        let record = RunRecord {
             fingerprint: key.fingerprint().expect("JSON"),
             key: key.clone(),
             outcome: Outcome::Failed("it diverged".to_owned()),
         };
-        cell.write(folder.path()).expect("it is written");
-        assert_eq!(Cell::read(folder.path(), &key), Some(cell));
-        let other = CellKey {
+        record.write(folder.path()).expect("it is written");
+        assert_eq!(RunRecord::read(folder.path(), &key), Some(record));
+        let other = RunKey {
             data_fingerprint: "01".to_owned(),
             ..key
         };
@@ -232,7 +230,7 @@ mod tests {
             other.file_name(),
             "d--ials-d-64--one-pair--seed-1--nothing-done.json"
         );
-        assert_eq!(Cell::read(folder.path(), &other), None);
+        assert_eq!(RunRecord::read(folder.path(), &other), None);
     }
 
     #[test]
@@ -240,6 +238,30 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let key = key();
         std::fs::write(folder.path().join(key.file_name()), "{\"fingerprint\":").expect("written");
-        assert_eq!(Cell::read(folder.path(), &key), None);
+        assert_eq!(RunRecord::read(folder.path(), &key), None);
+    }
+
+    /// The keys that files had before records and arms were called so; the fingerprint is made of them.
+    #[test]
+    fn a_record_keeps_the_keys_of_files_written_before_and_reads_the_present_words_too() {
+        let record = RunRecord {
+            fingerprint: "00".to_owned(),
+            key: RunKey {
+                arm: Arm::Method(MethodSpec::Lbfgs {
+                    steps: 3,
+                    proximal: Some(0.5),
+                }),
+                ..key()
+            },
+            outcome: Outcome::Failed("it diverged".to_owned()),
+        };
+        let text = serde_json::to_string(&record).expect("JSON");
+        let arm = r#""approach":{"method":{"kind":"lbfgs","steps":3,"hold":0.5}}"#;
+        assert!(text.contains(arm), "{text}");
+        let renamed = text.replace("approach", "arm").replace("hold", "proximal");
+        for text in [text, renamed] {
+            let read: RunRecord = serde_json::from_str(&text).expect("a record");
+            assert_eq!(read, record);
+        }
     }
 }
