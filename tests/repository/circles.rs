@@ -12,14 +12,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, File, Item, ItemMod, ItemUse, UseTree};
 
 /// Crates that have circles yet, and of how many files at most. The numbers only go down.
-const UNFINISHED: [(&str, usize); 6] = [
-    ("core", 10),
-    ("http", 2),
-    ("import", 17),
-    ("jobs", 2),
-    ("lab", 19),
-    ("service", 7),
-];
+const UNFINISHED: [(&str, usize); 1] = [("core", 9)];
 
 /// The path of a module or of an item from the root of its crate.
 type Names = Vec<String>;
@@ -289,6 +282,9 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         self.import(&mut Vec::new(), &item.tree);
     }
+
+    /// Who may see an item is no use of theirs.
+    fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let segments = path.segments.iter();

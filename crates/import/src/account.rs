@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::error::Rejection;
+use super::error::{Rejection, Unbalanced};
 
 /// Why rows were rejected, and how many for each reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,18 +45,6 @@ pub struct Account {
     /// Rows that are below the wanted rating and never reached the sink.
     filtered: u64,
     rejected: Rejections,
-}
-
-/// Rows went missing, or were counted twice. Nothing is to be stored then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "of {read} rows read {accounted} are accounted for: nothing was imported; please report this"
-)]
-pub struct Unbalanced {
-    /// Rows read.
-    pub read: u64,
-    /// The sum of the parts.
-    pub accounted: u64,
 }
 
 impl Account {

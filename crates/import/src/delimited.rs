@@ -7,9 +7,9 @@ use recant_types::trim_id;
 
 use super::columns::{Kind, Wanted, resolve, unsplit};
 use super::error::{ImportError, Rejection};
-use super::lines::{LINE_BYTES_MAX, Line, LineReader, RECORD_LINES_MAX};
-use super::record::Record;
-use super::record_reader::{Content, Next};
+use super::limits::{LINE_BYTES_MAX, RECORD_LINES_MAX};
+use super::lines::{Line, LineReader};
+use super::record::{Content, Next, Record};
 use super::source::Source;
 use super::syntax::{Split, Syntax, delimiter_name};
 

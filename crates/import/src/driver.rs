@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use recant_types::looks_like_float;
 
-use super::account::{Account, Rejections, SinkTotals, Unbalanced};
-use super::error::{ImportError, Rejection};
+use super::account::{Account, Rejections, SinkTotals};
+use super::error::{ImportError, Rejection, SinkError, Unbalanced};
 use super::folder::Part;
 use super::options::ImportOptions;
 use super::row::{RawRow, open};
@@ -17,9 +17,6 @@ pub const REJECTED_SHOWN_MAX: usize = 10;
 
 /// Rows between two reports of progress: some hundred reports a second at full speed.
 const PROGRESS_ROWS: u64 = 8_192;
-
-/// What a sink reports when it cannot take a row. It ends the import.
-pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where rows go: the store's import session, or memory in a test.
 pub trait RowSink {

@@ -5,9 +5,15 @@ use std::path::PathBuf;
 
 use recant_types::{InvalidId, InvalidTime, InvalidWeight};
 
-use super::account::Unbalanced;
-use super::lines::{LINE_BYTES_MAX, RECORD_LINES_MAX};
-use super::titles::{TAG_BYTES_MAX, TAGS_MAX, TITLE_BYTES_MAX};
+use super::limits::{LINE_BYTES_MAX, RECORD_LINES_MAX, TAG_BYTES_MAX, TAGS_MAX, TITLE_BYTES_MAX};
+#[cfg(feature = "parquet")]
+pub use ::parquet::errors::ParquetError;
+
+/// Why no Parquet file can be read: the reader is not in the program.
+#[cfg(not(feature = "parquet"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this program was built without Parquet: build it with the feature parquet")]
+pub struct ParquetError;
 
 /// Why one row was not taken. The row's values are never part of the message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -115,6 +121,21 @@ impl Rejection {
             Self::NotJson { .. } => "not_json",
         }
     }
+}
+
+/// What a sink reports when it cannot take a row. It ends the import.
+pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Rows went missing, or were counted twice. Nothing is to be stored then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "of {read} rows read {accounted} are accounted for: nothing was imported; please report this"
+)]
+pub struct Unbalanced {
+    /// Rows read.
+    pub read: u64,
+    /// The sum of the parts.
+    pub accounted: u64,
 }
 
 /// Why an import stops. Every message says what to do about it.
@@ -303,7 +324,7 @@ pub enum ImportError {
         /// Which file.
         path: PathBuf,
         /// What it said.
-        source: super::parquet::ParquetError,
+        source: ParquetError,
     },
     /// A Parquet file is compressed in a way that is not read.
     #[error(
@@ -348,5 +369,5 @@ pub enum ImportError {
     },
     /// The receiver of the rows failed.
     #[error("{0}")]
-    Sink(#[source] super::SinkError),
+    Sink(#[source] SinkError),
 }

@@ -10,8 +10,7 @@ use recant_types::{InvalidId, id_of_float};
 use super::columns::{Kind, Wanted};
 use super::error::{ImportError, Rejection};
 use super::lines::{Line, LineReader};
-use super::record::Record;
-use super::record_reader::Next;
+use super::record::{Next, Record};
 use super::source::Source;
 
 /// Reads the wanted keys of JSON objects; other keys are ignored.

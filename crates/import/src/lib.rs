@@ -20,6 +20,7 @@ mod error;
 mod folder;
 mod format;
 mod json_lines;
+mod limits;
 mod lines;
 mod movielens;
 mod options;
@@ -32,20 +33,15 @@ mod source;
 mod syntax;
 mod titles;
 
-pub use account::{Account, Rejections, SinkTotals, Unbalanced};
+pub use account::{Account, Rejections, SinkTotals};
 pub use columns::Columns;
-pub use driver::{
-    ImportProgress, REJECTED_SHOWN_MAX, RejectedRow, RowCounts, RowSink, SinkError, run,
-};
+pub use driver::{ImportProgress, REJECTED_SHOWN_MAX, RejectedRow, RowCounts, RowSink, run};
 pub use encoding::{Encoding, UnknownEncoding};
-pub use error::{ImportError, Rejection};
+pub use error::{ImportError, Rejection, SinkError, Unbalanced};
 pub use folder::{Part, parts};
 pub use format::{Format, UnknownFormat};
-pub use lines::{LINE_BYTES_MAX, RECORD_LINES_MAX};
+pub use limits::{LINE_BYTES_MAX, RECORD_LINES_MAX, TAG_BYTES_MAX, TAGS_MAX, TITLE_BYTES_MAX};
 pub use options::{ImportOptions, ReadOptions};
 pub use row::{NumberedRow, RawRow, RowReader, open};
 pub use syntax::{Delimiter, Escape, NotACharacter, Quote};
-pub use titles::{
-    NumberedTitle, RawTitle, TAG_BYTES_MAX, TAG_SEPARATOR, TAGS_MAX, TITLE_BYTES_MAX, TitleReader,
-    open_titles,
-};
+pub use titles::{NumberedTitle, RawTitle, TAG_SEPARATOR, TitleReader, open_titles};

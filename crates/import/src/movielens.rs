@@ -7,8 +7,7 @@ use std::path::Path;
 use super::error::Rejection;
 use super::format::Format;
 use super::lines::{Line, LineReader};
-use super::record::Record;
-use super::record_reader::{Content, Next};
+use super::record::{Content, Next, Record};
 use super::source::Source;
 
 /// Fields that every row must have: the user and the item, or the item and its title.

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use ::parquet::basic::{Compression, ConvertedType, LogicalType, TimeUnit, Type};
 use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use ::parquet::data_type::{ByteArray, DataType, Int96};
-pub use ::parquet::errors::ParquetError;
 use ::parquet::errors::Result as ParquetResult;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::schema::types::ColumnDescriptor;
@@ -18,9 +17,8 @@ use ::parquet::schema::types::ColumnDescriptor;
 use recant_types::{InvalidId, UnixMillis, id_of_float};
 
 use super::columns::{Kind, Wanted, resolve};
-use super::error::{ImportError, Rejection};
-use super::record::Record;
-use super::record_reader::Next;
+use super::error::{ImportError, ParquetError, Rejection};
+use super::record::{Next, Record};
 
 /// Values of a column read at once: enough to make the cost of a batch vanish.
 const BATCH_ROWS: usize = 4_096;

@@ -4,14 +4,8 @@ use std::fs::File;
 use std::path::Path;
 
 use super::columns::Wanted;
-use super::error::ImportError;
-use super::record::Record;
-use super::record_reader::Next;
-
-/// Why no file can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this program was built without Parquet: build it with the feature parquet")]
-pub struct ParquetError;
+use super::error::{ImportError, ParquetError};
+use super::record::{Next, Record};
 
 /// A reader that there is none of.
 pub(super) enum ParquetReader {}

@@ -3,6 +3,19 @@
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 
+use super::error::{ImportError, Rejection};
+
+/// What a reader found: a record, a row that cannot be one, or the end of the file.
+pub(super) type Next = Result<Option<Result<(), Rejection>>, ImportError>;
+
+/// Which of the two kinds of file is read; it decides what the columns of a file without a header
+/// mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    Interactions,
+    Titles,
+}
+
 /// Text of the wanted fields, in the order in which they were wanted.
 #[derive(Default)]
 pub(super) struct Record {

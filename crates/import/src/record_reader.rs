@@ -6,26 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::columns::Wanted;
 use super::delimited::DelimitedReader;
-use super::error::{ImportError, Rejection};
+use super::error::ImportError;
 use super::format::{Format, sniff_delimiter};
 use super::json_lines::JsonLinesReader;
 use super::movielens::{Layout, MovieLensReader};
 use super::options::ReadOptions;
 use super::parquet::ParquetReader;
-use super::record::Record;
+use super::record::{Content, Next, Record};
 use super::source::{Compression, Source, open_file};
 use super::syntax::{Quote, Syntax};
-
-/// What a reader found: a record, a row that cannot be one, or the end of the file.
-pub(super) type Next = Result<Option<Result<(), Rejection>>, ImportError>;
-
-/// Which of the two kinds of file is read; it decides what the columns of a file without a header
-/// mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content {
-    Interactions,
-    Titles,
-}
 
 /// Reads the wanted fields of one record after the other.
 pub(super) struct RecordReader {

@@ -7,8 +7,8 @@ use recant_types::{WeightTransform, is_null_word, new_id};
 use super::columns::interaction;
 use super::error::{ImportError, Rejection};
 use super::options::ReadOptions;
-use super::record::Record;
-use super::record_reader::{Content, RecordReader};
+use super::record::{Content, Record};
+use super::record_reader::RecordReader;
 
 /// One interaction as a file has it. It borrows the reader's buffer and lives until the next row.
 #[derive(Debug, Clone, Copy, PartialEq)]

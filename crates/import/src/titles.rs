@@ -4,23 +4,14 @@ use std::path::Path;
 
 use super::columns::item;
 use super::error::{ImportError, Rejection};
+use super::limits::{TAG_BYTES_MAX, TAGS_MAX, TITLE_BYTES_MAX};
 use super::options::ReadOptions;
-use super::record::Record;
-use super::record_reader::{Content, RecordReader};
+use super::record::{Content, Record};
+use super::record_reader::RecordReader;
 use super::row::{id, text};
-
-/// Longest title kept, in bytes. It fits the longest of the catalogues measured four times over
-/// and keeps a stray document out of every answer that shows the item.
-pub const TITLE_BYTES_MAX: usize = 1_024;
 
 /// What stands between two tags of an item.
 pub const TAG_SEPARATOR: char = '|';
-
-/// Longest tag, in bytes.
-pub const TAG_BYTES_MAX: usize = 128;
-
-/// Most tags of an item.
-pub const TAGS_MAX: usize = 64;
 
 /// What MovieLens writes for an item without genres.
 const NO_GENRES: &str = "(no genres listed)";

@@ -8,9 +8,9 @@
 use crate::dirty::{Changes, DirtyRows};
 use crate::learner::Learner;
 use crate::learning::{LocalUpdate, Polished, RefinementGoal, polish, update_learner};
+use crate::snapshot::VersionError;
 use crate::snapshot::{Quality, Snapshot};
 use crate::trainer::Trainer;
-use crate::versions::VersionError;
 use recant_core::control::ShouldStop;
 use recant_neural::optimise::Divergence;
 use recant_store::LogPosition;

@@ -15,8 +15,8 @@
 
 use std::f64::consts::SQRT_2;
 
-use crate::query::Source;
 use crate::snapshot::{Quality, Snapshot};
+use crate::source::Source;
 use recant_types::Certificate;
 
 /// Share of `Σ|p_k q_k|` by which a score moves when both factors are rounded to f32: twice the

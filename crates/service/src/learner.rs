@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::dirty::DirtyRows;
 use crate::neural_learner::NeuralLearner;
 use crate::snapshot::ServedModel;
-use crate::versions::VersionError;
+use crate::snapshot::VersionError;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_core::unlearn::converge::Warm;

@@ -30,6 +30,7 @@ mod resolve;
 mod rows;
 mod service;
 mod snapshot;
+mod source;
 mod start;
 mod tags;
 mod trainer;
@@ -51,17 +52,17 @@ pub use publish::{Progress, Publisher};
 pub use query::{
     Added, AsOf, BATCH_USERS_MAX, BatchQuery, CertifiedSummary, ExportedInteraction,
     IdempotencyKey, K_MAX, ModelSummary, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
-    Recommendations, ScoredItem, ServiceError, SimilarItems, Source, Subject,
+    Recommendations, ScoredItem, ServiceError, SimilarItems, Subject,
 };
 pub use receipts::ReceiptAnswer;
 pub use remedy::Remedy;
 pub use resolve::Resolver;
 pub use rows::{RowDirectory, RowTable};
 pub use service::Service;
-pub use snapshot::{Quality, ServedModel, Snapshot};
+pub use snapshot::{Quality, ServedModel, Snapshot, VersionError};
+pub use source::Source;
 pub use start::{ServiceOptions, StartError, WorkerGuard};
 pub use tags::Tags;
 pub use trainer::{Applied, Trainer};
 pub use training::{TRAINING_SHARE, TrainError, Trained, train};
-pub use versions::VersionError;
 pub use worker::WorkerOptions;

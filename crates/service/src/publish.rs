@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::dirty::Changes;
 use crate::metric_names as names;
 use crate::snapshot::Snapshot;
-use crate::versions::VersionError;
+use crate::snapshot::VersionError;
 use recant_store::LastCertificate;
 use recant_store::LogPosition;
 use recant_types::Certificate;

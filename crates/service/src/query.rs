@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::explain::Explanation;
+use crate::source::Source;
 use recant_types::{Certificate, ItemId, ModelConfiguration, UnixMillis, UserId};
 
 /// Most recommendations one question may ask for.
@@ -74,28 +75,6 @@ pub struct BatchQuery {
     pub allow: Option<Vec<ItemId>>,
     /// As in [`RecommendQuery`].
     pub tags: Vec<String>,
-}
-
-/// Where a list of recommendations came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// The stored factors of a known user.
-    Model,
-    /// Factors solved for at request time from a history.
-    FoldIn,
-    /// Interaction counts, for an unknown user or an empty history.
-    Popular,
-}
-
-impl Source {
-    /// The name used in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Model => "model",
-            Self::FoldIn => "fold_in",
-            Self::Popular => "popular",
-        }
-    }
 }
 
 /// One recommended item.

@@ -5,9 +5,10 @@ use std::cmp::Reverse;
 
 use crate::explain::Served;
 use crate::query::{
-    BatchQuery, RecommendQuery, Recommendations, ScoredItem, SimilarItems, Source, Subject,
+    BatchQuery, RecommendQuery, Recommendations, ScoredItem, SimilarItems, Subject,
 };
 use crate::snapshot::{ServedModel, Snapshot};
+use crate::source::Source;
 use recant_core::optim::fold_in::fold_in;
 use recant_core::topk::filter::{Filter, RowSet};
 use recant_core::topk::scan;

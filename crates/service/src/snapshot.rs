@@ -13,6 +13,14 @@ use recant_core::topk::index::ItemIndex;
 use recant_core::topk::rows::PagedRows;
 use recant_types::{Certificate, IalsHyperparameters, ItemId, ModelConfiguration, UserId};
 
+/// Why a state of the trainer must not become a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum VersionError {
+    /// A factor is infinite or not a number, as f32 at the latest.
+    #[error("the factors of {0} are not finite: the live version stays")]
+    NotFinite(&'static str),
+}
+
 /// Everything one answer needs, all of the same version.
 ///
 /// Made by the worker, shared by `Arc` with every reader, dropped when the last of them is done.

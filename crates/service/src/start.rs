@@ -18,7 +18,7 @@ use crate::receipts::ReceiptSigner;
 use crate::resolve::Resolver;
 use crate::service::{BATCHES_MAX, BLOCKING_WORK_MAX, Service, Shared};
 use crate::snapshot::Quality;
-use crate::versions::VersionError;
+use crate::snapshot::VersionError;
 use crate::worker::{
     Committer, Factors, LiveVersion, LogProgress, Refiner, Worker, WorkerError, WorkerOptions,
 };

@@ -3,19 +3,11 @@
 use crate::dirty::DirtyRows;
 use crate::learner::Learner;
 use crate::neural_learner::NeuralLearner;
-use crate::snapshot::{Quality, Snapshot};
+use crate::snapshot::{Quality, Snapshot, VersionError};
 use crate::trainer::Trainer;
 use recant_core::model::factors::Factors;
 use recant_core::topk::index::ItemIndex;
 use recant_core::topk::rows::PagedRows;
-
-/// Why a state of the trainer must not become a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum VersionError {
-    /// A factor is infinite or not a number, as f32 at the latest.
-    #[error("the factors of {0} are not finite: the live version stays")]
-    NotFinite(&'static str),
-}
 
 impl Trainer {
     /// The whole state as a snapshot. Cost: every row once, and the index of the items.

@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::interactions::RejectedRow;
 use super::json_body;
 use super::problem::{BODY_TOO_LARGE, MALFORMED_BODY, Problem};
 use crate::config::InteractionSettings;
@@ -37,6 +37,15 @@ impl RowRules {
             times: TimeRule::new(UnixMillis::now()),
         }
     }
+}
+
+/// One row that was not taken.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct RejectedRow {
+    /// Its place in the request, from 0; blank lines do not count.
+    pub(super) index: usize,
+    /// What is wrong with it; never what it says.
+    pub(super) reason: String,
 }
 
 /// The rows of a request, sorted.

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::interaction_rows::{RowRules, Rows, rows_of_json, rows_of_lines};
+use super::interaction_rows::{RejectedRow, RowRules, Rows, rows_of_json, rows_of_lines};
 use super::json_body::{self, media_type};
 use super::parameters::Parameters;
 use super::problem::{Problem, ProblemBody, UNSUPPORTED_MEDIA_TYPE};
@@ -29,15 +29,6 @@ pub(super) struct AddAnswer {
     held_back: usize,
     /// Rows that are not, and why.
     rejected: Vec<RejectedRow>,
-}
-
-/// One row that was not taken.
-#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct RejectedRow {
-    /// Its place in the request, from 0; blank lines do not count.
-    pub(super) index: usize,
-    /// What is wrong with it; never what it says.
-    pub(super) reason: String,
 }
 
 /// The shape of the JSON body, for the documentation; rows are read one by one.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::WorkerError;
+use super::error::WorkerError;
 use recant_store::WriteBatch;
 use recant_store::{Commit, Store};
 

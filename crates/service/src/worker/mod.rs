@@ -1,6 +1,7 @@
 //! The one task that changes the model: it follows the log, updates, commits, publishes, refines.
 
 mod commit;
+mod error;
 mod options;
 mod refine;
 mod refiner;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 pub(crate) use self::commit::Committer;
+pub(crate) use self::error::WorkerError;
 pub use self::options::WorkerOptions;
 use self::refiner::Finished;
 pub(crate) use self::refiner::Refiner;
@@ -23,13 +25,11 @@ use crate::publish::{Progress, Publisher};
 use crate::receipts::ReceiptSigner;
 use crate::snapshot::{Quality, Snapshot};
 use crate::trainer::Trainer;
-use crate::versions::VersionError;
-use recant_neural::optimise::Divergence;
 use recant_store::LastCertificate;
 use recant_store::ModelHeader;
+use recant_store::Store;
 use recant_store::WriteBatch;
 use recant_store::{Entry, LogPosition};
-use recant_store::{Store, StoreError};
 use recant_types::{ErasureRecord, IalsHyperparameters};
 
 /// Most log entries taken as one update. Bounds the memory of one batch and the time until the
@@ -100,26 +100,6 @@ enum Work {
     Adopt(Box<Finished>),
     /// Nothing, until something happens.
     Wait,
-}
-
-/// Why the worker ended.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum WorkerError {
-    /// It was told to.
-    #[error("the worker was told to stop")]
-    Stopped,
-    /// The store could not be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The arithmetic gave something that must not be served; neither stored nor shown.
-    #[error(transparent)]
-    Version(#[from] VersionError),
-    /// The update of a neural model went wrong; the live version stays.
-    #[error(transparent)]
-    Divergence(#[from] Divergence),
-    /// The arithmetic panicked; the model in memory is lost, the store is not.
-    #[error("an update panicked")]
-    Panicked,
 }
 
 impl Worker {

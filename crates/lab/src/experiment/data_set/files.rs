@@ -7,6 +7,7 @@ use super::error::DataError;
 use super::row::Row;
 use crate::experiment::recipe::SourceSpec;
 use recant_import::{ImportError, ReadOptions, open};
+use recant_types::WeightTransform;
 
 /// What the files hold, all ids numbered.
 #[derive(Debug, Default)]
@@ -105,7 +106,12 @@ fn file(folder: &Path, name: &str) -> Option<PathBuf> {
 impl Numbers {
     /// Every row of a file; the first that is none ends it.
     fn read(&mut self, path: &Path) -> Result<Vec<Row>, ImportError> {
-        let mut reader = open(path, &ReadOptions::default())?;
+        // Experiments weigh every pair alike, so a row may do without a weight.
+        let options = ReadOptions {
+            weights: WeightTransform::Binary,
+            ..ReadOptions::default()
+        };
+        let mut reader = open(path, &options)?;
         let mut rows = Vec::new();
         while let Some(numbered) = reader.next_row()? {
             let line = numbered.line;

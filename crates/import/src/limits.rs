@@ -1,0 +1,20 @@
+//! Limits on what is read, each with its reason.
+
+/// Longest line, and longest record, in bytes. Ids have at most 256 bytes, so anything longer is
+/// not a row but a damaged or foreign file; without a bound such a line would be held in memory
+/// whole.
+pub const LINE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most lines that one quoted record may span. It keeps a stray quote from swallowing the rest of
+/// the file, and bounds the work of reading those lines again.
+pub const RECORD_LINES_MAX: usize = 1_000;
+
+/// Longest title kept, in bytes. It fits the longest of the catalogues measured four times over
+/// and keeps a stray document out of every answer that shows the item.
+pub const TITLE_BYTES_MAX: usize = 1_024;
+
+/// Longest tag, in bytes.
+pub const TAG_BYTES_MAX: usize = 128;
+
+/// Most tags of an item.
+pub const TAGS_MAX: usize = 64;
