@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::error::CliError;
@@ -56,9 +57,8 @@ pub(crate) struct ImportArgs {
     /// Column of the time [default: timestamp, where there is one]
     #[arg(long, value_name = "NAME")]
     pub time_col: Option<String>,
-    /// Format of the interaction files, where name and content do not tell:
-    /// csv, tsv, u.data, dat, jsonl or parquet
-    #[arg(long, value_name = "FORMAT")]
+    /// Format of the interaction files, where name and content do not tell
+    #[arg(long, value_name = "FORMAT", value_parser = formats())]
     pub format: Option<Format>,
     /// What stands between the columns of CSV: a character, tab, space, or a code like \\x01
     #[arg(long, value_name = "C", allow_hyphen_values = true)]
@@ -97,6 +97,12 @@ pub(crate) struct ImportArgs {
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// The formats that there are, by name.
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let names = Format::ALL.iter().map(|format| format.as_str());
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Format>())
 }
 
 fn finite(text: &str) -> Result<f32, String> {

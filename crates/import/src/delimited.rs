@@ -9,9 +9,41 @@ use super::columns::{Kind, Wanted, resolve, unsplit};
 use super::error::{ImportError, Rejection};
 use super::limits::{LINE_BYTES_MAX, RECORD_LINES_MAX};
 use super::lines::{Line, LineReader};
+use super::reader::{FormatDescription, OpenRequest, ReadRecords, first_line, never};
 use super::record::{Content, Next, Record};
 use super::source::Source;
 use super::syntax::{Split, Syntax, delimiter_name};
+
+/// CSV and its kin.
+pub(super) const CSV: FormatDescription = FormatDescription {
+    name: "csv",
+    extensions: &["csv"],
+    is_content: never,
+    yields_to_delimiter: false,
+    open: |file| {
+        let head = &file.source.head;
+        let syntax = file.named.or_delimiter(|| sniff_delimiter(head));
+        open(file, syntax)
+    },
+};
+
+/// Between tabs.
+pub(super) const TSV: FormatDescription = FormatDescription {
+    name: "tsv",
+    extensions: &["tsv", "tab"],
+    is_content: never,
+    yields_to_delimiter: false,
+    open: |file| {
+        let syntax = file.named.or_delimiter(|| b'\t');
+        open(file, syntax)
+    },
+};
+
+fn open(file: OpenRequest<'_>, syntax: Syntax) -> Result<Box<dyn ReadRecords>, ImportError> {
+    let (content, wanted) = (file.content, &file.wanted);
+    let reader = DelimitedReader::new(file.path, file.source, syntax, content, wanted)?;
+    Ok(Box::new(reader))
+}
 
 /// Reads delimited records. Nothing is allocated for a row.
 pub(super) struct DelimitedReader {
@@ -90,20 +122,6 @@ impl DelimitedReader {
             Ok(name.trim().to_owned())
         };
         self.fields.iter().map(name).collect()
-    }
-
-    /// Whether the header has a column for the wanted field at `index`.
-    pub(super) fn has_field(&self, index: usize) -> bool {
-        self.columns[index].is_some()
-    }
-
-    /// Reads the wanted fields of the next record.
-    pub(super) fn next(&mut self, record: &mut Record) -> Next {
-        match self.read_fields(record)? {
-            None => Ok(None),
-            Some(Err(reason)) => Ok(Some(Err(reason))),
-            Some(Ok(())) => Ok(Some(self.pick(record))),
-        }
     }
 
     fn pick(&self, record: &mut Record) -> Result<(), Rejection> {
@@ -187,5 +205,55 @@ impl DelimitedReader {
         // The quote is a stray one: reject its line alone and read those after it again.
         self.lines.give_back(&self.text[first_line_bytes..], line);
         Ok(Err(reason))
+    }
+}
+
+impl ReadRecords for DelimitedReader {
+    /// Whether the header has a column for the wanted field at `index`.
+    fn has_field(&self, index: usize) -> bool {
+        self.columns[index].is_some()
+    }
+
+    /// Reads the wanted fields of the next record.
+    fn next(&mut self, record: &mut Record) -> Next {
+        match self.read_fields(record)? {
+            None => Ok(None),
+            Some(Err(reason)) => Ok(Some(Err(reason))),
+            Some(Ok(())) => Ok(Some(self.pick(record))),
+        }
+    }
+}
+
+/// The separator of a header line: of tab, comma, semicolon and bar the one that occurs most
+/// outside quotes; a comma when there is none.
+fn sniff_delimiter(head: &[u8]) -> u8 {
+    let mut counts = [(b',', 0), (b'\t', 0), (b';', 0), (b'|', 0)];
+    let mut quoted = false;
+    for &byte in first_line(head) {
+        quoted ^= byte == b'"';
+        let counted = counts.iter_mut().find(|(delimiter, _)| *delimiter == byte);
+        if let Some((_, count)) = counted.filter(|_| !quoted) {
+            *count += 1;
+        }
+    }
+    let mut best = counts[0];
+    for candidate in counts {
+        if candidate.1 > best.1 {
+            best = candidate;
+        }
+    }
+    best.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_delimiter_is_the_commonest_outside_quotes() {
+        assert_eq!(sniff_delimiter(b"user_id;item_id\n1,2;3"), b';');
+        assert_eq!(sniff_delimiter(b"\"a;b;c\",item_id"), b',');
+        assert_eq!(sniff_delimiter(b"\r\nuser_id\titem_id\r\n"), b'\t');
+        assert_eq!(sniff_delimiter(b"user_id"), b',');
     }
 }

@@ -10,8 +10,21 @@ use recant_types::{InvalidId, id_of_float};
 use super::columns::{Kind, Wanted};
 use super::error::{ImportError, Rejection};
 use super::lines::{Line, LineReader};
+use super::reader::{FormatDescription, ReadRecords};
 use super::record::{Next, Record};
 use super::source::Source;
+
+/// One JSON object a line.
+pub(super) const JSON_LINES: FormatDescription = FormatDescription {
+    name: "jsonl",
+    extensions: &["jsonl", "ndjson", "json"],
+    is_content: |head| matches!(head.trim_ascii_start().first(), Some(b'{' | b'[')),
+    yields_to_delimiter: false,
+    open: |file| {
+        let reader = JsonLinesReader::new(file.path, file.source, file.wanted)?;
+        Ok(Box::new(reader))
+    },
+};
 
 /// Reads the wanted keys of JSON objects; other keys are ignored.
 pub(super) struct JsonLinesReader {
@@ -37,18 +50,6 @@ impl JsonLinesReader {
         })
     }
 
-    /// Reads the wanted fields of the next object.
-    pub(super) fn next(&mut self, record: &mut Record) -> Next {
-        self.text.clear();
-        let line = self.lines.next_row_line(&mut self.text)?;
-        record.number = self.lines.number();
-        match line {
-            Line::End => Ok(None),
-            Line::TooLong => Ok(Some(Err(Rejection::TooLong))),
-            Line::Whole => Ok(Some(self.parse(record))),
-        }
-    }
-
     fn parse(&self, record: &mut Record) -> Result<(), Rejection> {
         record.clear(self.wanted.len());
         let mut rejection = None;
@@ -66,6 +67,20 @@ impl JsonLinesReader {
                 column: error.column(),
             }),
             (Ok(()), None) => Ok(()),
+        }
+    }
+}
+
+impl ReadRecords for JsonLinesReader {
+    /// Reads the wanted fields of the next object.
+    fn next(&mut self, record: &mut Record) -> Next {
+        self.text.clear();
+        let line = self.lines.next_row_line(&mut self.text)?;
+        record.number = self.lines.number();
+        match line {
+            Line::End => Ok(None),
+            Line::TooLong => Ok(Some(Err(Rejection::TooLong))),
+            Line::Whole => Ok(Some(self.parse(record))),
         }
     }
 }

@@ -26,6 +26,7 @@ mod movielens;
 mod options;
 #[cfg_attr(not(feature = "parquet"), path = "parquet_absent.rs")]
 mod parquet;
+mod reader;
 mod record;
 mod record_reader;
 mod row;

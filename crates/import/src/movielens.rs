@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use super::error::Rejection;
-use super::format::Format;
 use super::lines::{Line, LineReader};
+use super::reader::{FormatDescription, OpenRequest, ReadRecords, first_line, never};
 use super::record::{Content, Next, Record};
 use super::source::Source;
 
@@ -15,7 +15,7 @@ const FIELDS_MIN: usize = 2;
 
 /// How a file is laid out. The wanted fields are always its first ones, in order.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Layout {
+struct Layout {
     separator: &'static [u8],
     /// How many fields are wanted at most.
     wanted: usize,
@@ -24,30 +24,76 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// The layout of a MovieLens format; `None` when it does not hold that content.
-    pub(super) fn of(format: Format, content: Content) -> Option<Self> {
-        let separator: &[u8] = match (format, content) {
-            (Format::MovieLensData, Content::Interactions) => b"\t",
-            (Format::MovieLensItem, Content::Titles) => b"|",
-            (Format::MovieLensDat, _) => b"::",
-            _ => return None,
-        };
-        let (wanted, expected) = match (format, content) {
-            (_, Content::Interactions) => (4, 4),
-            // The third field of `movies.dat` are its genres, that of `u.item` is a date.
-            (Format::MovieLensDat, Content::Titles) => (3, 2),
-            (_, Content::Titles) => (2, 2),
-        };
-        Some(Self {
+    /// Rows of interactions.
+    const fn interactions(separator: &'static [u8]) -> Self {
+        Self {
+            separator,
+            wanted: 4,
+            expected: 4,
+        }
+    }
+
+    /// Rows of items, of which `wanted` fields mean something.
+    const fn titles(separator: &'static [u8], wanted: usize) -> Self {
+        Self {
             separator,
             wanted,
-            expected,
-        })
+            expected: 2,
+        }
     }
 }
 
+/// `u.data`, of interactions.
+pub(super) const DATA: FormatDescription = FormatDescription {
+    name: "u.data",
+    extensions: &[],
+    is_content: |head| {
+        let line = first_line(head);
+        let is_number = |field: &[u8]| !field.is_empty() && field.iter().all(u8::is_ascii_digit);
+        line.contains(&b'\t') && line.split(|&byte| byte == b'\t').all(is_number)
+    },
+    yields_to_delimiter: true,
+    open: |file| match file.content {
+        Content::Interactions => Ok(open(file, Layout::interactions(b"\t"))),
+        Content::Titles => Err(file.wrong_format(DATA.name)),
+    },
+};
+
+/// `ratings.dat` and `movies.dat`.
+pub(super) const DAT: FormatDescription = FormatDescription {
+    name: "dat",
+    extensions: &["dat"],
+    is_content: |head| first_line(head).windows(2).any(|pair| pair == b"::"),
+    yields_to_delimiter: true,
+    open: |file| {
+        let layout = match file.content {
+            Content::Interactions => Layout::interactions(b"::"),
+            // The third field of `movies.dat` are its genres.
+            Content::Titles => Layout::titles(b"::", 3),
+        };
+        Ok(open(file, layout))
+    },
+};
+
+/// `u.item`, of titles.
+pub(super) const ITEM: FormatDescription = FormatDescription {
+    name: "u.item",
+    extensions: &["item"],
+    is_content: never,
+    yields_to_delimiter: true,
+    open: |file| match file.content {
+        // The third field is a date.
+        Content::Titles => Ok(open(file, Layout::titles(b"|", 2))),
+        Content::Interactions => Err(file.wrong_format(ITEM.name)),
+    },
+};
+
+fn open(file: OpenRequest<'_>, layout: Layout) -> Box<dyn ReadRecords> {
+    Box::new(MovieLensReader::new(file.path, file.source, layout))
+}
+
 /// Reads records without a header; the first good row says how many fields each has.
-pub(super) struct MovieLensReader {
+struct MovieLensReader {
     lines: LineReader,
     layout: Layout,
     width: Option<usize>,
@@ -56,24 +102,12 @@ pub(super) struct MovieLensReader {
 
 impl MovieLensReader {
     /// Reads a file that begins with its first row.
-    pub(super) fn new(path: &Path, source: Source, layout: Layout) -> Self {
+    fn new(path: &Path, source: Source, layout: Layout) -> Self {
         Self {
             lines: LineReader::new(path, source),
             layout,
             width: None,
             text: Vec::new(),
-        }
-    }
-
-    /// Reads the wanted fields of the next record.
-    pub(super) fn next(&mut self, record: &mut Record) -> Next {
-        self.text.clear();
-        let line = self.lines.next_row_line(&mut self.text)?;
-        record.number = self.lines.number();
-        match line {
-            Line::End => Ok(None),
-            Line::TooLong => Ok(Some(Err(Rejection::TooLong))),
-            Line::Whole => Ok(Some(self.split(record))),
         }
     }
 
@@ -100,6 +134,20 @@ impl MovieLensReader {
                 self.width = Some(found);
                 Ok(())
             }
+        }
+    }
+}
+
+impl ReadRecords for MovieLensReader {
+    /// Reads the wanted fields of the next record.
+    fn next(&mut self, record: &mut Record) -> Next {
+        self.text.clear();
+        let line = self.lines.next_row_line(&mut self.text)?;
+        record.number = self.lines.number();
+        match line {
+            Line::End => Ok(None),
+            Line::TooLong => Ok(Some(Err(Rejection::TooLong))),
+            Line::Whole => Ok(Some(self.split(record))),
         }
     }
 }

@@ -18,7 +18,26 @@ use recant_types::{InvalidId, UnixMillis, id_of_float};
 
 use super::columns::{Kind, Wanted, resolve};
 use super::error::{ImportError, ParquetError, Rejection};
+use super::reader::{FormatDescription, OpenRequest, ReadRecords};
 use super::record::{Next, Record};
+use super::source::{Compression as SourceCompression, open_file};
+
+/// Apache Parquet.
+pub(super) const PARQUET: FormatDescription = FormatDescription {
+    name: "parquet",
+    extensions: &["parquet", "pq"],
+    is_content: |head| head.starts_with(b"PAR1"),
+    yields_to_delimiter: false,
+    open,
+};
+
+fn open(file: OpenRequest<'_>) -> Result<Box<dyn ReadRecords>, ImportError> {
+    if file.source.compression != SourceCompression::Plain {
+        return Err(ImportError::CompressedParquet(file.path.to_owned()));
+    }
+    let reader = ParquetReader::open(file.path, open_file(file.path)?, &file.wanted)?;
+    Ok(Box::new(reader))
+}
 
 /// Values of a column read at once: enough to make the cost of a batch vanish.
 const BATCH_ROWS: usize = 4_096;
@@ -76,28 +95,6 @@ impl ParquetReader {
         })
     }
 
-    /// Whether the schema has a column for the wanted field at `index`.
-    pub(super) fn has_field(&self, index: usize) -> bool {
-        self.columns[index].is_some()
-    }
-
-    /// The share of the file that the rows read so far make up.
-    pub(super) fn bytes_read(&self) -> u64 {
-        let share = self.rows_read as f64 / self.rows_total.max(1) as f64;
-        (self.bytes_total as f64 * share) as u64
-    }
-
-    /// Reads the wanted fields of the next row.
-    pub(super) fn next(&mut self, record: &mut Record) -> Next {
-        match guarded(|| self.read_row(record)) {
-            Ok(read) => Ok(read),
-            Err(source) => Err(ImportError::Parquet {
-                path: self.path.clone(),
-                source,
-            }),
-        }
-    }
-
     fn read_row(&mut self, record: &mut Record) -> ParquetResult<Option<Result<(), Rejection>>> {
         while self.rows_left_in_group == 0 {
             if self.next_row_group == self.file.num_row_groups() {
@@ -137,6 +134,30 @@ impl ParquetReader {
         self.rows_left_in_group = u64::try_from(group.metadata().num_rows()).unwrap_or(0);
         self.next_row_group += 1;
         Ok(())
+    }
+}
+
+impl ReadRecords for ParquetReader {
+    /// Whether the schema has a column for the wanted field at `index`.
+    fn has_field(&self, index: usize) -> bool {
+        self.columns[index].is_some()
+    }
+
+    /// The share of the file that the rows read so far make up.
+    fn bytes_read(&self) -> Option<u64> {
+        let share = self.rows_read as f64 / self.rows_total.max(1) as f64;
+        Some((self.bytes_total as f64 * share) as u64)
+    }
+
+    /// Reads the wanted fields of the next row.
+    fn next(&mut self, record: &mut Record) -> Next {
+        match guarded(|| self.read_row(record)) {
+            Ok(read) => Ok(read),
+            Err(source) => Err(ImportError::Parquet {
+                path: self.path.clone(),
+                source,
+            }),
+        }
     }
 }
 

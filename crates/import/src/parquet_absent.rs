@@ -1,32 +1,18 @@
 //! Stands in for the reader of Parquet in a program that is built without the feature `parquet`.
 
-use std::fs::File;
-use std::path::Path;
-
-use super::columns::Wanted;
 use super::error::{ImportError, ParquetError};
-use super::record::{Next, Record};
+use super::reader::FormatDescription;
 
-/// A reader that there is none of.
-pub(super) enum ParquetReader {}
-
-impl ParquetReader {
-    pub(super) fn open(path: &Path, _: File, _: &[Wanted]) -> Result<Self, ImportError> {
+/// Apache Parquet, which is recognised and cannot be read.
+pub(super) const PARQUET: FormatDescription = FormatDescription {
+    name: "parquet",
+    extensions: &["parquet", "pq"],
+    is_content: |head| head.starts_with(b"PAR1"),
+    yields_to_delimiter: false,
+    open: |file| {
         Err(ImportError::Parquet {
-            path: path.to_owned(),
+            path: file.path.to_owned(),
             source: ParquetError,
         })
-    }
-
-    pub(super) fn has_field(&self, _: usize) -> bool {
-        match *self {}
-    }
-
-    pub(super) fn bytes_read(&self) -> u64 {
-        match *self {}
-    }
-
-    pub(super) fn next(&mut self, _: &mut Record) -> Next {
-        match *self {}
-    }
-}
+    },
+};

@@ -24,6 +24,32 @@ pub enum Quote {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Escape(pub(super) u8);
 
+/// What a caller says of delimiters and quotes, where the file does not tell.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct NamedSyntax {
+    pub(super) delimiter: Option<Delimiter>,
+    pub(super) quote: Option<Quote>,
+    pub(super) escape: Option<Escape>,
+}
+
+impl NamedSyntax {
+    /// What stands between the fields and around them: as it was named, or else as `delimiter` finds
+    /// it. Between tabs quotes mean nothing unless they were named: no program writes tabs within
+    /// fields, and many write quotes.
+    pub(super) fn or_delimiter(self, delimiter: impl FnOnce() -> u8) -> Syntax {
+        let delimiter = self.delimiter.map_or_else(delimiter, |named| named.0);
+        Syntax {
+            delimiter,
+            quote: match self.quote {
+                Some(Quote::Character(quote)) => Some(quote),
+                Some(Quote::None) => None,
+                None => (delimiter != b'\t').then_some(b'"'),
+            },
+            escape: self.escape.map(|escape| escape.0),
+        }
+    }
+}
+
 /// The text names no single character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be one ASCII character, or tab, space, comma, semicolon, bar, \\x01 or ^A")]
