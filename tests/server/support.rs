@@ -55,6 +55,22 @@ pub fn import(data: &Path, csv: &str) {
         .arg(data));
 }
 
+/// Unpacks every file of `from`, each compressed by gzip, into the folder `into`.
+pub fn unpack(from: &Path, into: &Path) {
+    std::fs::create_dir_all(into).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("the fixture") {
+        let entry = entry.expect("an entry").path();
+        if entry.is_dir() {
+            unpack(&entry, &into.join(entry.file_name().expect("a name")));
+            continue;
+        }
+        let file = std::fs::File::open(&entry).expect("a file");
+        let path = into.join(entry.file_stem().expect("a name"));
+        let mut unpacked = std::fs::File::create(path).expect("a new file");
+        std::io::copy(&mut flate2::read::GzDecoder::new(file), &mut unpacked).expect("gzip");
+    }
+}
+
 /// An answer: status, headers of interest, body.
 #[derive(Debug)]
 pub struct Answer {

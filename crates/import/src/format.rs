@@ -5,7 +5,6 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::reader::FormatDescription;
-use super::{delimited, json_lines, movielens, parquet};
 
 /// Declares [`Format`] from one line a format: its name here, and its description, which lies beside
 /// its reader. Contents are tried in this order.
@@ -33,20 +32,20 @@ macro_rules! declare_formats {
 
 declare_formats! {
     /// Apache Parquet.
-    Parquet = parquet::PARQUET,
+    Parquet = crate::parquet::PARQUET,
     /// One JSON object a line.
-    JsonLines = json_lines::JSON_LINES,
+    JsonLines = crate::json_lines::JSON_LINES,
     /// MovieLens `ratings.dat` and `movies.dat`: fields between `::`, no header, perhaps Latin-1.
-    MovieLensDat = movielens::DAT,
+    MovieLensDat = crate::movielens::DAT,
     /// MovieLens `u.data`: user, item, rating, timestamp between tabs, no header.
-    MovieLensData = movielens::DATA,
+    MovieLensData = crate::movielens::DATA,
     /// MovieLens `u.item`: item, title and more between bars, no header, perhaps Latin-1.
-    MovieLensItem = movielens::ITEM,
+    MovieLensItem = crate::movielens::ITEM,
     /// A header line, then fields between tabs; quotes mean nothing.
-    Tsv = delimited::TSV,
+    Tsv = crate::delimited::TSV,
     /// A header line, then fields between commas, tabs, semicolons or bars, whichever the header
     /// has; quoted as in RFC 4180, unless it is tabs. What nothing else recognises.
-    Csv = delimited::CSV,
+    Csv = crate::delimited::CSV,
 }
 
 /// The text is not the name of a format.
