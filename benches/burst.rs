@@ -21,7 +21,7 @@ use recant_core::model::RowSets;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_core::optim::als;
-use recant_core::optim::als::{KEPT_BYTES_MAX, KeptFactors, TrainingOptions};
+use recant_core::optim::als::{CACHE_BYTES_MAX, CholeskyCache, TrainingOptions};
 use recant_core::unlearn::update::{UpdateOptions, update};
 use recant_http::LearningSettings;
 use recant_service::Service;
@@ -244,8 +244,8 @@ fn stage_one(hyper: IalsHyperparameters, matrix: &mut InteractionMatrix) -> Vec<
     };
     let observe = &mut |_: &_| ControlFlow::Continue(());
     let (mut model, trained) = als::train(matrix, hyper, &options, observe).expect("it trains");
-    let mut kept = KeptFactors::new(KEPT_BYTES_MAX);
-    als::polish(
+    let mut kept = CholeskyCache::new(CACHE_BYTES_MAX);
+    als::refine(
         &mut model,
         matrix,
         &mut kept,
@@ -262,8 +262,8 @@ fn stage_one(hyper: IalsHyperparameters, matrix: &mut InteractionMatrix) -> Vec<
     );
     let mut row = vec![users.to_string(), items.to_string(), pairs.to_string()];
     row.push(format!("{:.1e}", trained.residual));
-    let serve = kept.serve(&model.item_gramian);
-    row.push(if serve { "serve" } else { "do not" }.to_owned());
+    let is_fresh = kept.is_fresh(&model.item_gramian);
+    row.push(if is_fresh { "serve" } else { "do not" }.to_owned());
     for budget in [Duration::ZERO, LearningSettings::default().budget()] {
         let (times, blocks) = erasures(&mut model, matrix, &mut kept, budget);
         row.extend([shown(times.median()), shown(times.percentile(95))]);
@@ -278,7 +278,7 @@ fn stage_one(hyper: IalsHyperparameters, matrix: &mut InteractionMatrix) -> Vec<
 fn erasures(
     model: &mut Ials,
     matrix: &mut InteractionMatrix,
-    kept: &mut KeptFactors,
+    kept: &mut CholeskyCache,
     budget: Duration,
 ) -> (Times, usize) {
     let mut random = ChaCha12Rng::seed_from_u64(3);

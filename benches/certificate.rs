@@ -33,20 +33,20 @@ fn main() {
     };
     let target = argument("--target", 5e-5);
     let trained = cold::train(&matrix, hyper, &options, target, &mut |progress| {
-        let Progress::Look(look) = progress else {
+        let Progress::Evaluation(evaluation) = progress else {
             return ControlFlow::Continue(());
         };
-        let rank = look
+        let rank = evaluation
             .rank
             .map_or((0, 0, 0.0), |r| (r.entered, r.rank, r.dropped_share));
         println!(
             "{:6}  {:8.2}  {:8.1e}  {:10.1e}  {:7.1e}  {:7.4}  {:7}  {:4}  {:10.1e}",
-            look.sweeps,
+            evaluation.sweeps,
             started.elapsed().as_secs_f64(),
-            look.residual,
-            look.root_mean_square,
-            look.scale - 1.0,
-            look.outside.unwrap_or(f64::NAN),
+            evaluation.residual,
+            evaluation.root_mean_square,
+            evaluation.scale - 1.0,
+            evaluation.outside.unwrap_or(f64::NAN),
             rank.0,
             rank.1,
             rank.2,

@@ -15,7 +15,7 @@ use recant_core::model::RowSets;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_core::optim::als;
-use recant_core::optim::als::{KeptFactors, TrainingOptions};
+use recant_core::optim::als::{CholeskyCache, TrainingOptions};
 use recant_core::unlearn::update::{UpdateOptions, update};
 use recant_http::LearningSettings;
 use recant_service::Service;
@@ -136,10 +136,10 @@ fn stage_one(
             erased.push(trained.measure(matrix).residual);
             updated.push(model.measure(matrix).residual);
             let mut converged = model.clone();
-            als::polish(
+            als::refine(
                 &mut converged,
                 matrix,
-                &mut KeptFactors::new(als::KEPT_BYTES_MAX),
+                &mut CholeskyCache::new(als::CACHE_BYTES_MAX),
                 CONVERGED * tolerance,
                 500,
                 &|| false,
@@ -165,10 +165,10 @@ fn stage_one(
 }
 
 /// What a service that has polished before steps with.
-fn kept_factors(trained: &Ials, matrix: &InteractionMatrix) -> KeptFactors {
-    let mut kept = KeptFactors::new(als::KEPT_BYTES_MAX);
+fn kept_factors(trained: &Ials, matrix: &InteractionMatrix) -> CholeskyCache {
+    let mut kept = CholeskyCache::new(als::CACHE_BYTES_MAX);
     let mut model = trained.clone();
-    als::polish(
+    als::refine(
         &mut model,
         matrix,
         &mut kept,

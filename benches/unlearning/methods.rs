@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_core::optim::als;
-use recant_core::optim::als::{KEPT_BYTES_MAX, TrainingOptions};
+use recant_core::optim::als::{CACHE_BYTES_MAX, TrainingOptions};
 use recant_core::unlearn::cold;
-use recant_core::unlearn::converge::{Convergence, Goal, POLISHED_SHARE, Warm, converge};
+use recant_core::unlearn::converge::{Convergence, Goal, REFINED_SHARE, Warm, converge};
 use recant_core::unlearn::update::{UpdateOptions, update};
 use recant_http::{CertificateSettings, LearningSettings, TrainingSettings};
 use recant_types::IalsHyperparameters;
@@ -126,11 +126,11 @@ impl Start {
 
     /// The model after one more sweep, and what a service that has polished it keeps.
     fn polished(&self, matrix: &InteractionMatrix) -> (Ials, Warm) {
-        let (mut model, mut warm) = (self.model.clone(), Warm::new(KEPT_BYTES_MAX));
-        als::polish(
+        let (mut model, mut warm) = (self.model.clone(), Warm::new(CACHE_BYTES_MAX));
+        als::refine(
             &mut model,
             matrix,
-            &mut warm.kept,
+            &mut warm.cache,
             0.0,
             1,
             &|| false,
@@ -170,7 +170,7 @@ impl Competition {
         let reference = if deletion.retrained {
             train(&deletion.matrix, trained.hyper, SEEDS[1], &goal)
         } else {
-            let (mut model, mut fresh) = (cleared.clone(), Warm::new(KEPT_BYTES_MAX));
+            let (mut model, mut fresh) = (cleared.clone(), Warm::new(CACHE_BYTES_MAX));
             certify(&mut model, &deletion.matrix, &mut fresh, &goal);
             model
         };
@@ -212,7 +212,7 @@ impl Competition {
             let name = format!("joint Newton-CG, {steps} × {PRODUCTS}");
             self.outcome(&name, all && has("newton-cg"), |this| {
                 let (model, matrix) = (&this.cleared, &this.deletion.matrix);
-                let preconditioner = Preconditioner::new(model, matrix, &this.warm.kept);
+                let preconditioner = Preconditioner::new(model, matrix, &this.warm.cache);
                 this.jointly(|joint, start| {
                     newton_cg::minimise(joint, start, &preconditioner, steps, PRODUCTS)
                 })
@@ -284,14 +284,14 @@ impl Competition {
         let mut model = self.trained.clone();
         let updated = self.outcome("recant, stage 1", runs, |this| {
             let (matrix, touched) = (&this.deletion.matrix, &this.deletion.touched);
-            update(&mut model, matrix, &mut this.warm.kept, touched, &options);
+            update(&mut model, matrix, &mut this.warm.cache, touched, &options);
             model
         });
         let first = self.outcomes.last().map(|outcome| outcome.time);
         self.outcome("recant, stage 1 + 2", updated.is_some(), |this| {
             let mut model = updated.expect("stage 1 ran");
             let (matrix, warm) = (&this.deletion.matrix, &mut this.warm);
-            certify(&mut model, matrix, warm, &goal(POLISHED_SHARE));
+            certify(&mut model, matrix, warm, &goal(REFINED_SHARE));
             model
         });
         if let (true, Some(first), Some(last)) = (runs, first, self.outcomes.last_mut()) {

@@ -42,9 +42,9 @@ impl TrainingBar {
                     report.sweep, report.objective, report.residual
                 ));
             }
-            Progress::Look(look) => self.bar.set_message(format!(
+            Progress::Evaluation(evaluation) => self.bar.set_message(format!(
                 "sweep {}, certified root mean square {:.1e}",
-                look.sweeps, look.root_mean_square
+                evaluation.sweeps, evaluation.root_mean_square
             )),
         }
     }

@@ -16,7 +16,7 @@ use recant_core::model::Side;
 use recant_core::model::factors::Factors;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::optim::als::{KeptFactors, TrainingOptions, train};
+use recant_core::optim::als::{CholeskyCache, TrainingOptions, train};
 use recant_eval::compare;
 use recant_types::IalsHyperparameters;
 
@@ -152,7 +152,7 @@ fn every_joint_method_approaches_the_retrained_model() {
     let retrained = trained(&matrix, 1e-10);
     let joint = Joint::new(&model, &matrix);
     let start = joint.point(&model);
-    let kept = KeptFactors::new(0);
+    let kept = CholeskyCache::new(0);
     let preconditioner = Preconditioner::new(&model, &matrix, &kept);
     let before = closeness(&model, &retrained, &matrix).largest;
     let after = |point: Vec<f64>| closeness(&joint.model(&point), &retrained, &matrix).largest;

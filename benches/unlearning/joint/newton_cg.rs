@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use recant_core::model::Side;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
-use recant_core::optim::als::KeptFactors;
+use recant_core::optim::als::CholeskyCache;
 use recant_core::optim::block::{BlockSolver, PackedFactor, SharedHessian};
 
 use super::vector::{add_scaled, dot, scale};
@@ -20,7 +20,7 @@ const ROUNDING: f64 = 1e-14;
 /// Block Jacobi: the Cholesky factor of every block's own part of the Hessian, taken from `kept`
 /// where it serves.
 pub struct Preconditioner<'a> {
-    kept: &'a KeptFactors,
+    kept: &'a CholeskyCache,
     /// Those that were not kept, by block, users first.
     made: Vec<Option<PackedFactor>>,
     lengths: Vec<usize>,
@@ -30,7 +30,7 @@ pub struct Preconditioner<'a> {
 
 impl<'a> Preconditioner<'a> {
     /// For Hessians near that at `model`.
-    pub fn new(model: &Ials, matrix: &InteractionMatrix, kept: &'a KeptFactors) -> Self {
+    pub fn new(model: &Ials, matrix: &InteractionMatrix, kept: &'a CholeskyCache) -> Self {
         let (mut made, mut lengths) = (Vec::new(), Vec::new());
         for side in [Side::Users, Side::Items] {
             let view = model.side(side, matrix);
@@ -44,7 +44,7 @@ impl<'a> Preconditioner<'a> {
                     }
                     let mut factor = PackedFactor::default();
                     let mut row = view.own.row(block as usize).to_vec();
-                    BlockSolver::new(view.hyper.dim).solve_and_keep(
+                    BlockSolver::new(view.hyper.dim).solve_and_cache(
                         &view,
                         &shared,
                         block,
@@ -91,7 +91,9 @@ impl<'a> Preconditioner<'a> {
             true => (Side::Users, block),
             false => (Side::Items, block - self.users),
         };
-        let made = self.made[block].as_ref().filter(|made| made.serves(length));
+        let made = self.made[block]
+            .as_ref()
+            .filter(|made| made.is_fresh(length));
         made.or_else(|| self.kept.factor(side, row as u32, length))
     }
 }

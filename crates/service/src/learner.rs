@@ -105,7 +105,7 @@ impl Learner {
     /// Takes back from a refined fork, whose parameters are no others, what it leaves for the next.
     pub(crate) fn reclaim(&mut self, refined: Self) {
         if let (Self::Ials(own), Self::Ials(refined)) = (self, refined) {
-            own.warm.watched = refined.warm.watched;
+            own.warm.ritz_vectors = refined.warm.ritz_vectors;
         }
     }
 

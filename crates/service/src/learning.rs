@@ -61,7 +61,7 @@ pub(crate) fn update_learner(
         Learner::Ials(learner) => Ok(update::update(
             &mut learner.model,
             matrix,
-            &mut learner.warm.kept,
+            &mut learner.warm.cache,
             touched,
             &UpdateOptions {
                 budget,
@@ -130,7 +130,7 @@ pub(crate) fn polish(
         &trainer.matrix,
         &mut learner.warm,
         &Goal {
-            root_mean_square: converge::POLISHED_SHARE * goal.target,
+            root_mean_square: converge::REFINED_SHARE * goal.target,
             residual: goal.tolerance,
             max_sweeps: POLISH_SWEEPS_MAX,
             seed: trainer.seed,
@@ -140,7 +140,7 @@ pub(crate) fn polish(
             match progress {
                 Progress::Sweep(sweep) if sweep.sweep == 1 => objective_before = sweep.objective,
                 Progress::Sweep(_) => {}
-                Progress::Look(look) => tracing::debug!(?look, "refining"),
+                Progress::Evaluation(evaluation) => tracing::debug!(?evaluation, "refining"),
             }
             ControlFlow::Continue(())
         },
@@ -243,7 +243,7 @@ pub(crate) fn certificate(
         return Certificate::residual(convergence.report.residual, tolerance);
     }
     let holds = gap.root_mean_square <= target;
-    let reason = || match (convergence.pushed_out, Remedy::of(convergence, hyper)) {
+    let reason = || match (convergence.rank_overflows, Remedy::of(convergence, hyper)) {
         (0, _) => String::from("more sweeps would lower it"),
         (_, Some(remedy)) => remedy.to_string(),
         (_, None) => String::from("the model wants more columns: raise dim, or lambda"),

@@ -56,7 +56,7 @@ pub fn load(
     let learner = match model {
         ModelConfiguration::Ials(hyperparameters) => {
             let model = read_ials(store, hyperparameters, &matrix)?;
-            Learner::Ials(Box::new(IalsLearner::new(model, als::KEPT_BYTES_MAX)))
+            Learner::Ials(Box::new(IalsLearner::new(model, als::CACHE_BYTES_MAX)))
         }
         ModelConfiguration::Neural(specification) => {
             read_neural(store, specification, &matrix, seed, header.is_some())?.into()

@@ -50,15 +50,15 @@ impl Remedy {
     pub fn of(convergence: &Convergence, hyper: &IalsHyperparameters) -> Option<Self> {
         let gap = &convergence.gap;
         let sigma = gap
-            .growth
+            .descent_directions
             .iter()
             .map(|direction| direction.sigma)
             .fold(1.0, f64::max);
-        if convergence.pushed_out == 0 || sigma <= 1.0 {
+        if convergence.rank_overflows == 0 || sigma <= 1.0 {
             return None;
         }
         let lambda = hyper.lambda * (1.0 + LAMBDA_SURCHARGE * (sigma - 1.0));
-        let wanting = gap.growth.len();
+        let wanting = gap.descent_directions.len();
         let more = (wanting as f64 * DIM_SURCHARGE).ceil() as usize;
         let dim = (hyper.dim + more).next_multiple_of(DIM_STEP);
         Some(Self {

@@ -29,7 +29,7 @@ impl Gramian {
 
     /// The Gram matrix of all rows. Cost: rows·d² multiply-adds. The same for any number of
     /// threads: chunks of fixed size, added in order.
-    pub fn of(factors: &Factors) -> Self {
+    pub fn from_factors(factors: &Factors) -> Self {
         let d = factors.dim();
         let partial: Vec<Mat<f64>> = factors
             .as_slice()
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn it_is_the_sum_of_outer_products() {
         let factors = Factors::random(2_500, 7, 3, Side::Users);
-        let difference = Gramian::of(&factors).matrix().to_owned() - naive(&factors);
+        let difference = Gramian::from_factors(&factors).matrix().to_owned() - naive(&factors);
         assert!(difference.norm_l2() < 1e-12);
     }
 
@@ -139,7 +139,7 @@ mod tests {
     fn following_rows_equals_building_anew() {
         let mut factors = Factors::random(40, 6, 3, Side::Users);
         let other = Factors::random(40, 6, 4, Side::Users);
-        let mut gramian = Gramian::of(&factors);
+        let mut gramian = Gramian::from_factors(&factors);
         for row in 0..40 {
             let old = factors.row(row).to_vec();
             factors.row_mut(row).copy_from_slice(other.row(row));
@@ -158,7 +158,9 @@ mod tests {
                 .num_threads(threads)
                 .build()
                 .expect("pool");
-            pool.install(|| Gramian::of(&factors)).matrix().to_owned()
+            pool.install(|| Gramian::from_factors(&factors))
+                .matrix()
+                .to_owned()
         };
         assert!(with(1) == with(3));
     }

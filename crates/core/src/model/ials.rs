@@ -74,7 +74,8 @@ impl SideSums {
 impl Ials {
     /// A model of these factors.
     pub fn from_factors(hyper: IalsHyperparameters, users: Factors, items: Factors) -> Self {
-        let (user_gramian, item_gramian) = (Gramian::of(&users), Gramian::of(&items));
+        let (user_gramian, item_gramian) =
+            (Gramian::from_factors(&users), Gramian::from_factors(&items));
         Self {
             hyper,
             users,
@@ -114,8 +115,8 @@ impl Ials {
 
     /// Builds both Gram matrices from all rows.
     pub fn rebuild_gramians(&mut self) {
-        self.user_gramian = Gramian::of(&self.users);
-        self.item_gramian = Gramian::of(&self.items);
+        self.user_gramian = Gramian::from_factors(&self.users);
+        self.item_gramian = Gramian::from_factors(&self.items);
     }
 
     /// One side of the model as the blocks of that side see it.

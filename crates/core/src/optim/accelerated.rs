@@ -7,9 +7,9 @@ use crate::model::factors::{Factors, Side};
 use crate::model::gramian::Gramian;
 use crate::model::ials::{Ials, Measurement, inner};
 use crate::model::interactions::InteractionMatrix;
-use crate::optim::als::{SweepReport, TrainingError, TrainingReport};
 use crate::optim::anderson::Anderson;
-use crate::optim::half_sweep::{KeptFactors, Matrices, half_sweep_with};
+use crate::optim::half_sweep::{CholeskyCache, Matrices, half_sweep_with};
+use crate::optim::report::{SweepReport, TrainingError, TrainingReport};
 use crate::simd::dot_f64;
 
 /// Steps that acceleration looks back over. More cost memory (items × d each) and bring little.
@@ -30,7 +30,7 @@ pub(super) struct Goal {
 ///
 /// `T(Q) = argmin_Q L(P(Q), Q)` with `P(Q) = argmin_P L(P, Q)`. The map alone is plain ALS, which
 /// converges linearly and slowly; extrapolating from a few steps converges in a small fraction of
-/// the sweeps. Where factors of the block matrices are kept, both minimisations are single Newton
+/// the sweeps. Where factors of the block matrices are cached, both minimisations are single Newton
 /// steps with those: another map with the same fixed point, at a fraction of the cost.
 ///
 /// Each block's step lowers the objective by a drop that is computed in f64 with the block's true
@@ -38,25 +38,25 @@ pub(super) struct Goal {
 /// objective; only an extrapolation can, and one that did is thrown away for the plain image, which
 /// lies below what was accepted before it.
 pub(super) struct AcceleratedSweeps<'a> {
-    kept: &'a mut KeptFactors,
+    cache: &'a mut CholeskyCache,
     anderson: Anderson,
-    /// Sweeps to begin with that are neither extrapolated nor done with kept factors.
+    /// Sweeps to begin with that are neither extrapolated nor done with cached factors.
     plain: usize,
     /// The objective at the last accepted item factors.
     accepted: f64,
     /// The plain image to return to, while the item factors are extrapolated ones.
     image: Option<Factors>,
     /// The users are those of an extrapolation that was thrown away: the next ones are solved for with
-    /// matrices formed anew, since a step with a kept one need not lead all the way back.
+    /// matrices formed anew, since a step with a cached one need not lead all the way back.
     astray: bool,
     /// What the residual is measured against.
     scale: f64,
 }
 
 impl<'a> AcceleratedSweeps<'a> {
-    pub(super) fn new(plain: usize, kept: &'a mut KeptFactors) -> Self {
+    pub(super) fn new(plain: usize, cache: &'a mut CholeskyCache) -> Self {
         Self {
-            kept,
+            cache,
             anderson: Anderson::new(HISTORY),
             plain,
             accepted: f64::INFINITY,
@@ -102,7 +102,7 @@ impl<'a> AcceleratedSweeps<'a> {
                 // Going on from the extrapolated factors keeps the memory of how they came about.
                 if let Some(items) = extrapolated {
                     self.image = Some(std::mem::replace(&mut model.items, items));
-                    model.item_gramian = Gramian::of(&model.items);
+                    model.item_gramian = Gramian::from_factors(&model.items);
                 }
                 let stricter = goal.tolerance / measured.residual;
                 tolerance = report.residual * stricter.clamp(STRICTER_MAX, 0.5);
@@ -138,7 +138,14 @@ impl<'a> AcceleratedSweeps<'a> {
         }
         self.accepted = objective;
         let before = model.items.clone();
-        half_sweep_with(model, matrix, Side::Items, self.kept, matrices, should_stop);
+        half_sweep_with(
+            model,
+            matrix,
+            Side::Items,
+            self.cache,
+            matrices,
+            should_stop,
+        );
         if sweep > self.plain && !should_stop() {
             let next = self
                 .anderson
@@ -146,7 +153,7 @@ impl<'a> AcceleratedSweeps<'a> {
             let mut extrapolated = before;
             extrapolated.as_mut_slice().copy_from_slice(&next);
             self.image = Some(std::mem::replace(&mut model.items, extrapolated));
-            model.item_gramian = Gramian::of(&model.items);
+            model.item_gramian = Gramian::from_factors(&model.items);
         }
         report
     }
@@ -154,10 +161,10 @@ impl<'a> AcceleratedSweeps<'a> {
     /// Whether this sweep forms the matrices of all blocks.
     fn matrices(&mut self, model: &Ials, sweep: usize) -> Matrices {
         let astray = std::mem::take(&mut self.astray);
-        if sweep > self.plain && !astray && self.kept.serve(&model.item_gramian) {
-            return Matrices::Kept;
+        if sweep > self.plain && !astray && self.cache.is_fresh(&model.item_gramian) {
+            return Matrices::Cached;
         }
-        self.kept.form_at(&model.item_gramian);
+        self.cache.form_at(&model.item_gramian);
         Matrices::Formed
     }
 
@@ -171,7 +178,14 @@ impl<'a> AcceleratedSweeps<'a> {
         should_stop: ShouldStop<'_>,
     ) -> SweepReport {
         let dense = model.hyper.alpha0 * inner(&model.user_gramian, &model.item_gramian);
-        let step = half_sweep_with(model, matrix, Side::Users, self.kept, matrices, should_stop);
+        let step = half_sweep_with(
+            model,
+            matrix,
+            Side::Users,
+            self.cache,
+            matrices,
+            should_stop,
+        );
         let objective = step.data + dense + step.regularisation - step.drop
             + items_regularisation(model, matrix);
         SweepReport {
@@ -185,7 +199,7 @@ impl<'a> AcceleratedSweeps<'a> {
     fn return_to_image(&mut self, model: &mut Ials) -> Option<Factors> {
         let image = self.image.take()?;
         let extrapolated = std::mem::replace(&mut model.items, image);
-        model.item_gramian = Gramian::of(&model.items);
+        model.item_gramian = Gramian::from_factors(&model.items);
         Some(extrapolated)
     }
 
@@ -199,16 +213,23 @@ impl<'a> AcceleratedSweeps<'a> {
         let matrices = if std::mem::take(&mut self.astray) {
             Matrices::Formed
         } else {
-            Matrices::Kept
+            Matrices::Cached
         };
-        half_sweep_with(model, matrix, Side::Users, self.kept, matrices, should_stop);
+        half_sweep_with(
+            model,
+            matrix,
+            Side::Users,
+            self.cache,
+            matrices,
+            should_stop,
+        );
         model.measure_unless(matrix, should_stop)
     }
 }
 
 fn set_items(model: &mut Ials, items: Factors) {
     model.items = items;
-    model.item_gramian = Gramian::of(&model.items);
+    model.item_gramian = Gramian::from_factors(&model.items);
 }
 
 /// `Σ λ_i‖q_i‖²`. Cost: items × d.

@@ -8,8 +8,9 @@ use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::optim::accelerated::{AcceleratedSweeps, Goal};
 pub use crate::optim::half_sweep::{
-    KeptFactors, half_sweep, solve_users, solve_users_to_rounding, sweep,
+    CholeskyCache, half_sweep, solve_users, solve_users_to_rounding, sweep,
 };
+pub use crate::optim::report::{SweepReport, TrainingError, TrainingReport};
 use recant_types::IalsHyperparameters;
 
 /// Plain sweeps before acceleration begins: from random factors the first ones turn the most.
@@ -24,14 +25,14 @@ pub struct TrainingOptions {
     pub tolerance: f64,
     /// Training ends after so many sweeps in any case.
     pub max_sweeps: usize,
-    /// Memory for factors of block matrices that are kept between sweeps. Where it does not
+    /// Memory for Cholesky factors that are cached between sweeps. Where it does not
     /// suffice, the blocks with few interactions form theirs in every sweep.
-    pub kept_bytes_max: usize,
+    pub cache_bytes_max: usize,
 }
 
-/// Memory for kept factors unless something else is asked for: 1 GiB holds those of 29 000 blocks
+/// Memory for cached factors unless something else is asked for: 1 GiB holds those of 29 000 blocks
 /// at d = 128, of 125 000 at d = 64.
-pub const KEPT_BYTES_MAX: usize = 1 << 30;
+pub const CACHE_BYTES_MAX: usize = 1 << 30;
 
 impl Default for TrainingOptions {
     fn default() -> Self {
@@ -39,45 +40,9 @@ impl Default for TrainingOptions {
             seed: 1,
             tolerance: 4e-6,
             max_sweeps: 500,
-            kept_bytes_max: KEPT_BYTES_MAX,
+            cache_bytes_max: CACHE_BYTES_MAX,
         }
     }
-}
-
-/// How far training has come.
-#[derive(Debug, Clone, Copy)]
-pub struct SweepReport {
-    /// Sweeps done.
-    pub sweep: usize,
-    /// The objective at the user factors that are optimal for the present item factors.
-    pub objective: f64,
-    /// `√(Σ gᵀH⁻¹g / |S|c̄)` on the users' side before their step, with c̄ the typical weight; the
-    /// items' side was at zero.
-    pub residual: f64,
-}
-
-/// How training ended.
-#[derive(Debug, Clone, Copy)]
-pub struct TrainingReport {
-    /// Sweeps done.
-    pub sweeps: usize,
-    /// The objective of the trained model.
-    pub objective: f64,
-    /// Its relative residual over all blocks, measured.
-    pub residual: f64,
-    /// Whether the residual is at most the tolerance.
-    pub converged: bool,
-}
-
-/// Why training has no result.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum TrainingError {
-    /// A value became infinite or undefined.
-    #[error("training diverged in sweep {sweep}: try a larger lambda or smaller weights")]
-    Diverged {
-        /// The sweep in which it was noticed.
-        sweep: usize,
-    },
 }
 
 /// Trains from random factors until the relative residual is at most the tolerance.
@@ -90,27 +55,29 @@ pub fn train(
     options: &TrainingOptions,
     observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
 ) -> Result<(Ials, TrainingReport), TrainingError> {
-    let mut kept = KeptFactors::new(options.kept_bytes_max);
-    train_keeping(matrix, hyper, options, &mut kept, observe)
+    let mut cache = CholeskyCache::new(options.cache_bytes_max);
+    train_with_cache(matrix, hyper, options, &mut cache, observe)
 }
 
-/// [`train`], which leaves the factors of its last block matrices in `kept`.
-pub fn train_keeping(
+/// [`train`], which leaves the factors of its last block matrices in `cache`.
+pub fn train_with_cache(
     matrix: &InteractionMatrix,
     hyper: IalsHyperparameters,
     options: &TrainingOptions,
-    kept: &mut KeptFactors,
+    cache: &mut CholeskyCache,
     observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
 ) -> Result<(Ials, TrainingReport), TrainingError> {
-    train_watched(matrix, hyper, options, kept, &mut |sweep, _| observe(sweep))
+    train_observed(matrix, hyper, options, cache, &mut |sweep, _| {
+        observe(sweep)
+    })
 }
 
-/// [`train_keeping`] with an observer that sees the model, too.
-pub(crate) fn train_watched(
+/// [`train_with_cache`] with an observer that sees the model, too.
+pub(crate) fn train_observed(
     matrix: &InteractionMatrix,
     hyper: IalsHyperparameters,
     options: &TrainingOptions,
-    kept: &mut KeptFactors,
+    cache: &mut CholeskyCache,
     observe: &mut dyn FnMut(&SweepReport, &Ials) -> ControlFlow<()>,
 ) -> Result<(Ials, TrainingReport), TrainingError> {
     let random = |rows, side| Factors::random(rows, hyper.dim, options.seed, side);
@@ -118,7 +85,7 @@ pub(crate) fn train_watched(
     let items = random(matrix.item_rows(), Side::Items);
     let mut model = Ials::from_factors(hyper, users, items);
     model.clear_inactive(matrix);
-    let mut sweeps = AcceleratedSweeps::new(PLAIN_SWEEPS, kept);
+    let mut sweeps = AcceleratedSweeps::new(PLAIN_SWEEPS, cache);
     let goal = Goal {
         tolerance: options.tolerance,
         max_sweeps: options.max_sweeps,
@@ -129,18 +96,18 @@ pub(crate) fn train_watched(
 
 /// Brings a model that is near its minimum closer: sweeps until the relative residual is at most
 /// `tolerance`, or until `observe`, called after each, says so. `None` when `should_stop` turned
-/// true first; the model is consistent then. Steps with the factors in `kept` where they serve, and
+/// true first; the model is consistent then. Steps with the factors in `cache` where they are fresh, and
 /// leaves there what it had to make.
-pub fn polish(
+pub fn refine(
     model: &mut Ials,
     matrix: &InteractionMatrix,
-    kept: &mut KeptFactors,
+    cache: &mut CholeskyCache,
     tolerance: f64,
     max_sweeps: usize,
     should_stop: ShouldStop<'_>,
     observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
 ) -> Result<Option<TrainingReport>, TrainingError> {
-    let mut sweeps = AcceleratedSweeps::new(0, kept);
+    let mut sweeps = AcceleratedSweeps::new(0, cache);
     let goal = Goal {
         tolerance,
         max_sweeps,

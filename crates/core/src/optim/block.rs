@@ -17,8 +17,8 @@ use crate::simd::{add_scaled_f64, dot_f64, vectorised};
 /// Rows of the other side gathered at a time: 16 KiB at d = 128, half of a first-level cache.
 const GATHERED_ROWS: usize = 32;
 
-/// A kept factor serves until the block's history has grown or shrunk by one part in so many.
-const SERVES_CHANGE_MAX: usize = 8;
+/// A cached factor is fresh until the block's history has grown or shrunk by one part in so many.
+const FRESH_CHANGE_MAX: usize = 8;
 
 /// A step `s` from a matrix Ĥ counts when `sᵀHs`, with the block's true matrix H, is within this
 /// share of `sᵀĤs = gᵀs`. The objective then drops by at least `(1 − 0.25) gᵀs`.
@@ -97,7 +97,7 @@ impl SharedHessian {
     }
 }
 
-/// The Cholesky factor of one block's matrix, kept for later steps; empty until it is filled. A clone
+/// The Cholesky factor of one block's matrix, cached for later steps; empty until it is filled. A clone
 /// shares it until one of the two is filled again.
 #[derive(Debug, Clone, Default)]
 pub struct PackedFactor {
@@ -113,9 +113,9 @@ impl PackedFactor {
     }
 
     /// Whether there is a factor, of a history about as long as one of `entries` interactions.
-    pub fn serves(&self, entries: usize) -> bool {
+    pub fn is_fresh(&self, entries: usize) -> bool {
         let change = self.entries.abs_diff(entries);
-        !self.values.is_empty() && entries > 0 && change * SERVES_CHANGE_MAX <= self.entries
+        !self.values.is_empty() && entries > 0 && change * FRESH_CHANGE_MAX <= self.entries
     }
 
     /// Moves `x` by the Newton step `−H⁻¹g` for half the gradient g, with the block's matrix H as
@@ -161,7 +161,7 @@ impl PackedFactor {
 /// No step is taken on trust. What it does to the objective is `sᵀHs − 2gᵀs`, computed in f64 with
 /// the block's own data; a step that an f32 factor got wrong is made again in f64, and one that
 /// would still raise the objective is not made at all. So the objective falls with every block,
-/// whatever the weights and however stale a kept factor is.
+/// whatever the weights and however stale a cached factor is.
 #[derive(Debug)]
 pub struct BlockSolver {
     arch: Arch,
@@ -201,12 +201,12 @@ impl BlockSolver {
         block: u32,
         x: &mut [f64],
     ) -> Step {
-        self.solve_and_keep(view, shared, block, x, None)
+        self.solve_and_cache(view, shared, block, x, None)
     }
 
     /// [`BlockSolver::solve`], which also leaves the Cholesky factor of the block's matrix in
     /// `keep`, packed; an empty one where there is none, or no f32 one.
-    pub fn solve_and_keep(
+    pub fn solve_and_cache(
         &mut self,
         view: &SideView<'_>,
         shared: &SharedHessian,
@@ -251,7 +251,7 @@ impl BlockSolver {
         block: u32,
         x: &mut [f64],
     ) -> Option<Step> {
-        debug_assert!(factor.serves(view.entries(block).len()));
+        debug_assert!(factor.is_fresh(view.entries(block).len()));
         let before = self.residuals(view, block, x);
         self.begin_step();
         kernel::solve_packed(
@@ -276,7 +276,7 @@ impl BlockSolver {
         x: &mut [f64],
     ) {
         let mut factor = PackedFactor::default();
-        let first = self.solve_and_keep(view, shared, block, x, Some(&mut factor));
+        let first = self.solve_and_cache(view, shared, block, x, Some(&mut factor));
         let weights = view.entries(block).iter();
         let worth: f64 = weights.map(|entry| f64::from(entry.weight)).sum();
         let mut last = first.decrement;
@@ -284,9 +284,10 @@ impl BlockSolver {
             if last <= ROUNDING_SHARE * worth {
                 return;
             }
-            let mixed = match factor.is_empty() {
-                true => None,
-                false => self.step_with(view, &factor, block, x),
+            let mixed = if factor.is_empty() {
+                None
+            } else {
+                self.step_with(view, &factor, block, x)
             };
             let single = mixed.is_some();
             let step = mixed.unwrap_or_else(|| {
@@ -446,9 +447,10 @@ impl BlockSolver {
             let along = eigen.U().transpose() * &right;
             let solved = Mat::from_fn(self.dim, 1, |k, _| {
                 let value = eigen.S()[k];
-                match value > EIGENVALUE_SHARE * largest {
-                    true => along[(k, 0)] / value,
-                    false => 0.0,
+                if value > EIGENVALUE_SHARE * largest {
+                    along[(k, 0)] / value
+                } else {
+                    0.0
                 }
             });
             self.set_step(&(eigen.U() * solved));

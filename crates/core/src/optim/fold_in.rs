@@ -174,7 +174,7 @@ mod tests {
                 *value = *factor as f32;
             }
         });
-        let gramian = Gramian::of(&factors);
+        let gramian = Gramian::from_factors(&factors);
         (factors, rows, gramian)
     }
 

@@ -15,24 +15,24 @@ const BLOCKS_PER_TASK: usize = 16;
 /// Where a block's step takes its matrix from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Matrices {
-    /// Formed and factorised anew; kept for later where there is room. The step is exact.
+    /// Formed and factorised anew; cached for later where there is room. The step is exact.
     Formed,
-    /// The one kept from earlier, where it still serves.
-    Kept,
+    /// The cached Cholesky factor, where it is fresh.
+    Cached,
     /// Formed anew, and the step refined until nothing but rounding in f64 is left of it.
     Refined,
 }
 
-/// Cholesky factors of block matrices, kept from one sweep to the next.
+/// Cholesky factors of block matrices, cached from one sweep to the next.
 ///
 /// Near a minimum the matrices hardly change from sweep to sweep, while forming and factorising
 /// them is most of a sweep's work: `|S|d²/2` multiply-adds a side against the `3|S|d` of the
-/// gradient. A step with a kept factor has the same fixed point, where the gradient is zero.
+/// gradient. A step with a cached factor has the same fixed point, where the gradient is zero.
 ///
 /// Belongs to one model and its coordinates: whoever turns the factors' columns calls
-/// [`KeptFactors::clear`]. A clone shares every factor until one of the two is formed anew.
+/// [`CholeskyCache::clear`]. A clone shares every factor until one of the two is formed anew.
 #[derive(Debug, Clone)]
-pub struct KeptFactors {
+pub struct CholeskyCache {
     users: Vec<PackedFactor>,
     items: Vec<PackedFactor>,
     bytes_max: usize,
@@ -42,11 +42,11 @@ pub struct KeptFactors {
     formed_at: Option<Gramian>,
 }
 
-/// Kept matrices are too old once the items' Gram matrix has moved by this share since.
+/// Cached factors are too old once the items' Gram matrix has moved by this share since.
 const MOVED_SHARE: f64 = 0.02;
 
-impl KeptFactors {
-    /// Nothing kept yet, and never more than `bytes_max` bytes: the blocks with the most
+impl CholeskyCache {
+    /// Nothing cached yet, and never more than `bytes_max` bytes: the blocks with the most
     /// interactions, whose matrices are the dearest, come first.
     pub fn new(bytes_max: usize) -> Self {
         Self {
@@ -67,7 +67,7 @@ impl KeptFactors {
 
     /// Whether the matrices as a whole are still near those of a model with this Gram matrix of
     /// its items. Cost: d².
-    pub fn serve(&self, item_gramian: &Gramian) -> bool {
+    pub fn is_fresh(&self, item_gramian: &Gramian) -> bool {
         self.formed_at.as_ref().is_some_and(|formed| {
             let difference = item_gramian.matrix() - formed.matrix();
             difference.norm_l2() <= MOVED_SHARE * formed.matrix().norm_l2()
@@ -88,14 +88,14 @@ impl KeptFactors {
         factors.get_mut(block as usize)
     }
 
-    /// The factor of a block with `entries` interactions, where one is kept that serves.
+    /// The factor of a block with `entries` interactions, where one is cached and fresh.
     pub fn factor(&self, side: Side, block: u32, entries: usize) -> Option<&PackedFactor> {
         let factors = match side {
             Side::Users => &self.users,
             Side::Items => &self.items,
         };
         let factor = factors.get(block as usize)?;
-        factor.serves(entries).then_some(factor)
+        factor.is_fresh(entries).then_some(factor)
     }
 
     /// Makes place for the blocks of `matrix` and decides which of them are worth keeping.
@@ -107,7 +107,7 @@ impl KeptFactors {
         let users = (0..matrix.user_rows()).map(|row| matrix.user(row as u32).len());
         let items = (0..matrix.item_rows()).map(|row| matrix.item(row as u32).len());
         let room = self.bytes_max / PackedFactor::bytes(dim).max(1);
-        self.entries_min = least_kept(users.chain(items), room);
+        self.entries_min = least_cached(users.chain(items), room);
         for (row, factor) in self.users.iter_mut().enumerate() {
             if matrix.user(row as u32).len() < self.entries_min {
                 factor.clear();
@@ -121,8 +121,8 @@ impl KeptFactors {
     }
 }
 
-/// The length from which on histories are kept, so that there are at most `room` of them.
-fn least_kept(lengths: impl Iterator<Item = usize>, room: usize) -> usize {
+/// The length from which on factors are cached, so that there are at most `room` of them.
+fn least_cached(lengths: impl Iterator<Item = usize>, room: usize) -> usize {
     let mut longest: Vec<usize> = lengths.filter(|length| *length > 0).collect();
     if longest.len() <= room {
         return 1;
@@ -142,7 +142,7 @@ pub fn solve_users(model: &mut Ials, matrix: &InteractionMatrix) -> Step {
 /// the users of a model of which only the items are stored. Cost: that of [`solve_users`] and some
 /// `12|S|·d` multiply-adds in f64.
 pub fn solve_users_to_rounding(model: &mut Ials, matrix: &InteractionMatrix) {
-    let mut nothing = KeptFactors::new(0);
+    let mut nothing = CholeskyCache::new(0);
     let exact = Matrices::Refined;
     half_sweep_with(model, matrix, Side::Users, &mut nothing, exact, &|| false);
 }
@@ -155,7 +155,7 @@ pub fn half_sweep(
     side: Side,
     should_stop: ShouldStop<'_>,
 ) -> Step {
-    let mut nothing = KeptFactors::new(0);
+    let mut nothing = CholeskyCache::new(0);
     half_sweep_with(
         model,
         matrix,
@@ -166,26 +166,26 @@ pub fn half_sweep(
     )
 }
 
-/// [`half_sweep`] with factors that are kept; with [`Matrices::Kept`] the cost falls to
-/// `3|S|·d` multiply-adds in f64 and `rows·d²` in f32 where they serve.
+/// [`half_sweep`] with cached factors; with [`Matrices::Cached`] the cost falls to
+/// `3|S|·d` multiply-adds in f64 and `rows·d²` in f32 where they are fresh.
 pub fn half_sweep_with(
     model: &mut Ials,
     matrix: &InteractionMatrix,
     side: Side,
-    kept: &mut KeptFactors,
+    cache: &mut CholeskyCache,
     matrices: Matrices,
     should_stop: ShouldStop<'_>,
 ) -> Step {
     model.grow(matrix);
-    kept.prepare(matrix, model.hyper.dim);
+    cache.prepare(matrix, model.hyper.dim);
     let mut own = match side {
         Side::Users => std::mem::replace(&mut model.users, Factors::zeros(0, model.hyper.dim)),
         Side::Items => std::mem::replace(&mut model.items, Factors::zeros(0, model.hyper.dim)),
     };
-    let entries_min = kept.entries_min;
+    let entries_min = cache.entries_min;
     let factors = match side {
-        Side::Users => &mut kept.users,
-        Side::Items => &mut kept.items,
+        Side::Users => &mut cache.users,
+        Side::Items => &mut cache.items,
     };
     let blocks = Blocks {
         view: &model.side(side, matrix),
@@ -199,7 +199,7 @@ pub fn half_sweep_with(
         should_stop,
     };
     let sums = blocks.solve(&mut own, factors);
-    let gramian = Gramian::of(&own);
+    let gramian = Gramian::from_factors(&own);
     match side {
         Side::Users => (model.users, model.user_gramian) = (own, gramian),
         Side::Items => (model.items, model.item_gramian) = (own, gramian),
@@ -263,14 +263,14 @@ impl Blocks<'_> {
             solver.solve_to_rounding(self.view, &self.shared, block, x);
             return Step::default();
         }
-        if self.matrices == Matrices::Kept
-            && factor.serves(entries)
+        if self.matrices == Matrices::Cached
+            && factor.is_fresh(entries)
             && let Some(step) = solver.step_with(self.view, factor, block, x)
         {
             return step;
         }
         let keep = (entries >= self.entries_min).then_some(factor);
-        solver.solve_and_keep(self.view, &self.shared, block, x, keep)
+        solver.solve_and_cache(self.view, &self.shared, block, x, keep)
     }
 }
 
@@ -281,11 +281,11 @@ mod tests {
     #[test]
     fn the_longest_histories_find_room_first() {
         let lengths = || [5, 0, 3, 9, 3, 1].into_iter();
-        assert_eq!(least_kept(lengths(), 10), 1);
-        assert_eq!(least_kept(lengths(), 5), 1);
-        assert_eq!(least_kept(lengths(), 4), 2);
+        assert_eq!(least_cached(lengths(), 10), 1);
+        assert_eq!(least_cached(lengths(), 5), 1);
+        assert_eq!(least_cached(lengths(), 4), 2);
         // Both of length 3 or none.
-        assert_eq!(least_kept(lengths(), 3), 4);
-        assert_eq!(least_kept(lengths(), 0), 10);
+        assert_eq!(least_cached(lengths(), 3), 4);
+        assert_eq!(least_cached(lengths(), 0), 10);
     }
 }

@@ -7,3 +7,4 @@ pub mod block;
 pub mod fold_in;
 pub mod half_sweep;
 pub mod kernel;
+mod report;

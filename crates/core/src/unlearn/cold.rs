@@ -6,18 +6,18 @@ use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::optim::als::{self, SweepReport, TrainingError, TrainingOptions, TrainingReport};
 use crate::unlearn::converge::{
-    CEILING_DIRECTIONS, Convergence, Goal, Look, Progress, Warm, converge,
+    CEILING_DIRECTIONS, CertificateEvaluation, Convergence, Goal, Progress, Warm, converge,
 };
-use crate::unlearn::duality_gap::{GapOptions, directions_wanting, duality_gap};
-use crate::unlearn::rank::settle_rank;
+use crate::unlearn::duality_gap::{GapOptions, count_descent_directions, duality_gap};
+use crate::unlearn::rank::rebalance;
 use recant_types::IalsHyperparameters;
 
-/// The residual that sweeps reach before the certificate is looked at.
+/// The residual that sweeps reach before the certificate is evaluated.
 const COLD_RESIDUAL: f64 = 1e-4;
 
-/// Sweeps after which training looks whether the data want more columns than there are, twice: what
+/// Sweeps after which training finds out whether the data want more columns than there are, twice: what
 /// will not close is not swept to the end.
-const CEILING_LOOKS: [usize; 2] = [24, 36];
+const CEILING_EVALUATIONS: [usize; 2] = [24, 36];
 
 /// Trains from random factors until the residual is at most the tolerance of `options` and the
 /// certified root mean square at most `target`, or until the sweeps are used up, which the
@@ -25,7 +25,7 @@ const CEILING_LOOKS: [usize; 2] = [24, 36];
 /// dozens of sweeps, with what there is; and where the minimiser is zero, at once.
 ///
 /// The result depends on data, hyper-parameters, options and target, not on the number of threads.
-/// `observe` is called after every sweep and every look at the certificate; `None` when it ended
+/// `observe` is called after every sweep and every evaluation of the certificate; `None` when it ended
 /// the training.
 pub fn train(
     matrix: &InteractionMatrix,
@@ -41,38 +41,40 @@ pub fn train(
     if let Some(zero) = zero_minimiser(matrix, hyperparameters, options.seed, target) {
         return Ok(Some(zero));
     }
-    let (mut interrupted, mut bound_looks) = (false, 0);
-    let mut warm = Warm::new(options.kept_bytes_max);
-    let (mut model, report) = als::train_watched(
+    let (mut interrupted, mut bound_evaluations) = (false, 0);
+    let mut warm = Warm::new(options.cache_bytes_max);
+    let (mut model, report) = als::train_observed(
         matrix,
         hyperparameters,
         &cold,
-        &mut warm.kept,
+        &mut warm.cache,
         &mut |sweep, model| {
             let flow = observe(Progress::Sweep(sweep));
             interrupted = flow.is_break();
-            if CEILING_LOOKS.contains(&sweep.sweep) {
-                let wanting = directions_wanting(model, matrix, options.seed);
-                bound_looks += usize::from(wanting >= CEILING_DIRECTIONS);
+            if CEILING_EVALUATIONS.contains(&sweep.sweep) {
+                let over_limit = count_descent_directions(model, matrix, options.seed);
+                bound_evaluations += usize::from(over_limit >= CEILING_DIRECTIONS);
             }
-            match bound_looks == CEILING_LOOKS.len() {
-                true => ControlFlow::Break(()),
-                false => flow,
+            if bound_evaluations == CEILING_EVALUATIONS.len() {
+                ControlFlow::Break(())
+            } else {
+                flow
             }
         },
     )?;
     if interrupted {
         return Ok(None);
     }
-    let ceiling_binds = bound_looks == CEILING_LOOKS.len();
-    settle_rank(&mut model, matrix, &[]);
-    warm.kept.clear();
+    let ceiling_binds = bound_evaluations == CEILING_EVALUATIONS.len();
+    rebalance(&mut model, matrix, &[]);
+    warm.cache.clear();
     let goal = Goal {
         root_mean_square: target,
         residual: options.tolerance,
-        max_sweeps: match ceiling_binds {
-            true => 0,
-            false => options.max_sweeps.saturating_sub(report.sweeps),
+        max_sweeps: if ceiling_binds {
+            0
+        } else {
+            options.max_sweeps.saturating_sub(report.sweeps)
         },
         seed: options.seed,
     };
@@ -83,15 +85,15 @@ pub fn train(
             sweep: done + sweep.sweep,
             ..*sweep
         })),
-        Progress::Look(look) => observe(Progress::Look(&Look {
-            sweeps: done + look.sweeps,
-            ..*look
+        Progress::Evaluation(evaluation) => observe(Progress::Evaluation(&CertificateEvaluation {
+            sweeps: done + evaluation.sweeps,
+            ..*evaluation
         })),
     };
     let convergence = converge(&mut model, matrix, &mut warm, &goal, &never, observe)?;
     Ok(convergence.map(|mut convergence| {
         convergence.report.sweeps += done;
-        convergence.pushed_out += usize::from(ceiling_binds);
+        convergence.rank_overflows += usize::from(ceiling_binds);
         (model, convergence)
     }))
 }
@@ -105,7 +107,7 @@ fn zero_minimiser(
     target: f64,
 ) -> Option<(Ials, Convergence)> {
     let zero = Ials::zeros(hyperparameters, matrix.user_rows(), matrix.item_rows());
-    if directions_wanting(&zero, matrix, seed) > 0 {
+    if count_descent_directions(&zero, matrix, seed) > 0 {
         return None;
     }
     let options = GapOptions {
@@ -128,7 +130,7 @@ fn zero_minimiser(
         report,
         gap,
         changed: true,
-        pushed_out: 0,
+        rank_overflows: 0,
     };
     Some((zero, convergence))
 }

@@ -22,7 +22,7 @@ pub(super) struct Complement<'a> {
 impl<'a> Complement<'a> {
     /// The operator outside `left` (users × k) and `right` (items × k).
     /// Cost: `4(users+items)·d·k` multiply-adds.
-    pub(super) fn of(operator: &'a ScaledGradient<'a>, left: &'a Tall, right: &'a Tall) -> Self {
+    pub(super) fn build(operator: &'a ScaledGradient<'a>, left: &'a Tall, right: &'a Tall) -> Self {
         // Columns that the model does not use would only be carried along.
         let used: Vec<usize> = (operator.scaled_users.column_squares().iter())
             .zip(operator.scaled_items.column_squares())
@@ -118,10 +118,10 @@ mod tests {
         };
         let factors = random_factors(users, dim, &mut random);
         let model = Ials::from_factors(hyper, factors, random_factors(items, dim, &mut random));
-        let operator = ScaledGradient::at(&model, &matrix);
+        let operator = ScaledGradient::evaluate(&model, &matrix);
         let (left, _) = operator.scaled_users.orthonormalised();
         let (right, _) = operator.scaled_items.orthonormalised();
-        let complement = Complement::of(&operator, &left, &right);
+        let complement = Complement::build(&operator, &left, &right);
         let options = |steps_max, seed| LanczosOptions {
             steps_max,
             seed,

@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use crate::control::ShouldStop;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
-use crate::optim::als::{self, KeptFactors, SweepReport, TrainingError, TrainingReport};
+use crate::optim::als::{self, CholeskyCache, SweepReport, TrainingError, TrainingReport};
 use crate::unlearn::duality_gap::{
-    Direction, DualityGap, GapOptions, Seen, Watched, directions_wanting, duality_gap_unless,
-    look_unless,
+    Direction, DualityGap, GapEvaluation, GapOptions, TrackedRitzVectors, count_descent_directions,
+    duality_gap_unless, evaluate_gap_unless,
 };
-use crate::unlearn::rank::{RankReport, settle_rank};
+use crate::unlearn::rank::{RankReport, rebalance};
 
-/// The residual wanted before the first look when there was none at a model like this: it tells
+/// The residual wanted before the first evaluation of the certificate when there was none at a model like this: it tells
 /// early which columns the model lacks.
 const FIRST_RESIDUAL: f64 = 1e-5;
 
@@ -23,7 +23,7 @@ const NEXT_SHARES: (f64, f64) = (0.02, 0.5);
 
 /// Sweeps that did not reach their tolerance are interrupted after so many, for the weak columns,
 /// and then after twice as many each time: an interruption costs the acceleration its memory.
-const SWEEPS_TO_SETTLEMENT: usize = 25;
+const SWEEPS_TO_REBALANCE: usize = 25;
 
 /// The residual below which f64 sums over a large model say nothing any more.
 const RESIDUAL_LEAST: f64 = 1e-12;
@@ -35,9 +35,9 @@ const CEILING_PATIENCE: usize = 3;
 /// where it does there are dozens; where it does not, spare columns take them up within some sweeps.
 pub(super) const CEILING_DIRECTIONS: usize = 8;
 
-/// Share of a certificate's target that the live model is polished to: the bound says nothing of a
+/// Share of a certificate's target that the live model is refined to: the bound says nothing of a
 /// single score, and half a dozen sweeps more are worth what they do for the largest difference.
-pub const POLISHED_SHARE: f64 = 0.7;
+pub const REFINED_SHARE: f64 = 0.7;
 
 /// What to reach.
 #[derive(Debug, Clone, Copy)]
@@ -62,12 +62,12 @@ pub struct Convergence {
     /// Whether the factors changed at all.
     pub changed: bool,
     /// Times that a column the model wanted found no room within d.
-    pub pushed_out: usize,
+    pub rank_overflows: usize,
 }
 
-/// One look at the certificate.
+/// One evaluation of the certificate.
 #[derive(Debug, Clone, Copy)]
-pub struct Look {
+pub struct CertificateEvaluation {
     /// Sweeps so far.
     pub sweeps: usize,
     /// The objective.
@@ -91,7 +91,7 @@ pub enum Progress<'a> {
     /// A sweep is done.
     Sweep(&'a SweepReport),
     /// The certificate was computed.
-    Look(&'a Look),
+    Evaluation(&'a CertificateEvaluation),
 }
 
 /// What one run leaves for the next on nearly the same data: whatever is in it, the result is as
@@ -99,17 +99,17 @@ pub enum Progress<'a> {
 #[derive(Debug)]
 pub struct Warm {
     /// Factors of block matrices.
-    pub kept: KeptFactors,
+    pub cache: CholeskyCache,
     /// Directions near the dual limit.
-    pub watched: Watched,
+    pub ritz_vectors: TrackedRitzVectors,
 }
 
 impl Warm {
-    /// Nothing known yet; [`KeptFactors`] may take `kept_bytes_max` bytes.
-    pub fn new(kept_bytes_max: usize) -> Self {
+    /// Nothing known yet; [`CholeskyCache`] may take `cache_bytes_max` bytes.
+    pub fn new(cache_bytes_max: usize) -> Self {
         Self {
-            kept: KeptFactors::new(kept_bytes_max),
-            watched: Watched::default(),
+            cache: CholeskyCache::new(cache_bytes_max),
+            ritz_vectors: TrackedRitzVectors::default(),
         }
     }
 
@@ -117,13 +117,13 @@ impl Warm {
     /// go with it. Cost: a pointer a block.
     pub fn fork(&mut self) -> Self {
         Self {
-            kept: self.kept.clone(),
-            watched: std::mem::take(&mut self.watched),
+            cache: self.cache.clone(),
+            ritz_vectors: std::mem::take(&mut self.ritz_vectors),
         }
     }
 }
 
-/// Runs accelerated sweeps, looks at the certificate, lets columns enter and leave, and goes on
+/// Runs accelerated sweeps, evaluates the certificate, lets columns enter and leave, and goes on
 /// until the goal is reached. `None` when `should_stop` turned true first or `observe` said so;
 /// the model is consistent then.
 pub fn converge(
@@ -141,7 +141,7 @@ pub fn converge(
         converged: false,
     };
     let mut tolerance = goal.residual;
-    if warm.watched.is_empty() {
+    if warm.ritz_vectors.is_empty() {
         // Nothing is known of the model: it may be converged already.
         let Some(measured) = model.measure_unless(matrix, should_stop) else {
             return Ok(None);
@@ -161,12 +161,12 @@ pub fn converge(
         tolerance: tolerance.max(RESIDUAL_LEAST),
         changed: false,
         turned: false,
-        pushed_out: 0,
+        rank_overflows: 0,
     };
     let done = run.until_done();
     if run.turned && !matches!(done, Ok(Some(_))) {
         // Who gives a stopped run's model up must not go on with matrices of its coordinates.
-        run.warm.kept.clear();
+        run.warm.cache.clear();
     }
     done
 }
@@ -180,12 +180,12 @@ struct Run<'a> {
     should_stop: ShouldStop<'a>,
     observe: &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     report: TrainingReport,
-    /// The residual to reach before the next look.
+    /// The residual to reach before the next evaluation.
     tolerance: f64,
     changed: bool,
     /// Whether the columns of the factors were turned.
     turned: bool,
-    pushed_out: usize,
+    rank_overflows: usize,
 }
 
 impl Run<'_> {
@@ -194,26 +194,26 @@ impl Run<'_> {
             if self.report.residual > self.tolerance && !self.sweep_to_tolerance()? {
                 return Ok(None);
             }
-            let mut spent =
-                self.report.sweeps >= self.goal.max_sweeps || self.pushed_out >= CEILING_PATIENCE;
+            let mut spent = self.report.sweeps >= self.goal.max_sweeps
+                || self.rank_overflows >= CEILING_PATIENCE;
             let stationary = self.report.residual <= RESIDUAL_LEAST;
-            let Some(seen) = self.look(spent || stationary) else {
+            let Some(evaluation) = self.evaluate(spent || stationary) else {
                 return Ok(None);
             };
             // Stationary with nothing to grow into: no sweep will change anything.
-            spent |= stationary && seen.growth().is_empty();
-            let certified = match &seen {
-                Seen::Bound(gap) => gap.root_mean_square <= self.goal.root_mean_square,
-                Seen::OutOfReach(_) => false,
+            spent |= stationary && evaluation.descent_directions().is_empty();
+            let certified = match &evaluation {
+                GapEvaluation::Bounded(gap) => gap.root_mean_square <= self.goal.root_mean_square,
+                GapEvaluation::TargetUnreachable(_) => false,
             };
-            match seen {
-                Seen::Bound(gap)
+            match evaluation {
+                GapEvaluation::Bounded(gap)
                     if spent || (certified && self.report.residual <= self.goal.residual) =>
                 {
                     return Ok(self.finish(gap));
                 }
-                seen => {
-                    if !self.go_on(&seen, certified) {
+                evaluation => {
+                    if !self.prepare_next_round(&evaluation, certified) {
                         return Ok(None);
                     }
                 }
@@ -222,9 +222,9 @@ impl Run<'_> {
     }
 
     /// Sweeps to the tolerance; false when it was stopped. Where that takes long, weak columns are
-    /// most of what is left: their strengths are found at once now and then.
+    /// most of what is left: their weights are found at once now and then.
     fn sweep_to_tolerance(&mut self) -> Result<bool, TrainingError> {
-        let mut sweeps = SWEEPS_TO_SETTLEMENT;
+        let mut sweeps = SWEEPS_TO_REBALANCE;
         loop {
             if !self.sweep(sweeps)? {
                 return Ok(false);
@@ -233,21 +233,23 @@ impl Run<'_> {
             if reached || self.report.sweeps >= self.goal.max_sweeps {
                 return Ok(true);
             }
-            if directions_wanting(self.model, self.matrix, self.goal.seed) >= CEILING_DIRECTIONS {
-                // The next look says what is wanted; no sweep will bring it.
-                self.pushed_out = self.pushed_out.max(CEILING_PATIENCE);
+            if count_descent_directions(self.model, self.matrix, self.goal.seed)
+                >= CEILING_DIRECTIONS
+            {
+                // The next evaluation says what is wanted; no sweep will bring it.
+                self.rank_overflows = self.rank_overflows.max(CEILING_PATIENCE);
                 return Ok(true);
             }
-            self.settle(&[]);
+            self.rebalance(&[]);
             sweeps *= 2;
         }
     }
 
-    /// Gives the columns their strengths and new columns their place.
-    fn settle(&mut self, growth: &[Direction]) -> RankReport {
-        self.warm.kept.clear();
+    /// Gives the columns their weights and new columns their place.
+    fn rebalance(&mut self, descent_directions: &[Direction]) -> RankReport {
+        self.warm.cache.clear();
         (self.changed, self.turned) = (true, true);
-        settle_rank(self.model, self.matrix, growth)
+        rebalance(self.model, self.matrix, descent_directions)
     }
 
     /// At most `most` sweeps; false when it was stopped.
@@ -256,10 +258,10 @@ impl Run<'_> {
         let left = self.goal.max_sweeps.saturating_sub(done).min(most);
         let mut stopped = false;
         let observe = &mut *self.observe;
-        let polished = als::polish(
+        let refined = als::refine(
             self.model,
             self.matrix,
-            &mut self.warm.kept,
+            &mut self.warm.cache,
             self.tolerance,
             left,
             self.should_stop,
@@ -273,69 +275,70 @@ impl Run<'_> {
                 flow
             },
         )?;
-        let Some(polished) = polished.filter(|_| !stopped) else {
+        let Some(refined) = refined.filter(|_| !stopped) else {
             return Ok(false);
         };
         self.report = TrainingReport {
-            sweeps: done + polished.sweeps,
-            ..polished
+            sweeps: done + refined.sweeps,
+            ..refined
         };
         self.changed = true;
         Ok(true)
     }
 
-    /// The certificate as far as it is worth computing: whole when this is the last look.
-    fn look(&mut self, last: bool) -> Option<Seen> {
+    /// The certificate as far as it is worth computing: whole when this is the last evaluation.
+    fn evaluate(&mut self, last: bool) -> Option<GapEvaluation> {
         let options = GapOptions {
             target: self.goal.root_mean_square,
             seed: self.goal.seed,
             ..GapOptions::default()
         };
-        let watched = &mut self.warm.watched;
-        let seen = if last {
+        let tracked = &mut self.warm.ritz_vectors;
+        let evaluation = if last {
             let gap =
-                duality_gap_unless(self.model, self.matrix, &options, watched, self.should_stop)?;
-            Seen::Bound(gap)
+                duality_gap_unless(self.model, self.matrix, &options, tracked, self.should_stop)?;
+            GapEvaluation::Bounded(gap)
         } else {
-            look_unless(self.model, self.matrix, &options, watched, self.should_stop)?
+            evaluate_gap_unless(self.model, self.matrix, &options, tracked, self.should_stop)?
         };
-        Some(seen)
+        Some(evaluation)
     }
 
     /// Prepares the next round; false when it is to stop.
-    fn go_on(&mut self, seen: &Seen, certified: bool) -> bool {
+    fn prepare_next_round(&mut self, evaluation: &GapEvaluation, certified: bool) -> bool {
         if (self.should_stop)() {
             return false;
         }
-        let mut look = match seen {
-            Seen::Bound(gap) => self.look_report(gap, Some(gap.complement)),
-            Seen::OutOfReach(at_best) => self.look_report(at_best, None),
+        let mut evaluation_report = match evaluation {
+            GapEvaluation::Bounded(gap) => self.evaluation_report(gap, Some(gap.complement)),
+            GapEvaluation::TargetUnreachable(at_best) => self.evaluation_report(at_best, None),
         };
         let residual = self.report.residual;
-        if !certified && matches!(seen, Seen::Bound(_)) {
-            let settled = self.settle(seen.growth());
-            self.pushed_out += usize::from(settled.dropped_share > 0.0);
-            look.rank = Some(settled);
+        if !certified && matches!(evaluation, GapEvaluation::Bounded(_)) {
+            let rank = self.rebalance(evaluation.descent_directions());
+            self.rank_overflows += usize::from(rank.dropped_share > 0.0);
+            evaluation_report.rank = Some(rank);
             // What entered is not stationary yet, whatever was measured before.
             self.report.residual = f64::INFINITY;
         }
-        let next = match certified {
-            true => self.goal.residual,
+        let next = if certified {
+            self.goal.residual
+        } else if !evaluation.descent_directions().is_empty() {
             // What lies outside says nothing of the residual that is wanted.
-            false if !seen.growth().is_empty() => NEXT_SHARES.1 * residual,
+            NEXT_SHARES.1 * residual
+        } else {
             // The gap, and so the mean square, falls with the residual as long as nothing else
             // is left of it.
-            false => {
-                let wanted = TARGET_SHARE * self.goal.root_mean_square / look.root_mean_square;
-                residual * wanted.clamp(NEXT_SHARES.0, NEXT_SHARES.1)
-            }
+            let wanted =
+                TARGET_SHARE * self.goal.root_mean_square / evaluation_report.root_mean_square;
+            residual * wanted.clamp(NEXT_SHARES.0, NEXT_SHARES.1)
         };
         self.tolerance = next.max(RESIDUAL_LEAST);
-        (self.observe)(Progress::Look(&look)).is_continue()
+        (self.observe)(Progress::Evaluation(&evaluation_report)).is_continue()
     }
 
-    fn look_report(&self, gap: &DualityGap, outside: Option<f64>) -> Look {
-        Look {
+    fn evaluation_report(&self, gap: &DualityGap, outside: Option<f64>) -> CertificateEvaluation {
+        CertificateEvaluation {
             sweeps: self.report.sweeps,
             objective: self.report.objective,
             residual: self.report.residual,
@@ -349,13 +352,13 @@ impl Run<'_> {
     fn finish(&mut self, gap: DualityGap) -> Option<Convergence> {
         let mut report = self.report;
         report.converged = report.residual <= self.goal.residual;
-        let look = self.look_report(&gap, Some(gap.complement));
-        let stopped = (self.observe)(Progress::Look(&look)).is_break();
+        let evaluation_report = self.evaluation_report(&gap, Some(gap.complement));
+        let stopped = (self.observe)(Progress::Evaluation(&evaluation_report)).is_break();
         (!stopped).then_some(Convergence {
             report,
             gap,
             changed: self.changed,
-            pushed_out: self.pushed_out,
+            rank_overflows: self.rank_overflows,
         })
     }
 }

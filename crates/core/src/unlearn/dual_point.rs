@@ -1,12 +1,12 @@
-//! The dual point: the gradient with what the dual limit and the model's own directions do not
-//! allow taken out, and what that costs; see [`duality_gap`](super::duality_gap) for the whole.
+//! The dual point: the gradient less the dual residual, which the dual limit and the model's own
+//! directions do not allow, and what that costs; see [`duality_gap`](super::duality_gap) for the whole.
 
 use faer::linalg::solvers::Svd;
 use faer::{Mat, MatRef};
 
-use crate::unlearn::duality_gap::{DUAL_LIMIT, Direction, at_least};
+use crate::unlearn::deflation_subspace::{DeflationSubspace, WeightedFactors};
+use crate::unlearn::dual_limit::{DUAL_LIMIT, Direction, at_least};
 use crate::unlearn::gradient_operator::ScaledGradient;
-use crate::unlearn::subspace::{Subspace, WeightedFactors};
 use crate::unlearn::tall::{Tall, both};
 
 /// X lacks a direction when it carries less along it than this share of what it carries along its
@@ -16,14 +16,14 @@ const LACKING_SHARE: f64 = 1e-3;
 /// A singular value from here on is over the limit by more than rounding and residual.
 const OVER_LIMIT: f64 = DUAL_LIMIT * (1.0 + 1e-6);
 
-/// What was taken out of the gradient, `F = G − Y`, when the complement needs no scaling.
+/// The dual residual `F = G − Y`, when the complement needs no scaling.
 ///
-/// With `B = UᵀG̃V` and the model's own strengths `X_B = Uᵀ Λ_u^{1/2} X Λ_i^{1/2} V`, the dual
+/// With `B = UᵀG̃V` and the model's own column weights `X_B = Uᵀ Λ_u^{1/2} X Λ_i^{1/2} V`, the dual
 /// point within the subspace is `Y_B`, the nearest matrix of norm 2 to `B − ρ X_B`: along what the
 /// model carries it is `−2`, elsewhere B cut to the limit. The blocks that couple the subspace
-/// with its complement are taken out whole; the model carries nothing along them. So every part
+/// with its complement belong to F whole; the model carries nothing along them. So every part
 /// of F enters the gap in second order but for what is left of the first-order terms.
-pub(super) struct TakenOut {
+pub(super) struct DualResidual {
     /// ⟨X, F⟩.
     pub(super) inner_with_x: f64,
     /// ‖F‖_F, unscaled.
@@ -39,15 +39,15 @@ pub(super) struct TakenOut {
     /// A bound on ‖C‖_F, unscaled.
     pub(super) complement_norm: f64,
     /// Directions that X lacks, steepest first.
-    pub(super) growth: Vec<Direction>,
+    pub(super) descent_directions: Vec<Direction>,
 }
 
-impl TakenOut {
+impl DualResidual {
     /// For `subspace`; `None` when its block cannot be decomposed.
     ///
     /// Cost: some `12(users+items)·k²` multiply-adds for k directions.
-    pub(super) fn of(
-        subspace: &Subspace,
+    pub(super) fn compute(
+        subspace: &DeflationSubspace,
         weighted: &WeightedFactors,
         operator: &ScaledGradient<'_>,
         inner_of_x_and_gradient: f64,
@@ -62,15 +62,15 @@ impl TakenOut {
                 block: Mat::zeros(0, 0),
                 complement_inner_with_x: inner_of_x_and_gradient,
                 complement_norm: gradient_norm,
-                growth: Vec::new(),
+                descent_directions: Vec::new(),
             });
         }
         let block = subspace.left.transposed_times(&subspace.image);
         let users_along = weighted.users.transposed_times(&subspace.left);
         let items_along = weighted.items.transposed_times(&subspace.right);
-        let strengths = users_along.transpose() * &items_along;
+        let weights = users_along.transpose() * &items_along;
         let shift = 2.0 * operator.alpha0 / operator.typical_weight();
-        let shifted = &block - faer::Scale(shift) * &strengths;
+        let shifted = &block - faer::Scale(shift) * &weights;
         let svd = shifted.svd().ok()?;
         let values: Vec<f64> = svd.S().column_vector().iter().copied().collect();
         if !values.iter().all(|value| value.is_finite()) {
@@ -78,30 +78,35 @@ impl TakenOut {
         }
         let clipped = clip(&svd, &values);
         let taken = &block - &clipped;
-        let parts = Parts::of(subspace, operator, block.as_ref(), taken.as_ref());
+        let parts = Parts::compute(subspace, operator, block.as_ref(), taken.as_ref());
         let (users_out, items_out) = both(
             || weighted.users.transposed_times(&parts.out_left),
             || weighted.items.transposed_times(&parts.out_right),
         );
-        let inner_with_x = sum_of_products(strengths.as_ref(), taken.as_ref())
+        let inner_with_x = sum_of_products(weights.as_ref(), taken.as_ref())
             + sum_of_products(users_along.as_ref(), items_out.as_ref())
             + sum_of_products(users_out.as_ref(), items_along.as_ref());
         let norm = parts.norm();
-        let within = sum_of_products(strengths.as_ref(), clipped.as_ref());
+        let within = sum_of_products(weights.as_ref(), clipped.as_ref());
         Some(Self {
             inner_with_x,
             norm,
             complement_inner_with_x: inner_of_x_and_gradient - inner_with_x - within,
             complement_norm: gradient_norm + norm + parts.norm_within(clipped.as_ref()),
-            growth: growth(subspace, &svd, block.as_ref(), strengths.as_ref()),
+            descent_directions: find_descent_directions(
+                subspace,
+                &svd,
+                block.as_ref(),
+                weights.as_ref(),
+            ),
             observed: 0.0,
             taken,
             block,
         })
     }
 
-    /// Finds [`TakenOut::observed`], of the same subspace. Cost: `|S|·2k` multiply-adds for k directions.
-    pub(super) fn observe(&mut self, subspace: &Subspace, operator: &ScaledGradient<'_>) {
+    /// Finds [`DualResidual::observed`], of the same subspace. Cost: `|S|·2k` multiply-adds for k directions.
+    pub(super) fn observe(&mut self, subspace: &DeflationSubspace, operator: &ScaledGradient<'_>) {
         let (users, items) = both(
             || {
                 let mut out = subspace.image.clone();
@@ -146,8 +151,8 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(
-        subspace: &Subspace,
+    fn compute(
+        subspace: &DeflationSubspace,
         operator: &ScaledGradient<'_>,
         block: MatRef<'_, f64>,
         taken: MatRef<'_, f64>,
@@ -215,17 +220,17 @@ fn sum_of_products(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> f64 {
 
 /// The pairs whose singular value is over the limit although X carries next to nothing along
 /// them. Along those that X does carry, an excess is residual, which the block systems see to.
-fn growth(
-    subspace: &Subspace,
+fn find_descent_directions(
+    subspace: &DeflationSubspace,
     svd: &Svd<f64>,
     block: MatRef<'_, f64>,
-    strengths: MatRef<'_, f64>,
+    weights: MatRef<'_, f64>,
 ) -> Vec<Direction> {
-    let most = strengths.norm_max();
+    let most = weights.norm_max();
     let lacking: Vec<(usize, f64)> = (0..block.ncols())
         .filter_map(|k| {
             let (left, right) = (svd.U().col(k).transpose(), svd.V().col(k));
-            let (value, carried) = (left * block * right, left * strengths * right);
+            let (value, carried) = (left * block * right, left * weights * right);
             let lacks = value > OVER_LIMIT && carried.abs() <= LACKING_SHARE * most;
             lacks.then_some((k, value))
         })

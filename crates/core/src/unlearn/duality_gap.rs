@@ -13,8 +13,8 @@
 //! between the two: the subgradients of the nuclear norm (Watson 1992). So the dual point is
 //! `Ỹ = U Y_B Vᵀ + C`: within the subspace the block `UᵀG̃V` cut to the limit (module `dual_point`),
 //! outside it the complement `C = (I−UUᵀ) G̃ (I−VVᵀ)`, bounded by Lanczos and scaled should it
-//! exceed 2. Its norm is the larger of the two. What is taken out, `F = G − Y`, is all residual,
-//! and enters the gap in second order: `gap = Σ p·∂L/∂p/2 + Σ q·∂L/∂q/2 − ⟨X,F⟩ + Σ F²/(4w)` with
+//! exceed 2. Its norm is the larger of the two. The dual residual `F = G − Y`
+//! enters the gap in second order: `gap = Σ p·∂L/∂p/2 + Σ q·∂L/∂q/2 − ⟨X,F⟩ + Σ F²/(4w)` with
 //! w = c + α₀ on S and α₀ elsewhere. Scaling the whole of G instead would charge `σ_max − 1` to the
 //! whole nuclear norm of X.
 
@@ -23,25 +23,24 @@ use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::simd::dot_f64;
 use crate::unlearn::complement::Complement;
-use crate::unlearn::dual_point::TakenOut;
+use crate::unlearn::deflation_subspace::{DeflationSubspace, WeightedFactors};
+pub use crate::unlearn::dual_limit::Direction;
+use crate::unlearn::dual_limit::{DUAL_LIMIT, at_least};
+use crate::unlearn::dual_point::DualResidual;
 use crate::unlearn::gradient_operator::{ScaledGradient, dot_rounding};
 use crate::unlearn::lanczos::{Keep, LanczosOptions};
-use crate::unlearn::subspace::{Subspace, WeightedFactors};
 use crate::unlearn::tall::Tall;
-
-/// The dual norm's limit: 2, because the regulariser is twice the nuclear norm.
-pub(super) const DUAL_LIMIT: f64 = 2.0;
 
 /// What the complement may exceed the limit by, tried from the largest: it costs little, and is
 /// found sooner.
 const EXCESS_ALLOWED: [f64; 4] = [3e-3, 1e-3, 3e-4, 1e-4];
 
-/// Ritz vectors join the subspace from this share of the limit on.
-const JOIN_SHARE: f64 = 0.97;
+/// Ritz vectors enter the deflation subspace from this share of the limit on.
+const DEFLATED_SHARE: f64 = 0.97;
 
-/// A watched direction is let go when its coupling alone costs more than this share of the gap that
+/// A tracked Ritz vector is dropped when its coupling alone costs more than this share of the gap that
 /// the target allows.
-const RELEASED_SHARE: f64 = 1e-3;
+const DROPPED_SHARE: f64 = 1e-3;
 
 /// Probability, over all random start vectors of all evaluations of one process, that a bound fails.
 ///
@@ -50,8 +49,8 @@ const RELEASED_SHARE: f64 = 1e-3;
 pub const FAILURE_PROBABILITY: f64 = 1e-9;
 
 /// Block steps that count directions over the limit, and the share of the limit they have to exceed.
-const WANTING_STEPS: usize = 12;
-const WANTING_SHARE: f64 = 1.02;
+const COUNTING_STEPS: usize = 12;
+const COUNTED_SHARE: f64 = 1.02;
 
 /// Relative allowance for rounding in the gap itself, against the sum of its terms' sizes: sums in
 /// f64 over chunks of chunks, each of some thousand terms.
@@ -73,7 +72,7 @@ const SCALING_ALLOWANCE: f64 = 1e-12;
 pub struct GapOptions {
     /// Block Lanczos steps per round.
     pub lanczos_steps: usize,
-    /// Most rounds of letting directions join.
+    /// Most rounds of extending the deflation subspace.
     pub rounds_max: usize,
     /// Seed of the random start vectors that find directions. Those that a bound rests on are drawn
     /// from the operating system, so that no data can be made for them.
@@ -109,187 +108,180 @@ pub struct DualityGap {
     pub complement: f64,
     /// Probability that the bound fails, over the random start vectors.
     pub failure_probability: f64,
-    /// Directions in which the model should grow and carries little so far, steepest first; a new
+    /// Descent directions, in which the model carries little so far, steepest first; a new
     /// column along each lowers the objective.
-    pub growth: Vec<Direction>,
+    pub descent_directions: Vec<Direction>,
 }
 
-/// A pair of singular vectors of the scaled gradient.
-#[derive(Debug, Clone)]
-pub struct Direction {
-    /// The singular value over 2.
-    pub sigma: f64,
-    /// Left singular vector of G̃, one value a user.
-    pub users: Vec<f64>,
-    /// Right singular vector of G̃, one value an item.
-    pub items: Vec<f64>,
-}
-
-/// Directions near the dual limit that one look found, to begin the next one with: near the same
+/// Ritz vectors near the dual limit that one evaluation found, to begin the next one with: near the same
 /// model they are near the limit again, and Lanczos need not find them anew.
 ///
 /// Any directions make a valid bound, these make it cheaper. They belong to the rows of one data
 /// set; rows that were added since count as zero.
 #[derive(Debug, Clone, Default)]
-pub struct Watched {
+pub struct TrackedRitzVectors {
     directions: Option<Tall>,
-    /// Looks so far: each draws its own random start vectors, independent of what it begins with.
-    looks: u64,
+    /// Evaluations so far: each draws its own random start vectors, independent of what it begins with.
+    evaluations: u64,
     /// Bounds claimed so far: each spends a part of the failure probability.
     confirmations: u64,
 }
 
-impl Watched {
-    /// Whether no look was finished yet.
+impl TrackedRitzVectors {
+    /// Whether no evaluation was finished yet.
     pub fn is_empty(&self) -> bool {
         self.directions.is_none()
     }
 }
 
-/// What a look came to.
+/// What an evaluation of the certificate came to.
 #[derive(Debug, Clone)]
-pub enum Seen {
+pub enum GapEvaluation {
     /// A bound.
-    Bound(DualityGap),
+    Bounded(DualityGap),
     /// The model is too far from stationary for the target. This would be the bound if the
     /// complement were within the limit, which was not looked into: it proves nothing.
-    OutOfReach(DualityGap),
+    TargetUnreachable(DualityGap),
 }
 
-impl Seen {
-    /// The directions in which the model should grow, where that was looked into.
-    pub fn growth(&self) -> &[Direction] {
+impl GapEvaluation {
+    /// The descent directions, where that was looked into.
+    pub fn descent_directions(&self) -> &[Direction] {
         match self {
-            Self::Bound(gap) => &gap.growth,
-            Self::OutOfReach(_) => &[],
+            Self::Bounded(gap) => &gap.descent_directions,
+            Self::TargetUnreachable(_) => &[],
         }
     }
 }
 
 /// Bounds the distance of `model` to the minimiser for `matrix`.
 ///
-/// Cost: `|S|·d` to build the operator, products with `2(d + joined)` vectors, at most
+/// Cost: `|S|·d` to build the operator, products with `2(d + tracked)` vectors, at most
 /// `lanczos_steps` normal products a round, and QR and SVD of size d. The bound holds save with
 /// [`FAILURE_PROBABILITY`], over `options.seed`.
 pub fn duality_gap(model: &Ials, matrix: &InteractionMatrix, options: &GapOptions) -> DualityGap {
-    let watched = &mut Watched::default();
-    duality_gap_unless(model, matrix, options, watched, &|| false).expect("nothing asks it to stop")
+    let tracked = &mut TrackedRitzVectors::default();
+    duality_gap_unless(model, matrix, options, tracked, &|| false).expect("nothing asks it to stop")
 }
 
-/// [`duality_gap`], begun with the directions in `watched`, or `None` when `should_stop`, asked
+/// [`duality_gap`], begun with the vectors in `tracked`, or `None` when `should_stop`, asked
 /// between its steps, turned true first.
 pub fn duality_gap_unless(
     model: &Ials,
     matrix: &InteractionMatrix,
     options: &GapOptions,
-    watched: &mut Watched,
+    tracked: &mut TrackedRitzVectors,
     should_stop: ShouldStop<'_>,
 ) -> Option<DualityGap> {
-    let started = Started::at(model, matrix, options, watched, should_stop)?;
-    started.finish(options, watched, should_stop)
+    let evaluation = Evaluation::begin(model, matrix, options, tracked, should_stop)?;
+    evaluation.finish(options, tracked, should_stop)
 }
 
 /// [`duality_gap_unless`], which saves itself the complement where the rest already says that the
 /// target is out of reach.
-pub fn look_unless(
+pub fn evaluate_gap_unless(
     model: &Ials,
     matrix: &InteractionMatrix,
     options: &GapOptions,
-    watched: &mut Watched,
+    tracked: &mut TrackedRitzVectors,
     should_stop: ShouldStop<'_>,
-) -> Option<Seen> {
-    let mut started = Started::at(model, matrix, options, watched, should_stop)?;
-    let mut at_best = started.bound(DUAL_LIMIT);
-    if started.sharpen(&at_best, options.target) {
-        at_best = started.bound(DUAL_LIMIT);
+) -> Option<GapEvaluation> {
+    let mut evaluation = Evaluation::begin(model, matrix, options, tracked, should_stop)?;
+    let mut at_best = evaluation.bound(DUAL_LIMIT);
+    if evaluation.sharpen(&at_best, options.target) {
+        at_best = evaluation.bound(DUAL_LIMIT);
     }
     if at_best.root_mean_square > options.target {
-        return Some(Seen::OutOfReach(at_best));
+        return Some(GapEvaluation::TargetUnreachable(at_best));
     }
-    started
-        .finish(options, watched, should_stop)
-        .map(Seen::Bound)
+    evaluation
+        .finish(options, tracked, should_stop)
+        .map(GapEvaluation::Bounded)
 }
 
 /// At least how many directions outside those that the model carries are over the dual limit by more
 /// than 2 %: Ritz values never exceed singular values, so there are as many at least. Near a minimum
 /// each of them wants a column. 0 where the model has columns to spare.
 ///
-/// Cost: that of a look without its last part, and a dozen block products.
-pub(super) fn directions_wanting(model: &Ials, matrix: &InteractionMatrix, seed: u64) -> usize {
-    let operator = ScaledGradient::at(model, matrix);
-    let weighted = WeightedFactors::of(model, &operator);
+/// Cost: that of an evaluation without its last part, and a dozen block products.
+pub(super) fn count_descent_directions(
+    model: &Ials,
+    matrix: &InteractionMatrix,
+    seed: u64,
+) -> usize {
+    let operator = ScaledGradient::evaluate(model, matrix);
+    let weighted = WeightedFactors::compute(model, &operator);
     let none = Tall::from_rows(operator.items(), 0, |_, _| {});
     let price = operator.typical_weight() / (4.0 * operator.alpha0);
-    let subspace = Subspace::of_model(&weighted, &operator, price, &none)
-        .unwrap_or_else(|| Subspace::empty(&operator));
+    let subspace = DeflationSubspace::from_model(&weighted, &operator, price, &none)
+        .unwrap_or_else(|| DeflationSubspace::empty(&operator));
     let lanczos = LanczosOptions {
-        steps_max: WANTING_STEPS,
+        steps_max: COUNTING_STEPS,
         seed,
         keep: Keep {
-            limit: WANTING_SHARE * DUAL_LIMIT,
+            limit: COUNTED_SHARE * DUAL_LIMIT,
             from_share: 1.0,
         },
         enough: 0.0,
         failure_probability: FAILURE_PROBABILITY,
     };
-    let outside = Complement::of(&operator, &subspace.left, &subspace.right);
+    let outside = Complement::build(&operator, &subspace.left, &subspace.right);
     let found = outside.largest_singular_value(&lanczos, &|| false);
     found.vectors.columns()
 }
 
-/// A look before anything is known about the complement.
-struct Started<'a> {
+/// An evaluation before anything is known about the complement.
+struct Evaluation<'a> {
     operator: ScaledGradient<'a>,
     weighted: WeightedFactors,
     sums: Sums,
-    subspace: Subspace,
-    taken_out: Option<TakenOut>,
+    subspace: DeflationSubspace,
+    dual_residual: Option<DualResidual>,
 }
 
-impl<'a> Started<'a> {
-    fn at(
+impl<'a> Evaluation<'a> {
+    fn begin(
         model: &Ials,
         matrix: &'a InteractionMatrix,
         options: &GapOptions,
-        watched: &Watched,
+        tracked: &TrackedRitzVectors,
         should_stop: ShouldStop<'_>,
     ) -> Option<Self> {
-        let operator = ScaledGradient::at(model, matrix);
+        let operator = ScaledGradient::evaluate(model, matrix);
         if should_stop() {
             return None;
         }
         let pairs = matrix.active_users() as f64 * matrix.active_items() as f64;
-        let sums = Sums::of(model, &operator, pairs);
-        let weighted = WeightedFactors::of(model, &operator);
-        let candidates = match &watched.directions {
+        let sums = Sums::compute(model, &operator, pairs);
+        let weighted = WeightedFactors::compute(model, &operator);
+        let candidates = match &tracked.directions {
             Some(directions) => directions.with_rows(operator.items()),
             None => Tall::from_rows(operator.items(), 0, |_, _| {}),
         };
         let price = operator.typical_weight() / (4.0 * operator.alpha0);
-        let subspace = Subspace::of_model(&weighted, &operator, price, &candidates)
-            .unwrap_or_else(|| Subspace::empty(&operator));
+        let subspace = DeflationSubspace::from_model(&weighted, &operator, price, &candidates)
+            .unwrap_or_else(|| DeflationSubspace::empty(&operator));
         if should_stop() {
             return None;
         }
-        let mut started = Self {
+        let mut evaluation = Self {
             operator,
             weighted,
             sums,
             subspace,
-            taken_out: None,
+            dual_residual: None,
         };
-        started.take_out();
-        let out_of_reach = started.bound(DUAL_LIMIT).root_mean_square > options.target;
-        let cost_max = RELEASED_SHARE * options.target.powi(2) * pairs * started.sums.alpha0;
-        if out_of_reach && started.subspace.release(price, cost_max) {
-            started.take_out();
+        evaluation.find_dual_residual();
+        let out_of_reach = evaluation.bound(DUAL_LIMIT).root_mean_square > options.target;
+        let cost_max = DROPPED_SHARE * options.target.powi(2) * pairs * evaluation.sums.alpha0;
+        if out_of_reach && evaluation.subspace.drop_coupled(price, cost_max) {
+            evaluation.find_dual_residual();
         }
-        Some(started)
+        Some(evaluation)
     }
 
-    fn take_out(&mut self) {
-        self.taken_out = TakenOut::of(
+    fn find_dual_residual(&mut self) {
+        self.dual_residual = DualResidual::compute(
             &self.subspace,
             &self.weighted,
             &self.operator,
@@ -298,11 +290,11 @@ impl<'a> Started<'a> {
         );
     }
 
-    /// Bounds the complement, letting directions join while it is too large.
+    /// Bounds the complement, extending the deflation subspace while it is too large.
     fn finish(
         mut self,
         options: &GapOptions,
-        watched: &mut Watched,
+        tracked: &mut TrackedRitzVectors,
         should_stop: ShouldStop<'_>,
     ) -> Option<DualityGap> {
         let mut complement = f64::INFINITY;
@@ -311,19 +303,20 @@ impl<'a> Started<'a> {
                 return None;
             }
             let allowed = self.complement_allowed(options.target);
-            watched.looks += 1;
+            tracked.evaluations += 1;
             let lanczos = LanczosOptions {
                 steps_max: options.lanczos_steps,
                 seed: (options.seed)
-                    .wrapping_add(watched.looks.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+                    .wrapping_add(tracked.evaluations.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
                 keep: Keep {
                     limit: DUAL_LIMIT,
-                    from_share: JOIN_SHARE,
+                    from_share: DEFLATED_SHARE,
                 },
                 enough: allowed,
                 failure_probability: FAILURE_PROBABILITY / (options.rounds_max as f64 + 1.0),
             };
-            let outside = Complement::of(&self.operator, &self.subspace.left, &self.subspace.right);
+            let outside =
+                Complement::build(&self.operator, &self.subspace.left, &self.subspace.right);
             let found = outside.largest_singular_value(&lanczos, should_stop);
             drop(outside);
             complement = found.upper;
@@ -331,24 +324,27 @@ impl<'a> Started<'a> {
             if complement <= allowed || found.vectors.columns() == 0 || last || should_stop() {
                 break;
             }
-            if !self.subspace.join(&self.operator, &found.vectors) {
+            if !self.subspace.extend(&self.operator, &found.vectors) {
                 break;
             }
-            self.take_out();
+            self.find_dual_residual();
         }
         if should_stop() {
             return None;
         }
-        watched.directions = Some(self.subspace.joined());
+        tracked.directions = Some(self.subspace.tracked());
         let mut gap = self.bound(complement);
         if self.sharpen(&gap, options.target) {
             gap = self.bound(complement);
         }
         if gap.gap.is_finite() {
-            complement = self.confirmed(options, watched, should_stop)?;
+            complement = self.confirmed(options, tracked, should_stop)?;
             gap = self.bound(complement);
         }
-        gap.growth = self.taken_out.map(|taken| taken.growth).unwrap_or_default();
+        gap.descent_directions = self
+            .dual_residual
+            .map(|taken| taken.descent_directions)
+            .unwrap_or_default();
         Some(gap)
     }
 
@@ -358,11 +354,11 @@ impl<'a> Started<'a> {
     fn confirmed(
         &self,
         options: &GapOptions,
-        watched: &mut Watched,
+        tracked: &mut TrackedRitzVectors,
         should_stop: ShouldStop<'_>,
     ) -> Option<f64> {
-        watched.confirmations += 1;
-        let nth = watched.confirmations as f64;
+        tracked.confirmations += 1;
+        let nth = tracked.confirmations as f64;
         let share = 6.0 / (std::f64::consts::PI * nth).powi(2);
         let lanczos = LanczosOptions {
             steps_max: options.lanczos_steps,
@@ -374,7 +370,7 @@ impl<'a> Started<'a> {
             enough: self.complement_allowed(options.target),
             failure_probability: share * FAILURE_PROBABILITY,
         };
-        let outside = Complement::of(&self.operator, &self.subspace.left, &self.subspace.right);
+        let outside = Complement::build(&self.operator, &self.subspace.left, &self.subspace.right);
         let found = outside.largest_singular_value(&lanczos, should_stop);
         (!should_stop()).then_some(found.upper)
     }
@@ -384,7 +380,7 @@ impl<'a> Started<'a> {
     fn sharpen(&mut self, bound: &DualityGap, target: f64) -> bool {
         let share = bound.root_mean_square / target;
         let worth_it = share > 1.0 && share <= SHARPENED_UP_TO;
-        match &mut self.taken_out {
+        match &mut self.dual_residual {
             Some(taken) if worth_it && taken.observed == 0.0 => {
                 taken.observe(&self.subspace, &self.operator);
                 true
@@ -405,24 +401,25 @@ impl<'a> Started<'a> {
     /// The bound, given one on the complement's largest singular value.
     fn bound(&self, complement: f64) -> DualityGap {
         let scale = at_least(complement / DUAL_LIMIT, 1.0);
-        let gap = match &self.taken_out {
+        let gap = match &self.dual_residual {
             Some(taken) if scale.is_finite() => self.sums.gap(taken, scale),
             _ => f64::INFINITY,
         };
-        // Nothing that is no number proves anything: it counts as no bound at all.
+        // NaN proves nothing: it counts as no bound at all.
         let gap = if gap.is_finite() { gap } else { f64::INFINITY };
         let frobenius = (gap / self.sums.alpha0).sqrt();
         DualityGap {
             gap,
             frobenius,
-            root_mean_square: match self.sums.pairs > 0.0 {
-                true => frobenius / self.sums.pairs.sqrt(),
-                false => 0.0,
+            root_mean_square: if self.sums.pairs > 0.0 {
+                frobenius / self.sums.pairs.sqrt()
+            } else {
+                0.0
             },
             scale,
             complement: complement / DUAL_LIMIT,
             failure_probability: FAILURE_PROBABILITY,
-            growth: Vec::new(),
+            descent_directions: Vec::new(),
         }
     }
 }
@@ -446,7 +443,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(model: &Ials, operator: &ScaledGradient<'_>, pairs: f64) -> Self {
+    fn compute(model: &Ials, operator: &ScaledGradient<'_>, pairs: f64) -> Self {
         let regularisation = weighted_squares(&operator.lambda_users, |u| model.users.row(u))
             + weighted_squares(&operator.lambda_items, |i| model.items.row(i));
         let (over_pairs, alpha0) = (operator.sums, operator.alpha0);
@@ -473,7 +470,7 @@ impl Sums {
     /// `gap = along − ⟨X,F⟩ + Σ F²/(4w)`, `w = c + α₀` on S and α₀ elsewhere. The norm `√Σ F²/(4w)`
     /// is at most the sum of those of its parts; what the rounding of the scores adds to G is one of
     /// them, on S alone: whatever G was meant to be, Y is what was computed.
-    fn gap(&self, taken: &TakenOut, scale: f64) -> f64 {
+    fn gap(&self, taken: &DualResidual, scale: f64) -> f64 {
         let shrink = 1.0 - 1.0 / scale;
         let along_f = taken.inner_with_x + shrink * taken.complement_inner_with_x;
         // Rounding may leave the dual point that much above the limit; it is shrunk for that.
@@ -484,15 +481,6 @@ impl Sums {
         let norm = dense / (2.0 * self.alpha0.sqrt()) + self.rounding_weighted;
         let allowance = (GAP_ALLOWANCE + 2.0 * SCALING_ALLOWANCE) * self.magnitude;
         at_least(self.along - along_f + norm * norm, 0.0) + allowance + self.rounding_along
-    }
-}
-
-/// The larger of the two; infinite for a NaN, which [`f64::max`] would drop.
-pub(super) fn at_least(value: f64, floor: f64) -> f64 {
-    if value.is_nan() {
-        f64::INFINITY
-    } else {
-        value.max(floor)
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) fn dot_rounding(dim: usize) -> f64 {
 
 impl<'a> ScaledGradient<'a> {
     /// The operator at the model's present factors.
-    pub(super) fn at(model: &Ials, matrix: &'a InteractionMatrix) -> Self {
+    pub(super) fn evaluate(model: &Ials, matrix: &'a InteractionMatrix) -> Self {
         let (users, items) = (model.users.rows(), model.items.rows());
         let hyper = &model.hyper;
         let weight_of = |count: usize, opposite: usize| match count {
@@ -242,7 +242,10 @@ fn residuals_of(
 
 /// `‖PQᵀ‖_F² = ⟨PᵀP, QᵀQ⟩`, with Gram matrices built anew: updated ones carry rounding.
 fn norm_squared(model: &Ials) -> f64 {
-    let (users, items) = (Gramian::of(&model.users), Gramian::of(&model.items));
+    let (users, items) = (
+        Gramian::from_factors(&model.users),
+        Gramian::from_factors(&model.items),
+    );
     (0..model.hyper.dim)
         .map(|k| users.matrix().col(k).transpose() * items.matrix().col(k))
         .sum()

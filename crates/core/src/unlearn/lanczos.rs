@@ -10,9 +10,9 @@ use crate::random::standard_normal;
 use crate::unlearn::narrow::{Block, WIDTH, remove};
 use crate::unlearn::tall::Tall;
 
-/// Steps before the first look at the bound, and between looks.
-const FIRST_LOOK: usize = 12;
-const STEPS_BETWEEN_LOOKS: usize = 4;
+/// Steps before the bound is first evaluated, and between evaluations.
+const FIRST_BOUND: usize = 12;
+const STEPS_BETWEEN_BOUNDS: usize = 4;
 
 /// How hard to work for a bound.
 #[derive(Debug, Clone, Copy)]
@@ -101,9 +101,9 @@ pub fn relative_excess(dimension: usize, steps: usize, starts: usize, failure: f
     (root * root).min(1.0)
 }
 
-/// Looks at the bound that a run may take at most.
-fn looks_max(steps_max: usize) -> usize {
-    steps_max.saturating_sub(FIRST_LOOK) / STEPS_BETWEEN_LOOKS + 2
+/// Evaluations of the bound that a run may take at most.
+fn bounds_max(steps_max: usize) -> usize {
+    steps_max.saturating_sub(FIRST_BOUND) / STEPS_BETWEEN_BOUNDS + 2
 }
 
 /// Largest singular value of an operator C given by `normal`, the product with `CᵀC`, on the
@@ -112,7 +112,7 @@ fn looks_max(steps_max: usize) -> usize {
 /// Block Lanczos with full reorthogonalisation, until the bound is `enough` or the steps are used
 /// up; cost: [`WIDTH`] products a step and `4·(WIDTH·steps)²·dimension` multiply-adds. The start
 /// vectors are Gaussian from the seed, projected: uniform on the subspace's sphere and independent,
-/// as the bound requires. Each look at the bound may fail with an equal share of the failure
+/// as the bound requires. Each evaluation of the bound may fail with an equal share of the failure
 /// probability, so that stopping at the first that is good enough does not spend more. An operator
 /// of no more dimensions than products is decomposed whole instead, and the bound is sure. When
 /// `should_stop` turns true the bound is the weaker one of the steps done so far.
@@ -137,7 +137,7 @@ pub(super) fn largest_singular_value(
         if should_stop() || !krylov.step(&mut block, project, normal) {
             break;
         }
-        let due = step >= FIRST_LOOK && (step - FIRST_LOOK).is_multiple_of(STEPS_BETWEEN_LOOKS);
+        let due = step >= FIRST_BOUND && (step - FIRST_BOUND).is_multiple_of(STEPS_BETWEEN_BOUNDS);
         if due && krylov.upper(options) <= options.enough {
             break;
         }
@@ -258,7 +258,7 @@ impl Krylov {
             return f64::INFINITY;
         }
         if self.steps() == 0 {
-            // Without a single step nothing is known, unless there is nothing to look at.
+            // Without a single step nothing is known, unless there is nothing left of the operator.
             return if self.exhausted { 0.0 } else { f64::INFINITY };
         }
         let Ok(values) = self
@@ -271,10 +271,11 @@ impl Krylov {
             return f64::INFINITY;
         }
         let top = values.last().copied().unwrap_or(f64::INFINITY).max(0.0);
-        let failure = options.failure_probability / looks_max(options.steps_max) as f64;
-        let excess = match self.exhausted {
-            true => 0.0,
-            false => relative_excess(self.dimension, self.steps(), WIDTH, failure),
+        let failure = options.failure_probability / bounds_max(options.steps_max) as f64;
+        let excess = if self.exhausted {
+            0.0
+        } else {
+            relative_excess(self.dimension, self.steps(), WIDTH, failure)
         };
         let allowance = 1.0 + STEP_ALLOWANCE * self.columns() as f64;
         if excess < 1.0 {

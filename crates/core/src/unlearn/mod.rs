@@ -2,8 +2,11 @@
 //! and how far the result is from the model that never saw the data.
 
 pub mod cold;
+mod column_weights;
 mod complement;
 pub mod converge;
+mod deflation_subspace;
+mod dual_limit;
 mod dual_point;
 pub mod duality_gap;
 mod gradient_operator;
@@ -11,7 +14,5 @@ pub mod lanczos;
 mod narrow;
 mod neighbourhood;
 pub mod rank;
-mod strengths;
-mod subspace;
 mod tall;
 pub mod update;

@@ -75,7 +75,7 @@ impl Neighbourhood {
     }
 
     /// The block at `slot` was solved.
-    pub(super) fn settle(&mut self, slot: usize) {
+    pub(super) fn clear_gradient(&mut self, slot: usize) {
         self.gradients[slot * self.dim..(slot + 1) * self.dim].fill(0.0);
     }
 

@@ -3,8 +3,8 @@
 //! A stationary point of the factored objective may be a saddle of the convex one: where the
 //! scaled gradient has a singular value σ above its limit and X carries nothing along the singular
 //! vectors, the block systems notice nothing, and descent along that direction is waiting
-//! (Haeffele & Vidal 2015). Such directions enter as new columns; their strengths, and those of
-//! the weakest columns there are, are the best ones together (module `strengths`).
+//! (Haeffele & Vidal 2015). Such directions enter as new columns; their weights, and those of
+//! the weakest columns there are, are the best ones together (module `column_weights`).
 //! Then the factors are balanced, which changes X only by what is dropped: with
 //! `Λ_u^{1/2} P Qᵀ Λ_i^{1/2} = U S Vᵀ` the columns become `Λ_u^{-1/2} U S^{1/2}` and
 //! `Λ_i^{-1/2} V S^{1/2}`, the factorisation of X with the least regularisation.
@@ -14,8 +14,8 @@ use faer::Mat;
 use crate::model::factors::Factors;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
-use crate::unlearn::duality_gap::Direction;
-use crate::unlearn::strengths::best_strengths;
+use crate::unlearn::column_weights::optimal_column_weights;
+use crate::unlearn::dual_limit::Direction;
 use crate::unlearn::tall::{Tall, both};
 
 /// A column below this share of the largest is dropped: it is rounding, or dying.
@@ -33,19 +33,19 @@ pub struct RankReport {
     pub dropped_share: f64,
 }
 
-/// Most columns whose strengths are found anew at once, the weakest ones and the new ones.
+/// Most columns whose weights are found anew at once, the weakest ones and the new ones.
 const WEAK_MAX: usize = 48;
 
 /// Balances the factors, lets `directions` enter and drops what is dead, keeping d columns.
 ///
 /// The objective does not rise but for what is dropped. Cost: `4(users+items)·(d+k)²`
 /// multiply-adds for k directions, twice, and `|S|(d + w²)` for w weak columns, at most 48.
-pub fn settle_rank(
+pub fn rebalance(
     model: &mut Ials,
     matrix: &InteractionMatrix,
     directions: &[Direction],
 ) -> RankReport {
-    let weights = Weights::of(model, matrix);
+    let weights = Weights::from_counts(model, matrix);
     let dim = model.hyper.dim;
     let unchanged = RankReport {
         rank: dim,
@@ -53,40 +53,37 @@ pub fn settle_rank(
         dropped_share: 0.0,
     };
     let (users, items) = weights.weighted(model);
-    let Some(balanced) = Balanced::of(&users, &items) else {
+    let Some(balanced) = Balanced::decompose(&users, &items) else {
         return unchanged;
     };
-    let Some(settled) = weights.settled(model, matrix, balanced, directions) else {
+    let Some(rebalanced) = weights.rebalanced(model, matrix, balanced, directions) else {
         return unchanged;
     };
-    let largest = settled.values.first().copied().unwrap_or(0.0);
-    let alive = settled
+    let largest = rebalanced.values.first().copied().unwrap_or(0.0);
+    let alive = rebalanced
         .values
         .iter()
         .filter(|value| **value > DEAD_SHARE * largest)
         .count();
     let rank = alive.min(dim);
-    let dropped = settled.values.get(dim).copied().unwrap_or(0.0);
+    let dropped = rebalanced.values.get(dim).copied().unwrap_or(0.0);
     write(
         &mut model.users,
-        &settled.users,
+        &rebalanced.users,
         &weights.users,
-        &settled.values[..rank],
+        &rebalanced.values[..rank],
     );
     write(
         &mut model.items,
-        &settled.items,
+        &rebalanced.items,
         &weights.items,
-        &settled.values[..rank],
+        &rebalanced.values[..rank],
     );
     model.rebuild_gramians();
     RankReport {
         rank,
         entered: directions.len(),
-        dropped_share: match alive > dim {
-            true => dropped / largest,
-            false => 0.0,
-        },
+        dropped_share: if alive > dim { dropped / largest } else { 0.0 },
     }
 }
 
@@ -112,7 +109,7 @@ struct Balanced {
 
 impl Balanced {
     /// Of the product `users · itemsᵀ`; `None` when it cannot be decomposed.
-    fn of(users: &Tall, items: &Tall) -> Option<Self> {
+    fn decompose(users: &Tall, items: &Tall) -> Option<Self> {
         let ((left, left_r), (right, right_r)) =
             both(|| users.orthonormalised(), || items.orthonormalised());
         let core: Mat<f64> = left_r * right_r.transpose();
@@ -133,7 +130,7 @@ struct Weights {
 }
 
 impl Weights {
-    fn of(model: &Ials, matrix: &InteractionMatrix) -> Self {
+    fn from_counts(model: &Ials, matrix: &InteractionMatrix) -> Self {
         let weight = |count: usize, opposite: usize| match count {
             0 => 0.0,
             count => model.hyper.regularisation(count, opposite),
@@ -164,9 +161,9 @@ impl Weights {
         )
     }
 
-    /// `balanced` with the directions beside it and the best strengths for them and for its
+    /// `balanced` with the directions beside it and the best weights for them and for its
     /// weakest columns, balanced again.
-    fn settled(
+    fn rebalanced(
         &self,
         model: &Ials,
         matrix: &InteractionMatrix,
@@ -192,7 +189,7 @@ impl Weights {
         );
         let mut values = balanced.values;
         values.resize(columns + directions.len(), 0.0);
-        let best = best_strengths(
+        let best = optimal_column_weights(
             model,
             matrix,
             &unscaled(&users, &self.users, strong),
@@ -209,7 +206,7 @@ impl Weights {
                 }
             })
         };
-        Balanced::of(&with_root(&users), &with_root(&items))
+        Balanced::decompose(&with_root(&users), &with_root(&items))
     }
 }
 

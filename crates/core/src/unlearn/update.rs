@@ -1,4 +1,4 @@
-//! Stage 1: bringing the model after a change of its data back to stationary, nearest blocks first.
+//! The local update: bringing the model after a change of its data back to stationary, nearest blocks first.
 //!
 //! AltEraser (Liu et al., "Forgetting Fast in Recommender Systems", 2022, arXiv 2208.06875) splits
 //! the unlearning problem into small second-order ones over user and item blocks in turn. For this
@@ -14,19 +14,19 @@ use crate::model::factors::{Side, initial_row};
 use crate::model::ials::{Ials, SideView};
 use crate::model::interactions::{Entry, InteractionMatrix};
 use crate::model::side::RowSets;
-use crate::optim::als::KeptFactors;
+use crate::optim::als::CholeskyCache;
 use crate::optim::block::{BlockSolver, PackedFactor, SharedHessian, Step};
 use crate::simd::dot_f64;
 use crate::unlearn::neighbourhood::Neighbourhood;
 
-/// Blocks solved between two looks at the clock and at the queue: enough for a few threads, few
+/// Blocks solved between two readings of the clock and of the queue: enough for a few threads, few
 /// enough that the order follows what happens.
 const BLOCKS_AT_ONCE: usize = 64;
 
 /// Share of a side's disturbance, `Σ‖g‖²/h`, that may be left when it is its turn again.
 const SHRINKS_TO: f64 = 0.5;
 
-/// A neighbour's row is not moved by more than this share of its norm with a kept matrix.
+/// A neighbour's row is not moved by more than this share of its norm with a cached factor.
 const FAR_SHARE: f64 = 0.1;
 
 /// Steps of one parallel task: each takes a few microseconds.
@@ -62,18 +62,18 @@ pub struct UpdateReport {
 /// block's neighbours, which were zero as far as the model was converged: exactly for the pair
 /// itself, so that no gradient is computed anew. Then the neighbours and the touched blocks are
 /// solved by turns, the ones with the largest squared Newton decrements first, bounded by
-/// `‖g‖²/h` for half the gradient g and a typical curvature h; with the block matrices in `kept`
+/// `‖g‖²/h` for half the gradient g and a typical curvature h; with the Cholesky factors in `cache`
 /// where there are any. What the Gram matrices pass on to all other blocks, and what neighbours
-/// pass on to theirs, is left to the sweeps of stage 2.
+/// pass on to theirs, is left to the sweeps of the refinement.
 ///
 /// The model is consistent afterwards in any case. Where the budget ends an update, the result
 /// depends on the speed of the machine. Cost: that of the touched blocks (see
-/// [`BlockSolver::solve`]), `d²` for each step with a kept matrix, `4d` for each pair of a changed
+/// [`BlockSolver::solve`]), `d²` for each step with a cached factor, `4d` for each pair of a changed
 /// block within the neighbourhood; whatever the number of users and items.
 pub fn update(
     model: &mut Ials,
     matrix: &InteractionMatrix,
-    kept: &mut KeptFactors,
+    cache: &mut CholeskyCache,
     touched: &RowSets,
     options: &UpdateOptions,
 ) -> UpdateReport {
@@ -82,10 +82,10 @@ pub fn update(
     let mut update = Update {
         users: Neighbourhood::new(model.users.rows(), model.hyper.dim),
         items: Neighbourhood::new(model.items.rows(), model.hyper.dim),
-        serve: kept.serve(&model.item_gramian),
+        is_fresh: cache.is_fresh(&model.item_gramian),
         model,
         matrix,
-        kept,
+        cache,
         solved: 0,
         touched: TouchedPairs::default(),
     };
@@ -99,15 +99,15 @@ pub fn update(
 /// What the change of a block's row from y to y′ adds to half the gradient of a neighbour x:
 /// `now·y′ − before·y`, with `((c + α₀) x·y′ − c)` and the same for y. That is exact for the pair;
 /// what the change of the Gram matrix adds besides is left out.
-struct Pull {
+struct GradientChange {
     slot: usize,
     now: f64,
     before: f64,
 }
 
-impl Pull {
+impl GradientChange {
     /// On every neighbour of `block` that is followed. Cost: `2d` multiply-adds each.
-    fn of(
+    fn collect(
         view: &SideView<'_>,
         block: u32,
         old: &[f64],
@@ -115,7 +115,7 @@ impl Pull {
         neighbours: &Neighbourhood,
     ) -> Vec<Self> {
         let alpha0 = view.hyper.alpha0;
-        let pull = |entry: &Entry| {
+        let change = |entry: &Entry| {
             let slot = neighbours.slot(entry.index)?;
             let other = view.opposite.row(entry.index as usize);
             let weight = f64::from(entry.weight);
@@ -125,12 +125,12 @@ impl Pull {
                 before: (weight + alpha0) * dot_f64(other, old) - weight,
             })
         };
-        view.entries(block).iter().filter_map(pull).collect()
+        view.entries(block).iter().filter_map(change).collect()
     }
 }
 
 /// Whether a step leads further than a neighbour's change should: the matrix it was made with lacks
-/// curvature that the block has by now. Stage 2 has the right one.
+/// curvature that the block has by now. The refinement has the right one.
 fn is_far(old: &[f64], new: &[f64]) -> bool {
     let moved: f64 = old.iter().zip(new).map(|(a, b)| (a - b) * (a - b)).sum();
     moved > FAR_SHARE * FAR_SHARE * dot_f64(old, old)
@@ -149,7 +149,7 @@ fn typical_curvature(view: &SideView<'_>, block: u32) -> f64 {
     mean.max(f64::MIN_POSITIVE)
 }
 
-/// Solves one block for which no matrix is kept.
+/// Solves one block for which no factor is cached.
 fn solve_alone(view: &SideView<'_>, block: u32, row: &mut [f64]) {
     let dim = view.hyper.dim;
     let shared = SharedHessian::new(view.gramian, view.hyper.alpha0, dim);
@@ -159,9 +159,9 @@ fn solve_alone(view: &SideView<'_>, block: u32, row: &mut [f64]) {
 struct Update<'a> {
     model: &'a mut Ials,
     matrix: &'a InteractionMatrix,
-    kept: &'a mut KeptFactors,
-    /// Whether the kept matrices are those of about this model.
-    serve: bool,
+    cache: &'a mut CholeskyCache,
+    /// Whether the cached factors are those of about this model.
+    is_fresh: bool,
     users: Neighbourhood,
     items: Neighbourhood,
     solved: usize,
@@ -243,17 +243,17 @@ impl Update<'_> {
             let view = self.model.side(side, self.matrix);
             let curvature = typical_curvature(&view, block);
             let dirty = self.side(side).track(block, || curvature);
-            self.side(side).settle(dirty);
+            self.side(side).clear_gradient(dirty);
         }
         self.refresh_gramian(side);
     }
 
     /// Solutions of blocks of one side, which do not depend on each other, as they are now. Their
-    /// matrices, which their data changed, are formed, and kept for later.
+    /// matrices, which their data changed, are formed, and their factors cached.
     fn solve(&mut self, side: Side, blocks: &[u32]) -> Vec<(Vec<f64>, Step)> {
         let mut places: Vec<Option<PackedFactor>> = blocks
             .iter()
-            .map(|block| self.kept.place(side, *block).map(std::mem::take))
+            .map(|block| self.cache.place(side, *block).map(std::mem::take))
             .collect();
         let view = self.model.side(side, self.matrix);
         let dim = self.model.hyper.dim;
@@ -266,13 +266,13 @@ impl Update<'_> {
                 |solver, (block, place)| {
                     let mut row = view.own.row(*block as usize).to_vec();
                     let keep = place.as_mut().filter(|factor| !factor.is_empty());
-                    let step = solver.solve_and_keep(&view, &shared, *block, &mut row, keep);
+                    let step = solver.solve_and_cache(&view, &shared, *block, &mut row, keep);
                     (row, step)
                 },
             )
             .collect();
         for (block, factor) in blocks.iter().zip(places) {
-            if let (Some(place), Some(factor)) = (self.kept.place(side, *block), factor) {
+            if let (Some(place), Some(factor)) = (self.cache.place(side, *block), factor) {
                 *place = factor;
             }
         }
@@ -280,16 +280,17 @@ impl Update<'_> {
     }
 
     /// Follows the disturbance through the neighbourhood until it is small or time is up, or until a
-    /// pass over a side no longer halves it: then the kept matrices are too far from what they
+    /// pass over a side no longer halves it: then the cached factors are too far from what they
     /// should be, and a step with them could as well lead away.
     fn spread(&mut self, tolerance: f64, deadline: Instant) {
         let threshold = tolerance * tolerance * self.touched.worth();
         let (mut before_users, mut before_items) = (f64::INFINITY, f64::INFINITY);
         loop {
             let (users, items) = (self.users.disturbance(), self.items.disturbance());
-            let (side, now, before) = match users > items {
-                true => (Side::Users, users, &mut before_users),
-                false => (Side::Items, items, &mut before_items),
+            let (side, now, before) = if users > items {
+                (Side::Users, users, &mut before_users)
+            } else {
+                (Side::Items, items, &mut before_items)
             };
             let queue = self.side(side).queue(threshold);
             let shrinks = now <= SHRINKS_TO * *before;
@@ -326,7 +327,7 @@ impl Update<'_> {
             Side::Users => self.matrix.user(block),
             Side::Items => self.matrix.item(block),
         };
-        (self.kept.factor(side, block, entries.len())).filter(|_| self.serve)
+        (self.cache.factor(side, block, entries.len())).filter(|_| self.is_fresh)
     }
 
     /// One step on each of these blocks of the neighbourhood, and what that does to the others in
@@ -337,7 +338,7 @@ impl Update<'_> {
             Side::Users => (&self.users, &self.items),
             Side::Items => (&self.items, &self.users),
         };
-        let steps: Vec<(Vec<f64>, Vec<Pull>)> = slots
+        let steps: Vec<(Vec<f64>, Vec<GradientChange>)> = slots
             .par_iter()
             .with_min_len(BLOCKS_PER_TASK)
             .map(|slot| {
@@ -353,8 +354,8 @@ impl Update<'_> {
                     }
                     None => solve_alone(&view, block, &mut row),
                 }
-                let pulls = Pull::of(&view, block, old, &row, opposite);
-                (row, pulls)
+                let changes = GradientChange::collect(&view, block, old, &row, opposite);
+                (row, changes)
             })
             .collect();
         self.solved += slots.len();
@@ -362,13 +363,13 @@ impl Update<'_> {
             Side::Users => (&mut self.users, &mut self.items, &mut self.model.users),
             Side::Items => (&mut self.items, &mut self.users, &mut self.model.items),
         };
-        for (slot, (row, pulls)) in slots.iter().zip(steps) {
+        for (slot, (row, changes)) in slots.iter().zip(steps) {
             let block = own.block(*slot);
             let old = factors.row_mut(block as usize);
-            own.settle(*slot);
+            own.clear_gradient(*slot);
             own.changed(block, old);
-            pulls.iter().for_each(|pull| {
-                opposite.add_to_gradient(pull.slot, pull.now, &row, -pull.before, old)
+            changes.iter().for_each(|change| {
+                opposite.add_to_gradient(change.slot, change.now, &row, -change.before, old)
             });
             old.copy_from_slice(&row);
         }
@@ -390,8 +391,8 @@ impl Update<'_> {
             for entry in view.entries(block) {
                 opposite.track(entry.index, || typical_curvature(&neighbours, entry.index));
             }
-            for pull in Pull::of(&view, block, &old, &row, opposite) {
-                opposite.add_to_gradient(pull.slot, pull.now, &row, -pull.before, &old);
+            for change in GradientChange::collect(&view, block, &old, &row, opposite) {
+                opposite.add_to_gradient(change.slot, change.now, &row, -change.before, &old);
             }
             own.changed(block, &old);
             match side {

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use recant_core::model::RowSets;
 use recant_core::model::ials::Ials;
 use recant_core::optim::als;
-use recant_core::optim::als::{KEPT_BYTES_MAX, TrainingOptions};
+use recant_core::optim::als::{CACHE_BYTES_MAX, TrainingOptions};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::{Convergence, Goal, Progress, Warm, converge};
 use recant_core::unlearn::update::{UpdateOptions, update};
@@ -68,7 +68,7 @@ impl Tally {
         } else {
             self.tightest = self.tightest.max(distance / bound);
         }
-        // A distance that is no number is within no bound.
+        // A distance that is NaN is within no bound.
         let held = distance <= bound + truth.error;
         if !held {
             let Adversary {
@@ -132,7 +132,7 @@ fn run(number: u64) -> Tally {
         &model,
         &convergence,
     );
-    let mut warm = Warm::new(KEPT_BYTES_MAX);
+    let mut warm = Warm::new(CACHE_BYTES_MAX);
     for change in 0..CHANGES {
         let (users, items) = adversary.change();
         let options = UpdateOptions {
@@ -143,7 +143,7 @@ fn run(number: u64) -> Tally {
         };
         let touched = RowSets { users, items };
         let matrix = &adversary.matrix;
-        update(&mut model, matrix, &mut warm.kept, &touched, &options);
+        update(&mut model, matrix, &mut warm.cache, &touched, &options);
         assert_finite(&model, number);
         let before = model.measure(matrix).objective;
         let goal = Goal {
@@ -165,7 +165,7 @@ fn run(number: u64) -> Tally {
             .expect("nothing ends it");
         assert_finite(&model, number);
         let after = model.measure(matrix).objective;
-        if convergence.pushed_out == 0 {
+        if convergence.rank_overflows == 0 {
             assert!(
                 after <= before * (1.0 + 1e-9) + 1e-12,
                 "problem {number}: {before} {after}"

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha12Rng;
 use recant_core::model::RowSets;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::{Entry, InteractionMatrix};
-use recant_core::optim::als::{KEPT_BYTES_MAX, TrainingOptions, solve_users_to_rounding};
+use recant_core::optim::als::{CACHE_BYTES_MAX, TrainingOptions, solve_users_to_rounding};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::{Goal, Warm, converge};
 use recant_core::unlearn::update::{UpdateOptions, update};
@@ -73,29 +73,29 @@ fn trained_to(matrix: &InteractionMatrix, seed: u64, target: f64) -> Ials {
     model
 }
 
-/// What a service knows that has polished `model` before.
+/// What a service knows that has refined `model` before.
 fn warm(model: &Ials, matrix: &InteractionMatrix) -> Warm {
-    let mut warm = Warm::new(KEPT_BYTES_MAX);
+    let mut warm = Warm::new(CACHE_BYTES_MAX);
     let mut copy = model.clone();
-    stage_two(&mut copy, matrix, &mut warm);
+    refine(&mut copy, matrix, &mut warm);
     warm
 }
 
-fn stage_one(model: &mut Ials, matrix: &InteractionMatrix, warm: &mut Warm, touched: &RowSets) {
+fn local_update(model: &mut Ials, matrix: &InteractionMatrix, warm: &mut Warm, touched: &RowSets) {
     let options = UpdateOptions {
         // The work is bounded by the tolerance and by what a pass may leave: no clock in a test.
         budget: Duration::from_secs(600),
         tolerance: 1e-6,
         seed: 1,
     };
-    update(model, matrix, &mut warm.kept, touched, &options);
+    update(model, matrix, &mut warm.cache, touched, &options);
 }
 
-fn stage_two(model: &mut Ials, matrix: &InteractionMatrix, warm: &mut Warm) -> f64 {
-    stage_two_to(model, matrix, warm, TARGET)
+fn refine(model: &mut Ials, matrix: &InteractionMatrix, warm: &mut Warm) -> f64 {
+    refine_to(model, matrix, warm, TARGET)
 }
 
-fn stage_two_to(model: &mut Ials, matrix: &InteractionMatrix, warm: &mut Warm, target: f64) -> f64 {
+fn refine_to(model: &mut Ials, matrix: &InteractionMatrix, warm: &mut Warm, target: f64) -> f64 {
     let goal = Goal {
         root_mean_square: target,
         residual: 1e-9,
@@ -141,16 +141,16 @@ fn each_stage_comes_nearer_to_the_retrained_model_and_both_together_arrive() {
         assert!(nothing > 1e-3, "nothing to forget: {nothing}");
 
         let mut both = model.clone();
-        stage_one(&mut both, &matrix, &mut state, &touched);
+        local_update(&mut both, &matrix, &mut state, &touched);
         let (first, _) = difference(&both, &retrained);
         assert!(first <= 0.25 * nothing, "stage 1 left {first} of {nothing}");
-        let bound = stage_two(&mut both, &matrix, &mut state);
+        let bound = refine(&mut both, &matrix, &mut state);
         let (_, arrived) = difference(&both, &retrained);
         let pairs = f64::from(matrix.active_users() as u32 * matrix.active_items() as u32);
         assert!(arrived <= bound + TARGET * pairs.sqrt(), "{arrived}");
 
         let mut second = model.clone();
-        stage_two(&mut second, &matrix, &mut Warm::new(0));
+        refine(&mut second, &matrix, &mut Warm::new(0));
         let (alone, _) = difference(&second, &both);
         assert!(
             alone <= 2.0 * TARGET * pairs.sqrt(),
@@ -159,7 +159,7 @@ fn each_stage_comes_nearer_to_the_retrained_model_and_both_together_arrive() {
     }
 }
 
-/// Ten thousand erasures one after another, a polishing now and then, as in a service; the same in
+/// Ten thousand erasures one after another, a refinement now and then, as in a service; the same in
 /// one batch; and a training from scratch on what is left.
 #[test]
 fn ten_thousand_erasures_do_not_drift() {
@@ -196,20 +196,20 @@ fn ten_thousand_erasures_do_not_drift() {
         update(
             &mut one_by_one,
             &matrix,
-            &mut state.kept,
+            &mut state.cache,
             &touched,
             &options,
         );
         all.users.push(user);
         all.items.push(item);
         if erasure % 2_500 == 2_499 {
-            stage_two(&mut one_by_one, &matrix, &mut state);
+            refine(&mut one_by_one, &matrix, &mut state);
         }
     }
     let mut at_once = model.clone();
     let mut fresh = warm(&model, &whole);
-    stage_one(&mut at_once, &matrix, &mut fresh, &all);
-    stage_two(&mut at_once, &matrix, &mut fresh);
+    local_update(&mut at_once, &matrix, &mut fresh, &all);
+    refine(&mut at_once, &matrix, &mut fresh);
     let retrained = trained(&matrix, 31);
     let pairs = (matrix.active_users() as f64 * matrix.active_items() as f64).sqrt();
     for (name, model) in [("one by one", &one_by_one), ("at once", &at_once)] {
@@ -231,8 +231,8 @@ fn an_erasure_beside_a_huge_weight_moves_the_scores_where_they_belong() {
     whole.insert(3, 7, 1e6);
     let model = trained_to(&whole, 1, HEAVY_TARGET);
     for user in [3, 11] {
-        let mut state = Warm::new(KEPT_BYTES_MAX);
-        stage_two_to(&mut model.clone(), &whole, &mut state, HEAVY_TARGET);
+        let mut state = Warm::new(CACHE_BYTES_MAX);
+        refine_to(&mut model.clone(), &whole, &mut state, HEAVY_TARGET);
         let mut matrix = whole.clone();
         let item = (matrix.user(user).iter().map(|entry| entry.index))
             .find(|item| *item != 7)
@@ -245,13 +245,13 @@ fn an_erasure_beside_a_huge_weight_moves_the_scores_where_they_belong() {
         let retrained = trained_to(&matrix, 77, HEAVY_TARGET);
         let (nothing, _) = difference(&model, &retrained);
         let mut updated = model.clone();
-        stage_one(&mut updated, &matrix, &mut state, &touched);
+        local_update(&mut updated, &matrix, &mut state, &touched);
         let (first, _) = difference(&updated, &retrained);
         assert!(
             first <= 0.25 * nothing,
             "the update left {first} of {nothing}"
         );
-        stage_two_to(&mut updated, &matrix, &mut state, HEAVY_TARGET);
+        refine_to(&mut updated, &matrix, &mut state, HEAVY_TARGET);
         let (both, _) = difference(&updated, &retrained);
         assert!(
             both <= 1e-3 * nothing,

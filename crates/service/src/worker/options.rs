@@ -19,6 +19,6 @@ pub struct WorkerOptions {
     /// Threads for arithmetic; 0 takes as many as the machine has.
     pub threads: usize,
     /// Memory for factors of block matrices that are kept between updates; see
-    /// [`KeptFactors`](recant_core::optim::als::KeptFactors).
+    /// [`CholeskyCache`](recant_core::optim::als::CholeskyCache).
     pub kept_bytes_max: usize,
 }

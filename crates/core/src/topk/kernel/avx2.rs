@@ -7,7 +7,7 @@ use std::arch::x86_64::{
     _mm256_set1_epi16, _mm256_set1_epi32, _mm256_srli_epi16, _mm256_storeu_si256,
 };
 
-use super::{GROUPS, Line, Sums};
+use super::layout::{GROUPS, Line, Sums};
 
 /// Halves of a line: eight items each.
 const HALVES: usize = 2;

@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     _mm512_set1_epi32, _mm512_storeu_si512,
 };
 
-use super::{GROUPS, Line, Sums};
+use super::layout::{GROUPS, Line, Sums};
 
 /// See [`Kernel::add`](super::Kernel::add). Four sums are under way at once, which covers the
 /// latency of the instruction.

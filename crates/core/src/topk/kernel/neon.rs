@@ -7,7 +7,7 @@ use std::arch::aarch64::{
     vst1q_s32,
 };
 
-use super::{GROUPS, LINE_BYTES, Line, SLOTS, Sums};
+use super::layout::{GROUPS, LINE_BYTES, Line, SLOTS, Sums};
 
 /// Bytes of a vector: four items.
 const VECTOR_BYTES: usize = 16;

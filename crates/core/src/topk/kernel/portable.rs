@@ -1,6 +1,6 @@
 //! Plain loops, the measure of the others.
 
-use super::{GROUP_ITEMS, GROUPS, Line, STEP_COLUMNS, Sums};
+use super::layout::{GROUP_ITEMS, GROUPS, Line, STEP_COLUMNS, Sums};
 
 /// See [`Kernel::add`](super::Kernel::add).
 pub(super) fn add(codes: &[Line], query: &[u32], sums: &mut Sums, threshold: i32) -> u64 {

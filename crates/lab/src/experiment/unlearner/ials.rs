@@ -9,7 +9,7 @@ use crate::experiment::watch::Watch;
 use recant_core::model::ials::Ials;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_core::optim::als;
-use recant_core::optim::als::{KEPT_BYTES_MAX, TrainingError, TrainingOptions};
+use recant_core::optim::als::{CACHE_BYTES_MAX, TrainingError, TrainingOptions};
 use recant_core::unlearn::cold;
 use recant_core::unlearn::converge::{Goal, Warm, converge};
 use recant_core::unlearn::update::{UpdateOptions, update};
@@ -153,7 +153,7 @@ impl Stages {
     ) -> Result<Self, MethodError> {
         let mut stages = Self {
             model: original.clone(),
-            warm: Warm::new(KEPT_BYTES_MAX),
+            warm: Warm::new(CACHE_BYTES_MAX),
             options: UpdateOptions {
                 budget,
                 tolerance: RESIDUAL,
@@ -164,8 +164,8 @@ impl Stages {
             seed,
         };
         let go_on = &mut |_: &als::SweepReport| ControlFlow::Continue(());
-        let kept = &mut stages.warm.kept;
-        als::polish(&mut stages.model, matrix, kept, 0.0, 1, &|| false, go_on).map_err(diverged)?;
+        let kept = &mut stages.warm.cache;
+        als::refine(&mut stages.model, matrix, kept, 0.0, 1, &|| false, go_on).map_err(diverged)?;
         stages.polish(matrix)?;
         Ok(stages)
     }
@@ -190,7 +190,7 @@ impl Stages {
 impl Unlearner for Stages {
     fn erase(&mut self, change: &Change<'_>, watch: &mut Watch<'_>) -> Result<(), MethodError> {
         watch.time(|watch| {
-            let (model, kept) = (&mut self.model, &mut self.warm.kept);
+            let (model, kept) = (&mut self.model, &mut self.warm.cache);
             update(model, change.retained, kept, &change.touched, &self.options);
             watch.look(&self.model);
             self.unpolished += 1;

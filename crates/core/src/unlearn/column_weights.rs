@@ -1,9 +1,9 @@
-//! How strong the weak columns of a model should be, all of them at once.
+//! The weights of the weak columns of a model that are best, all of them at once.
 //!
-//! Near the minimiser the block systems move a weak column slowly: its strength is a product of
+//! Near the minimiser the block systems move a weak column slowly: its weight is a product of
 //! two small factors, and each sweep changes it by a share that vanishes with it (Haeffele & Vidal
 //! 2015 call such points degenerate saddles). Along fixed directions the convex objective is a
-//! small quadratic programme in the strengths themselves, which ends the slow dying of columns the
+//! small quadratic programme in the weights themselves, which ends the slow dying of columns the
 //! minimiser lacks, and gives new ones their size at once.
 
 use faer::Mat;
@@ -19,19 +19,19 @@ use crate::unlearn::tall::Tall;
 /// Users of one parallel task.
 const USERS_PER_TASK: usize = 64;
 
-/// Passes over the strengths: the programme is small, its Hessian near diagonal.
+/// Passes over the weights: the programme is small, its Hessian near diagonal.
 const PASSES_MAX: usize = 500;
 
-/// A pass that changes no strength by more than this share of the largest ends the work.
-const SETTLED: f64 = 1e-12;
+/// A pass that changes no weight by more than this share of the largest ends the work.
+const CONVERGED: f64 = 1e-12;
 
-/// The strengths `t ≥ 0` that minimise `f(X + Σ (t_k − s_k) E_k) + 2 Σ t_k`, where
+/// The weights `t ≥ 0` that minimise `f(X + Σ (t_k − s_k) E_k) + 2 Σ t_k`, where
 /// `E_k = a_k b_kᵀ` for the columns a of `users` and b of `items`, in the model's own (unscaled)
-/// coordinates, with weighted nuclear norm 1 each, and s are their present strengths in X.
+/// coordinates, with weighted nuclear norm 1 each, and s are their present weights in X.
 ///
-/// The sum of strengths bounds the weighted nuclear norm from above, so the objective cannot rise.
+/// The sum of weights bounds the weighted nuclear norm from above, so the objective cannot rise.
 /// Cost: `|S|(d + k²)` multiply-adds for k columns.
-pub(super) fn best_strengths(
+pub(super) fn optimal_column_weights(
     model: &Ials,
     matrix: &InteractionMatrix,
     users: &Tall,
@@ -121,30 +121,30 @@ fn along_model(model: &Ials, users: &Tall, items: &Tall) -> Vec<f64> {
         .collect()
 }
 
-/// Minimises `½ δᵀ H δ + gᵀ δ` over `t = present + δ ≥ 0`, one strength after another.
+/// Minimises `½ δᵀ H δ + gᵀ δ` over `t = present + δ ≥ 0`, one weight after another.
 fn solve(curvature: MatRef<'_, f64>, mut gradient: Vec<f64>, present: &[f64]) -> Vec<f64> {
-    let mut strengths = present.to_vec();
+    let mut weights = present.to_vec();
     for _ in 0..PASSES_MAX {
         let (mut moved, mut largest) = (0.0f64, 0.0f64);
-        for k in 0..strengths.len() {
+        for k in 0..weights.len() {
             let curved = curvature[(k, k)];
             if curved <= 0.0 || !curved.is_finite() {
                 continue;
             }
-            let next = (strengths[k] - gradient[k] / curved).max(0.0);
-            let change = next - strengths[k];
+            let next = (weights[k] - gradient[k] / curved).max(0.0);
+            let change = next - weights[k];
             if change != 0.0 {
-                strengths[k] = next;
-                for (other, slope) in gradient.iter_mut().enumerate() {
-                    *slope += change * curvature[(other, k)];
+                weights[k] = next;
+                for (other, entry) in gradient.iter_mut().enumerate() {
+                    *entry += change * curvature[(other, k)];
                 }
             }
             moved = moved.max(change.abs());
             largest = largest.max(next);
         }
-        if moved <= SETTLED * largest {
+        if moved <= CONVERGED * largest {
             break;
         }
     }
-    strengths
+    weights
 }

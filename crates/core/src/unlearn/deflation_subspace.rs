@@ -8,8 +8,8 @@ use crate::model::ials::Ials;
 use crate::unlearn::gradient_operator::ScaledGradient;
 use crate::unlearn::tall::{Tall, both};
 
-/// Most directions that join at once.
-const JOIN_MAX: usize = 48;
+/// Most directions that the subspace is extended by at once.
+const EXTENSION_MAX: usize = 48;
 
 /// Largest inner product that columns may have and still count as orthogonal.
 const ORTHOGONALITY: f64 = 1e-13;
@@ -26,14 +26,14 @@ const WEAK_SHARE: f64 = 1e-3;
 
 /// Orthonormal bases of the directions treated exactly, and what G̃ makes of them.
 #[derive(Clone)]
-pub(super) struct Subspace {
+pub(super) struct DeflationSubspace {
     /// U and V, users × k and items × k.
     pub(super) left: Tall,
     pub(super) right: Tall,
     /// `G̃V`, users × k, and `G̃ᵀU`, items × k.
     pub(super) image: Tall,
     pub(super) back: Tall,
-    /// How many of the columns are the model's own directions; the others joined.
+    /// How many of the columns are the model's own directions; the others are tracked Ritz vectors.
     pub(super) own: usize,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct WeightedFactors {
 }
 
 impl WeightedFactors {
-    pub(super) fn of(model: &Ials, operator: &ScaledGradient<'_>) -> Self {
+    pub(super) fn compute(model: &Ials, operator: &ScaledGradient<'_>) -> Self {
         let weighted = |factors: &Factors, lambda: &[f64]| {
             Tall::from_rows(factors.rows(), factors.dim(), |row, into| {
                 let root = lambda[row].sqrt();
@@ -79,7 +79,7 @@ impl WeightedFactors {
     }
 }
 
-impl Subspace {
+impl DeflationSubspace {
     /// The model's own directions, but for those too weak to be worth it, and then `candidates`
     /// (items × any number) as far as they lie outside. `None` when X cannot be decomposed.
     ///
@@ -87,7 +87,7 @@ impl Subspace {
     /// vector of G̃ only roughly: it is treated exactly where the coupling that this costs (second
     /// order, weighed by `coupling_price`) is less than what X carries along it costs otherwise
     /// (first order). One that is left out is a candidate, as a direction near the limit.
-    pub(super) fn of_model(
+    pub(super) fn from_model(
         weighted: &WeightedFactors,
         operator: &ScaledGradient<'_>,
         coupling_price: f64,
@@ -124,7 +124,7 @@ impl Subspace {
             back: back.columns_at(&kept),
             own: kept.len(),
         };
-        subspace.join(operator, &candidates);
+        subspace.extend(operator, &candidates);
         Some(subspace)
     }
 
@@ -141,11 +141,11 @@ impl Subspace {
         }
     }
 
-    /// Lets `candidates` (items × any number), the most important first, and their images join the
-    /// two bases, as far as they lie outside. False, and nothing joins, when there is nothing
+    /// Extends the two bases by `candidates` (items × any number), the most important first, and their
+    /// images, as far as they lie outside. False, and nothing changes, when there is nothing
     /// outside or it cannot be made orthogonal.
-    pub(super) fn join(&mut self, operator: &ScaledGradient<'_>, candidates: &Tall) -> bool {
-        let candidates = candidates.leading(candidates.columns().min(JOIN_MAX));
+    pub(super) fn extend(&mut self, operator: &ScaledGradient<'_>, candidates: &Tall) -> bool {
+        let candidates = candidates.leading(candidates.columns().min(EXTENSION_MAX));
         let Some(rights) = outside(candidates, &self.right) else {
             return false;
         };
@@ -170,9 +170,9 @@ impl Subspace {
         true
     }
 
-    /// Gives the directions that joined back to the complement where their coupling costs more than
+    /// Drops tracked Ritz vectors, back into the complement, where their coupling costs more than
     /// `cost_max` each: they are no longer near enough to singular vectors. False when all stay.
-    pub(super) fn release(&mut self, coupling_price: f64, cost_max: f64) -> bool {
+    pub(super) fn drop_coupled(&mut self, coupling_price: f64, cost_max: f64) -> bool {
         let block = self.left.transposed_times(&self.image);
         let (images, backs) = (self.image.column_squares(), self.back.column_squares());
         let columns = self.left.columns();
@@ -199,8 +199,8 @@ impl Subspace {
         true
     }
 
-    /// The right vectors that joined, the latest ones first.
-    pub(super) fn joined(&self) -> Tall {
+    /// The right ones of the tracked Ritz vectors, the latest first.
+    pub(super) fn tracked(&self) -> Tall {
         let columns: Vec<usize> = (self.own..self.right.columns()).rev().collect();
         self.right.columns_at(&columns)
     }
