@@ -62,16 +62,7 @@ fn burst(hyper: IalsHyperparameters) {
     let (name, matrix) = support::matrix();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("data");
-    support::stored::store(&path, &matrix);
-    let trained = support::stored::train(&path, hyper);
-    println!(
-        "{name}: {} pairs, d = {}, λ = {}, {} threads; trained to the certificate in {}",
-        matrix.interactions(),
-        hyper.dim,
-        hyper.lambda,
-        rayon::current_num_threads(),
-        shown(trained)
-    );
+    support::stored::store_and_train(&path, &name, &matrix, hyper);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(send(&path, hyper, pairs_to_erase(&matrix)));
 }

@@ -44,20 +44,7 @@ fn main() {
     let (name, mut matrix) = support::matrix();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("data");
-    support::stored::store(&path, &matrix);
-    let trained = support::stored::train(&path, hyper);
-    println!(
-        "{name}: {} pairs, {} users, {} items; d = {}, α₀ = {}, λ = {}, {} threads; trained to the \
-         certificate in {}",
-        matrix.interactions(),
-        matrix.active_users(),
-        matrix.active_items(),
-        hyper.dim,
-        hyper.alpha0,
-        hyper.lambda,
-        rayon::current_num_threads(),
-        shown(trained),
-    );
+    support::stored::store_and_train(&path, &name, &matrix, hyper);
     println!("\nstage 1 alone, one pair erased each time, {erasures} times");
     alone(hyper, &mut matrix, tolerance, erasures);
     println!("\na service, {erasures} single erasures each");

@@ -17,10 +17,7 @@ use rand_chacha::ChaCha12Rng;
 use recant_core::model::interactions::InteractionMatrix;
 use recant_service::{AsOf, RecommendQuery, Service, Subject};
 use recant_store::{Store, StoreOptions};
-use recant_types::{
-    ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, IalsHyperparameters, Interaction,
-    UnixMillis,
-};
+use recant_types::{ErasureId, ErasureStatus, ErasureTarget, IalsHyperparameters, Interaction};
 use support::argument;
 use support::table::{Table, Times, shown};
 
@@ -30,8 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Recommendations alone, and nothing at all, are watched for so long.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Between two looks at whether an erasure is certified.
-const LOOK: Duration = Duration::from_millis(50);
+/// Between two readings of an erasure's state, until it is forgotten and until it is certified. The
+/// times in a record are to the minute, so that they tell nobody who exists: they are taken here.
+const UNTIL_FORGOTTEN: Duration = Duration::from_millis(1);
+const UNTIL_CERTIFIED: Duration = Duration::from_millis(50);
 
 /// Length of the lists.
 const K: usize = 10;
@@ -46,16 +45,7 @@ fn main() {
     let (name, matrix) = support::matrix();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("data");
-    support::stored::store(&path, &matrix);
-    let trained = support::stored::train(&path, hyper);
-    println!(
-        "{name}: {} pairs, d = {}, λ = {}, {} threads; trained to the certificate in {}",
-        matrix.interactions(),
-        hyper.dim,
-        hyper.lambda,
-        rayon::current_num_threads(),
-        shown(trained)
-    );
+    support::stored::store_and_train(&path, &name, &matrix, hyper);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let store = Store::open(&path, &StoreOptions::default()).expect("a store");
@@ -68,11 +58,9 @@ fn main() {
 
 async fn run(service: &Service, matrix: Arc<InteractionMatrix>) {
     // The first certificate, which a start computes anew, is not part of it.
-    let opened = Instant::now();
     let nobody = recant_types::UserId::new("nobody").expect("an id");
-    let first = service.erase(ErasureTarget::User(nobody), None).await;
-    until_certified(service, first.expect("accepted").record.id).await;
-    println!("certified after the start in {}", shown(opened.elapsed()));
+    let first = erase_and_follow(service.clone(), ErasureTarget::User(nobody)).await;
+    println!("certified after the start in {}", shown(first.certified));
     let rate = argument("--recommendations", 50.0);
     let alone = recommend(service.clone(), Arc::clone(&matrix), rate, IDLE).await;
     let seconds = Duration::from_secs_f64(argument("--seconds", 60.0));
@@ -85,16 +73,10 @@ async fn run(service: &Service, matrix: Arc<InteractionMatrix>) {
     let adding = tokio::spawn(add(service.clone(), Arc::clone(&matrix), seconds));
     let erasing = tokio::spawn(erase(service.clone(), Arc::clone(&matrix), seconds));
     let beside = recommending.await.expect("it ends");
-    let (added, ids) = (
-        adding.await.expect("it ends"),
-        erasing.await.expect("it ends"),
-    );
-    let ended = UnixMillis::now();
-    let mut records = Vec::new();
-    for id in ids {
-        records.push(until_certified(service, id).await);
-    }
-    report(&records, ended, added, &alone, &beside);
+    let added = adding.await.expect("it ends");
+    let ended = Instant::now();
+    let erasures = erasing.await.expect("it ends");
+    report(&erasures, ended, added, &alone, &beside);
     let before = processor_time();
     tokio::time::sleep(IDLE).await;
     println!(
@@ -182,7 +164,8 @@ async fn add(service: Service, matrix: Arc<InteractionMatrix>, time: Duration) -
     count
 }
 
-async fn erase(service: Service, matrix: Arc<InteractionMatrix>, time: Duration) -> Vec<ErasureId> {
+/// Erases pairs at random; returns when all of them are certified.
+async fn erase(service: Service, matrix: Arc<InteractionMatrix>, time: Duration) -> Vec<Followed> {
     let pairs = (0..matrix.user_rows() as u32)
         .flat_map(|user| matrix.user(user).iter().map(move |e| (user, e.index)));
     let mut pairs: Vec<(u32, u32)> = pairs.collect();
@@ -195,59 +178,71 @@ async fn erase(service: Service, matrix: Arc<InteractionMatrix>, time: Duration)
         let Some((user, item)) = some.next() else {
             return;
         };
-        let service = service.clone();
-        tasks.push(tokio::spawn(async move {
-            let target = ErasureTarget::Pairs(vec![support::stored::ids(user, item)]);
-            let accepted = service.erase(target, None).await;
-            accepted.expect("accepted").record.id
-        }));
+        let target = ErasureTarget::Pairs(vec![support::stored::ids(user, item)]);
+        tasks.push(tokio::spawn(erase_and_follow(service.clone(), target)));
     })
     .await;
-    let mut ids = Vec::new();
+    let mut erasures = Vec::new();
     for task in tasks {
-        ids.push(task.await.expect("answered"));
+        erasures.push(task.await.expect("certified"));
     }
-    ids
+    erasures
 }
 
-async fn until_certified(service: &Service, id: ErasureId) -> ErasureRecord {
+/// An erasure on its way, each time from its acceptance.
+struct Followed {
+    accepted_at: Instant,
+    forgotten: Duration,
+    certified: Duration,
+}
+
+async fn erase_and_follow(service: Service, target: ErasureTarget) -> Followed {
+    let accepted = service.erase(target, None).await.expect("accepted");
+    let accepted_at = Instant::now();
+    let id = accepted.record.id;
+    let is_forgotten =
+        |status| matches!(status, ErasureStatus::Forgotten | ErasureStatus::Certified);
+    let forgotten = until(&service, id, is_forgotten, UNTIL_FORGOTTEN).await;
+    let is_certified = |status| status == ErasureStatus::Certified;
+    let certified = until(&service, id, is_certified, UNTIL_CERTIFIED).await;
+    Followed {
+        accepted_at,
+        forgotten: forgotten - accepted_at,
+        certified: certified - accepted_at,
+    }
+}
+
+/// When the erasure was first found in a state that `is_it`, read every `pause`.
+async fn until(
+    service: &Service,
+    id: ErasureId,
+    is_it: impl Fn(ErasureStatus) -> bool,
+    pause: Duration,
+) -> Instant {
     let started = Instant::now();
     loop {
         let record = service.erasure(id).await.expect("readable").expect("known");
-        if record.status == ErasureStatus::Certified {
-            return record;
+        if is_it(record.status) {
+            return Instant::now();
         }
-        assert!(
-            started.elapsed() < PATIENCE,
-            "not certified in time: {record:?}"
-        );
-        tokio::time::sleep(LOOK).await;
+        assert!(started.elapsed() < PATIENCE, "not in time: {record:?}");
+        tokio::time::sleep(pause).await;
     }
 }
 
-fn report(
-    records: &[ErasureRecord],
-    ended: UnixMillis,
-    added: usize,
-    alone: &Times,
-    beside: &Times,
-) {
+fn report(erasures: &[Followed], ended: Instant, added: usize, alone: &Times, beside: &Times) {
     let (mut forgotten, mut certified) = (Times::default(), Times::default());
-    let apart = |from: UnixMillis, to: Option<UnixMillis>| {
-        let to = to.expect("it reached the state");
-        Duration::from_millis((to.0 - from.0).max(0) as u64)
-    };
-    for record in records {
-        forgotten.push(apart(record.accepted_at, record.forgotten_at));
-        certified.push(apart(record.accepted_at, record.certified_at));
+    for erasure in erasures {
+        forgotten.push(erasure.forgotten);
+        certified.push(erasure.certified);
     }
-    let meanwhile = records
+    let meanwhile = erasures
         .iter()
-        .filter(|record| record.certified_at <= Some(ended));
+        .filter(|erasure| erasure.accepted_at + erasure.certified <= ended);
     println!(
         "{added} additions; {} of {} erasures certified meanwhile",
         meanwhile.count(),
-        records.len()
+        erasures.len()
     );
     let mut table = Table::new(&["", "p50", "p99", "most"]);
     for (name, times) in [

@@ -14,6 +14,8 @@ use recant_service::WorkerOptions;
 use recant_store::{ImportSession, ImportWriter, Store, StoreOptions};
 use recant_types::{IalsHyperparameters, ItemId, UserId};
 
+use super::table::shown;
+
 /// Takes the rows of files into a store, as the command `import` does.
 pub struct StoreSink<'a>(pub ImportWriter<'a>);
 
@@ -88,6 +90,29 @@ pub fn train(path: &Path, hyper: IalsHyperparameters) -> Duration {
     )
     .expect("it trains");
     started.elapsed()
+}
+
+/// Stores the pairs of `matrix` at `path`, trains to the certificate, and says so.
+pub fn store_and_train(
+    path: &Path,
+    name: &str,
+    matrix: &InteractionMatrix,
+    hyper: IalsHyperparameters,
+) {
+    store(path, matrix);
+    let trained = train(path, hyper);
+    println!(
+        "{name}: {} pairs, {} users, {} items; d = {}, α₀ = {}, λ = {}, {} threads; trained to the \
+         certificate in {}",
+        matrix.interactions(),
+        matrix.active_users(),
+        matrix.active_items(),
+        hyper.dim,
+        hyper.alpha0,
+        hyper.lambda,
+        rayon::current_num_threads(),
+        shown(trained),
+    );
 }
 
 /// A service as it is without any setting.
