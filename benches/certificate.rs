@@ -9,9 +9,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use recant_core::optim::als::TrainingOptions;
-use recant_core::unlearn::cold;
-use recant_core::unlearn::converge::Progress;
-use recant_core::unlearn::duality_gap::{GapOptions, duality_gap};
+use recant_core::unlearn::{GapOptions, Progress, cold, duality_gap};
 use recant_types::IalsHyperparameters;
 use support::argument;
 

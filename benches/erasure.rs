@@ -11,12 +11,10 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::model::RowSets;
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{Ials, InteractionMatrix, RowSets};
 use recant_core::optim::als;
 use recant_core::optim::als::{CholeskyCache, TrainingOptions};
-use recant_core::unlearn::update::{UpdateOptions, update};
+use recant_core::unlearn::{UpdateOptions, update};
 use recant_http::LearningSettings;
 use recant_service::Service;
 use recant_store::{Store, StoreOptions};

@@ -11,9 +11,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use recant_core::control::never;
-use recant_core::model::RowSets;
-use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::model::{Entry, InteractionMatrix, RowSets};
+use recant_core::never;
 use recant_neural::forget::{
     AltEraserControl, AltEraserOptions, AltEraserReport, BlockSolver, Reach, alt_eraser,
 };

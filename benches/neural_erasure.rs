@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 use recant_service::Service;
 use recant_service::{NeuralTraining, train_neural};
 use recant_store::{Store, StoreOptions};

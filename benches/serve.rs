@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 use support::table::{Table, median};
 
 /// What `wrk` found in one run.

@@ -9,10 +9,7 @@ use std::sync::Arc;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::model::Side;
-use recant_core::model::factors::Factors;
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::model::{Entry, Factors, Ials, InteractionMatrix, Side};
 use recant_service::DirtyRows;
 use recant_service::Quality;
 use recant_service::RowTable;

@@ -15,15 +15,10 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::model::{Entry, InteractionMatrix};
 use recant_core::optim::als;
 use recant_core::optim::als::TrainingOptions;
-use recant_core::topk::filter::{Filter, RowSet};
-use recant_core::topk::index::ItemIndex;
-use recant_core::topk::kernel::Kernel;
-use recant_core::topk::rows::PagedRows;
-use recant_core::topk::scan;
-use recant_core::topk::search::{Question, Work};
+use recant_core::topk::{Filter, ItemIndex, Kernel, PagedRows, Question, RowSet, Work, scan};
 use recant_types::IalsHyperparameters;
 use support::table::{Table, Times, shown};
 

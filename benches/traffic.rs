@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 use recant_service::{AsOf, RecommendQuery, Service, Subject};
 use recant_store::{Store, StoreOptions};
 use recant_types::{ErasureId, ErasureStatus, ErasureTarget, IalsHyperparameters, Interaction};

@@ -8,9 +8,7 @@ mod support;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use recant_core::model::Side;
-use recant_core::model::factors::Factors;
-use recant_core::model::ials::Ials;
+use recant_core::model::{Factors, Ials, Side};
 use recant_core::optim::als;
 use recant_core::optim::als::TrainingOptions;
 use recant_types::IalsHyperparameters;

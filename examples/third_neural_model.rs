@@ -6,9 +6,8 @@
 use std::error::Error;
 use std::ops::ControlFlow;
 
-use recant_core::control::never;
-use recant_core::model::RowSets;
-use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::model::{Entry, InteractionMatrix, RowSets};
+use recant_core::never;
 use recant_core::simd::dot_f32;
 use recant_lab::demo::{CatalogueSize, generate};
 use recant_neural::forget::{AltEraserControl, AltEraserOptions, AltEraserReport, alt_eraser};

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::model::{Entry, InteractionMatrix};
 
 /// Environment variable that names a gzipped CSV of `user_id,item_id` to measure on.
 pub const FILE_VARIABLE: &str = "RECANT_BENCH_FILE";

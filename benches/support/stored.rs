@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 use recant_core::optim::als::TrainingOptions;
 use recant_http::{CertificateSettings, LearningSettings, TrainingSettings};
 use recant_import::{RowSink, SinkError};

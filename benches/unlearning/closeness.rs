@@ -5,8 +5,7 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{Ials, InteractionMatrix};
 use recant_eval::{best, jaccard};
 
 /// Users whose scores one parallel task computes.

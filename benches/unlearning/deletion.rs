@@ -3,8 +3,7 @@
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::model::RowSets;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{InteractionMatrix, RowSets};
 
 /// Single pairs and single users that are tried.
 const SINGLE: usize = 3;

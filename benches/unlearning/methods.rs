@@ -3,13 +3,12 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{Ials, InteractionMatrix};
 use recant_core::optim::als;
 use recant_core::optim::als::{CACHE_BYTES_MAX, TrainingOptions};
-use recant_core::unlearn::cold;
-use recant_core::unlearn::converge::{Convergence, Goal, REFINED_SHARE, Warm, converge};
-use recant_core::unlearn::update::{UpdateOptions, update};
+use recant_core::unlearn::{
+    Convergence, Goal, REFINED_SHARE, UpdateOptions, Warm, cold, converge, update,
+};
 use recant_http::{CertificateSettings, LearningSettings, TrainingSettings};
 use recant_types::IalsHyperparameters;
 

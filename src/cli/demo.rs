@@ -13,7 +13,7 @@ use super::serve;
 use super::settings::{StoreArgs, flag, open_store, store_options, thread_pool};
 use super::train_neural::neural_training;
 use recant_core::optim::als::TrainingOptions;
-use recant_core::unlearn::converge::Progress;
+use recant_core::unlearn::Progress;
 use recant_http::Settings;
 use recant_lab::demo;
 use recant_lab::demo::{Catalogue, CatalogueSize};

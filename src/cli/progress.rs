@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use recant_core::unlearn::converge::Progress;
+use recant_core::unlearn::Progress;
 
 /// Steps of the bar of a training.
 const TRAINING_STEPS: u64 = 1_000;

@@ -15,7 +15,7 @@ use super::output::print;
 use super::settings::{StoreArgs, configured_model, flag, serving_options, thread_pool};
 use super::train_neural::neural_training;
 use recant_core::optim::als::TrainingOptions;
-use recant_core::unlearn::converge::Progress;
+use recant_core::unlearn::Progress;
 use recant_http::Settings;
 use recant_http::install_exporter;
 use recant_http::{AppState, Server, router};

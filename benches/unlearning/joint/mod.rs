@@ -14,10 +14,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use pulp::Arch;
 use rayon::prelude::*;
-use recant_core::model::Side;
-use recant_core::model::factors::Factors;
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::model::{Entry, Factors, Ials, InteractionMatrix, Side};
 use recant_core::simd::{add_scaled_f64, dot_f64, vectorised};
 use recant_types::IalsHyperparameters;
 

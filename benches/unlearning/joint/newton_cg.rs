@@ -2,11 +2,9 @@
 //! Optimization", 2nd edition, algorithms 4.1 and 7.2 (Steihaug), in the preconditioner's norm.
 
 use rayon::prelude::*;
-use recant_core::model::Side;
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{Ials, InteractionMatrix, Side};
 use recant_core::optim::als::CholeskyCache;
-use recant_core::optim::block::{BlockSolver, PackedFactor, SharedHessian};
+use recant_core::optim::{BlockSolver, PackedFactor, SharedHessian};
 
 use super::vector::{add_scaled, dot, scale};
 use super::{Joint, Residuals};

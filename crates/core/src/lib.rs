@@ -4,7 +4,7 @@
 //! ```
 //! use std::ops::ControlFlow;
 //!
-//! use recant_core::model::interactions::{Entry, InteractionMatrix};
+//! use recant_core::model::{Entry, InteractionMatrix};
 //! use recant_core::optim::als::{TrainingOptions, train};
 //! use recant_types::IalsHyperparameters;
 //!
@@ -26,10 +26,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-pub mod control;
+#![deny(unreachable_pub)]
+
+mod control;
 pub mod model;
 pub mod optim;
-pub mod random;
+mod random;
 pub mod simd;
 pub mod topk;
 pub mod unlearn;
+
+pub use control::{Control, ShouldStop, continue_while, never};
+pub use random::box_muller;

@@ -9,7 +9,7 @@ pub fn box_muller(u: f64, v: f64) -> f64 {
 }
 
 /// A standard normal number, from two draws of 64 bits.
-pub fn standard_normal(random: &mut impl Rng) -> f64 {
+pub(crate) fn standard_normal(random: &mut impl Rng) -> f64 {
     let (u, v): (f64, f64) = (1.0 - random.random::<f64>(), random.random());
     box_muller(u, v)
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::holdout::Holdout;
 use super::lists::{USERS_PER_TASK, best, scores};
 use super::ranking::{ndcg, recall};
-use recant_core::model::ials::Ials;
+use recant_core::model::Ials;
 
 /// Means over the users of whom something was held out.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,9 +72,9 @@ fn measured(model: &Ials, holdout: &Holdout, k: usize, first: usize) -> (usize, 
 mod tests {
     use super::*;
     use crate::holdout::hold_out;
+    use recant_core::model::Factors;
     use recant_core::model::Side;
-    use recant_core::model::factors::Factors;
-    use recant_core::model::interactions::{Entry, InteractionMatrix};
+    use recant_core::model::{Entry, InteractionMatrix};
     use recant_types::IalsHyperparameters;
 
     /// User by user with plain loops.

@@ -6,8 +6,7 @@ use rayon::prelude::*;
 use super::correlation::spearman;
 use super::lists::{USERS_PER_TASK, best, scores};
 use super::ranking::jaccard;
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{Ials, InteractionMatrix};
 
 /// How two models differ, over all users and items that have an interaction.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -159,9 +158,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use recant_core::model::Entry;
+    use recant_core::model::Factors;
     use recant_core::model::Side;
-    use recant_core::model::factors::Factors;
-    use recant_core::model::interactions::Entry;
     use recant_types::IalsHyperparameters;
 
     const USERS: usize = 75;

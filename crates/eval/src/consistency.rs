@@ -8,7 +8,7 @@ use super::divergence::{Divergence, softmax_divergence};
 use super::lists::best;
 use super::ranking::jaccard;
 use super::scorer::Scorer;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 
 /// Length of the lists that are compared.
 pub(crate) const LIST_LENGTH: usize = 10;
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
     use crate::cohort::Member;
     use crate::scorer::tests::Table;
-    use recant_core::model::interactions::Entry;
+    use recant_core::model::Entry;
 
     fn matrix(histories: &[Vec<u32>], items: usize) -> InteractionMatrix {
         let entry = |index: &u32| Entry {

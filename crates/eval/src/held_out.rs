@@ -6,7 +6,7 @@ use super::cohort::{Cohort, Mean, PerGroup, Sums};
 use super::lists::best;
 use super::ranking::{hit, ndcg, recall, recall_of_all};
 use super::scorer::Scorer;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 
 /// Longest list that is looked at.
 const LIST_LENGTH: usize = 20;
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::cohort::Member;
     use crate::scorer::tests::Table;
-    use recant_core::model::interactions::Entry;
+    use recant_core::model::Entry;
 
     #[test]
     fn seen_and_inactive_items_are_left_out_and_users_without_held_out_items_too() {

@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 
-use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::model::{Entry, InteractionMatrix};
 
 /// Least interactions a user must have for some of them to be held out: below it the rest says too
 /// little about them.

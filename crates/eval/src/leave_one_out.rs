@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::scorer::Scorer;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 
 /// Items each held-out one is ranked against.
 pub(crate) const NEGATIVES: usize = 99;
@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
     use crate::scorer::tests::Table;
-    use recant_core::model::interactions::Entry;
+    use recant_core::model::Entry;
 
     fn train() -> InteractionMatrix {
         let entry = |index: u32| Entry { index, weight: 1.0 };

@@ -3,7 +3,7 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 
-use recant_core::model::factors::Factors;
+use recant_core::model::Factors;
 
 /// Users whose scores are computed together by one task. Fixed, so that sums over users do not
 /// depend on the number of threads.

@@ -2,7 +2,7 @@
 
 use faer::{Mat, Side};
 
-use recant_core::model::ials::Ials;
+use recant_core::model::Ials;
 
 /// Singular values of X below this share of the largest do not count: a dying column, or rounding.
 pub(crate) const CARRIES_SHARE: f64 = 1e-4;
@@ -36,7 +36,7 @@ pub fn numerical_rank(model: &Ials) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use recant_core::model::factors::Factors;
+    use recant_core::model::Factors;
     use recant_types::IalsHyperparameters;
 
     /// Factors whose product is diagonal: the singular values are the products of the columns.

@@ -3,8 +3,7 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 
-use recant_core::model::factors::Factors;
-use recant_core::model::ials::Ials;
+use recant_core::model::{Factors, Ials};
 
 /// A model seen from outside: rows of users, rows of items, and a score for each pair of them.
 pub trait Scorer: Sync {

@@ -12,9 +12,7 @@
 use std::ops::ControlFlow;
 
 use recant_core::optim::als::{TrainingError, TrainingOptions};
-use recant_core::unlearn::cold;
-use recant_core::unlearn::converge::Progress;
-use recant_core::unlearn::duality_gap::{GapOptions, duality_gap};
+use recant_core::unlearn::{GapOptions, Progress, cold, duality_gap};
 use recant_eval::{Comparison, compare, numerical_rank};
 use recant_service::TRAINING_SHARE;
 use recant_service::{Loaded, load};

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use recant_core::model::RowSets;
-use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::model::{Entry, InteractionMatrix, RowSets};
 
 /// One orientation: the neighbours of each row, ascending.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use rayon::prelude::*;
 
-use recant_core::random::box_muller;
+use recant_core::box_muller;
 
 use crate::graph::Graph;
 use crate::negatives::mix;

@@ -3,7 +3,7 @@
 //! ```
 //! use std::ops::ControlFlow;
 //!
-//! use recant_core::model::interactions::{Entry, InteractionMatrix};
+//! use recant_core::model::{Entry, InteractionMatrix};
 //! use recant_neural::optimise::{AdamWOptions, adamw};
 //! use recant_neural::{Graph, Scorer, initial};
 //! use recant_types::NeuMf;

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use rayon::prelude::*;
-use recant_core::control::{ShouldStop, never};
+use recant_core::{ShouldStop, never};
 
 use crate::examples::Examples;
 use crate::graph::{Graph, partition};

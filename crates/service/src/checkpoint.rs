@@ -11,7 +11,7 @@ use crate::learning::{LocalUpdate, Polished, RefinementGoal, polish, update_lear
 use crate::snapshot::VersionError;
 use crate::snapshot::{Quality, Snapshot};
 use crate::trainer::Trainer;
-use recant_core::control::ShouldStop;
+use recant_core::ShouldStop;
 use recant_neural::optimise::Divergence;
 use recant_store::LogPosition;
 
@@ -134,9 +134,9 @@ mod tests {
     use super::*;
     use crate::learner::IalsLearner;
     use crate::learning::{holds, update};
-    use recant_core::model::factors::Factors;
-    use recant_core::model::ials::Ials;
-    use recant_core::model::interactions::InteractionMatrix;
+    use recant_core::model::Factors;
+    use recant_core::model::Ials;
+    use recant_core::model::InteractionMatrix;
     use recant_core::model::{RowSets, Side};
 
     use recant_types::{IalsHyperparameters, LightGcn, ModelSpecification};

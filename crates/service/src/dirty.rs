@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use recant_core::model::RowSets;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{InteractionMatrix, RowSets};
 
 /// Rows that the next version must copy and, for items, the next commit must write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,9 +7,8 @@ use crate::dirty::DirtyRows;
 use crate::neural_learner::NeuralLearner;
 use crate::snapshot::ServedModel;
 use crate::snapshot::VersionError;
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::InteractionMatrix;
-use recant_core::unlearn::converge::Warm;
+use recant_core::model::{Ials, InteractionMatrix};
+use recant_core::unlearn::Warm;
 use recant_types::{IalsHyperparameters, ModelConfiguration};
 
 /// The model under training, owned by the trainer.

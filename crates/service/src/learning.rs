@@ -7,13 +7,12 @@ use crate::learner::Learner;
 use crate::neural_learner::NeuralLearner;
 use crate::remedy::Remedy;
 use crate::trainer::Trainer;
-use recant_core::control::ShouldStop;
-use recant_core::model::RowSets;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::ShouldStop;
+use recant_core::model::{InteractionMatrix, RowSets};
 use recant_core::optim::als::TrainingReport;
-use recant_core::unlearn::converge::{Convergence, Goal, Progress};
-use recant_core::unlearn::update::{UpdateOptions, UpdateReport};
-use recant_core::unlearn::{converge, update};
+use recant_core::unlearn::{
+    self, Convergence, Goal, Progress, REFINED_SHARE, UpdateOptions, UpdateReport, converge,
+};
 use recant_neural::forget::{PolishOptions, PolishReport};
 use recant_neural::optimise::Divergence;
 use recant_types::{Certificate, GapCertificate, IalsHyperparameters};
@@ -58,7 +57,7 @@ pub(crate) fn update_learner(
     } = options;
     match learner {
         Learner::Neural(learner) => learner.update(matrix, touched, budget, hold),
-        Learner::Ials(learner) => Ok(update::update(
+        Learner::Ials(learner) => Ok(unlearn::update(
             &mut learner.model,
             matrix,
             &mut learner.warm.cache,
@@ -125,12 +124,12 @@ pub(crate) fn polish(
         }
     };
     let mut objective_before = f64::INFINITY;
-    let convergence = converge::converge(
+    let convergence = converge(
         &mut learner.model,
         &trainer.matrix,
         &mut learner.warm,
         &Goal {
-            root_mean_square: converge::REFINED_SHARE * goal.target,
+            root_mean_square: REFINED_SHARE * goal.target,
             residual: goal.tolerance,
             max_sweeps: POLISH_SWEEPS_MAX,
             seed: trainer.seed,

@@ -9,9 +9,7 @@ use crate::rows::RowTable;
 use crate::snapshot::{ServedModel, Snapshot};
 use crate::tags::Tags;
 use crate::trainer::Trainer;
-use recant_core::model::factors::Factors;
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::model::{Entry, Factors, Ials, InteractionMatrix};
 use recant_core::optim::als;
 use recant_neural::Block;
 use recant_store::{

@@ -1,8 +1,6 @@
 //! A neural model as readers see it: what is needed to score items and to fold in a history.
 
-use recant_core::topk::best::Best;
-use recant_core::topk::filter::Filter;
-use recant_core::topk::rows::PagedRows;
+use recant_core::topk::{Best, Filter, PagedRows};
 use recant_neural::{BATCH_PAIRS, Batch, Source, fold_in, model_of, score_rows};
 use recant_types::ModelSpecification;
 

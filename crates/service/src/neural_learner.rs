@@ -14,10 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::network::Network;
-use recant_core::control::{ShouldStop, never};
-use recant_core::model::RowSets;
-use recant_core::model::interactions::{Entry, InteractionMatrix};
-use recant_core::unlearn::update::UpdateReport;
+use recant_core::model::{Entry, InteractionMatrix, RowSets};
+use recant_core::unlearn::UpdateReport;
+use recant_core::{ShouldStop, never};
 use recant_types::ModelSpecification;
 
 /// Rounds of stage 1 within the budget: touched rows, neighbours, everything.

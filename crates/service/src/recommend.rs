@@ -9,10 +9,8 @@ use crate::query::{
 };
 use crate::snapshot::{ServedModel, Snapshot};
 use crate::source::Source;
-use recant_core::optim::fold_in::fold_in;
-use recant_core::topk::filter::{Filter, RowSet};
-use recant_core::topk::scan;
-use recant_core::topk::search::Question;
+use recant_core::optim::fold_in;
+use recant_core::topk::{Filter, Question, RowSet, scan};
 use recant_types::{ItemId, UserId};
 
 /// With fewer allowed items than one in so many, these are counted instead of all walked through.
@@ -65,7 +63,7 @@ impl Snapshot {
     /// Answers `query` exactly. Cost: what [`ItemIndex::top_k`] looks at, and for a session history
     /// of length h one system of h·d² + d³/3 more.
     ///
-    /// [`ItemIndex::top_k`]: recant_core::topk::index::ItemIndex::top_k
+    /// [`ItemIndex::top_k`]: recant_core::topk::ItemIndex::top_k
     pub fn recommend(&self, query: &RecommendQuery) -> Recommendations {
         let confinement = self.confine(&query.exclude, query.allow.as_deref(), &query.tags);
         let person = self.resolve(&query.subject);

@@ -18,7 +18,7 @@
 use std::fmt;
 
 use crate::digits::two_digits;
-use recant_core::unlearn::converge::Convergence;
+use recant_core::unlearn::Convergence;
 use recant_types::{DIM_MAX, IalsHyperparameters};
 
 /// Surcharge on the excess of σ over its limit.

@@ -7,10 +7,8 @@ use crate::network::Network;
 use crate::popularity::Popularity;
 use crate::rows::RowDirectory;
 use crate::tags::Tags;
-use recant_core::model::gramian::Gramian;
-use recant_core::model::interactions::Entry;
-use recant_core::topk::index::ItemIndex;
-use recant_core::topk::rows::PagedRows;
+use recant_core::model::{Entry, Gramian};
+use recant_core::topk::{ItemIndex, PagedRows};
 use recant_types::{Certificate, IalsHyperparameters, ItemId, ModelConfiguration, UserId};
 
 /// Why a state of the trainer must not become a version.

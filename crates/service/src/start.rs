@@ -22,7 +22,7 @@ use crate::snapshot::VersionError;
 use crate::worker::{
     Committer, Factors, LiveVersion, LogProgress, Refiner, Worker, WorkerError, WorkerOptions,
 };
-use recant_core::unlearn::converge::Warm;
+use recant_core::unlearn::Warm;
 use recant_store::LastCertificate;
 use recant_store::{Entry, LogPosition, ModelHeader, Store, StoreError};
 use recant_types::{ErasureStatus, ModelConfiguration};

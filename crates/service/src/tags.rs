@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use recant_core::topk::filter::RowSet;
+use recant_core::topk::RowSet;
 
 /// Which items have which tags.
 ///

@@ -8,8 +8,7 @@ use crate::learner::Learner;
 use crate::popularity::Popularity;
 use crate::rows::RowTable;
 use crate::tags::Tags;
-use recant_core::model::RowSets;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{InteractionMatrix, RowSets};
 use recant_store::{ItemRecord, Store, StoreError, StoredInteraction, WriteBatch};
 use recant_types::{
     ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, ItemId, UserId,

@@ -5,9 +5,8 @@ use crate::learner::Learner;
 use crate::neural_learner::NeuralLearner;
 use crate::snapshot::{Quality, Snapshot, VersionError};
 use crate::trainer::Trainer;
-use recant_core::model::factors::Factors;
-use recant_core::topk::index::ItemIndex;
-use recant_core::topk::rows::PagedRows;
+use recant_core::model::Factors;
+use recant_core::topk::{ItemIndex, PagedRows};
 
 impl Trainer {
     /// The whole state as a snapshot. Cost: every row once, and the index of the items.
@@ -143,7 +142,7 @@ fn narrow(row: &[f64]) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::publish::{Progress, Publisher};
-    use recant_core::model::ials::Ials;
+    use recant_core::model::Ials;
     use recant_types::IalsHyperparameters;
 
     fn trainer() -> Trainer {

@@ -6,8 +6,7 @@ use faer::{Mat, Side};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{Ials, InteractionMatrix};
 use recant_types::IalsHyperparameters;
 
 /// Steps of the reference solver, and of them without progress.

@@ -4,10 +4,7 @@
 use faer::Mat;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::model::Side;
-use recant_core::model::factors::Factors;
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::model::{Entry, Factors, Ials, InteractionMatrix, Side};
 use recant_types::IalsHyperparameters;
 
 pub const USERS: usize = 14;

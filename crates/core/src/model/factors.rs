@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView2};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
-pub use crate::model::side::Side;
+pub(crate) use crate::model::side::Side;
 use crate::random::standard_normal;
 
 /// Standard deviation of initial values, before division by √d. Small enough that the first block
@@ -89,7 +89,7 @@ impl Factors {
 
 /// Fills `into` with the initial values of `row`: they depend on seed, side, row and column only,
 /// so that neither the number of rows nor that of threads changes them.
-pub fn initial_row(into: &mut [f64], row: u32, seed: u64, side: Side) {
+pub(crate) fn initial_row(into: &mut [f64], row: u32, seed: u64, side: Side) {
     let mut random = ChaCha12Rng::seed_from_u64(seed);
     random.set_stream((u64::from(row) << 1) | u64::from(side == Side::Items));
     let scale = INITIAL_DEVIATION / (into.len() as f64).sqrt();

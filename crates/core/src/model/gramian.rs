@@ -96,7 +96,7 @@ impl Gramian {
         self.updates
     }
 
-    /// The matrix.
+    /// The matrix itself, d × d, symmetric.
     pub fn matrix(&self) -> MatRef<'_, f64> {
         self.matrix.as_ref()
     }

@@ -24,9 +24,9 @@ pub struct Ials {
     pub users: Factors,
     /// Q, items × d.
     pub items: Factors,
-    /// PᵀP.
+    /// The Gram matrix PᵀP of the users, d × d.
     pub user_gramian: Gramian,
-    /// QᵀQ.
+    /// The Gram matrix QᵀQ of the items, d × d.
     pub item_gramian: Gramian,
 }
 
@@ -191,11 +191,11 @@ pub(crate) fn inner(a: &Gramian, b: &Gramian) -> f64 {
 /// The blocks of one side, with everything their systems are made of.
 #[derive(Debug, Clone, Copy)]
 pub struct SideView<'a> {
-    /// Which side.
+    /// The side whose blocks these are.
     pub side: Side,
     /// What is minimised.
     pub hyper: &'a IalsHyperparameters,
-    /// The interactions.
+    /// The interactions of both sides.
     pub matrix: &'a InteractionMatrix,
     /// The factors of this side.
     pub own: &'a Factors,

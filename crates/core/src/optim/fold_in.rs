@@ -7,7 +7,7 @@ use pulp::Arch;
 use crate::model::gramian::Gramian;
 use crate::optim::block::SharedHessian;
 use crate::optim::kernel;
-use crate::topk::rows::PagedRows;
+use crate::topk::PagedRows;
 use recant_types::IalsHyperparameters;
 
 /// Rows gathered at a time: 32 KiB at d = 128, what a first-level cache holds.

@@ -14,7 +14,7 @@ const BLOCKS_PER_TASK: usize = 16;
 
 /// Where a block's step takes its matrix from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Matrices {
+pub(super) enum Matrices {
     /// Formed and factorised anew; cached for later where there is room. The step is exact.
     Formed,
     /// The cached Cholesky factor, where it is fresh.
@@ -58,7 +58,7 @@ impl CholeskyCache {
         }
     }
 
-    /// Forgets everything.
+    /// Drops every factor, as after the columns of the model were turned.
     pub fn clear(&mut self) {
         self.users.clear();
         self.items.clear();
@@ -168,7 +168,7 @@ pub fn half_sweep(
 
 /// [`half_sweep`] with cached factors; with [`Matrices::Cached`] the cost falls to
 /// `3|S|·d` multiply-adds in f64 and `rows·d²` in f32 where they are fresh.
-pub fn half_sweep_with(
+pub(super) fn half_sweep_with(
     model: &mut Ials,
     matrix: &InteractionMatrix,
     side: Side,

@@ -11,20 +11,20 @@ use pulp::Arch;
 use crate::simd::vectorised;
 
 /// Columns of a tile: one vector of AVX-512, two of AVX2.
-pub const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// Rows of a tile. With AVX2 the sums of a tile fill eight of the sixteen registers, which hides
 /// the latency of the fused multiply-add; with twice the rows they would spill, at half the speed.
 const PANEL: usize = 4;
 
 /// The order that a matrix of `dim` is padded to.
-pub fn padded(dim: usize) -> usize {
+pub(super) fn padded(dim: usize) -> usize {
     dim.div_ceil(LANES) * LANES
 }
 
 /// The pivot that failed: the matrix is not positive definite to f32 precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotPositiveDefinite;
+pub(super) struct NotPositiveDefinite;
 
 type Tile = [[f32; LANES]; PANEL];
 
@@ -84,7 +84,7 @@ fn first_tile(i: usize) -> usize {
 /// `H += AᵀA` on the upper triangle; `rows` holds `count` rows of A, each of `stride` values.
 /// Cost: about `count·stride²/2` multiply-adds. Entries just below the diagonal, within its tiles,
 /// are written too.
-pub fn add_outer_products(
+pub(super) fn add_outer_products(
     arch: Arch,
     hessian: &mut [f32],
     rows: &[f32],
@@ -113,7 +113,7 @@ pub fn add_outer_products(
 ///
 /// Panels of rows: what the rows above contribute is subtracted tile by tile, then the panel is
 /// factorised row by row (Golub & Van Loan, "Matrix Computations", 4th ed., §4.2.9, transposed).
-pub fn factorise(
+pub(super) fn factorise(
     arch: Arch,
     hessian: &mut [f32],
     stride: usize,
@@ -170,7 +170,7 @@ fn factorise_panel(
 }
 
 /// Solves `UᵀU x = b` in place, for U as [`factorise`] leaves it. Cost: `stride²` multiply-adds.
-pub fn solve(arch: Arch, factor: &[f32], stride: usize, vector: &mut [f32]) {
+pub(super) fn solve(arch: Arch, factor: &[f32], stride: usize, vector: &mut [f32]) {
     debug_assert_eq!(vector.len(), stride);
     vectorised(
         arch,
@@ -196,7 +196,7 @@ pub fn solve(arch: Arch, factor: &[f32], stride: usize, vector: &mut [f32]) {
 }
 
 /// Values of a factor packed by [`pack`].
-pub fn packed_len(stride: usize) -> usize {
+pub(super) fn packed_len(stride: usize) -> usize {
     let tiles = stride / LANES;
     LANES * LANES * tiles * (tiles + 1) / 2
 }
@@ -211,7 +211,7 @@ fn packed_start(row: usize, stride: usize) -> usize {
 
 /// Copies the upper triangle of U, as [`factorise`] leaves it, into `packed`, which holds
 /// [`packed_len`] values: whole tiles, a little more than half of the square.
-pub fn pack(factor: &[f32], stride: usize, packed: &mut [f32]) {
+pub(super) fn pack(factor: &[f32], stride: usize, packed: &mut [f32]) {
     debug_assert_eq!(packed.len(), packed_len(stride));
     for row in 0..stride {
         let values = &factor[row * stride + first_tile(row)..(row + 1) * stride];
@@ -221,7 +221,7 @@ pub fn pack(factor: &[f32], stride: usize, packed: &mut [f32]) {
 }
 
 /// [`solve`] for a packed factor: half the memory to read.
-pub fn solve_packed(arch: Arch, packed: &[f32], stride: usize, vector: &mut [f32]) {
+pub(super) fn solve_packed(arch: Arch, packed: &[f32], stride: usize, vector: &mut [f32]) {
     debug_assert_eq!(vector.len(), stride);
     debug_assert_eq!(packed.len(), packed_len(stride));
     vectorised(

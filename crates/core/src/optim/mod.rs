@@ -2,9 +2,13 @@
 
 mod accelerated;
 pub mod als;
-pub mod anderson;
-pub mod block;
-pub mod fold_in;
-pub mod half_sweep;
-pub mod kernel;
+mod anderson;
+mod block;
+mod fold_in;
+mod half_sweep;
+mod kernel;
 mod report;
+
+pub use anderson::Anderson;
+pub use block::{BlockSolver, PackedFactor, SharedHessian, Step};
+pub use fold_in::fold_in;

@@ -3,7 +3,7 @@
 /// How far training has come.
 #[derive(Debug, Clone, Copy)]
 pub struct SweepReport {
-    /// Sweeps done.
+    /// Sweeps done when it was made.
     pub sweep: usize,
     /// The objective at the user factors that are optimal for the present item factors.
     pub objective: f64,
@@ -15,7 +15,7 @@ pub struct SweepReport {
 /// How training ended.
 #[derive(Debug, Clone, Copy)]
 pub struct TrainingReport {
-    /// Sweeps done.
+    /// Sweeps done altogether.
     pub sweeps: usize,
     /// The objective of the trained model.
     pub objective: f64,

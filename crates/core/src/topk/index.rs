@@ -19,7 +19,7 @@ const NORM_MAX: f64 = (1 << 30) as f64;
 const REACH_SLACK: f32 = 1.05;
 
 /// Largest dimension: sums of products of two bytes stay within 32 bits.
-pub const DIM_MAX: usize = 1 << 15;
+pub(super) const DIM_MAX: usize = 1 << 15;
 
 /// Items outside the order of norms that are always fine.
 const FRESH_MIN: usize = 4 * SLOTS;

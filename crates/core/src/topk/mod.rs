@@ -1,16 +1,23 @@
 //! The k items with the largest inner product, exactly, over pages of rows shared between versions.
 //!
-//! [`rows`] holds the factors, [`index`] their order and their bytes, [`search`] the answers from
-//! them; [`scan`] looks at every row and is what the others are measured by.
+//! [`PagedRows`] hold the factors, an [`ItemIndex`] their order and their bytes, and answers a
+//! [`Question`] from them; [`scan`] goes through every row and is what the index is measured by.
 
-pub mod best;
-pub mod filter;
-pub mod index;
-pub mod kernel;
+mod best;
+mod filter;
+mod index;
+mod kernel;
 mod page;
 mod probe;
-pub mod rows;
+mod rows;
 pub mod scan;
-pub mod score;
-pub mod search;
+mod score;
+mod search;
 mod transform;
+
+pub use best::Best;
+pub use filter::{Filter, RowSet};
+pub use index::ItemIndex;
+pub use kernel::Kernel;
+pub use rows::PagedRows;
+pub use search::{Question, Work};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 /// Rows a page holds: at d = 64 a page has 16 KiB, little to copy for one changed row and long
 /// enough to scan at full speed.
-pub const PAGE_ROWS: usize = 64;
+pub(super) const PAGE_ROWS: usize = 64;
 
 /// A matrix of rows × d in f32 whose versions share what they have in common.
 ///

@@ -7,7 +7,7 @@ use crate::simd::vectorised;
 
 /// Partial sums of an inner product. Column c goes into sum c mod 16; the sums are then added in
 /// pairs, halves onto halves.
-pub const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// Rows whose inner products are computed side by side: enough sums to keep the adders busy, few
 /// enough to stay in registers.
@@ -20,7 +20,7 @@ const ROWS_AT_ONCE: usize = 4;
 ///
 /// # Panics
 /// When `rows` is not one row of d values for each score.
-pub fn scores(arch: Arch, query: &[f32], rows: &[f32], scores: &mut [f32]) {
+pub(super) fn scores(arch: Arch, query: &[f32], rows: &[f32], scores: &mut [f32]) {
     assert_eq!(
         rows.len(),
         query.len() * scores.len(),
@@ -37,7 +37,7 @@ pub fn scores(arch: Arch, query: &[f32], rows: &[f32], scores: &mut [f32]) {
 ///
 /// # Panics
 /// When the lengths differ.
-pub fn score(arch: Arch, query: &[f32], row: &[f32]) -> f32 {
+pub(super) fn score(arch: Arch, query: &[f32], row: &[f32]) -> f32 {
     assert_eq!(query.len(), row.len(), "the same dimension");
     vectorised(
         arch,
@@ -48,7 +48,7 @@ pub fn score(arch: Arch, query: &[f32], row: &[f32]) -> f32 {
 
 /// Scores as they are compared: one zero, and no number at all is the lowest.
 #[inline(always)]
-pub fn comparable(score: f32) -> f32 {
+pub(super) fn comparable(score: f32) -> f32 {
     if score.is_nan() {
         f32::NEG_INFINITY
     } else {

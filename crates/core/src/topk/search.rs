@@ -20,11 +20,11 @@ const BATCH_PAGES: usize = 8;
 /// A query: the k best rows by inner product with `query`, of those that `filter` leaves.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
-    /// d values.
+    /// What the rows are multiplied by, d values.
     pub query: &'a [f32],
     /// How many rows.
     pub k: usize,
-    /// Which rows.
+    /// Which rows an answer may have.
     pub filter: Filter<'a>,
 }
 

@@ -70,7 +70,7 @@ pub struct Convergence {
 pub struct CertificateEvaluation {
     /// Sweeps so far.
     pub sweeps: usize,
-    /// The objective.
+    /// The objective L(P,Q) at these factors.
     pub objective: f64,
     /// The relative residual.
     pub residual: f64,

@@ -24,7 +24,7 @@ use crate::model::interactions::InteractionMatrix;
 use crate::simd::dot_f64;
 use crate::unlearn::complement::Complement;
 use crate::unlearn::deflation_subspace::{DeflationSubspace, WeightedFactors};
-pub use crate::unlearn::dual_limit::Direction;
+pub(super) use crate::unlearn::dual_limit::Direction;
 use crate::unlearn::dual_limit::{DUAL_LIMIT, at_least};
 use crate::unlearn::dual_point::DualResidual;
 use crate::unlearn::gradient_operator::{ScaledGradient, dot_rounding};
@@ -46,7 +46,7 @@ const DROPPED_SHARE: f64 = 1e-3;
 ///
 /// Whoever evaluates until a bound is low enough takes the first that passes, so each evaluation must
 /// fail less and less often: the k-th with at most `6/(π²k²)` of it, which sums to 1.
-pub const FAILURE_PROBABILITY: f64 = 1e-9;
+pub(super) const FAILURE_PROBABILITY: f64 = 1e-9;
 
 /// Block steps that count directions over the limit, and the share of the limit they have to exceed.
 const COUNTING_STEPS: usize = 12;
@@ -136,8 +136,8 @@ impl TrackedRitzVectors {
 
 /// What an evaluation of the certificate came to.
 #[derive(Debug, Clone)]
-pub enum GapEvaluation {
-    /// A bound.
+pub(super) enum GapEvaluation {
+    /// A bound that holds, whether it meets the target or not.
     Bounded(DualityGap),
     /// The model is too far from stationary for the target. This would be the bound if the
     /// complement were within the limit, which was not looked into: it proves nothing.
@@ -146,7 +146,7 @@ pub enum GapEvaluation {
 
 impl GapEvaluation {
     /// The descent directions, where that was looked into.
-    pub fn descent_directions(&self) -> &[Direction] {
+    pub(super) fn descent_directions(&self) -> &[Direction] {
         match self {
             Self::Bounded(gap) => &gap.descent_directions,
             Self::TargetUnreachable(_) => &[],
@@ -166,7 +166,7 @@ pub fn duality_gap(model: &Ials, matrix: &InteractionMatrix, options: &GapOption
 
 /// [`duality_gap`], begun with the vectors in `tracked`, or `None` when `should_stop`, asked
 /// between its steps, turned true first.
-pub fn duality_gap_unless(
+pub(super) fn duality_gap_unless(
     model: &Ials,
     matrix: &InteractionMatrix,
     options: &GapOptions,
@@ -179,7 +179,7 @@ pub fn duality_gap_unless(
 
 /// [`duality_gap_unless`], which saves itself the complement where the rest already says that the
 /// target is out of reach.
-pub fn evaluate_gap_unless(
+pub(super) fn evaluate_gap_unless(
     model: &Ials,
     matrix: &InteractionMatrix,
     options: &GapOptions,

@@ -16,7 +16,7 @@ const STEPS_BETWEEN_BOUNDS: usize = 4;
 
 /// How hard to work for a bound.
 #[derive(Debug, Clone, Copy)]
-pub struct LanczosOptions {
+pub(super) struct LanczosOptions {
     /// Most steps, each of four products.
     pub steps_max: usize,
     /// Seed of the random start vectors.
@@ -35,7 +35,7 @@ pub struct LanczosOptions {
 /// distance, so that treating it apart cannot lift the norm of the whole; one that is near the
 /// limit or above is kept in any case.
 #[derive(Debug, Clone, Copy)]
-pub struct Keep {
+pub(super) struct Keep {
     /// The limit for singular values θ.
     pub limit: f64,
     /// Least share of the limit.
@@ -95,7 +95,7 @@ const WEAK_SHARE: f64 = 1e-4;
 /// vector the probability is at most `1.648 √n exp(−√ε (2k−1))`. The space that a block spans holds
 /// the one of each of its vectors, so its θ is at least each of theirs; and all of them fail at
 /// once with at most the product of their probabilities.
-pub fn relative_excess(dimension: usize, steps: usize, starts: usize, failure: f64) -> f64 {
+pub(super) fn relative_excess(dimension: usize, steps: usize, starts: usize, failure: f64) -> f64 {
     let exponent = (1.648 * (dimension.max(1) as f64).sqrt()).ln() - failure.ln() / starts as f64;
     let root = exponent / (2.0 * steps as f64 - 1.0).max(1.0);
     (root * root).min(1.0)

@@ -4,15 +4,23 @@
 pub mod cold;
 mod column_weights;
 mod complement;
-pub mod converge;
+mod converge;
 mod deflation_subspace;
 mod dual_limit;
 mod dual_point;
-pub mod duality_gap;
+mod duality_gap;
 mod gradient_operator;
-pub mod lanczos;
+mod lanczos;
 mod narrow;
 mod neighbourhood;
-pub mod rank;
+mod rank;
 mod tall;
-pub mod update;
+mod update;
+
+pub use converge::{
+    CertificateEvaluation, Convergence, Goal, Progress, REFINED_SHARE, Warm, converge,
+};
+pub use dual_limit::Direction;
+pub use duality_gap::{DualityGap, GapOptions, TrackedRitzVectors, duality_gap};
+pub use rank::RankReport;
+pub use update::{UpdateOptions, UpdateReport, update};

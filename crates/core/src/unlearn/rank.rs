@@ -40,7 +40,7 @@ const WEAK_MAX: usize = 48;
 ///
 /// The objective does not rise but for what is dropped. Cost: `4(users+items)·(d+k)²`
 /// multiply-adds for k directions, twice, and `|S|(d + w²)` for w weak columns, at most 48.
-pub fn rebalance(
+pub(super) fn rebalance(
     model: &mut Ials,
     matrix: &InteractionMatrix,
     directions: &[Direction],

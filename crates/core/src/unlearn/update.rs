@@ -15,7 +15,7 @@ use crate::model::ials::{Ials, SideView};
 use crate::model::interactions::{Entry, InteractionMatrix};
 use crate::model::side::RowSets;
 use crate::optim::als::CholeskyCache;
-use crate::optim::block::{BlockSolver, PackedFactor, SharedHessian, Step};
+use crate::optim::{BlockSolver, PackedFactor, SharedHessian, Step};
 use crate::simd::dot_f64;
 use crate::unlearn::neighbourhood::Neighbourhood;
 

@@ -9,13 +9,12 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use rayon::prelude::*;
-use recant_core::model::RowSets;
-use recant_core::model::ials::Ials;
+use recant_core::model::{Ials, RowSets};
 use recant_core::optim::als;
 use recant_core::optim::als::{CACHE_BYTES_MAX, TrainingOptions};
-use recant_core::unlearn::cold;
-use recant_core::unlearn::converge::{Convergence, Goal, Progress, Warm, converge};
-use recant_core::unlearn::update::{UpdateOptions, update};
+use recant_core::unlearn::{
+    Convergence, Goal, Progress, UpdateOptions, Warm, cold, converge, update,
+};
 use recant_testkit::adversary::{Adversary, Reference};
 
 /// The certified root mean square worked to, the default's.

@@ -1,6 +1,6 @@
 //! The duality gap against the truth: the convex problem solved another way.
 
-use recant_core::unlearn::duality_gap::{GapOptions, duality_gap};
+use recant_core::unlearn::{GapOptions, duality_gap};
 use recant_testkit::convex::{Problem, distance};
 
 /// Hundreds of factors, from untrained to converged, disturbed and not: the bound holds for all.

@@ -6,13 +6,9 @@ use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::model::RowSets;
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::model::{Entry, Ials, InteractionMatrix, RowSets};
 use recant_core::optim::als::{CACHE_BYTES_MAX, TrainingOptions, solve_users_to_rounding};
-use recant_core::unlearn::cold;
-use recant_core::unlearn::converge::{Goal, Warm, converge};
-use recant_core::unlearn::update::{UpdateOptions, update};
+use recant_core::unlearn::{Goal, UpdateOptions, Warm, cold, converge, update};
 use recant_types::IalsHyperparameters;
 
 const HYPER: IalsHyperparameters = IalsHyperparameters {
@@ -65,7 +61,7 @@ fn trained_to(matrix: &InteractionMatrix, seed: u64, target: f64) -> Ials {
         max_sweeps: 20_000,
         ..TrainingOptions::default()
     };
-    let observe = &mut |_: recant_core::unlearn::converge::Progress<'_>| ControlFlow::Continue(());
+    let observe = &mut |_: recant_core::unlearn::Progress<'_>| ControlFlow::Continue(());
     let trained = cold::train(matrix, HYPER, &options, target, observe).expect("no divergence");
     let (model, convergence) = trained.expect("nothing ends it");
     let bound = convergence.gap.root_mean_square;
@@ -102,7 +98,7 @@ fn refine_to(model: &mut Ials, matrix: &InteractionMatrix, warm: &mut Warm, targ
         max_sweeps: 20_000,
         seed: 3,
     };
-    let observe = &mut |_: recant_core::unlearn::converge::Progress<'_>| ControlFlow::Continue(());
+    let observe = &mut |_: recant_core::unlearn::Progress<'_>| ControlFlow::Continue(());
     let convergence = converge(model, matrix, warm, &goal, &|| false, observe);
     let convergence = convergence
         .expect("no divergence")

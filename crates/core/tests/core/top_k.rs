@@ -6,12 +6,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::topk::filter::{Filter, RowSet};
-use recant_core::topk::index::ItemIndex;
-use recant_core::topk::kernel::Kernel;
-use recant_core::topk::rows::PagedRows;
-use recant_core::topk::scan;
-use recant_core::topk::search::Question;
+use recant_core::topk::{Filter, ItemIndex, Kernel, PagedRows, Question, RowSet, scan};
 
 /// How the factors of a case look.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 
 /// Items drawn for each erased pair, of which the one with the nearest popularity is taken.
 const CANDIDATES: usize = 64;
@@ -96,7 +96,7 @@ fn unseen_items(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use recant_core::model::interactions::Entry;
+    use recant_core::model::Entry;
 
     /// Item i is had by the users from i on.
     fn original() -> InteractionMatrix {

@@ -6,12 +6,10 @@ use std::time::Instant;
 use super::choice::{TIE_SHARE, choose};
 use super::options::{LIST_LENGTH, TuningOptions, TuningProgress};
 use super::trial::{Certifiable, Stage, Trial};
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{Ials, InteractionMatrix};
 use recant_core::optim::als;
 use recant_core::optim::als::{TrainingError, TrainingOptions};
-use recant_core::unlearn::cold;
-use recant_core::unlearn::converge::Progress;
+use recant_core::unlearn::{Progress, cold};
 use recant_eval::{Holdout, accuracy, numerical_rank};
 use recant_service::Remedy;
 use recant_service::two_digits;
@@ -376,7 +374,7 @@ fn matching_lambda(matrix: &InteractionMatrix, setting: IalsHyperparameters, nu:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use recant_core::model::interactions::Entry;
+    use recant_core::model::Entry;
 
     #[test]
     fn a_matching_lambda_regularises_as_much_in_sum() {

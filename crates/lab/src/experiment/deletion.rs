@@ -7,8 +7,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 
 use super::recipe::{DeletionSpec, UserChoice};
-use recant_core::model::RowSets;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{InteractionMatrix, RowSets};
 use recant_eval::{Cohort, Member, PerGroup};
 
 /// A user and an item.
@@ -190,7 +189,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use recant_core::model::interactions::Entry;
+    use recant_core::model::Entry;
 
     /// User u has items u, u + 1, … 2u, of 120.
     fn train() -> InteractionMatrix {

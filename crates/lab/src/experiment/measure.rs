@@ -6,7 +6,7 @@ use super::data_set::DataSet;
 use super::deletion::{Pair, cohort};
 use super::run_record::{Checkpoint, Membership};
 use super::unlearner::{MethodError, Trained};
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 use recant_eval::{
     Cohort, ControlKind, Controls, Scorer, area_under_curve, consistency, controls,
     held_out_accuracy, relative_distance, true_positive_rate,
@@ -162,9 +162,9 @@ mod tests {
 
     use super::*;
     use crate::experiment::deletion::without;
-    use recant_core::model::factors::Factors;
-    use recant_core::model::ials::Ials;
-    use recant_core::model::interactions::Entry;
+    use recant_core::model::Entry;
+    use recant_core::model::Factors;
+    use recant_core::model::Ials;
     use recant_types::IalsHyperparameters;
 
     /// The score of user u and item i is 1000 u + i.

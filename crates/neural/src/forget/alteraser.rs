@@ -23,9 +23,9 @@ use crate::optimise::newton_cg::{NewtonOptions, newton_cg};
 use crate::optimise::rows::{RowOptions, is_separable, solve_rows};
 use crate::optimise::selection::Selection;
 use crate::parameters::{Block, Parameters};
-use recant_core::control::{Control, ShouldStop, continue_while};
 use recant_core::model::{RowSets, Side};
-use recant_core::optim::anderson::Anderson;
+use recant_core::optim::Anderson;
+use recant_core::{Control, ShouldStop, continue_while};
 
 /// Rows solved between two looks at the clock.
 const ROWS_PER_TURN: usize = 32;

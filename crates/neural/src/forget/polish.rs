@@ -5,7 +5,7 @@ use crate::forget::alteraser::{
 };
 use std::ops::ControlFlow;
 
-use recant_core::control::{Control, ShouldStop, continue_while};
+use recant_core::{Control, ShouldStop, continue_while};
 
 use crate::objective::Objective;
 use crate::optimise::divergence::Divergence;

@@ -17,7 +17,7 @@ use crate::optimise::adamw::AdamWOptions;
 use crate::optimise::divergence::Divergence;
 use crate::parameters::Parameters;
 use crate::scoring::Scorer;
-use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::model::{Entry, InteractionMatrix};
 
 /// How the shards' models become one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::{World, grouped, matrix, small_models};
 use proptest::prelude::*;
-use recant_core::control::never;
-use recant_core::model::RowSets;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{InteractionMatrix, RowSets};
+use recant_core::never;
 use recant_neural::forget::{
     Aggregation, AltEraserControl, AltEraserOptions, AltEraserReport, Anchor, BlockSolver, Dealing,
     InfluenceOptions, Reach, Shards, alt_eraser, influence_step, retrain_cold,

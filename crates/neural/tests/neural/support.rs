@@ -1,7 +1,7 @@
 //! Small worlds for the tests of neural models, and scores computed another way: plain loops in f64.
 #![allow(dead_code)]
 
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 use recant_neural::{
     Examples, Graph, Layout, NeuralModel, Parameters, Sampling, initial, model_of,
 };

@@ -13,7 +13,7 @@ use crate::metric_names as names;
 use crate::resolve::Resolver;
 use crate::trainer::Applied;
 use recant_core::model::RowSets;
-use recant_core::unlearn::update::UpdateReport;
+use recant_core::unlearn::UpdateReport;
 use recant_store::StoreError;
 use recant_store::WriteBatch;
 use recant_store::failpoint;

@@ -1,8 +1,8 @@
 //! What an explanation proves, against the truth: the convex problem solved another way.
 
 use faer::Mat;
-use recant_core::model::ials::Ials;
-use recant_core::unlearn::duality_gap::{GapOptions, duality_gap};
+use recant_core::model::Ials;
+use recant_core::unlearn::{GapOptions, duality_gap};
 use recant_service::RowTable;
 use recant_service::Trainer;
 use recant_service::{AsOf, RecommendQuery, Recommendations, Source, Subject};

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use recant_core::model::Side;
-use recant_core::model::factors::Factors;
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::model::{Entry, Factors, Ials, InteractionMatrix, Side};
 use recant_service::DirtyRows;
 use recant_service::Popularity;
 use recant_service::Quality;

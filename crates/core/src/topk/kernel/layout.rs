@@ -1,13 +1,13 @@
 //! How codes and sums lie in memory, the same for every path.
 
 /// Items of a page.
-pub const SLOTS: usize = 64;
+pub(crate) const SLOTS: usize = 64;
 
 /// Columns of a step.
-pub const STEP_COLUMNS: usize = 4;
+pub(crate) const STEP_COLUMNS: usize = 4;
 
 /// Lines of a step: 64 items of four bytes each.
-pub const GROUPS: usize = SLOTS * STEP_COLUMNS / LINE_BYTES;
+pub(crate) const GROUPS: usize = SLOTS * STEP_COLUMNS / LINE_BYTES;
 
 /// Bytes of a line, those of a cache line and of the widest vector.
 pub(super) const LINE_BYTES: usize = 64;
@@ -27,7 +27,7 @@ impl Line {
 
 /// Where the byte for `column` (0 to 3) of a step and item `slot` lies: line and place in it.
 #[inline(always)]
-pub fn place(slot: usize, column: usize) -> (usize, usize) {
+pub(crate) fn place(slot: usize, column: usize) -> (usize, usize) {
     (
         slot / GROUP_ITEMS,
         slot % GROUP_ITEMS * STEP_COLUMNS + column,
@@ -35,4 +35,4 @@ pub fn place(slot: usize, column: usize) -> (usize, usize) {
 }
 
 /// One sum for each item of a page.
-pub type Sums = [i32; SLOTS];
+pub(crate) type Sums = [i32; SLOTS];

@@ -15,7 +15,7 @@ mod layout;
 mod neon;
 mod portable;
 
-pub use layout::{GROUPS, Line, SLOTS, STEP_COLUMNS, Sums, place};
+pub(super) use layout::{GROUPS, Line, SLOTS, STEP_COLUMNS, Sums, place};
 
 /// A way of computing that this machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

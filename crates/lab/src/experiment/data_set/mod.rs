@@ -15,7 +15,7 @@ use super::recipe::{SourceSpec, SplitSpec};
 use crate::demo;
 use error::{INTERACTIONS_MIN, ITEMS_MIN, USERS_MIN};
 use files::Read;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 use row::Row;
 
 /// Everything of a data set, before it is split.

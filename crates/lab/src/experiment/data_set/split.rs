@@ -1,7 +1,7 @@
 //! What is held out.
 
 use super::row::Row;
-use recant_core::model::interactions::{Entry, InteractionMatrix};
+use recant_core::model::{Entry, InteractionMatrix};
 use recant_eval::hold_out;
 
 /// What is trained on, and the held-out items by user row, ascending.

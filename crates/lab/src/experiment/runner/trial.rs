@@ -8,7 +8,7 @@ use crate::experiment::recipe::{DeletionSpec, MeasureOptions};
 use crate::experiment::run_record::{Arm, Checkpoint, Measured, Outcome};
 use crate::experiment::unlearner::{Change, MethodError, Precision, Subject, Trained, Unlearner};
 use crate::experiment::watch::Watch;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 use recant_eval::{Scorer, relative_distance};
 
 /// What a trial is set up from.

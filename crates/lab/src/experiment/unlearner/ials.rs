@@ -6,13 +6,10 @@ use std::time::Duration;
 use super::method::{Change, MethodError, Precision, Unlearner};
 use crate::experiment::recipe::{IalsSpec, MethodSpec};
 use crate::experiment::watch::Watch;
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{Ials, InteractionMatrix};
 use recant_core::optim::als;
 use recant_core::optim::als::{CACHE_BYTES_MAX, TrainingError, TrainingOptions};
-use recant_core::unlearn::cold;
-use recant_core::unlearn::converge::{Goal, Warm, converge};
-use recant_core::unlearn::update::{UpdateOptions, update};
+use recant_core::unlearn::{Goal, UpdateOptions, Warm, cold, converge, update};
 use recant_eval::Scorer;
 use recant_types::IalsHyperparameters;
 
@@ -58,8 +55,7 @@ impl IalsSubject {
             ..TrainingOptions::default()
         };
         let trained = watch.time(|_| {
-            let go_on =
-                &mut |_: recant_core::unlearn::converge::Progress<'_>| ControlFlow::Continue(());
+            let go_on = &mut |_: recant_core::unlearn::Progress<'_>| ControlFlow::Continue(());
             cold::train(matrix, self.hyper, &options, target, go_on)
         });
         let (model, _) = trained.map_err(diverged)?.expect("nothing ends it early");

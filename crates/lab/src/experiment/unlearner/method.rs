@@ -2,8 +2,7 @@
 
 use crate::experiment::deletion::Pair;
 use crate::experiment::watch::Watch;
-use recant_core::model::RowSets;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{InteractionMatrix, RowSets};
 use recant_eval::Scorer;
 
 /// Why a model has no result.

@@ -12,8 +12,7 @@ use super::run_record::Arm;
 use super::watch::Watch;
 use ials::IalsSubject;
 use neural::{NeuralModelState, NeuralSubject};
-use recant_core::model::ials::Ials;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::{Ials, InteractionMatrix};
 use recant_eval::Scorer;
 
 /// A kind of model, ready to be trained.

@@ -9,8 +9,8 @@ use super::subject::{
 use crate::experiment::recipe::{MethodSpec, ReachSpec, SolverSpec};
 use crate::experiment::unlearner::method::{Change, MethodError, Seeds, Unlearner};
 use crate::experiment::watch::Watch;
-use recant_core::control::never;
 use recant_core::model::RowSets;
+use recant_core::never;
 use recant_eval::Scorer;
 use recant_neural::forget::{
     AltEraserControl, AltEraserOptions, AltEraserReport, Anchor, BlockSolver, InfluenceOptions,

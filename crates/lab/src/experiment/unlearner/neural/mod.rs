@@ -8,7 +8,7 @@ pub(in crate::experiment) use subject::{NeuralModelState, NeuralSubject};
 
 use crate::experiment::recipe::MethodSpec;
 use crate::experiment::unlearner::method::{MethodError, Seeds, Unlearner};
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 
 impl NeuralSubject {
     /// A method for neural models at work on `original`, which was trained on `matrix`.

@@ -6,7 +6,7 @@ use super::subject::{NeuralSubject, diverged};
 use crate::experiment::recipe::DealingSpec;
 use crate::experiment::unlearner::method::{Change, MethodError, Seeds, Unlearner};
 use crate::experiment::watch::Watch;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 use recant_eval::Scorer;
 use recant_neural::forget::{Aggregation, Dealing, Shards};
 

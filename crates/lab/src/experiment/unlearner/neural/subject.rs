@@ -13,7 +13,7 @@ use faer::Mat;
 use crate::experiment::recipe::{ModelSpec, TrainingSpec};
 use crate::experiment::unlearner::method::{MethodError, Seeds};
 use crate::experiment::watch::Watch;
-use recant_core::model::interactions::InteractionMatrix;
+use recant_core::model::InteractionMatrix;
 use recant_eval::Scorer;
 
 use recant_types::ModelSpecification;
