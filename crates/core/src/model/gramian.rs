@@ -55,21 +55,9 @@ impl Gramian {
         Self { matrix, updates: 0 }
     }
 
-    /// Follows the change of one row from `old` to `new`. Cost: 2d² multiply-adds. Rounding adds
-    /// up over many updates: [`Gramian::updates`] tells when to build anew.
-    pub fn replace_row(&mut self, old: &[f64], new: &[f64]) {
-        for column in 0..new.len() {
-            let (was, is) = (old[column], new[column]);
-            let values = self.matrix.col_as_slice_mut(column);
-            for ((value, old), new) in values.iter_mut().zip(old).zip(new) {
-                *value += new * is - old * was;
-            }
-        }
-        self.updates += 1;
-    }
-
     /// Follows the change of rows from `old` to `new`, one after another in each, d values a row.
-    /// Cost: `2d²` multiply-adds a row, as one product of matrices.
+    /// Cost: `2d²` multiply-adds a row, as one product of matrices. Rounding adds
+    /// up over many updates: [`Gramian::updates`] tells when to build anew.
     pub fn replace_rows(&mut self, old: &[f64], new: &[f64]) {
         debug_assert_eq!(old.len(), new.len());
         let dim = self.matrix.nrows();
@@ -143,7 +131,7 @@ mod tests {
         for row in 0..40 {
             let old = factors.row(row).to_vec();
             factors.row_mut(row).copy_from_slice(other.row(row));
-            gramian.replace_row(&old, other.row(row));
+            gramian.replace_rows(&old, other.row(row));
         }
         let difference = gramian.matrix().to_owned() - naive(&other);
         assert!(difference.norm_l2() < 1e-14);

@@ -7,9 +7,7 @@ use crate::model::factors::{Factors, Side};
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::optim::accelerated::{AcceleratedSweeps, Goal};
-pub use crate::optim::half_sweep::{
-    CholeskyCache, half_sweep, solve_users, solve_users_to_rounding, sweep,
-};
+pub use crate::optim::half_sweep::{CholeskyCache, solve_users_to_rounding, sweep};
 pub use crate::optim::report::{SweepReport, TrainingError, TrainingReport};
 use recant_types::IalsHyperparameters;
 
@@ -56,23 +54,13 @@ pub fn train(
     observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
 ) -> Result<(Ials, TrainingReport), TrainingError> {
     let mut cache = CholeskyCache::new(options.cache_bytes_max);
-    train_with_cache(matrix, hyper, options, &mut cache, observe)
-}
-
-/// [`train`], which leaves the factors of its last block matrices in `cache`.
-pub fn train_with_cache(
-    matrix: &InteractionMatrix,
-    hyper: IalsHyperparameters,
-    options: &TrainingOptions,
-    cache: &mut CholeskyCache,
-    observe: &mut dyn FnMut(&SweepReport) -> ControlFlow<()>,
-) -> Result<(Ials, TrainingReport), TrainingError> {
-    train_observed(matrix, hyper, options, cache, &mut |sweep, _| {
+    train_observed(matrix, hyper, options, &mut cache, &mut |sweep, _| {
         observe(sweep)
     })
 }
 
-/// [`train_with_cache`] with an observer that sees the model, too.
+/// [`train`], which leaves the factors of its last block matrices in `cache`, with an observer that
+/// sees the model, too.
 pub(crate) fn train_observed(
     matrix: &InteractionMatrix,
     hyper: IalsHyperparameters,

@@ -132,14 +132,8 @@ fn least_cached(lengths: impl Iterator<Item = usize>, room: usize) -> usize {
     longest[room] + 1
 }
 
-/// Solves every user's block for the present item factors, and refreshes the users' Gram matrix.
-/// Returns sums over the blocks as they were before.
-pub fn solve_users(model: &mut Ials, matrix: &InteractionMatrix) -> Step {
-    half_sweep(model, matrix, Side::Users, &|| false)
-}
-
 /// Solves every user's block for the present item factors until nothing but rounding in f64 is left:
-/// the users of a model of which only the items are stored. Cost: that of [`solve_users`] and some
+/// the users of a model of which only the items are stored. Cost: that of half a [`sweep`] and some
 /// `12|S|·d` multiply-adds in f64.
 pub fn solve_users_to_rounding(model: &mut Ials, matrix: &InteractionMatrix) {
     let mut nothing = CholeskyCache::new(0);
@@ -149,7 +143,7 @@ pub fn solve_users_to_rounding(model: &mut Ials, matrix: &InteractionMatrix) {
 
 /// Solves every block of one side. When `should_stop` turns true some blocks are left as they
 /// were; the model is consistent in any case. Cost: `|S|·d²/2 + rows·d³/6` multiply-adds in f32.
-pub fn half_sweep(
+fn half_sweep(
     model: &mut Ials,
     matrix: &InteractionMatrix,
     side: Side,
