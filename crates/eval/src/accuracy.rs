@@ -14,7 +14,7 @@ pub struct Accuracy {
     pub users: usize,
     /// Mean normalised discounted cumulative gain, see [`ndcg`].
     pub ndcg: f64,
-    /// Mean recall, see [`recall`].
+    /// Mean recall, see `recall`.
     pub recall: f64,
 }
 

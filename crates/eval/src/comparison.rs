@@ -19,7 +19,7 @@ pub struct Comparison {
     pub jaccard: f64,
     /// The least of them.
     pub jaccard_least: f64,
-    /// Mean over users of Spearman's correlation of the scores of all items, see [`spearman`];
+    /// Mean over users of Spearman's correlation of the scores of all items, see `spearman`;
     /// `None` when it is defined for nobody.
     pub spearman: Option<f64>,
     /// Largest `|x_ui − y_ui|`.

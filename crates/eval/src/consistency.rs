@@ -27,9 +27,9 @@ pub struct Consistency {
     pub kullback_leibler: Option<f64>,
     /// Mean Jensen–Shannon divergence of the same.
     pub jensen_shannon: Option<f64>,
-    /// Mean of Spearman's correlation of the scores of all items, see [`spearman`].
+    /// Mean of Spearman's correlation of the scores of all items, see `spearman`.
     pub spearman: Option<f64>,
-    /// Mean of Kendall's τ-b of the same, see [`kendall`].
+    /// Mean of Kendall's τ-b of the same, see `kendall`.
     pub kendall: Option<f64>,
     /// `‖X − Y‖_F / ‖Y‖_F` over the group's rows, Y the reference; undefined where that is zero.
     pub relative_frobenius: Option<f64>,

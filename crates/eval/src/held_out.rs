@@ -23,9 +23,9 @@ pub struct HeldOutAccuracy {
     pub ndcg_at_10: Option<f64>,
     /// See [`ndcg`].
     pub ndcg_at_20: Option<f64>,
-    /// `hits / min(20, held out)`, see [`recall`].
+    /// `hits / min(20, held out)`, see `recall`.
     pub recall_at_20: Option<f64>,
-    /// `hits / held out`, see [`recall_of_all`]: what the authors of LightGCN report.
+    /// `hits / held out`, see `recall_of_all`: what the authors of LightGCN report.
     pub recall_of_all_at_20: Option<f64>,
 }
 

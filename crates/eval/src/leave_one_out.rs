@@ -30,7 +30,7 @@ pub struct LeaveOneOut {
     pub ndcg_at_10: Option<f64>,
 }
 
-/// Ranks the first held-out item of every user against [`NEGATIVES`] items drawn, without
+/// Ranks the first held-out item of every user against `NEGATIVES` items drawn, without
 /// repetition, from those the user neither has in `train` nor held out (He et al., "Neural
 /// Collaborative Filtering", 2017, section 4.1). Of equal scores the held-out item's counts as the
 /// lower. A user with fewer such items is left out.

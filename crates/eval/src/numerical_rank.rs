@@ -7,7 +7,7 @@ use recant_core::model::Ials;
 /// Singular values of X below this share of the largest do not count: a dying column, or rounding.
 pub(crate) const CARRIES_SHARE: f64 = 1e-4;
 
-/// The number of singular values of `X = PQᵀ` of at least [`CARRIES_SHARE`] of the largest.
+/// The number of singular values of `X = PQᵀ` of at least `CARRIES_SHARE` of the largest.
 ///
 /// From the Gram matrices: with `PᵀP = V S Vᵀ` they are the roots of the eigenvalues of
 /// `S^{1/2} Vᵀ (QᵀQ) V S^{1/2}`, exact to about 1e-8 of the largest. `None` when a decomposition

@@ -85,7 +85,7 @@ impl ItemIndex {
     /// O(d³).
     ///
     /// # Panics
-    /// When d is larger than [`DIM_MAX`].
+    /// When d is larger than `DIM_MAX`.
     pub fn new(rows: PagedRows, active: impl Fn(u32) -> bool) -> Self {
         Self::with_kernel(rows, active, Kernel::best())
     }

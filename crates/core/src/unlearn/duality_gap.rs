@@ -158,7 +158,7 @@ impl GapEvaluation {
 ///
 /// Cost: `|S|·d` to build the operator, products with `2(d + tracked)` vectors, at most
 /// `lanczos_steps` normal products a round, and QR and SVD of size d. The bound holds save with
-/// [`FAILURE_PROBABILITY`], over `options.seed`.
+/// `FAILURE_PROBABILITY`, over `options.seed`.
 pub fn duality_gap(model: &Ials, matrix: &InteractionMatrix, options: &GapOptions) -> DualityGap {
     let tracked = &mut TrackedRitzVectors::default();
     duality_gap_unless(model, matrix, options, tracked, &|| false).expect("nothing asks it to stop")

@@ -38,7 +38,7 @@ pub fn area_under_curve(members: &[f64], others: &[f64]) -> Option<f64> {
 
 /// The largest share of members with a score of at least t, over all thresholds t that at most a
 /// share `false_positives` of the others reaches (Carlini et al. 2022 on why low rates matter).
-/// `None` when either list has fewer than [`SCORES_MIN_FOR_RATE`] scores. Cost: one sort.
+/// `None` when either list has fewer than `SCORES_MIN_FOR_RATE` scores. Cost: one sort.
 pub fn true_positive_rate(members: &[f64], others: &[f64], false_positives: f64) -> Option<f64> {
     if members.len().min(others.len()) < SCORES_MIN_FOR_RATE {
         return None;

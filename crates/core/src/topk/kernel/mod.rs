@@ -61,7 +61,7 @@ impl Kernel {
     /// over all steps of `codes`. Bit i of the answer says whether sum i is at least `threshold`.
     ///
     /// # Panics
-    /// When `codes` does not have [`GROUPS`] lines for each word of `query`.
+    /// When `codes` does not have `GROUPS` lines for each word of `query`.
     #[inline]
     pub fn add(self, codes: &[Line], query: &[u32], sums: &mut Sums, threshold: i32) -> u64 {
         assert_eq!(codes.len(), GROUPS * query.len(), "a step for each word");
