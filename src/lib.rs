@@ -1,6 +1,6 @@
 //! The command line of `recant`: one file a command. The program's parts are the crates under
 //! `crates/`; ARCHITECTURE.md shows the way through them.
-#![warn(unreachable_pub)]
+#![deny(unreachable_pub)]
 
 mod cli;
 mod scan;

@@ -16,7 +16,7 @@
 //!
 //! [`Sources::load`] makes the [`Settings`], [`Server::bind`] takes an address, and [`router`] makes
 //! what is served there out of an [`AppState`].
-#![warn(unreachable_pub)]
+#![deny(unreachable_pub)]
 
 mod config;
 mod http;

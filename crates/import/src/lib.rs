@@ -10,6 +10,8 @@
 //! Memory does not grow with the file: one record (or one batch of a Parquet column) is held at a
 //! time. Ids and values never reach an error text: a message names file, line and reason only.
 
+#![deny(unreachable_pub)]
+
 mod account;
 mod archive;
 mod columns;
@@ -38,7 +40,7 @@ pub use account::{Account, Rejections, SinkTotals};
 pub use columns::Columns;
 pub use driver::{ImportProgress, REJECTED_SHOWN_MAX, RejectedRow, RowCounts, RowSink, run};
 pub use encoding::{Encoding, UnknownEncoding};
-pub use error::{ImportError, Rejection, SinkError, Unbalanced};
+pub use error::{ImportError, ParquetError, Rejection, SinkError, Unbalanced};
 pub use folder::{Part, parts};
 pub use format::{Format, UnknownFormat};
 pub use limits::{LINE_BYTES_MAX, RECORD_LINES_MAX, TAG_BYTES_MAX, TAGS_MAX, TITLE_BYTES_MAX};
