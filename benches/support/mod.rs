@@ -11,6 +11,7 @@ use std::path::Path;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use recant_core::model::{Entry, InteractionMatrix};
+use recant_types::IalsHyperparameters;
 
 /// Environment variable that names a gzipped CSV of `user_id,item_id` to measure on.
 pub const FILE_VARIABLE: &str = "RECANT_BENCH_FILE";
@@ -88,4 +89,18 @@ pub fn synthetic(users: usize, items: usize, pairs: usize, seed: u64) -> Interac
         })
         .collect();
     InteractionMatrix::from_histories(histories, items)
+}
+
+/// Says what is measured on: the data, the model and the threads.
+pub fn describe(name: &str, matrix: &InteractionMatrix, hyper: IalsHyperparameters) {
+    println!(
+        "{name}: {} pairs, {} users, {} items; d = {}, α₀ = {}, λ = {}, {} threads",
+        matrix.interactions(),
+        matrix.active_users(),
+        matrix.active_items(),
+        hyper.dim,
+        hyper.alpha0,
+        hyper.lambda,
+        rayon::current_num_threads()
+    );
 }

@@ -100,18 +100,10 @@ pub fn store_and_train(
     hyper: IalsHyperparameters,
 ) {
     store(path, matrix);
-    let trained = train(path, hyper);
+    super::describe(name, matrix, hyper);
     println!(
-        "{name}: {} pairs, {} users, {} items; d = {}, α₀ = {}, λ = {}, {} threads; trained to the \
-         certificate in {}",
-        matrix.interactions(),
-        matrix.active_users(),
-        matrix.active_items(),
-        hyper.dim,
-        hyper.alpha0,
-        hyper.lambda,
-        rayon::current_num_threads(),
-        shown(trained),
+        "trained to the certificate in {}",
+        shown(train(path, hyper))
     );
 }
 

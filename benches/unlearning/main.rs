@@ -47,16 +47,7 @@ fn main() {
         methods: chosen(&METHODS),
         steps: argument("--steps", 100.0) as usize,
     };
-    println!(
-        "{name}: {} pairs, {} users, {} items; d = {}, α₀ = {}, λ = {}, {} threads",
-        matrix.interactions(),
-        matrix.active_users(),
-        matrix.active_items(),
-        hyper.dim,
-        hyper.alpha0,
-        hyper.lambda,
-        rayon::current_num_threads()
-    );
+    support::describe(&name, &matrix, hyper);
     let start = Start::train(&matrix, hyper);
     println!("trained to the certificate in {}", shown(start.time));
     for kind in chosen(&DELETIONS) {

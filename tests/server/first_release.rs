@@ -18,9 +18,12 @@ const LIST: [(&str, f64); 3] = [
     ("i4", 0.064_697_62),
 ];
 
-fn serve(data: &Path) -> Server {
+/// A server on a copy of the store, in `folder`.
+fn serve(folder: &Path) -> Server {
+    let data = folder.join("data");
+    unpack(&Path::new(FIXTURES).join("store"), &data);
     let configuration = format!("{FIXTURES}/configuration.toml");
-    Server::start_with(data, |command| {
+    Server::start_with(&data, |command| {
         command.arg("--config").arg(configuration);
     })
 }
@@ -28,9 +31,7 @@ fn serve(data: &Path) -> Server {
 #[test]
 fn a_store_of_the_first_release_is_served_as_it_was_and_goes_on_forgetting() {
     let folder = tempfile::tempdir().expect("a folder");
-    let data = folder.path().join("data");
-    unpack(&Path::new(FIXTURES).join("store"), &data);
-    let server = serve(&data);
+    let server = serve(folder.path());
     assert_eq!(server.model()["users"], 11);
     let list = server.get("/recommend?user=u5&k=3").json();
     for (place, (item, score)) in LIST.into_iter().enumerate() {
@@ -49,9 +50,8 @@ fn a_store_of_the_first_release_is_served_as_it_was_and_goes_on_forgetting() {
 #[test]
 fn a_receipt_of_the_first_release_is_verified() {
     let folder = tempfile::tempdir().expect("a folder");
-    let data = folder.path().join("data");
-    unpack(&Path::new(FIXTURES).join("store"), &data);
-    let server = serve(&data);
+    let server = serve(folder.path());
+    let data = server.data.clone();
     assert_eq!(
         server.get(&format!("/erasures/{ERASURE}")).json()["status"],
         "certified"

@@ -24,13 +24,6 @@ impl<F: ?Sized> std::fmt::Debug for Control<'_, F> {
     }
 }
 
-impl<F: ?Sized> Control<'_, F> {
-    /// Whether the caller wants no more.
-    pub fn is_cancelled(&self) -> bool {
-        (self.cancelled)()
-    }
-}
-
 /// A wish to stop that never comes.
 pub fn never() -> bool {
     false

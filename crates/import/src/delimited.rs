@@ -153,17 +153,10 @@ impl DelimitedReader {
     }
 
     /// Reads all fields of the next record; blank lines are no records.
-    fn read_fields(
-        &mut self,
-        record: &mut Record,
-    ) -> Result<Option<Result<(), Rejection>>, ImportError> {
-        self.text.clear();
-        let line = self.lines.next_row_line(&mut self.text)?;
-        record.number = self.lines.number();
-        match line {
-            Line::End => Ok(None),
-            Line::TooLong => Ok(Some(Err(Rejection::TooLong))),
-            Line::Whole => self.read_lines(record).map(Some),
+    fn read_fields(&mut self, record: &mut Record) -> Next {
+        match self.lines.next_row(&mut self.text, record)? {
+            Some(Ok(())) => self.read_lines(record).map(Some),
+            found => Ok(found),
         }
     }
 

@@ -9,7 +9,7 @@ use recant_types::{InvalidId, id_of_float};
 
 use super::columns::{Kind, Wanted};
 use super::error::{ImportError, Rejection};
-use super::lines::{Line, LineReader};
+use super::lines::LineReader;
 use super::reader::{FormatDescription, ReadRecords};
 use super::record::{Next, Record};
 use super::source::Source;
@@ -74,14 +74,8 @@ impl JsonLinesReader {
 impl ReadRecords for JsonLinesReader {
     /// Reads the wanted fields of the next object.
     fn next(&mut self, record: &mut Record) -> Next {
-        self.text.clear();
-        let line = self.lines.next_row_line(&mut self.text)?;
-        record.number = self.lines.number();
-        match line {
-            Line::End => Ok(None),
-            Line::TooLong => Ok(Some(Err(Rejection::TooLong))),
-            Line::Whole => Ok(Some(self.parse(record))),
-        }
+        let found = self.lines.next_row(&mut self.text, record)?;
+        Ok(found.map(|line| line.and_then(|()| self.parse(record))))
     }
 }
 

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use memchr::{memchr, memchr2};
 
-use super::error::ImportError;
+use super::error::{ImportError, Rejection};
 use super::limits::LINE_BYTES_MAX;
+use super::record::{Next, Record};
 use super::source::{Compression, Source, stream_error};
 
 /// What [`LineReader::next_line`] found.
@@ -34,6 +35,7 @@ pub(super) struct LineReader {
     after_return: bool,
     /// Lines given back, to be read again before the file; `None` stands for a too long one.
     returned: VecDeque<Option<Vec<u8>>>,
+    /// Of the line that was read last, from 1; 0 before the first.
     number: u64,
 }
 
@@ -52,13 +54,21 @@ impl LineReader {
         }
     }
 
-    /// Number of the line that was read last, from 1; 0 before the first.
-    pub(super) fn number(&self) -> u64 {
-        self.number
+    /// Reads the next line that is not blank into `text`, and its number into `record`; the fields are
+    /// left to the caller.
+    pub(super) fn next_row(&mut self, text: &mut Vec<u8>, record: &mut Record) -> Next {
+        text.clear();
+        let line = self.next_row_line(text)?;
+        record.number = self.number;
+        Ok(match line {
+            Line::End => None,
+            Line::TooLong => Some(Err(Rejection::TooLong)),
+            Line::Whole => Some(Ok(())),
+        })
     }
 
     /// Appends the next line that is not blank to `text`.
-    pub(super) fn next_row_line(&mut self, text: &mut Vec<u8>) -> Result<Line, ImportError> {
+    fn next_row_line(&mut self, text: &mut Vec<u8>) -> Result<Line, ImportError> {
         let start = text.len();
         loop {
             let line = self.next_line(text)?;
@@ -187,7 +197,7 @@ mod tests {
         let mut text = Vec::new();
         while lines.next_line(&mut text).expect("memory") == Line::Whole {}
         assert_eq!(text, b"a\nb\n\nc\n");
-        assert_eq!(lines.number(), 4);
+        assert_eq!(lines.number, 4);
     }
 
     #[test]
@@ -205,7 +215,7 @@ mod tests {
             };
             let (mut lines, mut text) = (LineReader::new(Path::new("f.csv"), source), Vec::new());
             while lines.next_line(&mut text).expect("memory") == Line::Whole {}
-            (String::from_utf8(text).expect("UTF-8"), lines.number())
+            (String::from_utf8(text).expect("UTF-8"), lines.number)
         };
         for buffer in 1..8 {
             assert_eq!(read(b"a\rb\r\rc", buffer), (String::from("a\nb\n\nc\n"), 4));
@@ -244,7 +254,7 @@ mod tests {
         assert_eq!(lines.next_line(&mut text).expect("memory"), Line::TooLong);
         assert!(text.is_empty());
         assert_eq!(lines.next_line(&mut text).expect("memory"), Line::Whole);
-        assert_eq!((text.as_slice(), lines.number()), (&b"z\n"[..], 3));
+        assert_eq!((text.as_slice(), lines.number), (&b"z\n"[..], 3));
     }
 
     #[test]
@@ -255,10 +265,10 @@ mod tests {
             lines.next_line(&mut text).expect("memory");
         }
         lines.give_back(b"b\nc\n", Line::Whole);
-        assert_eq!(lines.number(), 1);
+        assert_eq!(lines.number, 1);
         let mut again = Vec::new();
         while lines.next_line(&mut again).expect("memory") == Line::Whole {}
         assert_eq!(again, b"b\nc\nd\n");
-        assert_eq!(lines.number(), 4);
+        assert_eq!(lines.number, 4);
     }
 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::error::Rejection;
-use super::lines::{Line, LineReader};
+use super::lines::LineReader;
 use super::reader::{FormatDescription, OpenRequest, ReadRecords, first_line, never};
 use super::record::{Content, Next, Record};
 use super::source::Source;
@@ -141,14 +141,8 @@ impl MovieLensReader {
 impl ReadRecords for MovieLensReader {
     /// Reads the wanted fields of the next record.
     fn next(&mut self, record: &mut Record) -> Next {
-        self.text.clear();
-        let line = self.lines.next_row_line(&mut self.text)?;
-        record.number = self.lines.number();
-        match line {
-            Line::End => Ok(None),
-            Line::TooLong => Ok(Some(Err(Rejection::TooLong))),
-            Line::Whole => Ok(Some(self.split(record))),
-        }
+        let found = self.lines.next_row(&mut self.text, record)?;
+        Ok(found.map(|line| line.and_then(|()| self.split(record))))
     }
 }
 

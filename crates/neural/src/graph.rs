@@ -85,10 +85,7 @@ impl Graph {
 
     /// Every row.
     pub fn all_rows(&self) -> RowSets {
-        RowSets {
-            users: (0..self.user_rows() as u32).collect(),
-            items: (0..self.item_rows() as u32).collect(),
-        }
+        RowSets::all(self.user_rows(), self.item_rows())
     }
 
     /// `rows` and the neighbours of each, sorted, each once.

@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView2};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
-pub(crate) use crate::model::side::Side;
+use crate::model::side::Side;
 use crate::random::standard_normal;
 
 /// Standard deviation of initial values, before division by √d. Small enough that the first block

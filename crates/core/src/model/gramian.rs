@@ -106,7 +106,7 @@ impl Gramian {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::factors::Side;
+    use crate::model::side::Side;
 
     fn naive(factors: &Factors) -> Mat<f64> {
         Mat::from_fn(factors.dim(), factors.dim(), |i, j| {

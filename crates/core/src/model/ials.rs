@@ -4,9 +4,10 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::control::ShouldStop;
-use crate::model::factors::{Factors, Side};
+use crate::model::factors::Factors;
 use crate::model::gramian::Gramian;
 use crate::model::interactions::{Entry, InteractionMatrix};
+use crate::model::side::Side;
 use crate::simd::{add_scaled_f64, dot_f64, vectorised};
 use recant_types::IalsHyperparameters;
 

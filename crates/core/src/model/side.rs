@@ -2,8 +2,6 @@
 
 use std::ops::{Index, IndexMut};
 
-use crate::model::interactions::InteractionMatrix;
-
 /// Which side of the model a row of factors belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -55,33 +53,15 @@ impl<T> IndexMut<Side> for PerSide<T> {
     }
 }
 
-impl<T> PerSide<T> {
-    /// The value of `side`, to change, beside that of the other side.
-    pub fn split_mut(&mut self, side: Side) -> (&mut T, &mut T) {
-        match side {
-            Side::Users => (&mut self.users, &mut self.items),
-            Side::Items => (&mut self.items, &mut self.users),
-        }
-    }
-
-    /// The value of `side` by itself.
-    pub fn into_side(self, side: Side) -> T {
-        match side {
-            Side::Users => self.users,
-            Side::Items => self.items,
-        }
-    }
-}
-
 /// Rows of both sides: those that a change of the data concerns, or those that an update moved.
 pub type RowSets = PerSide<Vec<u32>>;
 
 impl RowSets {
-    /// Every row of `matrix`, for when it is not known what changed.
-    pub fn all(matrix: &InteractionMatrix) -> Self {
+    /// Every row of so many users and items, for when it is not known what changed.
+    pub fn all(user_rows: usize, item_rows: usize) -> Self {
         Self {
-            users: (0..matrix.user_rows() as u32).collect(),
-            items: (0..matrix.item_rows() as u32).collect(),
+            users: (0..user_rows as u32).collect(),
+            items: (0..item_rows as u32).collect(),
         }
     }
 
@@ -118,12 +98,6 @@ mod tests {
         let mut each = PerSide { users: 1, items: 2 };
         each[Side::Items] += 5;
         assert_eq!((each[Side::Users], each[Side::Items]), (1, 7));
-        let (own, other) = each.split_mut(Side::Items);
-        std::mem::swap(own, other);
-        assert_eq!(each, PerSide { users: 7, items: 1 });
-        for side in Side::BOTH {
-            assert_eq!(each.into_side(side), each[side]);
-        }
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use std::ops::ControlFlow;
 
 use crate::control::ShouldStop;
-use crate::model::factors::{Factors, Side};
+use crate::model::factors::Factors;
 use crate::model::gramian::Gramian;
 use crate::model::ials::{Ials, Measurement, inner};
 use crate::model::interactions::InteractionMatrix;
+use crate::model::side::Side;
 use crate::optim::anderson::Anderson;
+use crate::optim::block::Step;
 use crate::optim::half_sweep::{CholeskyCache, Matrices, half_sweep_with};
 use crate::optim::report::{SweepReport, TrainingError, TrainingReport};
 use crate::simd::dot_f64;
@@ -101,8 +103,7 @@ impl<'a> AcceleratedSweeps<'a> {
                 }
                 // Going on from the extrapolated factors keeps the memory of how they came about.
                 if let Some(items) = extrapolated {
-                    self.image = Some(std::mem::replace(&mut model.items, items));
-                    model.item_gramian = Gramian::from_factors(&model.items);
+                    self.image = Some(replace_items(model, items));
                 }
                 let stricter = goal.tolerance / measured.residual;
                 tolerance = report.residual * stricter.clamp(STRICTER_MAX, 0.5);
@@ -131,29 +132,21 @@ impl<'a> AcceleratedSweeps<'a> {
         // Rounding makes the last digits of the objective rise and fall; they say nothing.
         let fell = objective <= self.accepted + 1e-12 * objective.abs();
         if let Some(items) = self.image.take().filter(|_| !fell) {
-            set_items(model, items);
+            replace_items(model, items);
             self.anderson.reset();
             self.astray = true;
             return report;
         }
         self.accepted = objective;
         let before = model.items.clone();
-        half_sweep_with(
-            model,
-            matrix,
-            Side::Items,
-            self.cache,
-            matrices,
-            should_stop,
-        );
+        self.half_sweep(model, matrix, Side::Items, matrices, should_stop);
         if sweep > self.plain && !should_stop() {
             let next = self
                 .anderson
                 .next(before.as_slice(), model.items.as_slice());
             let mut extrapolated = before;
             extrapolated.as_mut_slice().copy_from_slice(&next);
-            self.image = Some(std::mem::replace(&mut model.items, extrapolated));
-            model.item_gramian = Gramian::from_factors(&model.items);
+            self.image = Some(replace_items(model, extrapolated));
         }
         report
     }
@@ -168,6 +161,18 @@ impl<'a> AcceleratedSweeps<'a> {
         Matrices::Formed
     }
 
+    /// Solves the blocks of one side with these matrices.
+    fn half_sweep(
+        &mut self,
+        model: &mut Ials,
+        matrix: &InteractionMatrix,
+        side: Side,
+        matrices: Matrices,
+        should_stop: ShouldStop<'_>,
+    ) -> Step {
+        half_sweep_with(model, matrix, side, self.cache, matrices, should_stop)
+    }
+
     /// The users' half, with the objective after it.
     fn users(
         &mut self,
@@ -178,14 +183,7 @@ impl<'a> AcceleratedSweeps<'a> {
         should_stop: ShouldStop<'_>,
     ) -> SweepReport {
         let dense = model.hyper.alpha0 * inner(&model.user_gramian, &model.item_gramian);
-        let step = half_sweep_with(
-            model,
-            matrix,
-            Side::Users,
-            self.cache,
-            matrices,
-            should_stop,
-        );
+        let step = self.half_sweep(model, matrix, Side::Users, matrices, should_stop);
         let objective = step.data + dense + step.regularisation - step.drop
             + items_regularisation(model, matrix);
         SweepReport {
@@ -198,9 +196,7 @@ impl<'a> AcceleratedSweeps<'a> {
     /// Ends the extrapolation: the items are the plain image again. Returns the extrapolated ones.
     fn return_to_image(&mut self, model: &mut Ials) -> Option<Factors> {
         let image = self.image.take()?;
-        let extrapolated = std::mem::replace(&mut model.items, image);
-        model.item_gramian = Gramian::from_factors(&model.items);
-        Some(extrapolated)
+        Some(replace_items(model, image))
     }
 
     /// Solves the users for the present items, and measures that.
@@ -215,21 +211,16 @@ impl<'a> AcceleratedSweeps<'a> {
         } else {
             Matrices::Cached
         };
-        half_sweep_with(
-            model,
-            matrix,
-            Side::Users,
-            self.cache,
-            matrices,
-            should_stop,
-        );
+        self.half_sweep(model, matrix, Side::Users, matrices, should_stop);
         model.measure_unless(matrix, should_stop)
     }
 }
 
-fn set_items(model: &mut Ials, items: Factors) {
-    model.items = items;
+/// Puts other item factors into the model, with their Gramian, and returns those that were there.
+fn replace_items(model: &mut Ials, items: Factors) -> Factors {
+    let before = std::mem::replace(&mut model.items, items);
     model.item_gramian = Gramian::from_factors(&model.items);
+    before
 }
 
 /// `Σ λ_i‖q_i‖²`. Cost: items × d.

@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 
 use crate::control::ShouldStop;
-use crate::model::factors::{Factors, Side};
+use crate::model::factors::Factors;
 use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
+use crate::model::side::Side;
 use crate::optim::accelerated::{AcceleratedSweeps, Goal};
 pub use crate::optim::half_sweep::{CholeskyCache, solve_users_to_rounding, sweep};
 pub use crate::optim::report::{SweepReport, TrainingError, TrainingReport};

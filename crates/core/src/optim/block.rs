@@ -537,9 +537,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::factors::Side;
     use crate::model::ials::Ials;
     use crate::model::interactions::InteractionMatrix;
+    use crate::model::side::Side;
     use recant_types::IalsHyperparameters;
 
     /// The system written down and solved densely in f64.

@@ -155,9 +155,10 @@ impl System<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::factors::{Factors, Side};
+    use crate::model::factors::Factors;
     use crate::model::ials::Ials;
     use crate::model::interactions::InteractionMatrix;
+    use crate::model::side::Side;
     use crate::optim::block::{BlockSolver, SharedHessian};
 
     const HISTORY: [(u32, f32); 4] = [(1, 1.0), (4, 2.5), (5, 1.0), (29, 0.5)];

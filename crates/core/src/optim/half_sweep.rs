@@ -3,10 +3,11 @@
 use rayon::prelude::*;
 
 use crate::control::ShouldStop;
-use crate::model::factors::{Factors, Side};
+use crate::model::factors::Factors;
 use crate::model::gramian::Gramian;
 use crate::model::ials::{Ials, SideView};
 use crate::model::interactions::InteractionMatrix;
+use crate::model::side::Side;
 use crate::optim::block::{BlockSolver, PackedFactor, SharedHessian, Step};
 
 /// Blocks of one parallel task.

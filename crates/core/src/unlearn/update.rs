@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use crate::model::factors::{Side, initial_row};
+use crate::model::factors::initial_row;
 use crate::model::ials::{Ials, SideView};
 use crate::model::interactions::{Entry, InteractionMatrix};
 use crate::model::side::RowSets;
+use crate::model::side::Side;
 use crate::optim::als::CholeskyCache;
 use crate::optim::{BlockSolver, PackedFactor, SharedHessian, Step};
 use crate::simd::dot_f64;

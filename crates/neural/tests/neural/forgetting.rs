@@ -464,15 +464,15 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let sampling = Sampling { seed, negatives: 3 };
-        let mut anchored = matrix(&[(0, 0), (1, 3), (2, 3), (3, 8)], 7, 9);
-        let mut examples = Examples::new(&Graph::new(&anchored), sampling, 0);
+        let mut pairs = matrix(&[(0, 0), (1, 3), (2, 3), (3, 8)], 7, 9);
+        let mut examples = Examples::new(&Graph::new(&pairs), sampling, 0);
         for (adds, user, item) in steps {
             if adds {
-                anchored.insert(user, item, 1.0);
+                pairs.insert(user, item, 1.0);
             } else {
-                anchored.remove(user, item);
+                pairs.remove(user, item);
             }
-            let graph = Graph::new(&anchored);
+            let graph = Graph::new(&pairs);
             let before = examples.clone();
             let changed = examples.update(&graph, &[user]);
             prop_assert_eq!(&examples, &Examples::new(&graph, sampling, 0));
@@ -489,8 +489,8 @@ proptest! {
     fn erasing_a_pair_erases_its_negatives(seed in any::<u64>(), place in 0usize..6) {
         let world = World::new(small_models().swap_remove(0), grouped(12, 40, 4), seed);
         let user = 5;
-        let anchored = world.matrix.user(user);
-        let item = anchored[place % anchored.len()].index;
+        let history = world.matrix.user(user);
+        let item = history[place % history.len()].index;
         let mut matrix: InteractionMatrix = world.matrix.clone();
         matrix.remove(user, item);
         let after = World::new(world.specification.clone(), matrix, seed);

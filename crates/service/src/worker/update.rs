@@ -207,7 +207,8 @@ impl Worker {
 
     async fn update_factors(&mut self, touched: &RowSets) -> Result<UpdateReport, WorkerError> {
         let touched = if self.factors == Factors::Unknown {
-            RowSets::all(&self.trainer.matrix)
+            let matrix = &self.trainer.matrix;
+            RowSets::all(matrix.user_rows(), matrix.item_rows())
         } else {
             touched.clone()
         };
