@@ -1,4 +1,5 @@
-//! The certificate: how long it takes, and how tight it is along a training.
+//! The certificate: how long it takes, how tight it is along a training, and what it takes to have it
+//! again after single erasures.
 //!
 //! `cargo bench --bench certificate [-- --dim D --alpha0 A --lambda L]`; with
 //! `RECANT_BENCH_FILE=pairs.csv.gz` on real data.
@@ -6,12 +7,19 @@
 mod support;
 
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use recant_core::optim::als::TrainingOptions;
-use recant_core::unlearn::{GapOptions, Progress, cold, duality_gap};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use recant_core::model::{Ials, InteractionMatrix, RowSets};
+use recant_core::optim::als::{CACHE_BYTES_MAX, TrainingOptions};
+use recant_core::unlearn::{
+    Convergence, GapOptions, Goal, Progress, REFINED_SHARE, UpdateOptions, Warm, cold, converge,
+    duality_gap, update,
+};
 use recant_types::IalsHyperparameters;
 use support::argument;
+use support::table::{Table, Times, shown};
 
 fn main() {
     let (name, matrix) = support::matrix();
@@ -69,4 +77,73 @@ fn main() {
         gap.scale - 1.0,
         gap.complement,
     );
+    println!(
+        "\nafter the erasure of one pair each time, a local update, and the refinement it needs"
+    );
+    let goal = Goal {
+        root_mean_square: REFINED_SHARE * target,
+        residual: options.tolerance,
+        max_sweeps: options.max_sweeps,
+        seed: options.seed,
+    };
+    single_erasures(model, matrix, &goal);
+}
+
+/// Erases pairs at random one after another, each from the model that the one before left.
+fn single_erasures(mut model: Ials, mut matrix: InteractionMatrix, goal: &Goal) {
+    let mut random = ChaCha12Rng::seed_from_u64(3);
+    let mut warm = Warm::new(CACHE_BYTES_MAX);
+    refine(&mut model, &matrix, &mut warm, goal);
+    let mut table = Table::new(&["update", "refined", "sweeps", "rms bound", "residual"]);
+    let (mut updates, mut refinements) = (Times::default(), Times::default());
+    for _ in 0..argument("--erasures", 20.0) as usize {
+        let user = random.random_range(0..matrix.user_rows() as u32);
+        let Some(item) = matrix.user(user).first().map(|entry| entry.index) else {
+            continue;
+        };
+        matrix.remove(user, item);
+        let touched = RowSets {
+            users: vec![user],
+            items: vec![item],
+        };
+        let options = UpdateOptions {
+            budget: Duration::from_millis(20),
+            tolerance: 1e-5,
+            seed: goal.seed,
+        };
+        let started = Instant::now();
+        update(&mut model, &matrix, &mut warm.cache, &touched, &options);
+        let updated = started.elapsed();
+        let convergence = refine(&mut model, &matrix, &mut warm, goal);
+        let refined = started.elapsed() - updated;
+        updates.push(updated);
+        refinements.push(refined);
+        table.row(vec![
+            shown(updated),
+            shown(refined),
+            convergence.report.sweeps.to_string(),
+            format!("{:.1e}", convergence.gap.root_mean_square),
+            format!("{:.1e}", convergence.report.residual),
+        ]);
+    }
+    table.print();
+    println!(
+        "update p50 {}, refined p50 {}, p90 {}",
+        shown(updates.median()),
+        shown(refinements.median()),
+        shown(refinements.percentile(90)),
+    );
+}
+
+fn refine(
+    model: &mut Ials,
+    matrix: &InteractionMatrix,
+    warm: &mut Warm,
+    goal: &Goal,
+) -> Convergence {
+    let observe = &mut |_: Progress<'_>| ControlFlow::Continue(());
+    let refined = converge(model, matrix, warm, goal, &|| false, observe);
+    refined
+        .expect("it does not diverge")
+        .expect("nothing ends it")
 }

@@ -17,8 +17,8 @@ use crate::simd::dot_f64;
 /// Steps that acceleration looks back over. More cost memory (items × d each) and bring little.
 const HISTORY: usize = 10;
 
-/// Once the users' residual passes and the whole one, measured, does not, the users' has to fall by
-/// as much as the whole one has to, but to no less than this share at once.
+/// Once a sweep's residual passes and the one measured afterwards does not, the sweep's has to fall by
+/// as much as the measured one has to, but to no less than this share at once.
 const STRICTER_MAX: f64 = 0.1;
 
 /// What a run works to.
@@ -51,8 +51,10 @@ pub(super) struct AcceleratedSweeps<'a> {
     /// The users are those of an extrapolation that was thrown away: the next ones are solved for with
     /// matrices formed anew, since a step with a cached one need not lead all the way back.
     astray: bool,
-    /// What the residual is measured against.
+    /// What the residual is measured against: twice the interactions times the typical weight.
     scale: f64,
+    /// The residual of the last accepted factors.
+    residual: f64,
 }
 
 impl<'a> AcceleratedSweeps<'a> {
@@ -65,6 +67,7 @@ impl<'a> AcceleratedSweeps<'a> {
             image: None,
             astray: false,
             scale: 1.0,
+            residual: f64::INFINITY,
         }
     }
 
@@ -78,7 +81,7 @@ impl<'a> AcceleratedSweeps<'a> {
         should_stop: ShouldStop<'_>,
         observe: &mut dyn FnMut(&SweepReport, &Ials) -> ControlFlow<()>,
     ) -> Result<Option<TrainingReport>, TrainingError> {
-        self.scale = matrix.interactions() as f64 * matrix.typical_weight();
+        self.scale = 2.0 * matrix.interactions() as f64 * matrix.typical_weight();
         let (mut sweep, mut tolerance) = (0, goal.tolerance);
         while sweep < goal.max_sweeps {
             sweep += 1;
@@ -92,7 +95,7 @@ impl<'a> AcceleratedSweeps<'a> {
             if observe(&report, model).is_break() {
                 break;
             }
-            // The residual came before this sweep, so it can only be pessimistic about the model.
+            // The residual came before the items' step, so it can only be pessimistic about the image.
             if report.residual <= tolerance {
                 let extrapolated = self.return_to_image(model);
                 let Some(measured) = self.measured(model, matrix, should_stop) else {
@@ -124,22 +127,27 @@ impl<'a> AcceleratedSweeps<'a> {
         should_stop: ShouldStop<'_>,
     ) -> SweepReport {
         let matrices = self.matrices(model, sweep);
-        let report = self.users(model, matrix, sweep, matrices, should_stop);
+        let objective = self.users(model, matrix, matrices, should_stop);
+        let report = |residual| SweepReport {
+            sweep,
+            objective,
+            residual,
+        };
         if should_stop() {
-            return report;
+            return report(self.residual);
         }
-        let objective = report.objective;
         // Rounding makes the last digits of the objective rise and fall; they say nothing.
         let fell = objective <= self.accepted + 1e-12 * objective.abs();
         if let Some(items) = self.image.take().filter(|_| !fell) {
             replace_items(model, items);
             self.anderson.reset();
             self.astray = true;
-            return report;
+            return report(self.residual);
         }
         self.accepted = objective;
         let before = model.items.clone();
-        self.half_sweep(model, matrix, Side::Items, matrices, should_stop);
+        let step = self.half_sweep(model, matrix, Side::Items, matrices, should_stop);
+        self.residual = (step.decrement / self.scale.max(f64::MIN_POSITIVE)).sqrt();
         if sweep > self.plain && !should_stop() {
             let next = self
                 .anderson
@@ -148,7 +156,7 @@ impl<'a> AcceleratedSweeps<'a> {
             extrapolated.as_mut_slice().copy_from_slice(&next);
             self.image = Some(replace_items(model, extrapolated));
         }
-        report
+        report(self.residual)
     }
 
     /// Whether this sweep forms the matrices of all blocks.
@@ -173,24 +181,17 @@ impl<'a> AcceleratedSweeps<'a> {
         half_sweep_with(model, matrix, side, self.cache, matrices, should_stop)
     }
 
-    /// The users' half, with the objective after it.
+    /// The users' half; the objective after it.
     fn users(
         &mut self,
         model: &mut Ials,
         matrix: &InteractionMatrix,
-        sweep: usize,
         matrices: Matrices,
         should_stop: ShouldStop<'_>,
-    ) -> SweepReport {
+    ) -> f64 {
         let dense = model.hyper.alpha0 * inner(&model.user_gramian, &model.item_gramian);
         let step = self.half_sweep(model, matrix, Side::Users, matrices, should_stop);
-        let objective = step.data + dense + step.regularisation - step.drop
-            + items_regularisation(model, matrix);
-        SweepReport {
-            sweep,
-            objective,
-            residual: (step.decrement / self.scale.max(f64::MIN_POSITIVE)).sqrt(),
-        }
+        step.data + dense + step.regularisation - step.drop + items_regularisation(model, matrix)
     }
 
     /// Ends the extrapolation: the items are the plain image again. Returns the extrapolated ones.

@@ -7,8 +7,9 @@ pub struct SweepReport {
     pub sweep: usize,
     /// The objective at the user factors that are optimal for the present item factors.
     pub objective: f64,
-    /// `√(Σ gᵀH⁻¹g / |S|c̄)` on the users' side before their step, with c̄ the typical weight; the
-    /// items' side was at zero.
+    /// `√(Σ gᵀH⁻¹g / 2|S|c̄)` over the items before their step, with c̄ the typical weight: that of the
+    /// whole model, since the users were solved for just before. Where an extrapolation was thrown
+    /// away, that of the sweep before.
     pub residual: f64,
 }
 

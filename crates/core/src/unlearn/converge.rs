@@ -126,6 +126,9 @@ impl Warm {
 /// Runs accelerated sweeps, evaluates the certificate, lets columns enter and leave, and goes on
 /// until the goal is reached. `None` when `should_stop` turned true first or `observe` said so;
 /// the model is consistent then.
+///
+/// Where `warm` knows of an evaluation before, the certificate comes first: after a small change a
+/// local update has left a model that meets the target as it is, and no sweep is needed to say so.
 pub fn converge(
     model: &mut Ials,
     matrix: &InteractionMatrix,
@@ -140,16 +143,18 @@ pub fn converge(
         residual: f64::INFINITY,
         converged: false,
     };
-    let mut tolerance = goal.residual;
-    if warm.ritz_vectors.is_empty() {
-        // Nothing is known of the model: it may be converged already.
-        let Some(measured) = model.measure_unless(matrix, should_stop) else {
-            return Ok(None);
-        };
-        report.objective = measured.objective;
-        report.residual = measured.residual;
-        tolerance = tolerance.max(FIRST_RESIDUAL);
-    }
+    // Nothing may be left to do.
+    let Some(measured) = model.measure_unless(matrix, should_stop) else {
+        return Ok(None);
+    };
+    report.objective = measured.objective;
+    report.residual = measured.residual;
+    let known = !warm.ritz_vectors.is_empty();
+    let tolerance = if known {
+        measured.residual
+    } else {
+        goal.residual.max(FIRST_RESIDUAL)
+    };
     let mut run = Run {
         model,
         matrix,
@@ -159,6 +164,7 @@ pub fn converge(
         observe,
         report,
         tolerance: tolerance.max(RESIDUAL_LEAST),
+        is_known: known,
         changed: false,
         turned: false,
         rank_overflows: 0,
@@ -182,6 +188,8 @@ struct Run<'a> {
     report: TrainingReport,
     /// The residual to reach before the next evaluation.
     tolerance: f64,
+    /// Whether a model like this one was evaluated before the run.
+    is_known: bool,
     changed: bool,
     /// Whether the columns of the factors were turned.
     turned: bool,
@@ -207,9 +215,7 @@ impl Run<'_> {
                 GapEvaluation::TargetUnreachable(_) => false,
             };
             match evaluation {
-                GapEvaluation::Bounded(gap)
-                    if spent || (certified && self.report.residual <= self.goal.residual) =>
-                {
+                GapEvaluation::Bounded(gap) if spent || (certified && self.is_converged()) => {
                     return Ok(self.finish(gap));
                 }
                 evaluation => {
@@ -219,6 +225,17 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a certified model needs no sweep more: the residual is what was asked for, or the
+    /// certificate held as it was.
+    fn is_converged(&self) -> bool {
+        self.report.residual <= self.goal.residual || self.is_as_found()
+    }
+
+    /// Whether the model is still the one that came, like one that was evaluated before.
+    fn is_as_found(&self) -> bool {
+        self.is_known && !self.changed
     }
 
     /// Sweeps to the tolerance; false when it was stopped. Where that takes long, weak columns are
@@ -291,17 +308,18 @@ impl Run<'_> {
         let options = GapOptions {
             target: self.goal.root_mean_square,
             seed: self.goal.seed,
+            is_expected: self.is_known,
             ..GapOptions::default()
         };
+        let as_found = self.is_as_found();
+        let (model, matrix, should_stop) = (&*self.model, self.matrix, self.should_stop);
         let tracked = &mut self.warm.ritz_vectors;
-        let evaluation = if last {
-            let gap =
-                duality_gap_unless(self.model, self.matrix, &options, tracked, self.should_stop)?;
-            GapEvaluation::Bounded(gap)
+        if last {
+            duality_gap_unless(model, matrix, &options, tracked, should_stop)
+                .map(GapEvaluation::Bounded)
         } else {
-            evaluate_gap_unless(self.model, self.matrix, &options, tracked, self.should_stop)?
-        };
-        Some(evaluation)
+            evaluate_gap_unless(model, matrix, &options, tracked, as_found, should_stop)
+        }
     }
 
     /// Prepares the next round; false when it is to stop.
@@ -314,14 +332,16 @@ impl Run<'_> {
             GapEvaluation::TargetUnreachable(at_best) => self.evaluation_report(at_best, None),
         };
         let residual = self.report.residual;
-        if !certified && matches!(evaluation, GapEvaluation::Bounded(_)) {
+        // What a few sweeps will do is left to them.
+        let to_be_swept = self.is_as_found() && residual > self.goal.residual;
+        if !certified && !to_be_swept && matches!(evaluation, GapEvaluation::Bounded(_)) {
             let rank = self.rebalance(evaluation.descent_directions());
             self.rank_overflows += usize::from(rank.dropped_share > 0.0);
             evaluation_report.rank = Some(rank);
             // What entered is not stationary yet, whatever was measured before.
             self.report.residual = f64::INFINITY;
         }
-        let next = if certified {
+        let next = if certified || to_be_swept {
             self.goal.residual
         } else if !evaluation.descent_directions().is_empty() {
             // What lies outside says nothing of the residual that is wanted.

@@ -116,7 +116,7 @@ impl DeflationSubspace {
         };
         let (kept, left_out): (Vec<usize>, Vec<usize>) =
             (0..values.len()).partition(|k| worth_it(*k));
-        let candidates = right.columns_at(&left_out).beside(candidates);
+        let left_out = right.columns_at(&left_out);
         let mut subspace = Self {
             left: left.columns_at(&kept),
             right: right.columns_at(&kept),
@@ -124,8 +124,23 @@ impl DeflationSubspace {
             back: back.columns_at(&kept),
             own: kept.len(),
         };
+        let candidates = left_out.beside(&subspace.iterated(operator, candidates));
         subspace.extend(operator, &candidates);
         Some(subspace)
+    }
+
+    /// One step of subspace iteration outside the bases: `CᵀC` times `candidates`, with C the operator
+    /// there. Candidates that stem from a model a little different lead, after it, less to directions
+    /// of small singular values, and so couple less. Cost: two products with each.
+    fn iterated(&self, operator: &ScaledGradient<'_>, candidates: &Tall) -> Tall {
+        let mut candidates = candidates.leading(candidates.columns().min(EXTENSION_MAX));
+        if candidates.columns() == 0 {
+            return candidates;
+        }
+        candidates.remove(&self.right);
+        let mut images = operator.apply(&candidates);
+        images.remove(&self.left);
+        operator.apply_transposed(&images)
     }
 
     /// No directions at all.

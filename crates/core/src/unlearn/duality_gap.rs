@@ -38,9 +38,9 @@ const EXCESS_ALLOWED: [f64; 4] = [3e-3, 1e-3, 3e-4, 1e-4];
 /// Ritz vectors enter the deflation subspace from this share of the limit on.
 const DEFLATED_SHARE: f64 = 0.97;
 
-/// A tracked Ritz vector is dropped when its coupling alone costs more than this share of the gap that
-/// the target allows.
-const DROPPED_SHARE: f64 = 1e-3;
+/// A tracked Ritz vector is dropped when its coupling alone costs more than such a share of the gap that
+/// the target allows: the worst ones first, and others only while the target is still out of reach.
+const DROPPED_SHARES: [f64; 3] = [1e-1, 1e-2, 1e-3];
 
 /// Probability, over all random start vectors of all evaluations of one process, that a bound fails.
 ///
@@ -79,6 +79,10 @@ pub struct GapOptions {
     pub seed: u64,
     /// A bound on the root mean square with which the work may end.
     pub target: f64,
+    /// Whether the target is expected to be met with the directions that an evaluation of nearly the
+    /// same model left: then the bound to be claimed is tried at once, and more directions are only
+    /// looked for where it does not do.
+    pub is_expected: bool,
 }
 
 impl Default for GapOptions {
@@ -88,6 +92,7 @@ impl Default for GapOptions {
             rounds_max: 6,
             seed: 0,
             target: 0.0,
+            is_expected: false,
         }
     }
 }
@@ -173,20 +178,24 @@ pub(super) fn duality_gap_unless(
     tracked: &mut TrackedRitzVectors,
     should_stop: ShouldStop<'_>,
 ) -> Option<DualityGap> {
-    let evaluation = Evaluation::begin(model, matrix, options, tracked, should_stop)?;
+    let mut evaluation = Evaluation::begin(model, matrix, tracked, should_stop)?;
+    evaluation.drop_coupled(options.target, false);
     evaluation.finish(options, tracked, should_stop)
 }
 
 /// [`duality_gap_unless`], which saves itself the complement where the rest already says that the
-/// target is out of reach.
+/// target is out of reach. Of a model `as_found`, which nothing was done to yet, nearly all tracked
+/// directions are kept: sweeps cost less than finding others.
 pub(super) fn evaluate_gap_unless(
     model: &Ials,
     matrix: &InteractionMatrix,
     options: &GapOptions,
     tracked: &mut TrackedRitzVectors,
+    as_found: bool,
     should_stop: ShouldStop<'_>,
 ) -> Option<GapEvaluation> {
-    let mut evaluation = Evaluation::begin(model, matrix, options, tracked, should_stop)?;
+    let mut evaluation = Evaluation::begin(model, matrix, tracked, should_stop)?;
+    evaluation.drop_coupled(options.target, as_found);
     let mut at_best = evaluation.bound(DUAL_LIMIT);
     if evaluation.sharpen(&at_best, options.target) {
         at_best = evaluation.bound(DUAL_LIMIT);
@@ -236,6 +245,8 @@ struct Evaluation<'a> {
     weighted: WeightedFactors,
     sums: Sums,
     subspace: DeflationSubspace,
+    /// What a coupling of the subspace to the rest costs in the gap, squared.
+    coupling_price: f64,
     dual_residual: Option<DualResidual>,
 }
 
@@ -243,7 +254,6 @@ impl<'a> Evaluation<'a> {
     fn begin(
         model: &Ials,
         matrix: &'a InteractionMatrix,
-        options: &GapOptions,
         tracked: &TrackedRitzVectors,
         should_stop: ShouldStop<'_>,
     ) -> Option<Self> {
@@ -269,15 +279,27 @@ impl<'a> Evaluation<'a> {
             weighted,
             sums,
             subspace,
+            coupling_price: price,
             dual_residual: None,
         };
         evaluation.find_dual_residual();
-        let out_of_reach = evaluation.bound(DUAL_LIMIT).root_mean_square > options.target;
-        let cost_max = DROPPED_SHARE * options.target.powi(2) * pairs * evaluation.sums.alpha0;
-        if out_of_reach && evaluation.subspace.drop_coupled(price, cost_max) {
-            evaluation.find_dual_residual();
-        }
         Some(evaluation)
+    }
+
+    /// Drops tracked Ritz vectors that are no longer near enough to singular vectors, where the target
+    /// is out of reach with them: the worst ones first, those alone of a model `as_found`.
+    fn drop_coupled(&mut self, target: f64, as_found: bool) {
+        let shares = if as_found { 1 } else { DROPPED_SHARES.len() };
+        let allowed = target.powi(2) * self.sums.pairs * self.sums.alpha0;
+        for share in &DROPPED_SHARES[..shares] {
+            if self.bound(DUAL_LIMIT).root_mean_square <= target {
+                return;
+            }
+            let cost_max = share * allowed;
+            if self.subspace.drop_coupled(self.coupling_price, cost_max) {
+                self.find_dual_residual();
+            }
+        }
     }
 
     fn find_dual_residual(&mut self) {
@@ -297,6 +319,13 @@ impl<'a> Evaluation<'a> {
         tracked: &mut TrackedRitzVectors,
         should_stop: ShouldStop<'_>,
     ) -> Option<DualityGap> {
+        if options.is_expected && tracked.directions.is_some() {
+            let allowed = self.complement_allowed(options.target);
+            let complement = self.confirmed(options, tracked, should_stop)?;
+            if complement <= allowed {
+                return Some(self.claimed(complement, tracked));
+            }
+        }
         let mut complement = f64::INFINITY;
         for round in 0..=options.rounds_max as u64 {
             if should_stop() {
@@ -332,20 +361,24 @@ impl<'a> Evaluation<'a> {
         if should_stop() {
             return None;
         }
-        tracked.directions = Some(self.subspace.tracked());
-        let mut gap = self.bound(complement);
-        if self.sharpen(&gap, options.target) {
-            gap = self.bound(complement);
-        }
+        let gap = self.bound(complement);
+        self.sharpen(&gap, options.target);
         if gap.gap.is_finite() {
             complement = self.confirmed(options, tracked, should_stop)?;
-            gap = self.bound(complement);
         }
-        gap.descent_directions = self
-            .dual_residual
-            .map(|taken| taken.descent_directions)
-            .unwrap_or_default();
-        Some(gap)
+        Some(self.claimed(complement, tracked))
+    }
+
+    /// The bound that is claimed, given one on the complement's largest singular value; the directions
+    /// are left to the next evaluation.
+    fn claimed(self, complement: f64, tracked: &mut TrackedRitzVectors) -> DualityGap {
+        tracked.directions = Some(self.subspace.tracked());
+        let descent_directions = self.dual_residual.as_ref();
+        let descent_directions = descent_directions.map(|taken| taken.descent_directions.clone());
+        DualityGap {
+            descent_directions: descent_directions.unwrap_or_default(),
+            ..self.bound(complement)
+        }
     }
 
     /// The bound on the complement's largest singular value that is claimed: from start vectors that
