@@ -21,6 +21,10 @@ use recant_types::{Certificate, GapCertificate, IalsHyperparameters};
 /// residual says so, and the next change polishes on.
 const POLISH_SWEEPS_MAX: usize = 500;
 
+/// Sweeps of a refinement end at this multiple of what training ends at: it is there to prove how far
+/// the model is from its minimum, and the bound on that decides.
+const REFINED_RESIDUAL: f64 = 4.0;
+
 /// How far a local update goes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LocalUpdate {
@@ -130,7 +134,7 @@ pub(crate) fn polish(
         &mut learner.warm,
         &Goal {
             root_mean_square: REFINED_SHARE * goal.target,
-            residual: goal.tolerance,
+            residual: REFINED_RESIDUAL * goal.tolerance,
             max_sweeps: POLISH_SWEEPS_MAX,
             seed: trainer.seed,
         },

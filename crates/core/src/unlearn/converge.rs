@@ -149,9 +149,12 @@ pub fn converge(
     };
     report.objective = measured.objective;
     report.residual = measured.residual;
+    // In all data seen, the bound is no less than the residual.
     let known = !warm.ritz_vectors.is_empty();
-    let tolerance = if known {
+    let tolerance = if known && measured.residual <= goal.root_mean_square {
         measured.residual
+    } else if known {
+        goal.residual
     } else {
         goal.residual.max(FIRST_RESIDUAL)
     };

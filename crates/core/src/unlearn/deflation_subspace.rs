@@ -81,7 +81,7 @@ impl WeightedFactors {
 
 impl DeflationSubspace {
     /// The model's own directions, but for those too weak to be worth it, and then `candidates`
-    /// (items × any number) as far as they lie outside. `None` when X cannot be decomposed.
+    /// (items × any number), after so many steps of subspace iteration, as far as they lie outside. `None` when X cannot be decomposed.
     ///
     /// A column that is dying or just born carries next to nothing, and its direction is a singular
     /// vector of G̃ only roughly: it is treated exactly where the coupling that this costs (second
@@ -92,6 +92,7 @@ impl DeflationSubspace {
         operator: &ScaledGradient<'_>,
         coupling_price: f64,
         candidates: &Tall,
+        iterations: usize,
     ) -> Option<Self> {
         let (left, right, values) = weighted.directions()?;
         let (image, back) = both(
@@ -124,23 +125,27 @@ impl DeflationSubspace {
             back: back.columns_at(&kept),
             own: kept.len(),
         };
-        let candidates = left_out.beside(&subspace.iterated(operator, candidates));
+        let candidates = left_out.beside(&subspace.iterated(operator, candidates, iterations));
         subspace.extend(operator, &candidates);
         Some(subspace)
     }
 
-    /// One step of subspace iteration outside the bases: `CᵀC` times `candidates`, with C the operator
-    /// there. Candidates that stem from a model a little different lead, after it, less to directions
-    /// of small singular values, and so couple less. Cost: two products with each.
-    fn iterated(&self, operator: &ScaledGradient<'_>, candidates: &Tall) -> Tall {
+    /// Steps of subspace iteration outside the bases: `CᵀC` times `candidates`, with C the operator
+    /// there, and again. Candidates that stem from a model a little different lead, after each, less to
+    /// directions of small singular values, and so couple less. Cost: two products with each, a step.
+    fn iterated(&self, operator: &ScaledGradient<'_>, candidates: &Tall, steps: usize) -> Tall {
         let mut candidates = candidates.leading(candidates.columns().min(EXTENSION_MAX));
         if candidates.columns() == 0 {
             return candidates;
         }
-        candidates.remove(&self.right);
-        let mut images = operator.apply(&candidates);
-        images.remove(&self.left);
-        operator.apply_transposed(&images)
+        for _ in 0..steps {
+            candidates.remove(&self.right);
+            candidates = candidates.orthonormalised().0;
+            let mut images = operator.apply(&candidates);
+            images.remove(&self.left);
+            candidates = operator.apply_transposed(&images);
+        }
+        candidates
     }
 
     /// No directions at all.

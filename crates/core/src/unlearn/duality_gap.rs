@@ -38,9 +38,17 @@ const EXCESS_ALLOWED: [f64; 4] = [3e-3, 1e-3, 3e-4, 1e-4];
 /// Ritz vectors enter the deflation subspace from this share of the limit on.
 const DEFLATED_SHARE: f64 = 0.97;
 
+/// Steps of subspace iteration that tracked Ritz vectors take first: one after a local update, more
+/// after sweeps, which move the model further.
+const ITERATIONS_AS_FOUND: usize = 1;
+const ITERATIONS: usize = 6;
+
 /// A tracked Ritz vector is dropped when its coupling alone costs more than such a share of the gap that
 /// the target allows: the worst ones first, and others only while the target is still out of reach.
-const DROPPED_SHARES: [f64; 3] = [1e-1, 1e-2, 1e-3];
+const DROPPED_SHARES: [f64; 5] = [1e-1, 3e-2, 1e-2, 3e-3, 1e-3];
+
+/// Where vectors of less coupling than this share had to go, some that are near the limit are gone, too.
+const EXPECTED_SHARE: f64 = 0.1;
 
 /// Probability, over all random start vectors of all evaluations of one process, that a bound fails.
 ///
@@ -178,9 +186,10 @@ pub(super) fn duality_gap_unless(
     tracked: &mut TrackedRitzVectors,
     should_stop: ShouldStop<'_>,
 ) -> Option<DualityGap> {
-    let mut evaluation = Evaluation::begin(model, matrix, tracked, should_stop)?;
-    evaluation.drop_coupled(options.target, false);
-    evaluation.finish(options, tracked, should_stop)
+    let mut evaluation = Evaluation::begin(model, matrix, tracked, ITERATIONS, should_stop)?;
+    let as_expected = evaluation.drop_coupled(options.target, false);
+    let is_expected = options.is_expected && as_expected;
+    evaluation.finish(options, is_expected, tracked, should_stop)
 }
 
 /// [`duality_gap_unless`], which saves itself the complement where the rest already says that the
@@ -194,8 +203,14 @@ pub(super) fn evaluate_gap_unless(
     as_found: bool,
     should_stop: ShouldStop<'_>,
 ) -> Option<GapEvaluation> {
-    let mut evaluation = Evaluation::begin(model, matrix, tracked, should_stop)?;
-    evaluation.drop_coupled(options.target, as_found);
+    let iterations = if as_found {
+        ITERATIONS_AS_FOUND
+    } else {
+        ITERATIONS
+    };
+    let mut evaluation = Evaluation::begin(model, matrix, tracked, iterations, should_stop)?;
+    let as_expected = evaluation.drop_coupled(options.target, as_found);
+    let is_expected = options.is_expected && as_expected;
     let mut at_best = evaluation.bound(DUAL_LIMIT);
     if evaluation.sharpen(&at_best, options.target) {
         at_best = evaluation.bound(DUAL_LIMIT);
@@ -204,7 +219,7 @@ pub(super) fn evaluate_gap_unless(
         return Some(GapEvaluation::TargetUnreachable(at_best));
     }
     evaluation
-        .finish(options, tracked, should_stop)
+        .finish(options, is_expected, tracked, should_stop)
         .map(GapEvaluation::Bounded)
 }
 
@@ -222,7 +237,7 @@ pub(super) fn count_descent_directions(
     let weighted = WeightedFactors::compute(model, &operator);
     let none = Tall::from_rows(operator.items(), 0, |_, _| {});
     let price = operator.typical_weight() / (4.0 * operator.alpha0);
-    let subspace = DeflationSubspace::from_model(&weighted, &operator, price, &none)
+    let subspace = DeflationSubspace::from_model(&weighted, &operator, price, &none, 0)
         .unwrap_or_else(|| DeflationSubspace::empty(&operator));
     let lanczos = LanczosOptions {
         steps_max: COUNTING_STEPS,
@@ -255,6 +270,7 @@ impl<'a> Evaluation<'a> {
         model: &Ials,
         matrix: &'a InteractionMatrix,
         tracked: &TrackedRitzVectors,
+        iterations: usize,
         should_stop: ShouldStop<'_>,
     ) -> Option<Self> {
         let operator = ScaledGradient::evaluate(model, matrix);
@@ -269,8 +285,9 @@ impl<'a> Evaluation<'a> {
             None => Tall::from_rows(operator.items(), 0, |_, _| {}),
         };
         let price = operator.typical_weight() / (4.0 * operator.alpha0);
-        let subspace = DeflationSubspace::from_model(&weighted, &operator, price, &candidates)
-            .unwrap_or_else(|| DeflationSubspace::empty(&operator));
+        let subspace =
+            DeflationSubspace::from_model(&weighted, &operator, price, &candidates, iterations)
+                .unwrap_or_else(|| DeflationSubspace::empty(&operator));
         if should_stop() {
             return None;
         }
@@ -288,18 +305,23 @@ impl<'a> Evaluation<'a> {
 
     /// Drops tracked Ritz vectors that are no longer near enough to singular vectors, where the target
     /// is out of reach with them: the worst ones first, those alone of a model `as_found`.
-    fn drop_coupled(&mut self, target: f64, as_found: bool) {
+    ///
+    /// False when so many had to go that others have to be looked for.
+    fn drop_coupled(&mut self, target: f64, as_found: bool) -> bool {
         let shares = if as_found { 1 } else { DROPPED_SHARES.len() };
+        let mut as_expected = true;
         let allowed = target.powi(2) * self.sums.pairs * self.sums.alpha0;
         for share in &DROPPED_SHARES[..shares] {
             if self.bound(DUAL_LIMIT).root_mean_square <= target {
-                return;
+                break;
             }
             let cost_max = share * allowed;
             if self.subspace.drop_coupled(self.coupling_price, cost_max) {
                 self.find_dual_residual();
+                as_expected &= *share >= EXPECTED_SHARE;
             }
         }
+        as_expected
     }
 
     fn find_dual_residual(&mut self) {
@@ -316,10 +338,11 @@ impl<'a> Evaluation<'a> {
     fn finish(
         mut self,
         options: &GapOptions,
+        is_expected: bool,
         tracked: &mut TrackedRitzVectors,
         should_stop: ShouldStop<'_>,
     ) -> Option<DualityGap> {
-        if options.is_expected && tracked.directions.is_some() {
+        if is_expected && tracked.directions.is_some() {
             let allowed = self.complement_allowed(options.target);
             let complement = self.confirmed(options, tracked, should_stop)?;
             if complement <= allowed {
