@@ -49,9 +49,10 @@ fn main() {
         lambda: argument("--lambda", 0.02),
         nu: 1.0,
     };
-    match argument("--growth", 0.0) > 0.0 {
-        true => growth(hyper),
-        false => burst(hyper),
+    if argument("--growth", 0.0) > 0.0 {
+        growth(hyper)
+    } else {
+        burst(hyper)
     }
 }
 

@@ -130,7 +130,7 @@ fn stage_one(
                 &|| false,
                 &mut |_| ControlFlow::Continue(()),
             )
-            .expect("polishing ends");
+            .expect("refining ends");
             far.push(distance(trained, &converged));
             near.push(distance(&model, &converged));
         }
@@ -149,7 +149,7 @@ fn stage_one(
     ]
 }
 
-/// What a service that has polished before steps with.
+/// What a service that has refined before steps with.
 fn kept_factors(trained: &Ials, matrix: &InteractionMatrix) -> CholeskyCache {
     let mut kept = CholeskyCache::new(als::CACHE_BYTES_MAX);
     let mut model = trained.clone();
@@ -204,7 +204,7 @@ fn pairs_to_erase(matrix: &InteractionMatrix, count: usize) -> Vec<(UserId, Item
 }
 
 /// Half of the erasures each come when the one before is certified and nothing runs, the other
-/// half as soon as the one before is forgotten, while the service polishes.
+/// half as soon as the one before is forgotten, while the service refines.
 async fn end_to_end(
     path: &Path,
     hyper: IalsHyperparameters,
@@ -229,7 +229,7 @@ async fn end_to_end(
     let (user, item) = pairs[0].clone();
     erase(&service, user, item, true).await;
     let busy = pairs.split_off(pairs.len() / 2);
-    for (name, pairs, rest) in [("idle", pairs, true), ("polishing", busy, false)] {
+    for (name, pairs, rest) in [("idle", pairs, true), ("refining", busy, false)] {
         let [mut accepted, mut forgotten, mut certified] =
             std::array::from_fn(|_| Times::default());
         for (user, item) in pairs {
@@ -240,9 +240,12 @@ async fn end_to_end(
                 .into_iter()
                 .for_each(|time| certified.push(time));
         }
-        let certification = |percentage| match rest {
-            true => shown(certified.percentile(percentage)),
-            false => String::from("–"),
+        let certification = |percentage| {
+            if rest {
+                shown(certified.percentile(percentage))
+            } else {
+                String::from("–")
+            }
         };
         table.row(vec![
             name.to_owned(),

@@ -50,9 +50,10 @@ fn main() {
         dim: support::argument("--dim", 64.0) as usize,
         layers: support::argument("--layers", 3.0) as usize,
     };
-    let model: &dyn NeuralModel = match is_named("lightgcn") {
-        true => &lightgcn,
-        false => &neumf,
+    let model: &dyn NeuralModel = if is_named("lightgcn") {
+        &lightgcn
+    } else {
+        &neumf
     };
     let at = train(model, &graph, &held_out);
     forget(model, &matrix, &held_out, at);

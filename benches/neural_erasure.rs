@@ -1,12 +1,12 @@
 //! Interactions and users erased from a neural model in a service: from acceptance to the swapped model.
 //!
 //! `cargo bench --bench neural_erasure [-- --model neumf|lightgcn --epochs E --rounds R --lambda L
-//! --erasures N]`; with `RECANT_BENCH_FILE=pairs.csv.gz` on real data. R rounds of polishing end the
+//! --erasures N]`; with `RECANT_BENCH_FILE=pairs.csv.gz` on real data. R rounds of refining end the
 //! training and follow each erasure; with 0, as without the option, the model is held instead.
 
 mod support;
 
-use recant_neural::forget::PolishOptions;
+use recant_neural::forget::RefinementOptions;
 use recant_neural::model_of;
 use recant_neural::optimise::AdamWOptions;
 use std::ops::ControlFlow;
@@ -48,15 +48,16 @@ fn main() {
 }
 
 fn specification() -> ModelSpecification {
-    match std::env::args().any(|argument| argument == "lightgcn") {
-        true => ModelSpecification::LightGcn(LightGcn {
+    if std::env::args().any(|argument| argument == "lightgcn") {
+        ModelSpecification::LightGcn(LightGcn {
             lambda: support::argument("--lambda", 1e-4),
             ..LightGcn::default()
-        }),
-        false => ModelSpecification::NeuMf(NeuMf {
+        })
+    } else {
+        ModelSpecification::NeuMf(NeuMf {
             lambda: support::argument("--lambda", 1e-5),
             ..NeuMf::default()
-        }),
+        })
     }
 }
 
@@ -67,7 +68,7 @@ fn train(path: &Path, specification: &ModelSpecification) -> Duration {
             epochs: support::argument("--epochs", 20.0) as usize,
             ..AdamWOptions::for_model(model_of(specification))
         },
-        polish: PolishOptions {
+        refinement: RefinementOptions {
             tolerance: 1e-3,
             rounds_max: rounds(),
         },
@@ -86,7 +87,7 @@ fn rounds() -> usize {
 async fn erase_all(path: &Path, specification: ModelSpecification, matrix: &InteractionMatrix) {
     let store = Store::open(path, &StoreOptions::default()).expect("a store");
     let mut options = support::stored::service_options(Default::default());
-    options.worker.polish_rounds = rounds();
+    options.worker.refinement_rounds = rounds();
     options.model = ModelConfiguration::Neural(specification);
     let (service, guard) = Service::start(store, options).await.expect("it starts");
     let mut random = ChaCha12Rng::seed_from_u64(4);
@@ -118,9 +119,10 @@ fn target(matrix: &InteractionMatrix, whole: bool, random: &mut ChaCha12Rng) -> 
         if !history.is_empty() {
             let item = history[random.random_range(0..history.len())].index;
             let (user, item) = support::stored::ids(user, item);
-            return match whole {
-                true => ErasureTarget::User(user),
-                false => ErasureTarget::Pairs(vec![(user, item)]),
+            return if whole {
+                ErasureTarget::User(user)
+            } else {
+                ErasureTarget::Pairs(vec![(user, item)])
             };
         }
     }

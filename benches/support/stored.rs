@@ -119,10 +119,10 @@ pub fn service_options(hyper: IalsHyperparameters) -> ServiceOptions {
             update_budget: learning.budget(),
             update_tolerance: learning.tolerance,
             tolerance: TrainingSettings::default().tolerance,
-            polish_rounds: TrainingSettings::default().rounds as usize,
+            refinement_rounds: TrainingSettings::default().rounds as usize,
             certificate_target: CertificateSettings::default().target,
             threads: learning.threads,
-            kept_bytes_max: learning.cholesky_cache_bytes_max as usize,
+            cholesky_cache_bytes_max: learning.cholesky_cache_bytes_max as usize,
         },
     }
 }

@@ -29,9 +29,10 @@ fn chosen(names: &[&'static str]) -> Vec<&'static str> {
     let only = text_argument("--only").unwrap_or_default();
     let named = |name: &&&'static str| only.split(',').any(|one| one == **name);
     let chosen: Vec<_> = names.iter().filter(named).copied().collect();
-    match chosen.is_empty() {
-        true => names.to_vec(),
-        false => chosen,
+    if chosen.is_empty() {
+        names.to_vec()
+    } else {
+        chosen
     }
 }
 
@@ -52,9 +53,10 @@ fn main() {
     println!("trained to the certificate in {}", shown(start.time));
     for kind in chosen(&DELETIONS) {
         // Only the stages are repeated.
-        let repetitions = match settings.methods.contains(&"stages") {
-            true => usize::MAX,
-            false => 1,
+        let repetitions = if settings.methods.contains(&"stages") {
+            usize::MAX
+        } else {
+            1
         };
         let competitions = Deletion::of(kind, &matrix)
             .into_iter()

@@ -91,7 +91,7 @@ fn tell_if_open(convergence: &Convergence, target: f64) {
     }
 }
 
-/// What training and polishing work to by default.
+/// What training and refining work to by default.
 fn goal(share: f64) -> Goal {
     Goal {
         root_mean_square: share * CertificateSettings::default().target,
@@ -123,8 +123,8 @@ impl Start {
         }
     }
 
-    /// The model after one more sweep, and what a service that has polished it keeps.
-    fn polished(&self, matrix: &InteractionMatrix) -> (Ials, Warm) {
+    /// The model after one more sweep, and what a service that has refined it keeps.
+    fn refined(&self, matrix: &InteractionMatrix) -> (Ials, Warm) {
         let (mut model, mut warm) = (self.model.clone(), Warm::new(CACHE_BYTES_MAX));
         als::refine(
             &mut model,
@@ -158,7 +158,7 @@ pub struct Competition {
 impl Competition {
     /// From the model of `start` to `deletion` from `matrix`; finds what to compare with.
     pub fn new(start: &Start, matrix: &InteractionMatrix, deletion: Deletion) -> Self {
-        let (trained, warm) = start.polished(matrix);
+        let (trained, warm) = start.refined(matrix);
         let mut cleared = trained.clone();
         cleared.clear_inactive(&deletion.matrix);
         let goal = Goal {

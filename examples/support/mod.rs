@@ -72,10 +72,10 @@ fn service_options() -> ServiceOptions {
             update_budget: Duration::from_millis(6),
             update_tolerance: 1e-6,
             tolerance: 1e-6,
-            polish_rounds: 3,
+            refinement_rounds: 3,
             certificate_target: TARGET,
             threads: 0,
-            kept_bytes_max: 1 << 28,
+            cholesky_cache_bytes_max: 1 << 28,
         },
     }
 }

@@ -244,9 +244,10 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), CliError> {
         "imported"
     );
     let summary = Summary::new(&counts, &account, &totals, began.elapsed());
-    match args.json {
-        true => print(&summary.to_json().map_err(CliError::failed)?),
-        false => print(&summary.to_string()),
+    if args.json {
+        print(&summary.to_json().map_err(CliError::failed)?)
+    } else {
+        print(&summary.to_string())
     }
 }
 

@@ -148,10 +148,10 @@ fn service_options(settings: &Settings) -> ServiceOptions {
             update_budget: settings.learning.budget(),
             update_tolerance: settings.learning.tolerance,
             tolerance: settings.training.tolerance,
-            polish_rounds: settings.training.rounds as usize,
+            refinement_rounds: settings.training.rounds as usize,
             certificate_target: settings.certificate.target,
             threads: settings.learning.threads,
-            kept_bytes_max: settings.learning.cholesky_cache_bytes_max as usize,
+            cholesky_cache_bytes_max: settings.learning.cholesky_cache_bytes_max as usize,
         },
     }
 }

@@ -1,6 +1,6 @@
 //! `recant train --model neumf|lightgcn`: what differs from training implicit ALS.
 
-use recant_neural::forget::PolishOptions;
+use recant_neural::forget::RefinementOptions;
 use recant_neural::model_of;
 use recant_neural::optimise::AdamWOptions;
 use std::fmt;
@@ -41,7 +41,7 @@ pub(super) fn neural_training(
             seed: settings.model.seed,
             ..usual
         },
-        polish: PolishOptions {
+        refinement: RefinementOptions {
             tolerance: training.tolerance,
             rounds_max: training.rounds as usize,
         },
@@ -91,11 +91,11 @@ pub(super) fn run(
     let mut options = neural_training(settings, &specification);
     options.adamw.seed = args.seed.unwrap_or(options.adamw.seed);
     options.adamw.epochs = args.epochs.unwrap_or(options.adamw.epochs);
-    options.polish.tolerance = args.tol.unwrap_or(options.polish.tolerance);
+    options.refinement.tolerance = args.tol.unwrap_or(options.refinement.tolerance);
     let store = open_store(settings)?;
     let began = Instant::now();
     let progress = bar(
-        (options.adamw.epochs + options.polish.rounds_max) as u64,
+        (options.adamw.epochs + options.refinement.rounds_max) as u64,
         "training [{bar:30}] {msg}, {eta} left",
     );
     let trained = thread_pool(settings)?.install(|| {

@@ -62,10 +62,10 @@ async fn start(store: Store) -> (Service, WorkerGuard) {
             update_budget: Duration::from_millis(10),
             update_tolerance: 1e-4,
             tolerance: 1e-4,
-            polish_rounds: 5,
+            refinement_rounds: 5,
             certificate_target: 1e-2,
             threads: 1,
-            kept_bytes_max: 1 << 28,
+            cholesky_cache_bytes_max: 1 << 28,
         },
     };
     // The second attempt is for a sync that fails in the first.

@@ -55,9 +55,10 @@ fn entries(directory: &Path) -> Entries {
         let Ok(metadata) = entry.metadata() else {
             continue;
         };
-        let kind = match metadata.is_dir() {
-            true => Entry::Directory,
-            false => Entry::File(file_id(&metadata)),
+        let kind = if metadata.is_dir() {
+            Entry::Directory
+        } else {
+            Entry::File(file_id(&metadata))
         };
         entries.insert(PathBuf::from(entry.file_name()), kind);
     }

@@ -145,7 +145,7 @@ fn a_neural_model_is_trained_served_and_forgets() {
 /// Trained as its authors do, a model is at no minimum; whoever erases moves the rows that the erasure
 /// touched, and nobody else's list is trained on for it.
 #[test]
-fn a_model_that_is_not_polished_is_held_while_it_forgets() {
+fn a_model_that_is_not_refined_is_held_while_it_forgets() {
     for (kind, section) in KINDS {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data");

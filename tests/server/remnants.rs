@@ -66,9 +66,10 @@ fn assert_clean(directory: &Path, needles: &Path) {
 fn assert_nothing_but_files(directory: &Path) {
     for entry in fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();
-        match path.is_dir() {
-            true => assert_nothing_but_files(&path),
-            false => drop(fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))),
+        if path.is_dir() {
+            assert_nothing_but_files(&path)
+        } else {
+            drop(fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
         }
     }
 }

@@ -84,7 +84,7 @@ fn known_and_unknown_are_answered_alike_with_the_same_work() {
     let data = folder.path().join("data");
     import_and_train(&data, &catalogue(), &["--dim", "32"]);
     let server = Server::start(&data);
-    // The first update after a start may have more to polish.
+    // The first update after a start may have more to refine.
     server.until_erasure(
         server.forget("user=nobody")["id"].as_str().expect("an id"),
         &["certified"],

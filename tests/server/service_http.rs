@@ -291,7 +291,7 @@ fn new_users_with_new_items_are_learnt_too() {
     server.until("learnt", |s| {
         s.model()["interactions"].as_u64() == Some(interactions.len() as u64)
     });
-    // The first version may hold no more than what its time budget allowed; polishing completes it.
+    // The first version may hold no more than what its time budget allowed; refining completes it.
     server.until("a model that has learnt", |s| {
         let answer = s.get("/recommend?user=u1&k=2").json();
         let best = answer["items"][0]["score"].as_f64();

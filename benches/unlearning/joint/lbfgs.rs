@@ -65,9 +65,10 @@ pub fn minimise(joint: &Joint, start: &[f64], first: f64, steps: usize) -> Vec<f
     for _ in 0..steps {
         let direction = memory.direction(&gradient);
         let slope = dot(&direction, &gradient);
-        let mut length = match memory.0.is_empty() {
-            true => first / dot(&direction, &direction).sqrt(),
-            false => 1.0,
+        let mut length = if memory.0.is_empty() {
+            first / dot(&direction, &direction).sqrt()
+        } else {
+            1.0
         };
         let (mut low, mut high) = (0.0, f64::INFINITY);
         let mut accepted = None;
@@ -88,9 +89,10 @@ pub fn minimise(joint: &Joint, start: &[f64], first: f64, steps: usize) -> Vec<f
                 }
                 low = length;
             }
-            length = match high.is_finite() {
-                true => 0.5 * (low + high),
-                false => 4.0 * length,
+            length = if high.is_finite() {
+                0.5 * (low + high)
+            } else {
+                4.0 * length
             };
         }
         let Some((next, next_gradient, found)) = accepted else {

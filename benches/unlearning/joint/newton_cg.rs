@@ -85,9 +85,10 @@ impl<'a> Preconditioner<'a> {
 
     fn factor(&self, block: usize) -> Option<&PackedFactor> {
         let length = self.lengths[block];
-        let (side, row) = match block < self.users {
-            true => (Side::Users, block),
-            false => (Side::Items, block - self.users),
+        let (side, row) = if block < self.users {
+            (Side::Users, block)
+        } else {
+            (Side::Items, block - self.users)
         };
         let made = self.made[block]
             .as_ref()

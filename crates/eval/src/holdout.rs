@@ -84,15 +84,14 @@ mod tests {
             let expected: Vec<u32> = whole.user(user).iter().map(|e| e.index).collect();
             assert_eq!(all, expected);
             let history = expected.len();
-            match history < HISTORY_MIN {
-                true => assert!(held_out.is_empty()),
-                false => {
-                    assert_eq!(
-                        held_out.len(),
-                        ((0.2 * history as f64).round() as usize).max(1)
-                    );
-                    evaluated += 1;
-                }
+            if history < HISTORY_MIN {
+                assert!(held_out.is_empty())
+            } else {
+                assert_eq!(
+                    held_out.len(),
+                    ((0.2 * history as f64).round() as usize).max(1)
+                );
+                evaluated += 1;
             }
         }
         assert_eq!((split.users(), evaluated), (7, 7));

@@ -181,9 +181,10 @@ fn resolve_one(
         .filter_map(|index| Some((wanted.preference(&header[index])?, index)))
         .min();
     let Some((preference, index)) = best else {
-        return match wanted.required {
-            true => Err(missing(path, header, wanted)),
-            false => Ok(None),
+        return if wanted.required {
+            Err(missing(path, header, wanted))
+        } else {
+            Ok(None)
         };
     };
     let same = |name: &&String| wanted.preference(name) == Some(preference);

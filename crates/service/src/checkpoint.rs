@@ -7,7 +7,7 @@
 
 use crate::dirty::{Changes, DirtyRows};
 use crate::learner::Learner;
-use crate::learning::{LocalUpdate, Polished, RefinementGoal, polish, update_learner};
+use crate::learning::{LocalUpdate, Refinement, RefinementGoal, refine, update_learner};
 use crate::snapshot::VersionError;
 use crate::snapshot::{Quality, Snapshot};
 use crate::trainer::Trainer;
@@ -34,7 +34,7 @@ pub(crate) struct Refined {
     /// The version that was live at that position.
     pub(crate) version: u64,
     /// What was measured and what may be claimed.
-    pub(crate) polished: Polished,
+    pub(crate) refinement: Refinement,
     /// The model, where it is good for anything.
     pub(crate) model: Option<RefinedModel>,
 }
@@ -77,8 +77,8 @@ impl Checkpoint {
         goal: &RefinementGoal,
         should_stop: ShouldStop<'_>,
     ) -> Option<Refined> {
-        let mut polished = polish(&mut self.trainer, goal, should_stop)?;
-        let is_useful = polished.changed || polished.refusal.is_none();
+        let mut refinement = refine(&mut self.trainer, goal, should_stop)?;
+        let is_useful = refinement.changed || refinement.refusal.is_none();
         let snapshot = is_useful.then(|| self.trainer.snapshot(self.version, Quality::default()));
         let model = match snapshot {
             None => None,
@@ -87,14 +87,14 @@ impl Checkpoint {
                 snapshot,
             }),
             Some(Err(error)) => {
-                polished = Polished::failed(error.to_string());
+                refinement = Refinement::failed(error.to_string());
                 None
             }
         };
         Some(Refined {
             position: self.position,
             version: self.version,
-            polished,
+            refinement,
             model,
         })
     }
@@ -292,7 +292,7 @@ mod tests {
             };
             let (_, none, alone, steps) = disturbed(usize::MAX);
             assert!(none.is_none() && steps > 200, "{steps}");
-            assert!(alone.polished.changed && alone.polished.refusal.is_none());
+            assert!(alone.refinement.changed && alone.refinement.refusal.is_none());
             let undisturbed = alone.model.expect("a model");
             for at in (0..steps).step_by(steps / 60) {
                 let (mut trainer, since, refined, _) = disturbed(at);
@@ -326,8 +326,8 @@ mod tests {
             assert!(exact.iter().zip(served).all(|(a, b)| *a as f32 == *b));
         }
         let before = model(&trainer.learner).measure(&trainer.matrix);
-        let polished = Checkpoint::new(trainer, LogPosition(9), 9).refine(&GOAL, &|| false);
-        let least = polished.and_then(|refined| refined.polished.report);
+        let refinement = Checkpoint::new(trainer, LogPosition(9), 9).refine(&GOAL, &|| false);
+        let least = refinement.and_then(|refined| refined.refinement.report);
         let least = least.expect("measured").objective;
         let excess = before.objective / least - 1.0;
         assert!((-1e-9..5e-2).contains(&excess), "{excess}");
@@ -364,7 +364,7 @@ mod tests {
         let mut trainer = trainer(12);
         let checkpoint = Checkpoint::new(&mut trainer, LogPosition(5), 2);
         let refined = checkpoint.refine(&GOAL, &|| false).expect("not stopped");
-        assert!(holds(&refined.polished.certificate.expect("certified")));
+        assert!(holds(&refined.refinement.certificate.expect("certified")));
         let made = refined.model.expect("a model");
         let expected = model(&made.learner).clone();
         let moved = trainer.rebase(made.learner, &Changes::default(), OPTIONS);
@@ -396,11 +396,11 @@ mod tests {
         let before = model(&trainer.learner).measure(&trainer.matrix).objective;
         let checkpoint = Checkpoint::new(&mut trainer, LogPosition(5), 2);
         let refined = checkpoint.refine(&GOAL, &|| false).expect("not stopped");
-        let reason = refined.polished.refusal.expect("two columns do not do");
+        let reason = refined.refinement.refusal.expect("two columns do not do");
         assert!(!reason.is_empty());
-        assert!(!holds(&refined.polished.certificate.expect("measured")));
-        assert!(refined.polished.changed);
-        assert!(refined.polished.report.expect("measured").objective < before);
+        assert!(!holds(&refined.refinement.certificate.expect("measured")));
+        assert!(refined.refinement.changed);
+        assert!(refined.refinement.report.expect("measured").objective < before);
     }
 
     #[test]
@@ -417,7 +417,7 @@ mod tests {
         let checkpoint = Checkpoint::new(&mut trainer, LogPosition(5), 2);
         let since = meanwhile_neural(&mut trainer);
         let refined = checkpoint.refine(&GOAL, &|| false).expect("not stopped");
-        assert!(refined.polished.refusal.is_none());
+        assert!(refined.refinement.refusal.is_none());
         let made = refined.model.expect("a model");
         assert_eq!(made.snapshot.histories.len(), USERS as usize);
         let moved = trainer.rebase(made.learner, &since, OPTIONS);

@@ -6,9 +6,10 @@ pub fn two_digits(value: f64, round: fn(f64) -> f64) -> f64 {
     let exponent = 1 - value.log10().floor() as i32;
     // The nearest number to a short decimal one is a whole number divided, or multiplied, by a
     // whole power of ten. Two digits of 0.02 may be 20.000000000000004 thousandths.
-    match exponent >= 0 {
-        true => round(value * 10.0f64.powi(exponent) - 1e-9) / 10.0f64.powi(exponent),
-        false => round(value / 10.0f64.powi(-exponent) - 1e-9) * 10.0f64.powi(-exponent),
+    if exponent >= 0 {
+        round(value * 10.0f64.powi(exponent) - 1e-9) / 10.0f64.powi(exponent)
+    } else {
+        round(value / 10.0f64.powi(-exponent) - 1e-9) * 10.0f64.powi(-exponent)
     }
 }
 

@@ -13,13 +13,13 @@ use recant_core::optim::als::TrainingReport;
 use recant_core::unlearn::{
     self, Convergence, Goal, Progress, REFINED_SHARE, UpdateOptions, UpdateReport, converge,
 };
-use recant_neural::forget::{PolishOptions, PolishReport};
+use recant_neural::forget::{RefinementOptions, RefinementReport};
 use recant_neural::optimise::Divergence;
 use recant_types::{Certificate, GapCertificate, IalsHyperparameters};
 
-/// Most sweeps of one polishing. A model that needs more is far from converged; the measured
-/// residual says so, and the next change polishes on.
-const POLISH_SWEEPS_MAX: usize = 500;
+/// Most sweeps of one refining. A model that needs more is far from converged; the measured
+/// residual says so, and the next change refines on.
+const REFINEMENT_SWEEPS_MAX: usize = 500;
 
 /// Sweeps of a refinement end at this multiple of what training ends at: it is there to prove how far
 /// the model is from its minimum, and the bound on that decides.
@@ -88,7 +88,7 @@ pub(crate) struct RefinementGoal {
 
 /// How a refinement ended.
 #[derive(Debug)]
-pub(crate) struct Polished {
+pub(crate) struct Refinement {
     /// Whether the parameters changed, and for the better.
     pub(crate) changed: bool,
     /// The measurement of the model as it is now; none when it came to nothing.
@@ -99,7 +99,7 @@ pub(crate) struct Polished {
     pub(crate) refusal: Option<String>,
 }
 
-impl Polished {
+impl Refinement {
     /// A refinement that came to nothing.
     pub(crate) fn failed(reason: String) -> Self {
         Self {
@@ -116,15 +116,15 @@ impl Polished {
 ///
 /// Works on the parameters of `trainer`, a fork of the live one. `None` when `should_stop`, asked between blocks,
 /// turned true: then the fork is good for nothing.
-pub(crate) fn polish(
+pub(crate) fn refine(
     trainer: &mut Trainer,
     goal: &RefinementGoal,
     should_stop: ShouldStop<'_>,
-) -> Option<Polished> {
+) -> Option<Refinement> {
     let learner = match &mut trainer.learner {
         Learner::Ials(learner) => learner,
         Learner::Neural(learner) => {
-            return polish_neural(learner, goal, should_stop);
+            return refine_neural(learner, goal, should_stop);
         }
     };
     let mut objective_before = f64::INFINITY;
@@ -135,7 +135,7 @@ pub(crate) fn polish(
         &Goal {
             root_mean_square: REFINED_SHARE * goal.target,
             residual: REFINED_RESIDUAL * goal.tolerance,
-            max_sweeps: POLISH_SWEEPS_MAX,
+            max_sweeps: REFINEMENT_SWEEPS_MAX,
             seed: trainer.seed,
         },
         should_stop,
@@ -158,7 +158,7 @@ pub(crate) fn polish(
         Ok(None) => None,
         Err(error) => {
             tracing::error!(%error, "the refinement failed");
-            Some(Polished::failed(error.to_string()))
+            Some(Refinement::failed(error.to_string()))
         }
     }
 }
@@ -175,7 +175,7 @@ fn judge(
     hyper: &IalsHyperparameters,
     goal: &RefinementGoal,
     objective_before: f64,
-) -> Polished {
+) -> Refinement {
     let certificate = certificate(&convergence, hyper, goal);
     let refusal = match &certificate {
         _ if holds(&certificate) => None,
@@ -184,7 +184,7 @@ fn judge(
     };
     let objective = convergence.report.objective;
     let no_worse = objective <= objective_before + 1e-9 * objective_before.abs();
-    Polished {
+    Refinement {
         changed: convergence.changed && (refusal.is_none() || no_worse),
         report: Some(convergence.report),
         certificate: Some(certificate),
@@ -194,32 +194,34 @@ fn judge(
 
 /// Refinement of a neural model: rounds until the residual is at most the tolerance, or stops
 /// falling. What there is to tell is a measured residual, no proof.
-fn polish_neural(
+fn refine_neural(
     learner: &mut NeuralLearner,
     goal: &RefinementGoal,
     should_stop: ShouldStop<'_>,
-) -> Option<Polished> {
-    let options = PolishOptions {
+) -> Option<Refinement> {
+    let options = RefinementOptions {
         tolerance: goal.tolerance,
         rounds_max: goal.rounds_max,
     };
-    let observe = &mut |report: &PolishReport| tracing::debug!(?report, "refining");
-    let (report, changed) = match learner.polished(&options, should_stop, observe) {
-        Ok(polished) => {
-            let (parameters, report) = polished?;
+    let observe = &mut |report: &RefinementReport| tracing::debug!(?report, "refining");
+    let (report, changed) = match learner.refined(&options, should_stop, observe) {
+        Ok(refinement) => {
+            let (parameters, report) = refinement?;
             let moved = parameters != learner.parameters;
             learner.parameters = parameters;
             (report, moved)
         }
         Err(error) => {
             tracing::error!(%error, "the refinement failed");
-            return Some(Polished::failed(error.to_string()));
+            return Some(Refinement::failed(error.to_string()));
         }
     };
     if !report.residual.is_finite() {
-        return Some(Polished::failed(String::from("the residual is not finite")));
+        return Some(Refinement::failed(String::from(
+            "the residual is not finite",
+        )));
     }
-    Some(Polished {
+    Some(Refinement {
         changed,
         report: Some(TrainingReport {
             sweeps: report.rounds,

@@ -1,8 +1,8 @@
 //! The mutable side of a neural model: its parameters, and the examples they are judged by.
 
 use recant_neural::forget::{
-    AltEraserControl, AltEraserOptions, AltEraserReport, Anchor, PolishControl, PolishOptions,
-    PolishReport, Reach, alt_eraser, measure, polish,
+    AltEraserControl, AltEraserOptions, AltEraserReport, Anchor, Reach, RefinementControl,
+    RefinementOptions, RefinementReport, alt_eraser, measure, refine,
 };
 use recant_neural::optimise::Divergence;
 use recant_neural::{
@@ -201,30 +201,30 @@ impl NeuralLearner {
 
     /// Stage 2: rounds over everything until the residual is at most the tolerance or stops falling.
     /// Returns the parameters as they would be; `None` when `should_stop` said so.
-    pub fn polished(
+    pub fn refined(
         &self,
-        options: &PolishOptions,
+        options: &RefinementOptions,
         should_stop: ShouldStop<'_>,
-        observe: &mut dyn FnMut(&PolishReport),
-    ) -> Result<Option<(Parameters, PolishReport)>, Divergence> {
+        observe: &mut dyn FnMut(&RefinementReport),
+    ) -> Result<Option<(Parameters, RefinementReport)>, Divergence> {
         let mut at = self.parameters.clone();
-        let control = PolishControl {
+        let control = RefinementControl {
             cancelled: should_stop,
-            observe: &mut |report: &PolishReport| {
+            observe: &mut |report: &RefinementReport| {
                 observe(report);
                 ControlFlow::Continue(())
             },
         };
-        let report = polish(&self.objective(), &mut at, options, control)?;
+        let report = refine(&self.objective(), &mut at, options, control)?;
         Ok(report.map(|report| (at, report)))
     }
 
     /// Value and residual of the parameters as they are; `None` when `should_stop` said so.
     pub fn measure(
         &self,
-        options: &PolishOptions,
+        options: &RefinementOptions,
         should_stop: ShouldStop<'_>,
-    ) -> Option<PolishReport> {
+    ) -> Option<RefinementReport> {
         measure(&self.objective(), &self.parameters, 0, options, should_stop)
     }
 

@@ -1,6 +1,6 @@
 //! Training a neural model from scratch on what the store holds.
 
-use recant_neural::forget::{PolishOptions, PolishReport, retrain_cold};
+use recant_neural::forget::{RefinementOptions, RefinementReport, retrain_cold};
 use recant_neural::model_of;
 use recant_neural::optimise::{AdamWOptions, EpochReport};
 use std::ops::ControlFlow;
@@ -23,7 +23,7 @@ pub struct NeuralTraining {
     /// Mini-batches first; their seed is that of initial parameters and negatives too.
     pub adamw: AdamWOptions,
     /// Then rounds on the fixed examples, so that what forgetting starts from is near a minimum.
-    pub polish: PolishOptions,
+    pub refinement: RefinementOptions,
 }
 
 /// How far training has come.
@@ -31,8 +31,8 @@ pub struct NeuralTraining {
 pub enum NeuralProgress {
     /// An epoch is over.
     Epoch(EpochReport),
-    /// A round of polishing is over.
-    Round(PolishReport),
+    /// A round of refining is over.
+    Round(RefinementReport),
 }
 
 /// Trains on everything the store holds and commits the model: all of it, or nothing. `observe` is
@@ -74,12 +74,12 @@ pub fn train_neural(
     }
     let stop = std::sync::atomic::AtomicBool::new(false);
     let should_stop = || stop.load(std::sync::atomic::Ordering::Relaxed);
-    let polished = learner.polished(&options.polish, &should_stop, &mut |round| {
+    let refinement = learner.refined(&options.refinement, &should_stop, &mut |round| {
         if observe(NeuralProgress::Round(*round)).is_break() {
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
         }
     })?;
-    let (parameters, report) = polished.ok_or(TrainError::Interrupted)?;
+    let (parameters, report) = refinement.ok_or(TrainError::Interrupted)?;
     learner.parameters = parameters;
     let version = previous.as_ref().map_or(1, |header| header.version + 1);
     let learnt = previous.map(|header| header.learnt).unwrap_or_default();
@@ -93,7 +93,7 @@ pub fn train_neural(
         measured_version: Some(version),
         certificate: Some(Certificate::residual(
             report.residual,
-            options.polish.tolerance,
+            options.refinement.tolerance,
         )),
         certified: Some(LastCertificate {
             version,

@@ -104,9 +104,12 @@ impl Snapshot {
         let persons: Vec<Person> = users.iter().map(|user| self.resolve_user(user)).collect();
         let excluded: Vec<Vec<u32>> = persons
             .iter()
-            .map(|person| match query.exclude_seen {
-                true => confinement.excluded_with(&person.seen),
-                false => confinement.excluded.clone(),
+            .map(|person| {
+                if query.exclude_seen {
+                    confinement.excluded_with(&person.seen)
+                } else {
+                    confinement.excluded.clone()
+                }
             })
             .collect();
         let allowed = confinement.allowed.as_deref();

@@ -248,7 +248,7 @@ impl Supervisor {
                 None => pool.install(|| load(&store, options.model, options.seed))?,
             };
             if let Learner::Ials(learner) = &mut loaded.trainer.learner {
-                learner.warm = Warm::new(options.worker.kept_bytes_max);
+                learner.warm = Warm::new(options.worker.cholesky_cache_bytes_max);
             }
             let uncertified = store.erasures(Some(ErasureStatus::Forgotten), None, usize::MAX)?;
             Ok((loaded, uncertified, store.applied()?, store.receipt_head()?))

@@ -65,14 +65,15 @@ pub(super) fn run(args: &UnlearnArgs) -> Result<(), CliError> {
     let report = args.out.join(REPORT_FILE_NAME);
     std::fs::write(&report, html(&results))
         .map_err(|error| CliError::Failed(format!("cannot write {}: {error}", report.display())))?;
-    match args.recipe.json {
-        true => print_json(&results),
-        false => print(&format!(
+    if args.recipe.json {
+        print_json(&results)
+    } else {
+        print(&format!(
             "{}everything is in {} and {}\n",
             text(&results),
             report.display(),
             args.out.join(RESULTS_FILE_NAME).display()
-        )),
+        ))
     }
 }
 

@@ -15,7 +15,6 @@ const CHUNK_ROWS: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct Gramian {
     matrix: Mat<f64>,
-    updates: usize,
 }
 
 impl Gramian {
@@ -23,7 +22,6 @@ impl Gramian {
     pub fn zeros(dim: usize) -> Self {
         Self {
             matrix: Mat::zeros(dim, dim),
-            updates: 0,
         }
     }
 
@@ -52,12 +50,12 @@ impl Gramian {
         for sum in partial {
             matrix += sum;
         }
-        Self { matrix, updates: 0 }
+        Self { matrix }
     }
 
     /// Follows the change of rows from `old` to `new`, one after another in each, d values a row.
-    /// Cost: `2d²` multiply-adds a row, as one product of matrices. Rounding adds
-    /// up over many updates: [`Gramian::updates`] tells when to build anew.
+    /// Cost: `2d²` multiply-adds a row, as one product of matrices. Rounding adds up over many updates;
+    /// every sweep builds the matrix anew.
     pub fn replace_rows(&mut self, old: &[f64], new: &[f64]) {
         debug_assert_eq!(old.len(), new.len());
         let dim = self.matrix.nrows();
@@ -76,12 +74,6 @@ impl Gramian {
                 Par::Seq,
             );
         }
-        self.updates += rows;
-    }
-
-    /// Row updates since the matrix was last built from all rows.
-    pub fn updates(&self) -> usize {
-        self.updates
     }
 
     /// The matrix itself, d × d, symmetric.
@@ -135,7 +127,6 @@ mod tests {
         }
         let difference = gramian.matrix().to_owned() - naive(&other);
         assert!(difference.norm_l2() < 1e-14);
-        assert_eq!(gramian.updates(), 40);
     }
 
     #[test]

@@ -168,7 +168,7 @@ struct Schedule {
     /// Epochs of the whole training.
     epochs: usize,
     /// Whether the training goes on after its epochs.
-    is_polished: bool,
+    is_refined: bool,
 }
 
 impl Schedule {
@@ -178,14 +178,14 @@ impl Schedule {
         Some(Self {
             every: recipe.measure.every_epochs?,
             epochs: training.adamw(model_of(&specification), seed).epochs,
-            is_polished: training.polish > 0,
+            is_refined: training.polish > 0,
         })
     }
 
     /// Whether to measure after so many epochs. The finished model is measured anyway, so that one
     /// is not measured here a first time.
     fn wants(&self, epochs: usize) -> bool {
-        let is_finished = epochs == self.epochs && !self.is_polished;
+        let is_finished = epochs == self.epochs && !self.is_refined;
         epochs.is_multiple_of(self.every) && !is_finished
     }
 }

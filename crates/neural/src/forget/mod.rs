@@ -6,7 +6,7 @@
 pub(crate) mod alteraser;
 pub(crate) mod anchor;
 pub(crate) mod influence;
-pub(crate) mod polish;
+pub(crate) mod refine;
 pub(crate) mod retrain;
 pub(crate) mod shards;
 
@@ -15,6 +15,6 @@ pub use alteraser::{
 };
 pub use anchor::Anchor;
 pub use influence::{InfluenceOptions, influence_step};
-pub use polish::{PolishControl, PolishOptions, PolishReport, measure, polish};
+pub use refine::{RefinementControl, RefinementOptions, RefinementReport, measure, refine};
 pub use retrain::{retrain_cold, retrain_warm};
 pub use shards::{Aggregation, Dealing, Shards};

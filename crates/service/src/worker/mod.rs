@@ -185,7 +185,7 @@ impl Worker {
         LocalUpdate {
             budget: self.options.update_budget,
             tolerance: self.options.update_tolerance,
-            hold: self.options.polish_rounds == 0,
+            hold: self.options.refinement_rounds == 0,
         }
     }
 

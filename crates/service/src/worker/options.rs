@@ -9,16 +9,16 @@ pub struct WorkerOptions {
     pub update_budget: Duration,
     /// The first stage ends earlier when the affected blocks are solved to this.
     pub update_tolerance: f64,
-    /// The residual that polishing works to.
+    /// The residual that refining works to.
     pub tolerance: f64,
-    /// Most rounds of polishing a neural model after a change. With none it is not polished, and held
+    /// Most rounds of refinement of a neural model after a change. With none it is not refinement, and held
     /// while it forgets.
-    pub polish_rounds: usize,
-    /// The certified root mean square that polishing works to.
+    pub refinement_rounds: usize,
+    /// The certified root mean square that refining works to.
     pub certificate_target: f64,
     /// Threads for arithmetic; 0 takes as many as the machine has.
     pub threads: usize,
     /// Memory for factors of block matrices that are kept between updates; see
     /// [`CholeskyCache`](recant_core::optim::als::CholeskyCache).
-    pub kept_bytes_max: usize,
+    pub cholesky_cache_bytes_max: usize,
 }

@@ -9,7 +9,7 @@ use super::transition::Transition;
 use super::{Worker, WorkerError};
 use crate::checkpoint::{Checkpoint, RebaseError, Refined, RefinedModel};
 use crate::dirty::{Changes, DirtyRows};
-use crate::learning::{Polished, RefinementGoal};
+use crate::learning::{Refinement, RefinementGoal};
 use crate::metric_names as names;
 use crate::snapshot::{Quality, Snapshot};
 use recant_store::LastCertificate;
@@ -36,7 +36,7 @@ impl Worker {
         let goal = RefinementGoal {
             tolerance: self.options.tolerance.max(level.unwrap_or(0.0)),
             target: self.options.certificate_target,
-            rounds_max: self.options.polish_rounds,
+            rounds_max: self.options.refinement_rounds,
         };
         let (position, version) = (self.log.learnt, self.live.number);
         let fork = move |trainer: &mut _| Checkpoint::new(trainer, position, version);
@@ -60,11 +60,11 @@ impl Worker {
         let Refined {
             position,
             version,
-            polished,
+            refinement,
             model,
         } = refined;
         let Some(model) = model else {
-            let reason = polished.refusal.unwrap_or_default();
+            let reason = refinement.refusal.unwrap_or_default();
             return self.refuse(Some(position), &reason).await;
         };
         failpoint("refine_ended");
@@ -74,20 +74,20 @@ impl Worker {
         } else {
             (position, version)
         };
-        let of_version = if polished.changed {
+        let of_version = if refinement.changed {
             self.live.number + 1
         } else {
             version
         };
-        let previous = std::mem::replace(&mut self.live.quality, measured(&polished, of_version));
-        let made = match self.make(model, of_version, &polished, &since).await? {
+        let previous = std::mem::replace(&mut self.live.quality, measured(&refinement, of_version));
+        let made = match self.make(model, of_version, &refinement, &since).await? {
             Ok(made) => made,
             Err(error) => {
                 self.live.quality = previous;
                 return self.refuse(Some(position), &error.to_string()).await;
             }
         };
-        match (polished.certificate, polished.refusal) {
+        match (refinement.certificate, refinement.refusal) {
             (Some(certificate), None) => {
                 let last = LastCertificate {
                     version: of_version,
@@ -113,7 +113,7 @@ impl Worker {
         &mut self,
         model: RefinedModel,
         of_version: u64,
-        polished: &Polished,
+        refinement: &Refinement,
         since: &Changes,
     ) -> Result<Result<Made, RebaseError>, WorkerError> {
         let RefinedModel {
@@ -123,8 +123,8 @@ impl Worker {
         let quality = self.live.quality.clone();
         let (live, options) = (self.publisher.current(), self.local_update());
         let since = since.clone();
-        let changed = polished.changed;
-        let holds = polished.refusal.is_none();
+        let changed = refinement.changed;
+        let holds = refinement.refusal.is_none();
         let number = if changed {
             of_version + u64::from(!since.is_empty())
         } else {
@@ -232,12 +232,12 @@ impl Worker {
 }
 
 /// What is known of the model once it was measured as `version`.
-fn measured(polished: &Polished, version: u64) -> Quality {
+fn measured(refinement: &Refinement, version: u64) -> Quality {
     Quality {
-        objective: polished.report.map(|report| report.objective),
-        residual: polished.report.map(|report| report.residual),
+        objective: refinement.report.map(|report| report.objective),
+        residual: refinement.report.map(|report| report.residual),
         measured_version: Some(version),
-        certificate: polished.certificate.clone(),
+        certificate: refinement.certificate.clone(),
         confirmed: true,
     }
 }

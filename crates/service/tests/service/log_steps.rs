@@ -182,7 +182,7 @@ fn after_the_model_has_forgotten_and_before_it_is_certified() {
     block_on(async {
         let running = Running::start(&path).await;
         running.until_forgotten().await;
-        // Whether polishing got anywhere by now or not.
+        // Whether refining got anywhere by now or not.
         running.guard.stop().await;
     });
     block_on(assert_ends_well(&path, &plain));

@@ -62,10 +62,10 @@ fn callers_are_told_and_what_they_asked_for_happens_when_the_disk_is_back() {
         update_budget: Duration::from_millis(10),
         update_tolerance: 1e-6,
         tolerance: 1e-6,
-        polish_rounds: 5,
+        refinement_rounds: 5,
         certificate_target: 1e-5,
         threads: 1,
-        kept_bytes_max: 1 << 28,
+        cholesky_cache_bytes_max: 1 << 28,
     };
     let options = ServiceOptions {
         model: hyperparameters().into(),

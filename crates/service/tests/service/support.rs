@@ -27,7 +27,7 @@ pub const TITLED: u8 = 3;
 /// Longest that anything awaited may take before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The residual that is polished and trained to.
+/// The residual that is refinement and trained to.
 pub const TOLERANCE: f64 = 1e-6;
 
 /// The root mean square that is certified.
@@ -204,10 +204,10 @@ impl Running {
                 update_budget: Duration::from_millis(10),
                 update_tolerance: TOLERANCE,
                 tolerance: TOLERANCE,
-                polish_rounds: 5,
+                refinement_rounds: 5,
                 certificate_target: TARGET,
                 threads: 1,
-                kept_bytes_max: 1 << 28,
+                cholesky_cache_bytes_max: 1 << 28,
             },
         };
         let started = Service::start(store.clone(), options).await;

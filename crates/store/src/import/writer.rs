@@ -291,9 +291,10 @@ impl ImportWriter<'_> {
 
     /// Keys for a new user, and the user's record under them.
     fn give_keys(&mut self, row: u32, id: &UserId) -> Result<(), StoreError> {
-        let known = match self.waiting.is_empty() {
-            true => None,
-            false => self.waiting.remove(&self.next.hasher().user(id)),
+        let known = if self.waiting.is_empty() {
+            None
+        } else {
+            self.waiting.remove(&self.next.hasher().user(id))
         };
         let mut person = match known {
             Some(person) => person,

@@ -99,18 +99,19 @@ fn users(comparison: &Comparison<'_>, section: Section, nth: usize, group: Group
 }
 
 fn row(line: &Line<'_>, columns: &[&Column], nth: usize, group: Group) -> String {
-    let cells: String = match line.runs.is_empty() {
-        true => format!(
+    let cells: String = if line.runs.is_empty() {
+        format!(
             "<td class=\"text\" colspan=\"{}\">failed</td>",
             columns.len()
-        ),
-        false => columns
+        )
+    } else {
+        columns
             .iter()
             .map(|column| {
                 let figure = spread(line.spread(column, nth, group));
                 format!("<td>{}</td>", escape(&figure))
             })
-            .collect(),
+            .collect()
     };
     format!(
         "<tr><th scope=\"row\">{}</th>{cells}</tr>\n",

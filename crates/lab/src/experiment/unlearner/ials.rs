@@ -134,12 +134,12 @@ struct Stages {
     /// Deletions between two runs of the second stage; `None` for the first stage alone.
     polish_every: Option<usize>,
     /// Deletions since the last run of the second stage.
-    unpolished: usize,
+    unrefined: usize,
     seed: u64,
 }
 
 impl Stages {
-    /// As a service stands that has polished its model: with kept matrices. Not timed.
+    /// As a service stands that has refined its model: with kept matrices. Not timed.
     fn new(
         original: &Ials,
         matrix: &InteractionMatrix,
@@ -156,18 +156,18 @@ impl Stages {
                 seed,
             },
             polish_every,
-            unpolished: 0,
+            unrefined: 0,
             seed,
         };
         let go_on = &mut |_: &als::SweepReport| ControlFlow::Continue(());
         let kept = &mut stages.warm.cache;
         als::refine(&mut stages.model, matrix, kept, 0.0, 1, &|| false, go_on).map_err(diverged)?;
-        stages.polish(matrix)?;
+        stages.refine(matrix)?;
         Ok(stages)
     }
 
     /// The second stage.
-    fn polish(&mut self, matrix: &InteractionMatrix) -> Result<(), MethodError> {
+    fn refine(&mut self, matrix: &InteractionMatrix) -> Result<(), MethodError> {
         let goal = Goal {
             root_mean_square: TARGET,
             residual: RESIDUAL,
@@ -189,13 +189,13 @@ impl Unlearner for Stages {
             let (model, kept) = (&mut self.model, &mut self.warm.cache);
             update(model, change.retained, kept, &change.touched, &self.options);
             watch.look(&self.model);
-            self.unpolished += 1;
+            self.unrefined += 1;
             if self
                 .polish_every
-                .is_some_and(|every| self.unpolished >= every)
+                .is_some_and(|every| self.unrefined >= every)
             {
-                self.unpolished = 0;
-                self.polish(change.retained)?;
+                self.unrefined = 0;
+                self.refine(change.retained)?;
             }
             Ok(())
         })

@@ -22,7 +22,7 @@ use recant_types::ModelSpecification;
 pub(in crate::experiment::unlearner) const FIXED_EPOCH: u64 = 0;
 
 /// L-BFGS ends its part of a training when the gradient has fallen to this share.
-const POLISH_TOLERANCE: f64 = 1e-6;
+const REFINEMENT_TOLERANCE: f64 = 1e-6;
 
 /// A neural model with its training.
 pub(in crate::experiment) struct NeuralSubject {
@@ -138,7 +138,7 @@ impl NeuralSubject {
                     ControlFlow::Continue(())
                 };
                 let mut at = retrain_cold(self.model(), &graph, seeds.initial, &options, look)?;
-                self.polish(&graph, &mut at, seeds, watch)?;
+                self.refine(&graph, &mut at, seeds, watch)?;
                 Ok((graph, at))
             })
             .map_err(diverged)?;
@@ -149,7 +149,7 @@ impl NeuralSubject {
         })
     }
 
-    fn polish(
+    fn refine(
         &self,
         graph: &Graph,
         at: &mut Parameters,
@@ -168,7 +168,7 @@ impl NeuralSubject {
         };
         let options = LbfgsOptions {
             steps_max: self.training.polish,
-            tolerance: POLISH_TOLERANCE,
+            tolerance: REFINEMENT_TOLERANCE,
             ..LbfgsOptions::default()
         };
         let everything = Selection::from(Block::All);

@@ -1,4 +1,4 @@
-//! Polishing: rounds over all blocks until the gradient stops falling.
+//! Refinement: rounds over all blocks until the gradient stops falling.
 
 use crate::forget::alteraser::{
     AltEraserControl, AltEraserOptions, AltEraserReport, BlockSolver, Reach, alt_eraser,
@@ -20,18 +20,18 @@ const STOPS_AT: f64 = 0.95;
 /// Steps of L-BFGS that count as a round, where rows depend on one another.
 const STEPS_PER_ROUND: usize = 20;
 
-/// How far to polish.
+/// How far to refine.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PolishOptions {
+pub struct RefinementOptions {
     /// Ends when the residual is at most this.
     pub tolerance: f64,
     /// Most rounds.
     pub rounds_max: usize,
 }
 
-/// How polishing went so far.
+/// How refinement went so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PolishReport {
+pub struct RefinementReport {
     /// Rounds done.
     pub rounds: usize,
     /// Value of the objective.
@@ -42,20 +42,20 @@ pub struct PolishReport {
     pub converged: bool,
 }
 
-/// How polishing is stopped, and shown the residual after every round.
-pub type PolishControl<'a> = Control<'a, dyn FnMut(&PolishReport) -> ControlFlow<()> + 'a>;
+/// How refinement is stopped, and shown the residual after every round.
+pub type RefinementControl<'a> = Control<'a, dyn FnMut(&RefinementReport) -> ControlFlow<()> + 'a>;
 
 /// Brings the residual down: by AltEraser's rounds where rows are separate, by L-BFGS on the whole
 /// problem where they are not. Ends at the tolerance, after the last round, or when a round no
 /// longer helps; what a round that raised the residual did is taken back. `None` when it was cancelled,
 /// between turns, or the observer broke off; `at` is between start and end then. The observer follows
 /// the rounds, the start as round 0.
-pub fn polish(
+pub fn refine(
     objective: &Objective<'_>,
     at: &mut Parameters,
-    options: &PolishOptions,
-    control: PolishControl<'_>,
-) -> Result<Option<PolishReport>, Divergence> {
+    options: &RefinementOptions,
+    control: RefinementControl<'_>,
+) -> Result<Option<RefinementReport>, Divergence> {
     let Control { cancelled, observe } = control;
     let Some(report) = measure(objective, at, 0, options, cancelled) else {
         return Ok(None);
@@ -92,7 +92,7 @@ pub fn polish(
         return Ok(None);
     }
     *at = best.parameters;
-    Ok(Some(PolishReport {
+    Ok(Some(RefinementReport {
         rounds: best.rounds,
         ..best.report
     }))
@@ -101,14 +101,14 @@ pub fn polish(
 /// The parameters with the least residual so far.
 struct Best {
     parameters: Parameters,
-    report: PolishReport,
+    report: RefinementReport,
     /// Rounds done, those that did not help too.
     rounds: usize,
 }
 
 impl Best {
     /// Takes in what a round led to; whether it helped enough to go on.
-    fn take(&mut self, next: PolishReport, at: &Parameters) -> bool {
+    fn take(&mut self, next: RefinementReport, at: &Parameters) -> bool {
         self.rounds = next.rounds;
         let helps = next.residual <= STOPS_AT * self.report.residual;
         if next.residual < self.report.residual {
@@ -124,11 +124,11 @@ pub fn measure(
     objective: &Objective<'_>,
     at: &Parameters,
     rounds: usize,
-    options: &PolishOptions,
+    options: &RefinementOptions,
     cancelled: ShouldStop<'_>,
-) -> Option<PolishReport> {
+) -> Option<RefinementReport> {
     let measured = objective.prepare(at).measure(cancelled)?;
-    Some(PolishReport {
+    Some(RefinementReport {
         rounds,
         value: measured.value,
         residual: measured.residual,
@@ -140,7 +140,7 @@ pub fn measure(
 fn sweep(
     objective: &Objective<'_>,
     at: &mut Parameters,
-    options: &PolishOptions,
+    options: &RefinementOptions,
     cancelled: ShouldStop<'_>,
     goes_on: &mut dyn FnMut(&Parameters) -> bool,
 ) -> Result<(), Divergence> {
@@ -163,7 +163,7 @@ fn sweep(
 fn descend(
     objective: &Objective<'_>,
     at: &mut Parameters,
-    options: &PolishOptions,
+    options: &RefinementOptions,
     cancelled: ShouldStop<'_>,
     goes_on: &mut dyn FnMut(&Parameters) -> bool,
 ) -> Result<(), Divergence> {
