@@ -1,7 +1,7 @@
 //! The certificate: how long it takes, how tight it is along a training, and what it takes to have it
 //! again after single erasures.
 //!
-//! `cargo bench --bench certificate [-- --dim D --alpha0 A --lambda L]`; with
+//! `cargo bench --bench certificate [-- --dim D --alpha0 A --lambda L --erasures N --budget MS]`; with
 //! `RECANT_BENCH_FILE=pairs.csv.gz` on real data.
 
 mod support;
@@ -107,7 +107,7 @@ fn single_erasures(mut model: Ials, mut matrix: InteractionMatrix, goal: &Goal) 
             items: vec![item],
         };
         let options = UpdateOptions {
-            budget: Duration::from_millis(20),
+            budget: Duration::from_millis(argument("--budget", 2.0) as u64),
             tolerance: 1e-5,
             seed: goal.seed,
         };

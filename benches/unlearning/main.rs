@@ -1,6 +1,6 @@
 //! Ways to bring a trained model to what it would be without deleted data, side by side.
 //!
-//! `cargo bench --bench unlearning [-- --dim D --alpha0 A --lambda L --steps N --only NAMES]`; with
+//! `cargo bench --bench unlearning [-- --dim D --alpha0 A --lambda L --steps N --budget MS --only NAMES]`; with
 //! `RECANT_BENCH_FILE=pairs.csv.gz` on real data. `--only` takes deletions (`pair`, `user`,
 //! `pairs`, `users`) and methods (`cold`, `sweeps`, `adamw`, `lbfgs`, `newton-cg`, `stages`), with
 //! commas between them; what is not named is left out, unless nothing of its kind is.

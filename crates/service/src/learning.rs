@@ -9,7 +9,7 @@ use crate::remedy::Remedy;
 use crate::trainer::Trainer;
 use recant_core::ShouldStop;
 use recant_core::model::{InteractionMatrix, RowSets};
-use recant_core::optim::als::TrainingReport;
+use recant_core::optim::als::{self, TrainingReport};
 use recant_core::unlearn::{
     self, Convergence, Goal, Progress, REFINED_SHARE, UpdateOptions, UpdateReport, converge,
 };
@@ -148,6 +148,11 @@ pub(crate) fn refine(
             ControlFlow::Continue(())
         },
     );
+    if !learner.warm.cache.is_fresh(&learner.model.item_gramian) {
+        // Where no sweep was needed, as after a start, local updates have nothing to step with yet.
+        let cache = &mut learner.warm.cache;
+        als::cache_factors(&learner.model, &trainer.matrix, cache, should_stop);
+    }
     match convergence {
         Ok(Some(convergence)) => Some(judge(
             convergence,

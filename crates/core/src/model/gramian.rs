@@ -29,28 +29,14 @@ impl Gramian {
     /// threads: chunks of fixed size, added in order.
     pub fn from_factors(factors: &Factors) -> Self {
         let d = factors.dim();
-        let partial: Vec<Mat<f64>> = factors
-            .as_slice()
-            .par_chunks((CHUNK_ROWS * d).max(1))
-            .map(|chunk| {
-                let rows = MatRef::from_row_major_slice(chunk, chunk.len() / d, d);
-                let mut sum = Mat::zeros(d, d);
-                matmul(
-                    sum.as_mut(),
-                    Accum::Replace,
-                    rows.transpose(),
-                    rows,
-                    1.0,
-                    Par::Seq,
-                );
-                sum
-            })
-            .collect();
-        let mut matrix = Mat::zeros(d, d);
-        for sum in partial {
-            matrix += sum;
+        Self {
+            matrix: product(factors.as_slice(), d),
         }
-        Self { matrix }
+    }
+
+    /// The sum of the diagonal: the squared norms of all rows.
+    pub fn trace(&self) -> f64 {
+        (0..self.matrix.ncols()).map(|k| self.matrix[(k, k)]).sum()
     }
 
     /// Follows the change of rows from `old` to `new`, one after another in each, d values a row.
@@ -62,18 +48,8 @@ impl Gramian {
         if dim == 0 || new.is_empty() {
             return;
         }
-        let rows = new.len() / dim;
-        for (values, sign) in [(new, 1.0), (old, -1.0)] {
-            let rows = MatRef::from_row_major_slice(values, rows, dim);
-            matmul(
-                self.matrix.as_mut(),
-                Accum::Add,
-                rows.transpose(),
-                rows,
-                sign,
-                Par::Seq,
-            );
-        }
+        let (new, old) = rayon::join(|| product(new, dim), || product(old, dim));
+        self.matrix += new - old;
     }
 
     /// The matrix itself, d × d, symmetric.
@@ -93,6 +69,31 @@ impl Gramian {
             add_scaled_f64(into, scale * value, self.column(column));
         }
     }
+}
+
+/// `FᵀF` of rows of `dim` values, one after another.
+fn product(rows: &[f64], dim: usize) -> Mat<f64> {
+    let partial: Vec<Mat<f64>> = rows
+        .par_chunks((CHUNK_ROWS * dim).max(1))
+        .map(|chunk| {
+            let rows = MatRef::from_row_major_slice(chunk, chunk.len() / dim, dim);
+            let mut sum = Mat::zeros(dim, dim);
+            matmul(
+                sum.as_mut(),
+                Accum::Replace,
+                rows.transpose(),
+                rows,
+                1.0,
+                Par::Seq,
+            );
+            sum
+        })
+        .collect();
+    let mut matrix = Mat::zeros(dim, dim);
+    for sum in partial {
+        matrix += sum;
+    }
+    matrix
 }
 
 #[cfg(test)]

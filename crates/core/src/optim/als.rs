@@ -105,3 +105,19 @@ pub fn refine(
         observe(sweep)
     })
 }
+
+/// Fills `cache` with the factors of all block matrices at this model, as far as there is room: what
+/// local updates and later sweeps step with. Cost: that of a [`sweep`]. Nothing is cached for good when
+/// `should_stop` turned true first.
+pub fn cache_factors(
+    model: &Ials,
+    matrix: &InteractionMatrix,
+    cache: &mut CholeskyCache,
+    should_stop: ShouldStop<'_>,
+) {
+    let mut moved = model.clone();
+    AcceleratedSweeps::new(1, cache).plain_sweep(&mut moved, matrix, should_stop);
+    if should_stop() {
+        cache.clear();
+    }
+}

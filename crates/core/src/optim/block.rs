@@ -37,6 +37,11 @@ const REFINEMENTS_MAX: usize = 16;
 /// A refinement that leaves more of the decrement than this has reached what its precision gives.
 const STALLS_AT: f64 = 0.25;
 
+/// Steps with a cached factor that solve a block whose data changed a little, at most. The last one is
+/// the one whose `sᵀHs` is within this share of what the cached factor says.
+const STEPS_WITH_MAX: usize = 3;
+const SOLVES: f64 = 0.02;
+
 /// A decrement of at most this share of `Σ c`, which bounds what the block can ever be worth, is
 /// rounding of the gradient in f64.
 const ROUNDING_SHARE: f64 = 1e-26;
@@ -263,6 +268,29 @@ impl BlockSolver {
         self.unpack_step();
         let moved = self.verified(view, block)?;
         Some(self.finish_step(before, moved, x))
+    }
+
+    /// Moves `x` to the minimiser of its block by steps with an earlier factor of its matrix, which a
+    /// few changes of its data leave a good preconditioner; false, and `x` stays, where that would take
+    /// long. Cost: that of [`BlockSolver::step_with`], mostly once.
+    pub fn solve_with(
+        &mut self,
+        view: &SideView<'_>,
+        factor: &PackedFactor,
+        block: u32,
+        x: &mut [f64],
+    ) -> bool {
+        let mut at = x.to_vec();
+        for _ in 0..STEPS_WITH_MAX {
+            let Some(step) = self.step_with(view, factor, block, &mut at) else {
+                return false;
+            };
+            if (step.decrement - step.drop).abs() <= SOLVES * step.decrement {
+                x.copy_from_slice(&at);
+                return true;
+            }
+        }
+        false
     }
 
     /// Moves `x` to the minimiser of its block as exactly as f64 can say: until the block's own

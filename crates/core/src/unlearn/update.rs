@@ -16,7 +16,7 @@ use crate::model::interactions::{Entry, InteractionMatrix};
 use crate::model::side::RowSets;
 use crate::model::side::Side;
 use crate::optim::als::CholeskyCache;
-use crate::optim::{BlockSolver, PackedFactor, SharedHessian, Step};
+use crate::optim::{BlockSolver, PackedFactor, SharedHessian};
 use crate::simd::dot_f64;
 use crate::unlearn::neighbourhood::Neighbourhood;
 
@@ -139,9 +139,8 @@ fn is_far(old: &[f64], new: &[f64]) -> bool {
 
 /// The mean eigenvalue of a block's matrix, with the rows of its own pairs taken to be as long as all
 /// the others: `λ + (α₀ + Σc/n) tr(G)/d`. Cost: one addition a pair.
-fn typical_curvature(view: &SideView<'_>, block: u32) -> f64 {
+fn typical_curvature(view: &SideView<'_>, trace: f64, block: u32) -> f64 {
     let dim = view.hyper.dim;
-    let trace: f64 = (0..dim).map(|k| view.gramian.column(k)[k]).sum();
     let entries = view.entries(block).iter();
     let weights: f64 = entries.map(|entry| f64::from(entry.weight)).sum();
     let rows = view.opposite_active().max(1) as f64;
@@ -234,24 +233,21 @@ impl Update<'_> {
                 self.touched.add(view.entries(*block));
             }
             self.solved += chunk.len();
-            let rows = chunk
-                .iter()
-                .copied()
-                .zip(solved.into_iter().map(|(row, _)| row));
+            let rows = chunk.iter().copied().zip(solved);
             self.replace(side, rows.collect());
         }
         for block in blocks {
             let view = self.model.side(side, self.matrix);
-            let curvature = typical_curvature(&view, block);
+            let curvature = typical_curvature(&view, view.gramian.trace(), block);
             let dirty = self.side(side).track(block, || curvature);
             self.side(side).clear_gradient(dirty);
         }
         self.refresh_gramian(side);
     }
 
-    /// Solutions of blocks of one side, which do not depend on each other, as they are now. Their
-    /// matrices, which their data changed, are formed, and their factors cached.
-    fn solve(&mut self, side: Side, blocks: &[u32]) -> Vec<(Vec<f64>, Step)> {
+    /// Solutions of blocks of one side, which do not depend on each other, as they are now: with the
+    /// factors that are cached, or where their data changed too much for that, with new ones.
+    fn solve(&mut self, side: Side, blocks: &[u32]) -> Vec<Vec<f64>> {
         let mut places: Vec<Option<PackedFactor>> = blocks
             .iter()
             .map(|block| self.cache.place(side, *block).map(std::mem::take))
@@ -259,6 +255,7 @@ impl Update<'_> {
         let view = self.model.side(side, self.matrix);
         let dim = self.model.hyper.dim;
         let shared = SharedHessian::new(view.gramian, view.hyper.alpha0, dim);
+        let is_fresh = self.is_fresh;
         let solved = blocks
             .par_iter()
             .zip(&mut places)
@@ -266,9 +263,15 @@ impl Update<'_> {
                 || BlockSolver::new(dim),
                 |solver, (block, place)| {
                     let mut row = view.own.row(*block as usize).to_vec();
+                    let entries = view.entries(*block).len();
+                    let usable = |factor: &&PackedFactor| is_fresh && factor.is_fresh(entries);
+                    let cached = place.as_ref().filter(usable);
+                    if cached.is_some_and(|f| solver.solve_with(&view, f, *block, &mut row)) {
+                        return row;
+                    }
                     let keep = place.as_mut().filter(|factor| !factor.is_empty());
-                    let step = solver.solve_and_cache(&view, &shared, *block, &mut row, keep);
-                    (row, step)
+                    solver.solve_and_cache(&view, &shared, *block, &mut row, keep);
+                    row
                 },
             )
             .collect();
@@ -378,6 +381,11 @@ impl Update<'_> {
 
     /// Changes rows, and begins to follow every neighbour of theirs.
     fn replace(&mut self, side: Side, rows: Vec<(u32, Vec<f64>)>) {
+        let trace = self
+            .model
+            .side(side.opposite(), self.matrix)
+            .gramian
+            .trace();
         for (block, row) in rows {
             let view = self.model.side(side, self.matrix);
             let neighbours = self.model.side(side.opposite(), self.matrix);
@@ -390,7 +398,9 @@ impl Update<'_> {
                 continue;
             }
             for entry in view.entries(block) {
-                opposite.track(entry.index, || typical_curvature(&neighbours, entry.index));
+                opposite.track(entry.index, || {
+                    typical_curvature(&neighbours, trace, entry.index)
+                });
             }
             for change in GradientChange::collect(&view, block, &old, &row, opposite) {
                 opposite.add_to_gradient(change.slot, change.now, &row, -change.before, &old);

@@ -200,7 +200,7 @@ pub struct LearningSettings {
 impl Default for LearningSettings {
     fn default() -> Self {
         Self {
-            budget_milliseconds: 6,
+            budget_milliseconds: 2,
             tolerance: 1e-5,
             threads: 0,
             cholesky_cache_bytes_max: 1 << 30,
