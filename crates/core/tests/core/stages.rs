@@ -7,8 +7,12 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use recant_core::model::{Entry, Ials, InteractionMatrix, RowSets};
-use recant_core::optim::als::{CACHE_BYTES_MAX, TrainingOptions, solve_users_to_rounding};
-use recant_core::unlearn::{Goal, UpdateOptions, Warm, cold, converge, update};
+use recant_core::optim::als::{
+    self, CACHE_BYTES_MAX, SweepReport, TrainingOptions, solve_users_to_rounding,
+};
+use recant_core::unlearn::{
+    GapOptions, Goal, Progress, UpdateOptions, Warm, cold, converge, duality_gap, update,
+};
 use recant_types::IalsHyperparameters;
 
 const HYPER: IalsHyperparameters = IalsHyperparameters {
@@ -152,6 +156,62 @@ fn each_stage_comes_nearer_to_the_retrained_model_and_both_together_arrive() {
             alone <= 2.0 * TARGET * pairs.sqrt(),
             "stage 2 alone: {alone}"
         );
+    }
+}
+
+/// Sweeps that prove what is already so would only keep people waiting.
+#[test]
+fn what_a_local_update_left_within_the_target_is_certified_as_it_is() {
+    let whole = data(220, 120, 5);
+    let trained = trained(&whole, 1);
+    let mut warm = warm(&trained, &whole);
+    let (mut model, mut matrix) = (trained.clone(), whole.clone());
+    let item = matrix.user(100)[1].index;
+    matrix.remove(100, item).expect("it is there");
+    let touched = RowSets {
+        users: vec![100],
+        items: vec![item],
+    };
+    local_update(&mut model, &matrix, &mut warm, &touched);
+    let left = duality_gap(&model, &matrix, &GapOptions::default()).root_mean_square;
+    let retrained = self::trained(&matrix, 77);
+    for (target, is_swept) in [(3.0 * left, false), (0.05 * left, true)] {
+        let (mut refined, mut warm) = (model.clone(), warm.fork());
+        let goal = Goal {
+            root_mean_square: target,
+            residual: 1e-9,
+            max_sweeps: 20_000,
+            seed: 3,
+        };
+        let observe = &mut |_: Progress<'_>| ControlFlow::Continue(());
+        let convergence = converge(&mut refined, &matrix, &mut warm, &goal, &|| false, observe);
+        let convergence = convergence.expect("no divergence").expect("nobody ends it");
+        assert_eq!(convergence.report.sweeps > 0, is_swept, "{target}");
+        assert_eq!(refined.items != model.items, is_swept);
+        assert!(convergence.gap.root_mean_square <= target);
+        let pairs = f64::from(matrix.active_users() as u32 * matrix.active_items() as u32);
+        let (_, distance) = difference(&refined, &retrained);
+        assert!(distance <= convergence.gap.frobenius + TARGET * pairs.sqrt());
+    }
+}
+
+/// It decides when sweeping ends: one that is too large makes for sweeps that nobody needs.
+#[test]
+fn a_sweep_tells_the_residual_that_is_measured_after_it() {
+    let matrix = data(220, 120, 5);
+    for tolerance in [1e-3, 1e-5, 1e-7] {
+        let options = TrainingOptions {
+            tolerance,
+            ..TrainingOptions::default()
+        };
+        let mut told = f64::INFINITY;
+        let observe = &mut |sweep: &SweepReport| {
+            told = sweep.residual;
+            ControlFlow::Continue(())
+        };
+        let (_, report) = als::train(&matrix, HYPER, &options, observe).expect("no divergence");
+        let share = report.residual / told;
+        assert!((0.2..1.5).contains(&share), "{tolerance}: {share}");
     }
 }
 
