@@ -149,14 +149,14 @@ pub fn converge(
     };
     report.objective = measured.objective;
     report.residual = measured.residual;
-    // In all data seen, the bound is no less than the residual.
-    let known = !warm.ritz_vectors.is_empty();
-    let tolerance = if known && measured.residual <= goal.root_mean_square {
-        measured.residual
-    } else if known {
-        goal.residual
-    } else {
+    let is_known = !warm.ritz_vectors.is_empty();
+    let tolerance = if !is_known {
         goal.residual.max(FIRST_RESIDUAL)
+    } else if measured.residual <= goal.root_mean_square {
+        measured.residual
+    } else {
+        // In all data seen, the bound is no less than the residual.
+        goal.residual
     };
     let mut run = Run {
         model,
@@ -167,7 +167,7 @@ pub fn converge(
         observe,
         report,
         tolerance: tolerance.max(RESIDUAL_LEAST),
-        is_known: known,
+        is_known,
         changed: false,
         turned: false,
         rank_overflows: 0,

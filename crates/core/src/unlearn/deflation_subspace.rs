@@ -81,7 +81,8 @@ impl WeightedFactors {
 
 impl DeflationSubspace {
     /// The model's own directions, but for those too weak to be worth it, and then `candidates`
-    /// (items × any number), after so many steps of subspace iteration, as far as they lie outside. `None` when X cannot be decomposed.
+    /// (items × any number), after so many steps of subspace iteration, as far as they lie outside.
+    /// `None` when X cannot be decomposed.
     ///
     /// A column that is dying or just born carries next to nothing, and its direction is a singular
     /// vector of G̃ only roughly: it is treated exactly where the coupling that this costs (second
@@ -190,23 +191,31 @@ impl DeflationSubspace {
         true
     }
 
-    /// Drops tracked Ritz vectors, back into the complement, where their coupling costs more than
-    /// `cost_max` each: they are no longer near enough to singular vectors. False when all stay.
-    pub(super) fn drop_coupled(&mut self, coupling_price: f64, cost_max: f64) -> bool {
+    /// What the coupling of each column to the outside costs, weighed by `coupling_price`; nothing for
+    /// the model's own directions. Cost: `users·k²` multiply-adds.
+    pub(super) fn coupling_costs(&self, coupling_price: f64) -> Vec<f64> {
         let block = self.left.transposed_times(&self.image);
         let (images, backs) = (self.image.column_squares(), self.back.column_squares());
         let columns = self.left.columns();
-        let coupling = |k: usize| {
+        let cost = |k: usize| {
             let within =
                 |at: &dyn Fn(usize) -> f64| (0..columns).map(|j| at(j) * at(j)).sum::<f64>();
             let out =
                 images[k] - within(&|j| block[(j, k)]) + backs[k] - within(&|j| block[(k, j)]);
-            out.max(0.0)
+            coupling_price * out.max(0.0)
         };
-        let kept: Vec<usize> = (0..columns)
-            .filter(|k| *k < self.own || coupling_price * coupling(*k) <= cost_max)
+        (0..columns)
+            .map(|k| if k < self.own { 0.0 } else { cost(k) })
+            .collect()
+    }
+
+    /// Drops tracked Ritz vectors, back into the complement, where that of `costs`, one a column, is
+    /// more than `cost_max`: they are no longer near enough to singular vectors. False when all stay.
+    pub(super) fn drop_coupled(&mut self, costs: &[f64], cost_max: f64) -> bool {
+        let kept: Vec<usize> = (0..costs.len())
+            .filter(|k| *k < self.own || costs[*k] <= cost_max)
             .collect();
-        if kept.len() == columns {
+        if kept.len() == costs.len() {
             return false;
         }
         *self = Self {

@@ -186,10 +186,8 @@ pub(super) fn duality_gap_unless(
     tracked: &mut TrackedRitzVectors,
     should_stop: ShouldStop<'_>,
 ) -> Option<DualityGap> {
-    let mut evaluation = Evaluation::begin(model, matrix, tracked, ITERATIONS, should_stop)?;
-    let as_expected = evaluation.drop_coupled(options.target, false);
-    let is_expected = options.is_expected && as_expected;
-    evaluation.finish(options, is_expected, tracked, should_stop)
+    let evaluation = Evaluation::begin(model, matrix, options, tracked, false, should_stop)?;
+    evaluation.finish(options, tracked, should_stop)
 }
 
 /// [`duality_gap_unless`], which saves itself the complement where the rest already says that the
@@ -203,14 +201,7 @@ pub(super) fn evaluate_gap_unless(
     as_found: bool,
     should_stop: ShouldStop<'_>,
 ) -> Option<GapEvaluation> {
-    let iterations = if as_found {
-        ITERATIONS_AS_FOUND
-    } else {
-        ITERATIONS
-    };
-    let mut evaluation = Evaluation::begin(model, matrix, tracked, iterations, should_stop)?;
-    let as_expected = evaluation.drop_coupled(options.target, as_found);
-    let is_expected = options.is_expected && as_expected;
+    let mut evaluation = Evaluation::begin(model, matrix, options, tracked, as_found, should_stop)?;
     let mut at_best = evaluation.bound(DUAL_LIMIT);
     if evaluation.sharpen(&at_best, options.target) {
         at_best = evaluation.bound(DUAL_LIMIT);
@@ -219,7 +210,7 @@ pub(super) fn evaluate_gap_unless(
         return Some(GapEvaluation::TargetUnreachable(at_best));
     }
     evaluation
-        .finish(options, is_expected, tracked, should_stop)
+        .finish(options, tracked, should_stop)
         .map(GapEvaluation::Bounded)
 }
 
@@ -263,14 +254,17 @@ struct Evaluation<'a> {
     /// What a coupling of the subspace to the rest costs in the gap, squared.
     coupling_price: f64,
     dual_residual: Option<DualResidual>,
+    /// Whether the directions that are treated exactly are expected to do for the target.
+    is_expected: bool,
 }
 
 impl<'a> Evaluation<'a> {
     fn begin(
         model: &Ials,
         matrix: &'a InteractionMatrix,
+        options: &GapOptions,
         tracked: &TrackedRitzVectors,
-        iterations: usize,
+        as_found: bool,
         should_stop: ShouldStop<'_>,
     ) -> Option<Self> {
         let operator = ScaledGradient::evaluate(model, matrix);
@@ -285,6 +279,11 @@ impl<'a> Evaluation<'a> {
             None => Tall::from_rows(operator.items(), 0, |_, _| {}),
         };
         let price = operator.typical_weight() / (4.0 * operator.alpha0);
+        let iterations = if as_found {
+            ITERATIONS_AS_FOUND
+        } else {
+            ITERATIONS
+        };
         let subspace =
             DeflationSubspace::from_model(&weighted, &operator, price, &candidates, iterations)
                 .unwrap_or_else(|| DeflationSubspace::empty(&operator));
@@ -298,30 +297,32 @@ impl<'a> Evaluation<'a> {
             subspace,
             coupling_price: price,
             dual_residual: None,
+            is_expected: options.is_expected && tracked.directions.is_some(),
         };
         evaluation.find_dual_residual();
+        evaluation.drop_coupled(options.target, as_found);
         Some(evaluation)
     }
 
     /// Drops tracked Ritz vectors that are no longer near enough to singular vectors, where the target
-    /// is out of reach with them: the worst ones first, those alone of a model `as_found`.
-    ///
-    /// False when so many had to go that others have to be looked for.
-    fn drop_coupled(&mut self, target: f64, as_found: bool) -> bool {
+    /// is out of reach with them: the worst ones first, those alone of a model `as_found`. Where many
+    /// have to go, others have to be looked for.
+    fn drop_coupled(&mut self, target: f64, as_found: bool) {
         let shares = if as_found { 1 } else { DROPPED_SHARES.len() };
-        let mut as_expected = true;
         let allowed = target.powi(2) * self.sums.pairs * self.sums.alpha0;
+        let mut costs = None;
         for share in &DROPPED_SHARES[..shares] {
             if self.bound(DUAL_LIMIT).root_mean_square <= target {
-                break;
+                return;
             }
-            let cost_max = share * allowed;
-            if self.subspace.drop_coupled(self.coupling_price, cost_max) {
+            let (subspace, price) = (&mut self.subspace, self.coupling_price);
+            let known = costs.get_or_insert_with(|| subspace.coupling_costs(price));
+            if subspace.drop_coupled(known, share * allowed) {
                 self.find_dual_residual();
-                as_expected &= *share >= EXPECTED_SHARE;
+                self.is_expected &= *share >= EXPECTED_SHARE;
+                costs = None;
             }
         }
-        as_expected
     }
 
     fn find_dual_residual(&mut self) {
@@ -338,11 +339,10 @@ impl<'a> Evaluation<'a> {
     fn finish(
         mut self,
         options: &GapOptions,
-        is_expected: bool,
         tracked: &mut TrackedRitzVectors,
         should_stop: ShouldStop<'_>,
     ) -> Option<DualityGap> {
-        if is_expected && tracked.directions.is_some() {
+        if self.is_expected {
             let allowed = self.complement_allowed(options.target);
             let complement = self.confirmed(options, tracked, should_stop)?;
             if complement <= allowed {
