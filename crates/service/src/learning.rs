@@ -148,18 +148,15 @@ pub(crate) fn refine(
             ControlFlow::Continue(())
         },
     );
-    if !learner.warm.cache.is_fresh(&learner.model.item_gramian) {
-        // Where no sweep was needed, as after a start, local updates have nothing to step with yet.
-        let cache = &mut learner.warm.cache;
-        als::cache_factors(&learner.model, &trainer.matrix, cache, should_stop);
-    }
     match convergence {
-        Ok(Some(convergence)) => Some(judge(
-            convergence,
-            &learner.model.hyper,
-            goal,
-            objective_before,
-        )),
+        Ok(Some(convergence)) => {
+            let (model, cache) = (&learner.model, &mut learner.warm.cache);
+            if !cache.is_fresh(&model.item_gramian) {
+                // Where no sweep was needed, as after a start, local updates have nothing to step with yet.
+                als::cache_factors(model, &trainer.matrix, cache, should_stop);
+            }
+            Some(judge(convergence, &model.hyper, goal, objective_before))
+        }
         Ok(None) => None,
         Err(error) => {
             tracing::error!(%error, "the refinement failed");

@@ -117,16 +117,6 @@ impl<'a> AcceleratedSweeps<'a> {
         Ok(measured.map(|measured| finish(sweep, measured, goal)))
     }
 
-    /// Both halves, with matrices formed anew.
-    pub(super) fn plain_sweep(
-        &mut self,
-        model: &mut Ials,
-        matrix: &InteractionMatrix,
-        should_stop: ShouldStop<'_>,
-    ) {
-        self.sweep(model, matrix, 1, should_stop);
-    }
-
     /// One step: the users' half at the present items, then either back to the plain image, or the
     /// items' half and an extrapolation.
     fn sweep(

@@ -8,7 +8,7 @@ use crate::model::ials::Ials;
 use crate::model::interactions::InteractionMatrix;
 use crate::model::side::Side;
 use crate::optim::accelerated::{AcceleratedSweeps, Goal};
-pub use crate::optim::half_sweep::{CholeskyCache, solve_users_to_rounding, sweep};
+pub use crate::optim::half_sweep::{CholeskyCache, cache_factors, solve_users_to_rounding, sweep};
 pub use crate::optim::report::{SweepReport, TrainingError, TrainingReport};
 use recant_types::IalsHyperparameters;
 
@@ -104,20 +104,4 @@ pub fn refine(
     sweeps.run(model, matrix, goal, should_stop, &mut |sweep, _| {
         observe(sweep)
     })
-}
-
-/// Fills `cache` with the factors of all block matrices at this model, as far as there is room: what
-/// local updates and later sweeps step with. Cost: that of a [`sweep`]. Nothing is cached for good when
-/// `should_stop` turned true first.
-pub fn cache_factors(
-    model: &Ials,
-    matrix: &InteractionMatrix,
-    cache: &mut CholeskyCache,
-    should_stop: ShouldStop<'_>,
-) {
-    let mut moved = model.clone();
-    AcceleratedSweeps::new(1, cache).plain_sweep(&mut moved, matrix, should_stop);
-    if should_stop() {
-        cache.clear();
-    }
 }

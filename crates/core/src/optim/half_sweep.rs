@@ -209,6 +209,26 @@ pub fn sweep(model: &mut Ials, matrix: &InteractionMatrix, should_stop: ShouldSt
     users
 }
 
+/// Fills `cache` with the factors of all block matrices at this model, as far as there is room: what
+/// local updates and later sweeps step with. Cost: that of a [`sweep`]. Nothing stays cached when
+/// `should_stop` turned true first.
+pub fn cache_factors(
+    model: &Ials,
+    matrix: &InteractionMatrix,
+    cache: &mut CholeskyCache,
+    should_stop: ShouldStop<'_>,
+) {
+    let mut moved = model.clone();
+    cache.form_at(&model.item_gramian);
+    for side in [Side::Users, Side::Items] {
+        let formed = Matrices::Formed;
+        half_sweep_with(&mut moved, matrix, side, cache, formed, should_stop);
+    }
+    if should_stop() {
+        cache.clear();
+    }
+}
+
 /// The blocks of one side and how to step them.
 struct Blocks<'a> {
     view: &'a SideView<'a>,
