@@ -7,7 +7,7 @@
 mod support;
 
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -17,6 +17,7 @@ use recant_core::unlearn::{
     Convergence, GapOptions, Goal, Progress, REFINED_SHARE, UpdateOptions, Warm, cold, converge,
     duality_gap, update,
 };
+use recant_http::LearningSettings;
 use recant_types::IalsHyperparameters;
 use support::argument;
 use support::table::{Table, Times, shown};
@@ -107,8 +108,8 @@ fn single_erasures(mut model: Ials, mut matrix: InteractionMatrix, goal: &Goal) 
             items: vec![item],
         };
         let options = UpdateOptions {
-            budget: Duration::from_millis(argument("--budget", 2.0) as u64),
-            tolerance: 1e-5,
+            budget: support::budget(),
+            tolerance: LearningSettings::default().tolerance,
             seed: goal.seed,
         };
         let started = Instant::now();

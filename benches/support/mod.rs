@@ -7,10 +7,12 @@ pub mod table;
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use recant_core::model::{Entry, InteractionMatrix};
+use recant_http::LearningSettings;
 use recant_types::IalsHyperparameters;
 
 /// Environment variable that names a gzipped CSV of `user_id,item_id` to measure on.
@@ -89,6 +91,12 @@ pub fn synthetic(users: usize, items: usize, pairs: usize, seed: u64) -> Interac
         })
         .collect();
     InteractionMatrix::from_histories(histories, items)
+}
+
+/// The time of a local update: `--budget` milliseconds, or what a service takes by default.
+pub fn budget() -> Duration {
+    let default = LearningSettings::default().budget_milliseconds;
+    Duration::from_millis(argument("--budget", default as f64) as u64)
 }
 
 /// Says what is measured on: the data, the model and the threads.

@@ -275,9 +275,7 @@ impl Competition {
     /// Stage 1, and stage 2 from where it ends. Both times count from the deletion.
     fn stages(&mut self, runs: bool) {
         let options = UpdateOptions {
-            budget: std::time::Duration::from_millis(
-                crate::support::argument("--budget", 2.0) as u64
-            ),
+            budget: crate::support::budget(),
             tolerance: LearningSettings::default().tolerance,
             seed: SEEDS[0],
         };
