@@ -1,19 +1,20 @@
 //! `recant erase`: erases through a running server, waits, and verifies the receipts.
 
-use std::io::Read;
+use std::fmt;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::erase_client::{Accepted, Client};
+use super::erase_client::{Accepted, Client, Refusal};
 use super::error::CliError;
 use super::output::{print, print_json};
 use super::strength::Strength;
 use recant_receipt::{CommitmentClaim, JwkSet, Salt, commit, verify};
 use recant_types::{
-    Certificate, ERASURE_PAIRS_MAX, ErasureTarget, InvalidId, ItemId, Names, UserId,
+    Certificate, ERASURE_PAIRS_MAX, ErasureId, ErasureTarget, InvalidId, ItemId, Names, UserId,
 };
 
 /// The variable that holds the API key.
@@ -31,10 +32,12 @@ Example:
 
 Up to 10 000 names are one erasure, more are several. Waits until each is certified, fetches its
 receipt, and checks the signature, that it is about what was named, and the certificate. The salt of
-each is printed and kept nowhere else: with it the receipt shows whom it is about. The API key is
-taken from RECANT_API_KEY or --key-file. Ids on the command line can be seen by others on the machine
-while the command runs; ids in a file cannot. The exit code is 0 only when every receipt holds, 3 when
-only certificates do not reach their target.")]
+each is printed as soon as it is accepted, with --json to standard error too, and kept nowhere else:
+with it the receipt shows whom it is about. A server that does not answer or is busy is asked again
+until --wait is over; one erasure that comes to no receipt does not keep the others from theirs. The
+API key is taken from RECANT_API_KEY or --key-file. Ids on the command line can be seen by others on
+the machine while the command runs; ids in a file cannot. The exit code is 0 only when every receipt
+holds, 3 when only certificates do not reach their target.")]
 pub(crate) struct EraseArgs {
     /// Where the server is
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
@@ -60,7 +63,7 @@ pub(crate) struct EraseArgs {
     /// File to which the receipts are appended, one a line
     #[arg(long, value_name = "FILE")]
     pub receipts: Option<PathBuf>,
-    /// Longest wait for each receipt
+    /// Longest wait for each answer of the server and for each receipt
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub wait: u64,
     /// Print the result as JSON
@@ -68,61 +71,96 @@ pub(crate) struct EraseArgs {
     pub json: bool,
 }
 
-/// One erasure, and what its receipt says.
+/// One erasure that was accepted, and what became of it.
 #[derive(Debug, Serialize)]
-struct Erased {
+struct Outcome {
     id: String,
     names: usize,
     receipt_salt: Option<String>,
-    receipt: String,
-    certificate: Certificate,
-    certificate_strength: &'static str,
+    receipt: Option<String>,
+    certificate: Option<Certificate>,
+    certificate_strength: Option<&'static str>,
     holds: bool,
+    /// Why there is no receipt, or why it is not to be believed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
 }
 
 /// Erases what is named and verifies every receipt.
 pub(super) fn run(args: &EraseArgs) -> Result<(), CliError> {
     let requests = args.requests()?;
-    let key = args.key()?;
-    let client = Client::new(&args.url, key.as_deref());
-    let mut accepted = Vec::new();
-    for names in requests {
-        let answer = client.erase(&names)?;
-        // Said at once: the erasure goes on whatever becomes of this command.
-        if !args.json {
-            let salt = answer.receipt_salt.as_deref().unwrap_or("none");
-            print(&format!("{}: accepted, salt {salt}\n", answer.id))?;
-        }
-        accepted.push((answer, names));
+    let client = Client::new(&args.url, args.key()?.as_deref());
+    let sent = requests.len();
+    // Before anybody's id is sent: is this the right server?
+    client.keys().map_err(CliError::failed)?;
+    let (accepted, refused) = args.send(&client, requests);
+    if let (true, Some(error)) = (accepted.is_empty(), &refused) {
+        return Err(CliError::failed(error));
     }
-    let mut erased = Vec::new();
+    let mut outcomes = Vec::new();
     for (answer, names) in accepted {
-        let receipt = args.receipt(&client, &answer.id)?;
-        // Fetched after the receipt, so that the key that signed it is there.
-        let one = check(answer, names, receipt, &client.keys()?)?;
-        if let Some(path) = &args.receipts {
-            append(path, &one.receipt)?;
-        }
+        let outcome = args.follow(&client, answer, names);
         if !args.json {
-            let certificate = &one.certificate;
-            let words = Strength::of(certificate).in_words();
-            print(&format!(
-                "{}: the receipt holds; {words}: {certificate}\n",
-                one.id
-            ))?;
+            print(&format!("{outcome}\n"))?;
         }
-        erased.push(one);
+        outcomes.push(outcome);
     }
     if args.json {
-        print_json(&erased)?;
+        print_json(&outcomes)?;
     }
-    match erased.iter().filter(|one| !one.holds).count() {
+    match refused {
+        Some(error) => Err(CliError::Failed(format!(
+            "{} of {sent} requests were not accepted, and nothing of them is erased: {error}",
+            sent - outcomes.len()
+        ))),
+        None => judge(&outcomes),
+    }
+}
+
+/// Whether every receipt came and every certificate holds.
+fn judge(outcomes: &[Outcome]) -> Result<(), CliError> {
+    let all = outcomes.len();
+    let without = outcomes.iter().filter(|one| one.problem.is_some()).count();
+    if without > 0 {
+        return Err(CliError::Failed(format!(
+            "everything is accepted, but {without} of {all} receipts did not come or are not to be \
+             believed"
+        )));
+    }
+    match outcomes.iter().filter(|one| !one.holds).count() {
         0 => Ok(()),
         weak => Err(CliError::Unproven(format!(
-            "everything is erased and every receipt is authentic, but {weak} of {} certificates do \
-             not hold",
-            erased.len()
+            "everything is erased and every receipt is authentic, but {weak} of {all} certificates \
+             do not hold"
         ))),
+    }
+}
+
+impl Outcome {
+    fn of(accepted: &Accepted, names: &Names) -> Self {
+        Self {
+            id: accepted.id.clone(),
+            names: names.count(),
+            receipt_salt: accepted.receipt_salt.clone(),
+            receipt: None,
+            certificate: None,
+            certificate_strength: None,
+            holds: false,
+            problem: None,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.certificate, &self.problem) {
+            (_, Some(problem)) => write!(f, "{}: {problem}", self.id),
+            (Some(certificate), None) => {
+                let words = Strength::of(certificate).in_words();
+                write!(f, "{}: the receipt holds; {words}: {certificate}", self.id)
+            }
+            (None, None) => write!(f, "{}: accepted", self.id),
+        }
     }
 }
 
@@ -174,21 +212,83 @@ impl EraseArgs {
         }
     }
 
-    /// Waits for the receipt of an erasure.
-    fn receipt(&self, client: &Client, id: &str) -> Result<String, CliError> {
+    /// Sends the requests one after the other, until one is refused; what each answer says is told
+    /// at once, as the erasure goes on whatever becomes of this command.
+    fn send(
+        &self,
+        client: &Client,
+        requests: Vec<Names>,
+    ) -> (Vec<(Accepted, Names)>, Option<Refusal>) {
+        let mut accepted = Vec::new();
+        for names in requests {
+            // The same for every attempt: a repetition is the same erasure.
+            let key = ErasureId::generate().to_string();
+            match self.patiently(|| client.erase(&names, &key)) {
+                Ok(answer) => {
+                    let salt = answer.receipt_salt.as_deref().unwrap_or("none");
+                    self.announce(&format!("{}: accepted, salt {salt}", answer.id));
+                    accepted.push((answer, names));
+                }
+                Err(refusal) => return (accepted, Some(refusal)),
+            }
+        }
+        (accepted, None)
+    }
+
+    /// Where a line is seen at once: with `--json` standard output holds the result alone.
+    fn announce(&self, line: &str) {
+        // A reader that went away does not stop what was asked for.
+        let _ = if self.json {
+            writeln!(std::io::stderr(), "{line}")
+        } else {
+            writeln!(std::io::stdout(), "{line}")
+        };
+    }
+
+    /// Waits for the receipt of an erasure and checks it.
+    fn follow(&self, client: &Client, accepted: Accepted, names: Names) -> Outcome {
+        let mut outcome = Outcome::of(&accepted, &names);
+        if let Err(problem) = self.verified(client, accepted, names, &mut outcome) {
+            outcome.problem = Some(problem);
+        }
+        outcome
+    }
+
+    fn verified(
+        &self,
+        client: &Client,
+        accepted: Accepted,
+        names: Names,
+        outcome: &mut Outcome,
+    ) -> Result<(), String> {
+        let said = |refusal: Refusal| refusal.to_string();
+        let receipt = self.patiently(|| client.receipt(&accepted.id));
+        let receipt = receipt.map_err(said)?;
+        outcome.receipt = Some(receipt.clone());
+        if let Some(path) = &self.receipts {
+            append(path, &receipt)?;
+        }
+        // Fetched after the receipt, so that the key that signed it is there.
+        let keys = self.patiently(|| client.keys()).map_err(said)?;
+        let certificate = check(&accepted, names, &receipt, &keys)?;
+        let strength = Strength::of(&certificate);
+        outcome.certificate_strength = Some(strength.as_str());
+        outcome.holds = strength.is_good();
+        outcome.certificate = Some(certificate);
+        Ok(())
+    }
+
+    /// Asks until there is an answer, as long as `--wait` says: a server that restarts or has too
+    /// much to do is asked again.
+    fn patiently<T>(&self, ask: impl Fn() -> Result<T, Refusal>) -> Result<T, Refusal> {
         let started = Instant::now();
         loop {
-            if let Some(receipt) = client.receipt(id)? {
-                return Ok(receipt);
+            let answer = ask();
+            let over = started.elapsed() >= Duration::from_secs(self.wait);
+            match answer {
+                Err(Refusal::NotNow(_)) if !over => std::thread::sleep(PAUSE),
+                answer => return answer,
             }
-            if started.elapsed() > Duration::from_secs(self.wait) {
-                return Err(CliError::Failed(format!(
-                    "{id} is accepted and not certified after {} s: fetch its receipt later, from \
-                     /erasures/{id}/receipt",
-                    self.wait
-                )));
-            }
-            std::thread::sleep(PAUSE);
         }
     }
 }
@@ -201,36 +301,24 @@ fn chunks<T: Clone>(all: &[T], make: impl Fn(Vec<T>) -> Names) -> impl Iterator<
 
 /// Checks a receipt: who signed it, which erasure it is for, and what that was about.
 fn check(
-    answer: Accepted,
+    accepted: &Accepted,
     names: Names,
-    receipt: String,
+    receipt: &str,
     keys: &JwkSet,
-) -> Result<Erased, CliError> {
-    let id = &answer.id;
-    let wrong = |what: &str| CliError::Failed(format!("the receipt of {id} {what}"));
-    let verified = verify(&receipt, keys).map_err(|error| wrong(&error.to_string()))?;
-    if verified.claims.jti.to_string() != *id {
+) -> Result<Certificate, String> {
+    let wrong = |what: &str| format!("the receipt {what}");
+    let verified = verify(receipt, keys).map_err(|error| wrong(&error.to_string()))?;
+    if verified.claims.jti.to_string() != accepted.id {
         return Err(wrong("is that of another erasure"));
     }
-    let count = names.count();
-    if let Some(salt) = &answer.receipt_salt {
-        let salt = Salt::parse(salt).ok_or_else(|| wrong("came with no salt"))?;
-        let claim = CommitmentClaim::new(commit(&salt, &ErasureTarget::from(names)));
-        if verified.claims.commitment != Some(claim) {
-            return Err(wrong("is not about what was named"));
-        }
+    let salt = accepted.receipt_salt.as_deref().and_then(Salt::parse);
+    let salt =
+        salt.ok_or_else(|| wrong("came with no salt: whom it is about cannot be checked"))?;
+    let claim = CommitmentClaim::new(commit(&salt, &ErasureTarget::from(names)));
+    if verified.claims.commitment != Some(claim) {
+        return Err(wrong("is not about what was named"));
     }
-    let certificate = verified.claims.certificate;
-    let strength = Strength::of(&certificate);
-    Ok(Erased {
-        id: answer.id,
-        names: count,
-        receipt_salt: answer.receipt_salt,
-        receipt,
-        certificate,
-        certificate_strength: strength.as_str(),
-        holds: strength.is_good(),
-    })
+    Ok(verified.claims.certificate)
 }
 
 fn refuse(place: &str, reason: InvalidId) -> CliError {
@@ -279,14 +367,13 @@ fn read(path: &Path) -> Result<String, CliError> {
         .map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))
 }
 
-fn append(path: &Path, receipt: &str) -> Result<(), CliError> {
-    use std::io::Write;
+fn append(path: &Path, receipt: &str) -> Result<(), String> {
     let file = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(path);
     file.and_then(|mut file| writeln!(file, "{receipt}"))
-        .map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
+        .map_err(|error| format!("the receipt could not be kept: {}: {error}", path.display()))
 }
 
 #[cfg(test)]

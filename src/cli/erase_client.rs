@@ -6,9 +6,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::error::CliError;
 use recant_receipt::JwkSet;
-use recant_types::{ErasureId, Names};
+use recant_types::Names;
 
 /// Longest wait for one answer, a wait that was asked for included.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(90);
@@ -28,6 +27,17 @@ pub(super) struct Accepted {
     pub(super) receipt_salt: Option<String>,
 }
 
+/// Why there is no answer to go on with.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    /// The server is not there, or has too much to do: it may be asked again.
+    #[error("{0}")]
+    NotNow(String),
+    /// The same request will be answered the same way again.
+    #[error("{0}")]
+    Final(String),
+}
+
 impl Client {
     pub(super) fn new(url: &str, key: Option<&str>) -> Self {
         let agent = ureq::Agent::config_builder()
@@ -41,8 +51,8 @@ impl Client {
         }
     }
 
-    /// Asks for one erasure of `names`. The idempotency key makes a repetition harmless.
-    pub(super) fn erase(&self, names: &Names) -> Result<Accepted, CliError> {
+    /// Asks for one erasure of `names`; with the same idempotency key again it is the same one.
+    pub(super) fn erase(&self, names: &Names, key: &str) -> Result<Accepted, Refusal> {
         let pair = |(user, item): &(_, _)| json!({"user": user, "item": item});
         let pairs: Vec<Value> = names.pairs.iter().map(pair).collect();
         let body = json!({"users": names.users, "items": names.items, "interactions": pairs});
@@ -50,7 +60,7 @@ impl Client {
             .agent
             .post(format!("{}/erasures", self.url))
             .header("content-type", "application/json")
-            .header("idempotency-key", ErasureId::generate().to_string());
+            .header("idempotency-key", key);
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
@@ -61,24 +71,27 @@ impl Client {
         read(&text)
     }
 
-    /// The signed receipt; `None` while the erasure is not certified.
-    pub(super) fn receipt(&self, id: &str) -> Result<Option<String>, CliError> {
-        match self.get(&format!("/erasures/{id}/receipt"))? {
-            (200, compact) => Ok(Some(compact)),
-            (409, _) => Ok(None),
+    /// The signed receipt, once the erasure is certified.
+    pub(super) fn receipt(&self, id: &str) -> Result<String, Refusal> {
+        let path = format!("/erasures/{id}/receipt");
+        match self.get(&path)? {
+            (200, compact) => Ok(compact),
+            (409, _) => Err(Refusal::NotNow(format!(
+                "accepted and not certified yet: fetch its receipt later, from {path}"
+            ))),
             (status, text) => Err(refused(status, &text)),
         }
     }
 
     /// The keys that receipts are checked with.
-    pub(super) fn keys(&self) -> Result<JwkSet, CliError> {
+    pub(super) fn keys(&self) -> Result<JwkSet, Refusal> {
         match self.get("/.well-known/jwks.json")? {
             (200, text) => read(&text),
             (status, text) => Err(refused(status, &text)),
         }
     }
 
-    fn get(&self, path: &str) -> Result<(u16, String), CliError> {
+    fn get(&self, path: &str) -> Result<(u16, String), Refusal> {
         let mut request = self.agent.get(format!("{}{path}", self.url));
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
@@ -89,10 +102,9 @@ impl Client {
     fn answer(
         &self,
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    ) -> Result<(u16, String), CliError> {
-        let unreachable = |error: ureq::Error| {
-            CliError::Failed(format!("{} does not answer ({error})", self.url))
-        };
+    ) -> Result<(u16, String), Refusal> {
+        let unreachable =
+            |error: ureq::Error| Refusal::NotNow(format!("{} does not answer ({error})", self.url));
         let answer = answer.map_err(unreachable)?;
         let status = answer.status().as_u16();
         let text = answer.into_body().read_to_string().map_err(unreachable)?;
@@ -101,13 +113,19 @@ impl Client {
 }
 
 /// What a problem of the server says; its details name nobody.
-fn refused(status: u16, text: &str) -> CliError {
+fn refused(status: u16, text: &str) -> Refusal {
     let problem: Value = serde_json::from_str(text).unwrap_or_default();
     let detail = problem["detail"].as_str().unwrap_or("it does not say why");
-    CliError::Failed(format!("the server answered {status}: {detail}"))
+    let said = format!("the server answered {status}: {detail}");
+    match status {
+        408 | 429 | 500..=599 => Refusal::NotNow(said),
+        _ => Refusal::Final(said),
+    }
 }
 
-fn read<T: DeserializeOwned>(text: &str) -> Result<T, CliError> {
-    serde_json::from_str(text)
-        .map_err(|_| CliError::usage("the answer is not one of a recant server: check --url"))
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Refusal> {
+    serde_json::from_str(text).map_err(|_| {
+        let detail = "the answer is not one of a recant server: check --url";
+        Refusal::Final(detail.to_owned())
+    })
 }

@@ -1,7 +1,13 @@
 //! `recant erase` against a real server.
 
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Output;
+use std::sync::{Arc, Mutex};
+
 use crate::support::{Server, import_and_train, recant};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn catalogue() -> String {
     let mut csv = String::from("user_id,item_id\n");
@@ -75,4 +81,200 @@ fn an_operator_erases_people_and_pairs_and_holds_verified_receipts() {
     assert_eq!(verified.status.code(), Some(0), "{said}");
     assert!(said.contains("the certificate holds"), "{said}");
     assert!(said.contains("the salt opens it"), "{said}");
+}
+
+/// A server that answers `status` and `body` to what `answers` is asked, a call at a time; the calls
+/// it had are in the list. `None` closes the connection instead.
+fn server_that(
+    mut answers: impl FnMut(&str) -> Option<(u16, String)> + Send + 'static,
+) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&calls);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.expect("a connection");
+            let Some(call) = read_call(&stream) else {
+                continue;
+            };
+            seen.lock().expect("not poisoned").push(call.clone());
+            if let Some((status, body)) = answers(&call) {
+                let head = format!(
+                    "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
+                let _ = (&stream).write_all((head + &body).as_bytes());
+            }
+        }
+    });
+    (url, calls)
+}
+
+/// Method, target, idempotency key and body of the next call.
+fn read_call(stream: &TcpStream) -> Option<String> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut call = line
+        .split_whitespace()
+        .take(2)
+        .collect::<Vec<_>>()
+        .join(" ");
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        let header = header.trim_end().to_ascii_lowercase();
+        if header.is_empty() {
+            break;
+        }
+        if let Some(value) = header.strip_prefix("content-length: ") {
+            length = value.parse().ok()?;
+        }
+        if let Some(key) = header.strip_prefix("idempotency-key: ") {
+            call.push_str(&format!(" {key}"));
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(call + " " + &String::from_utf8_lossy(&body))
+}
+
+fn erase(url: &str, flags: &[&str]) -> (Output, String) {
+    let output = recant()
+        .args(["erase", "--url", url])
+        .args(flags)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output, said)
+}
+
+/// An id and a salt that are like those of a server.
+fn accepted(number: usize) -> (u16, String) {
+    let id = format!("00000000-0000-0000-0000-00000000000{number}");
+    let salt = format!("{number}").repeat(43);
+    (
+        202,
+        json!({"id": id, "status": "accepted", "receipt_salt": salt}).to_string(),
+    )
+}
+
+#[test]
+fn one_erasure_without_a_receipt_keeps_no_other_from_its_own_and_no_salt_is_lost() {
+    let mut erasures = 0;
+    let (url, calls) =
+        server_that(
+            move |call| match call.split_whitespace().collect::<Vec<_>>()[..] {
+                ["GET", "/.well-known/jwks.json", ..] => {
+                    Some((200, json!({"keys": []}).to_string()))
+                }
+                ["POST", "/erasures", ..] => {
+                    erasures += 1;
+                    // The first attempt of the second request gets lost.
+                    (erasures != 2).then(|| accepted(erasures))
+                }
+                ["GET", path, ..] if path.contains("0001/") => {
+                    Some((404, json!({"detail": "no such erasure"}).to_string()))
+                }
+                _ => Some((200, String::from("not-a-receipt"))),
+            },
+        );
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("leavers");
+    let names: Vec<String> = (0..=10_000).map(|n| format!("usr-needle-{n}")).collect();
+    std::fs::write(&file, names.join("\n")).expect("space for it");
+    let file = file.to_str().expect("UTF-8");
+    let (output, said) = erase(&url, &["--json", "--users-file", file]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("2 of 2 receipts") && !said.contains("needle"),
+        "{said}"
+    );
+    let outcomes: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for (outcome, number) in outcomes.as_array().expect("a list").iter().zip([1, 3]) {
+        let salt = format!("{number}").repeat(43);
+        assert_eq!(outcome["receipt_salt"], salt, "{outcome}");
+        assert!(said.contains(&salt), "told at once: {said}");
+        assert_eq!(outcome["holds"], false, "{outcome}");
+    }
+    assert!(
+        outcomes[0]["problem"]
+            .as_str()
+            .is_some_and(|why| why.contains("404")),
+        "{outcomes}"
+    );
+    assert!(
+        outcomes[1]["problem"]
+            .as_str()
+            .is_some_and(|why| why.contains("receipt")),
+        "{outcomes}"
+    );
+    // What was tried again was the same erasure.
+    let calls = calls.lock().expect("not poisoned");
+    let posts = calls.iter().filter(|call| call.starts_with("POST"));
+    let keys: Vec<&str> = posts
+        .map(|call| call.split(' ').nth(2).expect("a key"))
+        .collect();
+    assert_eq!(keys.len(), 3);
+    assert_eq!(keys[1], keys[2]);
+    assert_eq!(keys.iter().collect::<HashSet<_>>().len(), 2);
+}
+
+#[test]
+fn a_receipt_without_a_salt_is_not_taken_for_one_about_what_was_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    import_and_train(&data, &catalogue(), &["--dim", "4"]);
+    let server = Server::start(&data);
+    // Stands between, and takes the salt away.
+    let to = server.url("");
+    let (url, _) = server_that(move |call| {
+        let parts: Vec<&str> = call.splitn(4, ' ').collect();
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let target = format!("{to}{}", parts[1]);
+        let mut answer = if parts[0] == "POST" {
+            let request = agent
+                .post(target)
+                .header("content-type", "application/json");
+            request.send(parts[3]).ok()?
+        } else {
+            agent.get(target).call().ok()?
+        };
+        let text = answer.body_mut().read_to_string().ok()?;
+        let text = match serde_json::from_str::<Value>(&text) {
+            Ok(mut body) if parts[0] == "POST" => {
+                body["receipt_salt"] = Value::Null;
+                body.to_string()
+            }
+            _ => text,
+        };
+        Some((answer.status().as_u16(), text))
+    });
+    let (output, said) = erase(&url, &["--json", "--user", "other-1"]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let outcomes: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let problem = outcomes[0]["problem"].as_str().expect("a problem");
+    assert!(problem.contains("no salt"), "{problem}");
+    assert_eq!(outcomes[0]["holds"], false);
+}
+
+#[test]
+fn nobody_is_named_to_what_is_no_recant_server() {
+    let (url, calls) = server_that(|_| Some((200, String::from("<html>"))));
+    let (output, said) = erase(&url, &["--user", "usr-needle"]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("check --url"), "{said}");
+    let calls = calls.lock().expect("not poisoned");
+    assert!(
+        calls.iter().all(|call| !call.contains("needle")),
+        "{calls:?}"
+    );
+    let (output, said) = erase("http://127.0.0.1:9", &["--user", "usr-needle"]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("does not answer"), "{said}");
 }

@@ -17,6 +17,7 @@ mod neural_service;
 mod receipts;
 mod recommend_lists;
 mod remnants;
+mod requesters;
 mod restart;
 mod same_answer;
 mod scan_command;

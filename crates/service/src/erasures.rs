@@ -9,7 +9,9 @@ use crate::query::{IdempotencyKey, ServiceError};
 use crate::service::Service;
 use recant_receipt::{Salt, commit};
 use recant_store::{Idempotency, WriteBatch};
-use recant_types::{ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event, UnixMillis};
+use recant_types::{
+    ErasureFilter, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event, UnixMillis,
+};
 
 /// An erasure as its requester is told about it.
 #[derive(Debug, Clone)]
@@ -22,10 +24,21 @@ pub struct AcceptedErasure {
 }
 
 impl Service {
-    /// Accepts an erasure: durable on return. A repeated `key` with the same target returns the
-    /// first erasure; with another target it is [`ServiceError::IdempotencyKeyReused`].
+    /// Accepts an erasure that nobody in particular requests; see [`Self::erase_for`].
     pub async fn erase(
         &self,
+        target: ErasureTarget,
+        key: Option<IdempotencyKey>,
+    ) -> Result<AcceptedErasure, ServiceError> {
+        self.erase_for(None, target, key).await
+    }
+
+    /// Accepts an erasure, requested by the API key of the name `requested_by`: durable on return.
+    /// A repeated `key` with the same target returns the first erasure; with another target it is
+    /// [`ServiceError::IdempotencyKeyReused`].
+    pub async fn erase_for(
+        &self,
+        requested_by: Option<String>,
         target: ErasureTarget,
         key: Option<IdempotencyKey>,
     ) -> Result<AcceptedErasure, ServiceError> {
@@ -43,7 +56,12 @@ impl Service {
         };
         let salt = self.salt(id, key.as_ref());
         let once = key.as_ref().map(|key| idempotency(key, &target));
-        batch.append_erasure(event, commit(&salt, &target), once.transpose()?);
+        batch.append_erasure(
+            event,
+            commit(&salt, &target),
+            once.transpose()?,
+            requested_by,
+        );
         self.0.backlog.enter(id, Some(target.clone()), accepted_at);
         let committed = self.commit(batch).await;
         let record = match committed {
@@ -103,15 +121,15 @@ impl Service {
         Ok(record.map(|record| self.as_far_as_live(record)))
     }
 
-    /// A page of erasures, newest first, older than `before`.
+    /// A page of the erasures that `filter` means, newest first, older than `before`.
     pub async fn erasures(
         &self,
-        status: Option<ErasureStatus>,
+        filter: ErasureFilter,
         before: Option<ErasureId>,
         limit: usize,
     ) -> Result<Vec<ErasureRecord>, ServiceError> {
         let records = self
-            .read(move |store| store.erasures(status, before, limit))
+            .read(move |store| store.erasures(&filter, before, limit))
             .await?;
         Ok(records
             .into_iter()

@@ -25,7 +25,7 @@ use crate::worker::{
 use recant_core::unlearn::Warm;
 use recant_store::LastCertificate;
 use recant_store::{Entry, LogPosition, ModelHeader, Store, StoreError};
-use recant_types::{ErasureStatus, ModelConfiguration};
+use recant_types::{ErasureFilter, ErasureStatus, ModelConfiguration};
 
 /// Starts of the worker after a failure within [`WORKER_RESTART_WINDOW`] before the service gives
 /// up. A fault that comes back at once every time is not mended by trying on.
@@ -250,7 +250,8 @@ impl Supervisor {
             if let Learner::Ials(learner) = &mut loaded.trainer.learner {
                 learner.warm = Warm::new(options.worker.cholesky_cache_bytes_max);
             }
-            let uncertified = store.erasures(Some(ErasureStatus::Forgotten), None, usize::MAX)?;
+            let forgotten = ErasureFilter::of_status(ErasureStatus::Forgotten);
+            let uncertified = store.erasures(&forgotten, None, usize::MAX)?;
             Ok((loaded, uncertified, store.applied()?, store.receipt_head()?))
         };
         let (loaded, uncertified, applied, head) = tokio::task::spawn_blocking(prepare)

@@ -69,6 +69,8 @@ pub(super) struct Append {
     pub(super) idempotency: Option<Idempotency>,
     /// The commitment to what an erasure names, for its record.
     pub(super) commitment: Option<Commitment>,
+    /// The name of the API key that requests an erasure, for its record.
+    pub(super) requested_by: Option<String>,
 }
 
 /// Changes that become durable together. Later ones win over earlier ones.
@@ -189,21 +191,24 @@ impl WriteBatch {
             event,
             idempotency: None,
             commitment: None,
+            requested_by: None,
         });
     }
 
-    /// Appends an erasure with the commitment to what it names; with `idempotency` unless the same
-    /// key came with the same request before.
+    /// Appends an erasure with the commitment to what it names and the name of the API key that
+    /// requests it; with `idempotency` unless the same key came with the same request before.
     pub fn append_erasure(
         &mut self,
         event: Event,
         commitment: Commitment,
         idempotency: Option<Idempotency>,
+        requested_by: Option<String>,
     ) {
         self.appends.push(Append {
             event,
             idempotency,
             commitment: Some(commitment),
+            requested_by,
         });
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use recant_receipt::ChainHead;
-use recant_types::{ErasureId, ErasureRecord, ErasureStatus, UserId};
+use recant_types::{ErasureFilter, ErasureId, ErasureRecord, UserId};
 
 use crate::backup::{self, BackupSummary};
 use crate::batch::WriteBatch;
@@ -260,11 +260,11 @@ impl Store {
             .transpose()
     }
 
-    /// Up to `limit` erasures older than `before`, newest first, those with `status` alone when
-    /// one is given.
+    /// Up to `limit` of the erasures that `filter` means and that are older than `before`, newest
+    /// first.
     pub fn erasures(
         &self,
-        status: Option<ErasureStatus>,
+        filter: &ErasureFilter,
         before: Option<ErasureId>,
         limit: usize,
     ) -> Result<Vec<ErasureRecord>, StoreError> {
@@ -277,7 +277,7 @@ impl Store {
                 }
                 let (key, value) = entry?;
                 let record: ErasureRecord = codec::from_json(&open.codec.open(&key, &value)?)?;
-                if status.is_none_or(|status| record.status == status) {
+                if filter.matches(&record) {
                     records.push(record);
                 }
             }

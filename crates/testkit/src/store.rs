@@ -9,8 +9,8 @@ use recant_store::{
     StoreOptions, StoredInteraction, Tensor, WriteBatch,
 };
 use recant_types::{
-    Certificate, Commitment, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event,
-    IalsHyperparameters, Interaction, ItemId, ModelConfiguration, UnixMillis, UserId,
+    Certificate, Commitment, ErasureFilter, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget,
+    Event, IalsHyperparameters, Interaction, ItemId, ModelConfiguration, UnixMillis, UserId,
 };
 
 /// Options that never refuse for lack of room on a small disk.
@@ -118,7 +118,7 @@ pub fn erasure(id: ErasureId, target: ErasureTarget) -> Event {
 
 /// Appends an erasure, unless the same key came with the same request before.
 pub fn append_once(batch: &mut WriteBatch, event: Event, idempotency: Idempotency) {
-    batch.append_erasure(event, Commitment([0; 32]), Some(idempotency));
+    batch.append_erasure(event, Commitment([0; 32]), Some(idempotency), None);
 }
 
 /// Where the current database of the store in `data` is.
@@ -172,7 +172,7 @@ impl Contents {
             factors,
             header: store.model_header()?,
             applied: store.applied()?,
-            erasures: store.erasures(None, None, usize::MAX)?,
+            erasures: store.erasures(&ErasureFilter::default(), None, usize::MAX)?,
             log: store.read_from(LogPosition(0), usize::MAX)?,
             newest: *store.watch_log().borrow(),
         })

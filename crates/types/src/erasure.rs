@@ -129,6 +129,10 @@ pub struct ErasureRecord {
     /// The commitment to what was named; absent when an earlier version accepted it.
     #[serde(default)]
     pub commitment: Option<Commitment>,
+    /// The name of the API key that requested it; `None` without keys, and when an earlier version
+    /// accepted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
     /// How far it has come.
     pub status: ErasureStatus,
     /// When the request was made durable.
@@ -169,6 +173,7 @@ impl ErasureRecord {
             kind: TargetKind::from(target),
             pairs: different_pairs(target),
             commitment: None,
+            requested_by: None,
             status: ErasureStatus::Accepted,
             accepted_at,
             erased_at: None,
@@ -181,6 +186,32 @@ impl ErasureRecord {
             certificate: None,
             failure: None,
         }
+    }
+}
+
+/// Which erasures are meant. The default is all of them.
+#[derive(Debug, Clone, Default)]
+pub struct ErasureFilter {
+    /// Those in this state alone.
+    pub status: Option<ErasureStatus>,
+    /// Those that the API key of this name requested alone.
+    pub requested_by: Option<String>,
+}
+
+impl ErasureFilter {
+    /// Those in one state.
+    pub fn of_status(status: ErasureStatus) -> Self {
+        Self {
+            status: Some(status),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the erasure with this record is one of them.
+    pub fn matches(&self, record: &ErasureRecord) -> bool {
+        let requested_by = self.requested_by.as_deref();
+        self.status.is_none_or(|status| record.status == status)
+            && requested_by.is_none_or(|name| record.requested_by.as_deref() == Some(name))
     }
 }
 

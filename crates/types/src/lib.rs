@@ -29,7 +29,9 @@ mod weight;
 
 pub use certificate::{Certificate, GapCertificate};
 pub use configuration::ModelConfiguration;
-pub use erasure::{Commitment, ErasureRecord, ErasureStatus, TargetKind, UnknownStatus};
+pub use erasure::{
+    Commitment, ErasureFilter, ErasureRecord, ErasureStatus, TargetKind, UnknownStatus,
+};
 pub use event::{
     ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget, Event, Interaction, Names,
     UnixMillis, takes_the_place,

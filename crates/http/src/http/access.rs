@@ -16,12 +16,53 @@ use subtle::ConstantTimeEq;
 use super::problem::{FORBIDDEN, INVALID_HEADER, ORIGIN_NOT_ALLOWED, Problem, UNAUTHENTICATED};
 use super::routes::{Needs, Routes};
 use crate::config::{AccessSettings, Role};
+use recant_types::{ErasureFilter, ErasureRecord};
 
 /// Who makes a request, once it was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Caller {
     /// The name of their key; `None` when no keys are configured.
     pub(super) name: Option<Arc<str>>,
+    /// Whether they may see what others requested.
+    sees_all: bool,
+}
+
+impl Caller {
+    /// Whoever calls where no keys are configured, or none is needed.
+    pub(super) fn nobody() -> Self {
+        Self {
+            name: None,
+            sees_all: true,
+        }
+    }
+
+    /// Whoever has the key of this name.
+    #[cfg(test)]
+    pub(super) fn named(name: &str) -> Self {
+        Self {
+            name: Some(Arc::from(name)),
+            sees_all: false,
+        }
+    }
+
+    /// The name of their key, for the record of what they request.
+    pub(super) fn requester(&self) -> Option<String> {
+        self.name.as_deref().map(str::to_owned)
+    }
+
+    /// The name by which what they may see was requested; `None` when they may see everything.
+    pub(super) fn sees_only(&self) -> Option<String> {
+        self.requester().filter(|_| !self.sees_all)
+    }
+
+    /// Whether they may see this erasure. To others it looks as if there were none.
+    pub(super) fn may_see(&self, record: &ErasureRecord) -> bool {
+        let filter = ErasureFilter {
+            requested_by: self.sees_only(),
+            ..ErasureFilter::default()
+        };
+        filter.matches(record)
+    }
 }
 
 /// One API key, known by its digest.
@@ -54,7 +95,7 @@ impl AccessPolicy {
 
     /// Lets a request through when its key has the role that the call needs.
     fn authorise(&self, headers: &HeaderMap, needs: Needs) -> Result<Caller, Problem> {
-        let nobody = Caller { name: None };
+        let nobody = Caller::nobody();
         if self.keys.is_empty() {
             return require_local(headers, needs).map(|()| nobody);
         }
@@ -62,9 +103,11 @@ impl AccessPolicy {
             return Ok(nobody);
         };
         let key = self.key_of(headers).ok_or_else(unauthenticated)?;
-        if key.roles.contains(&role) || key.roles.contains(&Role::Admin) {
+        let is_admin = key.roles.contains(&Role::Admin);
+        if is_admin || key.roles.contains(&role) {
             return Ok(Caller {
                 name: Some(Arc::clone(&key.name)),
+                sees_all: is_admin,
             });
         }
         Err(forbidden(role))

@@ -1,5 +1,6 @@
 //! `DELETE /interactions`.
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, RawQuery, Request, State};
 use axum::response::Response;
@@ -35,13 +36,13 @@ use recant_types::ErasureTarget;
 pub(super) async fn erase(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers().clone();
-    let caller = request.extensions().get::<Caller>().cloned();
     let body = OptionalBody::from_request(request, &state).await?;
     let target = target(query.as_deref(), body)?;
-    erasure_answer::erase(&state, caller.as_ref(), &headers, target).await
+    erasure_answer::erase(&state, &caller, &headers, target).await
 }
 
 /// A JSON body, or none.

@@ -108,13 +108,14 @@ pub(super) struct AcceptedAnswer {
 /// 200 when the caller waited and the live model has forgotten.
 pub(super) async fn erase(
     state: &AppState,
-    caller: Option<&Caller>,
+    caller: &Caller,
     headers: &HeaderMap,
     target: ErasureTarget,
 ) -> Result<Response, Problem> {
     let key = idempotency_key(headers)?.map(|key| own(key, caller));
     let service = state.service()?;
-    let AcceptedErasure { mut record, salt } = service.erase(target, key).await?;
+    let AcceptedErasure { mut record, salt } =
+        service.erase_for(caller.requester(), target, key).await?;
     let wait = prefer::wait(headers);
     if let Some(patience) = wait {
         let waited = service.wait_forgotten(record.id, patience).await?;
@@ -152,8 +153,8 @@ fn answer(record: &ErasureRecord, salt: Option<&Salt>, waited: bool) -> Response
 /// An idempotency key among those of its caller alone: the keys of two callers may be the same by
 /// chance, or because one of them wants to see the other's erasures. No idempotency key holds a line
 /// break, so no two pairs of names make the same text.
-fn own(key: IdempotencyKey, caller: Option<&Caller>) -> IdempotencyKey {
-    match caller.and_then(|caller| caller.name.as_ref()) {
+fn own(key: IdempotencyKey, caller: &Caller) -> IdempotencyKey {
+    match &caller.name {
         Some(name) => IdempotencyKey(format!("{name}\n{}", key.0)),
         None => key,
     }
@@ -247,15 +248,11 @@ mod tests {
     #[test]
     fn callers_do_not_share_their_idempotency_keys() {
         let key = || IdempotencyKey(String::from("k"));
-        let caller = |name: &str| Caller {
-            name: Some(name.into()),
-        };
-        let (ada, bob) = (
-            own(key(), Some(&caller("ada"))),
-            own(key(), Some(&caller("bob"))),
-        );
+        let ada = own(key(), &Caller::named("ada"));
+        let bob = own(key(), &Caller::named("bob"));
         assert!(ada.0 != bob.0 && ada.0 != "k");
-        assert_eq!(own(key(), None).0, "k", "without keys all callers are one");
+        let nobody = own(key(), &Caller::nobody());
+        assert_eq!(nobody.0, "k", "without keys all callers are one");
     }
 
     #[test]

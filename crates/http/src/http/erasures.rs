@@ -14,7 +14,9 @@ use super::json_body::JsonBody;
 use super::parameters::{Parameters, invalid};
 use super::problem::{ERASURE_NOT_FOUND, INVALID_ERASURE_ID, Problem, ProblemBody};
 use super::state::AppState;
-use recant_types::{Certificate, ErasureId, ErasureRecord, ErasureStatus, UnixMillis};
+use recant_types::{
+    Certificate, ErasureFilter, ErasureId, ErasureRecord, ErasureStatus, UnixMillis,
+};
 
 /// Erasures on a page when the caller does not say, and at most.
 const PAGE_DEFAULT: usize = 50;
@@ -113,10 +115,11 @@ pub(super) async fn create(
     JsonBody(body): JsonBody<ErasureBody>,
 ) -> Result<Response, Problem> {
     Parameters::refuse(query.as_deref())?;
-    erasure_answer::erase(&state, Some(&caller), &headers, body.target()?).await
+    erasure_answer::erase(&state, &caller, &headers, body.target()?).await
 }
 
-/// Shows how far an erasure has come.
+/// Shows how far an erasure has come. Without the role `admin` only those that the same key
+/// requested are there.
 #[utoipa::path(
     get,
     path = "/erasures/{id}",
@@ -131,12 +134,23 @@ pub(super) async fn create(
 pub(super) async fn one(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<ErasureAnswer>, Problem> {
     Parameters::refuse(query.as_deref())?;
-    let id = erasure_id(id)?;
+    let record = visible(&state, &caller, erasure_id(id)?).await?;
+    Ok(Json(record.into()))
+}
+
+/// The erasure with this id, when there is one that the caller may see.
+pub(super) async fn visible(
+    state: &AppState,
+    caller: &Caller,
+    id: ErasureId,
+) -> Result<ErasureRecord, Problem> {
     let record = state.service()?.erasure(id).await?;
-    Ok(Json(record.ok_or_else(not_found)?.into()))
+    let record = record.filter(|record| caller.may_see(record));
+    record.ok_or_else(not_found)
 }
 
 /// The id in the path.
@@ -154,7 +168,8 @@ pub(super) fn not_found() -> Problem {
     Problem::new(&ERASURE_NOT_FOUND, detail)
 }
 
-/// Lists erasures, newest first, a page at a time.
+/// Lists erasures, newest first, a page at a time: with the role `admin` all of them, otherwise
+/// those that the same key requested.
 #[utoipa::path(
     get,
     path = "/erasures",
@@ -172,11 +187,17 @@ pub(super) fn not_found() -> Problem {
 pub(super) async fn page(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Json<PageAnswer>, Problem> {
     let query = PageQuery::read(query.as_deref())?;
+    let filter = ErasureFilter {
+        status: query.status,
+        requested_by: caller.sees_only(),
+    };
     // One more than asked for tells whether there is another page.
-    let service = state.service()?;
-    let found = service.erasures(query.status, query.before, query.limit + 1);
+    let found = state
+        .service()?
+        .erasures(filter, query.before, query.limit + 1);
     Ok(Json(make_page(found.await?, query.limit)))
 }
 

@@ -1,10 +1,12 @@
 //! `GET /erasures/{id}/receipt`.
 
+use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
+use super::access::Caller;
 use super::erasures;
 use super::parameters::Parameters;
 use super::problem::{Problem, ProblemBody, RECEIPT_NOT_FOUND, RECEIPT_NOT_READY};
@@ -34,11 +36,12 @@ const NOT_READY_RETRY_SECONDS: u64 = 1;
 pub(super) async fn receipt(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
+    Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     Parameters::refuse(query.as_deref())?;
-    let id = erasures::erasure_id(id)?;
-    match state.service()?.receipt(id).await? {
+    let erasure = erasures::visible(&state, &caller, erasures::erasure_id(id)?).await?;
+    match state.service()?.receipt(erasure.id).await? {
         ReceiptAnswer::Signed(compact) => Ok(([(CONTENT_TYPE, JOSE)], compact)),
         ReceiptAnswer::NotYet => Err(not_ready()),
         ReceiptAnswer::Never => Err(never()),

@@ -1,5 +1,7 @@
 //! Callers that are slow, large or many cost little, and a stopping server finishes its answers.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::support::TestServer;
 
 const BODY: &[u8] = br#"{"interactions":[{"user":"","item":"b"}]}"#;
@@ -166,12 +168,15 @@ fn one_request_too_many_is_turned_away_but_not_the_health_check() {
     let body = row.repeat(10_000);
     let lines = ["Content-Type: application/x-ndjson"];
     let call = || server.call("POST", "/interactions", &lines, body.as_bytes());
+    let done = AtomicBool::new(false);
     let turned_away = std::thread::scope(|scope| {
         let callers = [(); 2].map(|()| {
             scope.spawn(|| {
-                (0..10_000)
-                    .map(|_| call())
-                    .find(|answer| answer.status != 202)
+                // Once one is turned away the other has nobody to be turned away by.
+                let mut calls = (0..10_000).take_while(|_| !done.load(Ordering::Relaxed));
+                let turned_away = calls.find_map(|_| Some(call()).filter(|a| a.status != 202));
+                done.store(true, Ordering::Relaxed);
+                turned_away
             })
         });
         let answers = callers.map(|caller| caller.join().expect("no panic"));

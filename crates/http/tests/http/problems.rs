@@ -1,7 +1,11 @@
 //! Whatever is wrong with a request is answered with a problem that says how to mend it, and that
 //! repeats nothing of the request.
 
+use std::io::Write;
+
 use crate::support::TestServer;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 /// Stands where an id would stand, and must come back in no error.
 const NEEDLE: &str = "needle";
@@ -275,21 +279,93 @@ fn a_request_says_once_which_host_it_is_for() {
     assert!(old.read_to_end().starts_with(b"HTTP/1.0 200"));
 }
 
+/// The calls that take a body.
+const WITH_BODY: [(&str, &str); 5] = [
+    ("POST", "/interactions"),
+    ("POST", "/erasures"),
+    ("DELETE", "/interactions"),
+    ("POST", "/recommend"),
+    ("POST", "/export"),
+];
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).expect("memory takes it");
+    encoder.finish().expect("memory takes it")
+}
+
 #[test]
-fn a_compressed_body_is_refused_and_not_taken_for_json() {
+fn a_body_in_gzip_is_the_body_that_it_unpacks_to() {
     let server = TestServer::start();
-    for (method, target) in [
-        ("POST", "/interactions"),
-        ("POST", "/erasures"),
-        ("DELETE", "/interactions"),
-        ("POST", "/recommend"),
-        ("POST", "/export"),
-    ] {
-        let headers = ["Content-Type: application/json", "Content-Encoding: gzip"];
-        let answer = server.call(method, target, &headers, b"{}");
-        assert_eq!(answer.status, 415, "{method} {target}");
-        assert_eq!(answer.problem_code(), "unsupported_media_type");
-        assert_eq!(answer.header("accept-encoding"), Some("identity"));
+    let half = br#"{"k": 5, "user"#;
+    let members = [gzip(half), gzip(br#"": 7}"#)].concat();
+    for (method, target) in WITH_BODY {
+        let plain = server.call(
+            method,
+            target,
+            &[],
+            &[half.as_slice(), br#"": 7}"#].concat(),
+        );
+        for coding in ["gzip", "GZIP", "x-gzip"] {
+            let header = format!("Content-Encoding: {coding}");
+            let answer = server.call(method, target, &[&header], &members);
+            assert_eq!(answer.status, plain.status, "{method} {target} {coding}");
+            assert_eq!(answer.text(), plain.text(), "{method} {target} {coding}");
+        }
+    }
+}
+
+#[test]
+fn damaged_gzip_is_told_from_a_damaged_body() {
+    let server = TestServer::start();
+    let packed = gzip(br#"{"user": "needle"}"#);
+    let cut = &packed[..packed.len() - 5];
+    let mut flipped = packed.clone();
+    *flipped.last_mut().expect("a trailer") ^= 1;
+    let trailing = [packed.as_slice(), b"more"].concat();
+    for bytes in [cut, &flipped, &trailing, b"{}", &packed[..3]] {
+        let answer = server.call("POST", "/erasures", &["Content-Encoding: gzip"], bytes);
+        assert_eq!(answer.status, 400, "{bytes:?}");
+        assert_eq!(answer.problem_code(), "malformed_body");
+        assert!(answer.text().contains("gzip") && !answer.text().contains("needle"));
+    }
+}
+
+#[test]
+fn a_body_is_as_large_as_what_it_unpacks_to() {
+    let server = TestServer::with(|settings| settings.server.body_bytes_max = 1 << 20);
+    let bomb = gzip(&vec![b' '; (1 << 20) + 1]);
+    assert!(bomb.len() < 4096);
+    let headers = ["Content-Encoding: gzip"];
+    let answer = server.call("POST", "/erasures", &headers, &bomb);
+    assert_eq!(
+        (answer.status, answer.problem_code().as_str()),
+        (413, "body_too_large")
+    );
+    let fits = gzip(&vec![b' '; 1 << 20]);
+    assert_eq!(
+        server
+            .call("POST", "/erasures", &headers, &fits)
+            .problem_code(),
+        "malformed_body"
+    );
+    // What bodies hold together is counted unpacked, too.
+    let server = TestServer::with(|settings| settings.server.body_bytes_total_max = 1 << 10);
+    let answer = server.call("POST", "/erasures", &headers, &gzip(&[b' '; 2 << 10]));
+    assert_eq!(answer.problem_code(), "overloaded");
+}
+
+#[test]
+fn another_coding_is_refused_and_not_taken_for_json() {
+    let server = TestServer::start();
+    for (method, target) in WITH_BODY {
+        for codings in ["br", "zstd", "gzip, gzip", "gzip\r\nContent-Encoding: gzip"] {
+            let header = format!("Content-Encoding: {codings}");
+            let answer = server.call(method, target, &[&header], b"{}");
+            assert_eq!(answer.status, 415, "{method} {target} {codings}");
+            assert_eq!(answer.problem_code(), "unsupported_media_type");
+            assert_eq!(answer.header("accept-encoding"), Some("gzip, identity"));
+        }
     }
 }
 

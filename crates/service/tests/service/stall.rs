@@ -11,7 +11,7 @@ use recant_service::ServiceError;
 use recant_service::ServiceOptions;
 use recant_service::WorkerOptions;
 use recant_store::{Store, StoreOptions, SyncObserver, SyncStep};
-use recant_types::{ErasureStatus, ErasureTarget};
+use recant_types::{ErasureFilter, ErasureStatus, ErasureTarget};
 
 /// A disk that can be made to hang in the next sync of the database.
 #[derive(Default)]
@@ -99,7 +99,10 @@ fn callers_are_told_and_what_they_asked_for_happens_when_the_disk_is_back() {
         let status = record.expect("readable").expect("known").status;
         assert!(status >= ErasureStatus::Forgotten);
         // The one that nobody waited for was carried out, too.
-        let erasures = service.erasures(None, None, 9).await.expect("readable");
+        let erasures = service
+            .erasures(ErasureFilter::default(), None, 9)
+            .await
+            .expect("readable");
         assert_eq!(erasures.len(), 2);
         guard.stop().await;
     });

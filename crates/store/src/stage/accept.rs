@@ -56,6 +56,7 @@ impl Stage<'_> {
                 let position = self.position(committed);
                 let mut record = ErasureRecord::accepted(id, position.0, &target, accepted_at);
                 record.commitment = append.commitment;
+                record.requested_by = append.requested_by;
                 self.put(keys::erasure(id), &codec::to_json(&record));
                 if let Some(idempotency) = append.idempotency {
                     self.remember(idempotency, id, accepted_at);

@@ -7,7 +7,7 @@ use recant_store::{Restored, Store, StoreError, StoreOptions, Tensor, restore};
 use recant_testkit::store::{
     addition, commit, copy_directory, erasure, header, history, item, item_id, open, options, user,
 };
-use recant_types::{ErasureId, ErasureTarget};
+use recant_types::{ErasureFilter, ErasureId, ErasureTarget};
 
 /// Users 0 to 5 with items 0, 3, 6 and 9, factors, a model, and an addition that waits.
 fn prepared(data: &Path) -> Store {
@@ -98,7 +98,13 @@ fn what_was_erased_since_does_not_come_back_and_the_model_neither() {
         let users = store.users().expect("readable");
         assert!(users.iter().all(|(_, id)| *id != user(0)));
         assert_eq!(store.model_header().expect("readable"), None);
-        assert_eq!(store.erasures(None, None, 9).expect("readable").len(), 3);
+        assert_eq!(
+            store
+                .erasures(&ErasureFilter::default(), None, 9)
+                .expect("readable")
+                .len(),
+            3
+        );
         let mut count = 0;
         let visited = store.visit_histories(|_, held| count += held.len());
         visited.expect("readable");

@@ -10,7 +10,7 @@ use recant_testkit::store::{
     Contents, added, addition, append_once, commit, erasure, erasure_id, header, held, history,
     item, item_id, open, options, user,
 };
-use recant_types::{ErasureStatus, ErasureTarget, Event, UnixMillis};
+use recant_types::{ErasureFilter, ErasureStatus, ErasureTarget, Event, UnixMillis};
 
 /// Opens a store, runs `write`, opens it again and runs `check`.
 fn across_a_restart(write: impl FnOnce(&Store), check: impl FnOnce(&Store)) {
@@ -173,7 +173,11 @@ fn the_header_and_the_applied_position_are_the_last_ones_written() {
 #[test]
 fn erasures_are_listed_newest_first_page_by_page() {
     let numbers = |store: &Store, status, before: Option<u8>, limit| -> Vec<u64> {
-        let page = store.erasures(status, before.map(erasure_id), limit);
+        let filter = ErasureFilter {
+            status,
+            ..ErasureFilter::default()
+        };
+        let page = store.erasures(&filter, before.map(erasure_id), limit);
         page.expect("readable").iter().map(|r| r.position).collect()
     };
     across_a_restart(

@@ -12,7 +12,8 @@ use recant_testkit::store::{
     header, held, item, item_id, open, options, user,
 };
 use recant_types::{
-    Certificate, ErasureRecord, ErasureStatus, ErasureTarget, Event, TargetKind, UnixMillis,
+    Certificate, ErasureFilter, ErasureRecord, ErasureStatus, ErasureTarget, Event, TargetKind,
+    UnixMillis,
 };
 
 const FIXTURE: &str = include_str!("fixtures/store-v1.txt");
@@ -91,6 +92,7 @@ fn certified() -> ErasureRecord {
         kind: TargetKind::User,
         pairs: None,
         commitment: None,
+        requested_by: None,
         status: ErasureStatus::Certified,
         accepted_at: THEN,
         erased_at: Some(UnixMillis(THEN.0 + 1)),
@@ -184,7 +186,9 @@ fn the_log_and_the_erasures_of_version_1_are_read() {
     let mut accepted = ErasureRecord::accepted(erasure_id(3), 5, &pending_target(), LATER);
     // It was not counted then.
     accepted.pairs = None;
-    let erasures = store.erasures(None, None, 9).expect("readable");
+    let erasures = store
+        .erasures(&ErasureFilter::default(), None, 9)
+        .expect("readable");
     assert_eq!(erasures, [accepted, failed(), certified()]);
 }
 
