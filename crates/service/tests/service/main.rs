@@ -6,6 +6,7 @@ mod add_and_erase;
 mod certificates;
 mod erased_ahead;
 mod explanation;
+mod export_beside_erasures;
 mod log_steps;
 mod published_times;
 mod stall;

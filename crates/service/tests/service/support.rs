@@ -190,10 +190,20 @@ pub struct Running {
     pub store: Store,
     pub service: Service,
     pub guard: WorkerGuard,
+    goal: (f64, f64),
 }
 
 impl Running {
     pub async fn start(path: &Path) -> Self {
+        Self::start_towards(path, (TOLERANCE, TARGET)).await
+    }
+
+    /// A service whose refinements never reach what they work to: a checkpoint is alive nearly always.
+    pub async fn start_refining(path: &Path) -> Self {
+        Self::start_towards(path, (0.0, 0.0)).await
+    }
+
+    async fn start_towards(path: &Path, goal: (f64, f64)) -> Self {
         let store = Store::open(path, &StoreOptions::default()).expect("a store");
         let options = ServiceOptions {
             model: hyperparameters().into(),
@@ -203,9 +213,9 @@ impl Running {
             worker: WorkerOptions {
                 update_budget: Duration::from_millis(10),
                 update_tolerance: TOLERANCE,
-                tolerance: TOLERANCE,
+                tolerance: goal.0,
                 refinement_rounds: 5,
-                certificate_target: TARGET,
+                certificate_target: goal.1,
                 threads: 1,
                 cholesky_cache_bytes_max: 1 << 28,
             },
@@ -217,14 +227,30 @@ impl Running {
             store,
             service,
             guard,
+            goal,
         }
     }
 
     pub async fn restart(self) -> Self {
+        let goal = self.goal;
+        self.restart_towards(goal).await
+    }
+
+    /// Goes on with a goal that is reached.
+    pub async fn restart_to_certify(self) -> Self {
+        self.restart_towards((TOLERANCE, TARGET)).await
+    }
+
+    async fn restart_towards(self, goal: (f64, f64)) -> Self {
         let path = self.path.clone();
         self.guard.stop().await;
         drop((self.service, self.store));
-        Self::start(&path).await
+        Self::start_towards(&path, goal).await
+    }
+
+    /// Whether a refinement can reach what it works to.
+    pub fn may_certify(&self) -> bool {
+        self.goal.1 > 0.0
     }
 
     pub async fn erase(&self, target: ErasureTarget) -> ErasureId {
