@@ -9,6 +9,7 @@ mod explanation;
 mod export_beside_erasures;
 mod log_steps;
 mod published_times;
+mod refused;
 mod stall;
 mod state_machine;
 mod support;
