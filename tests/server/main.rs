@@ -14,6 +14,7 @@ mod import_command;
 mod leaks;
 mod maintenance;
 mod neural_service;
+mod old_ids;
 mod receipts;
 mod recommend_lists;
 mod remnants;

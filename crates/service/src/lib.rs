@@ -12,6 +12,7 @@ mod digits;
 mod dirty;
 mod erasures;
 mod explain;
+mod held_ids;
 mod learner;
 mod learning;
 mod load;

@@ -1,6 +1,6 @@
 //! What a caller was answered, and what must be true because of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::Value;
 
@@ -37,14 +37,20 @@ struct Life {
 pub struct Ledger {
     pub pairs: BTreeMap<(String, String), Held>,
     erasures: BTreeMap<String, Life>,
-    /// What was asked and answered, for whoever reads about a failure.
-    story: Vec<String>,
+    /// The last of what was asked and answered, for whoever reads about a failure.
+    story: VecDeque<String>,
 }
+
+/// Lines of a story that are kept.
+const STORY_MAX: usize = 20_000;
 
 impl Ledger {
     /// Adds a line to the story.
     pub fn tell(&mut self, line: String) {
-        self.story.push(line);
+        if self.story.len() == STORY_MAX {
+            self.story.pop_front();
+        }
+        self.story.push_back(line);
     }
 
     /// The last of the story that is about a user or an item of a pair.
@@ -90,6 +96,13 @@ impl Ledger {
     /// The ids of all acknowledged erasures.
     pub fn erasure_ids(&self) -> Vec<String> {
         self.erasures.keys().cloned().collect()
+    }
+
+    /// Keeps the newest `most` of the erasures: hours of them would take minutes to look at.
+    pub fn keep_newest(&mut self, most: usize) {
+        while self.erasures.len() > most {
+            self.erasures.pop_first();
+        }
     }
 
     /// Compares an erasure as it is shown with what was shown before: nothing goes back, nothing
