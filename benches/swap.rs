@@ -5,8 +5,6 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use recant_core::model::{Entry, Factors, Ials, InteractionMatrix, Side};
@@ -41,7 +39,6 @@ fn trainer(users: usize) -> Trainer {
     );
     let user = |row| UserId::new(&format!("user-{row}")).expect("an id");
     let item = |row| ItemId::new(&format!("item-{row}")).expect("an id");
-    let title = |row| Some(Arc::from(format!("The title of item {row}")));
     Trainer {
         popular: (0..ITEMS as u32)
             .map(|row| (row, matrix.item(row).len() as u32))
@@ -54,8 +51,6 @@ fn trainer(users: usize) -> Trainer {
         seed: 1,
         users: RowTable::from_rows((0..users as u32).map(|row| (row, user(row)))),
         items: RowTable::from_rows((0..ITEMS as u32).map(|row| (row, item(row)))),
-        tags: recant_service::Tags::default(),
-        titles: (0..ITEMS).map(title).collect(),
     }
 }
 

@@ -259,7 +259,7 @@ fn measure(catalogue: &Catalogue, k: usize, table: &mut Table) {
     let index = ItemIndex::new(items.clone(), |_| true);
     let filter = |at: usize| Filter {
         excluded: &seen[at],
-        allowed: None,
+        ..Filter::default()
     };
     let mut total = Work::default();
     let mut count = 0;
@@ -325,6 +325,7 @@ fn filters(catalogue: &Catalogue, k: usize) {
             let filter = Filter {
                 excluded: &seen[at],
                 allowed: Some(&allowed),
+                ..Filter::default()
             };
             let (list, work) = index.top_k_counted(&queries[at], k, &filter);
             black_box(list);

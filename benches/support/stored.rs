@@ -12,7 +12,7 @@ use recant_import::{RowSink, SinkError};
 use recant_service::ServiceOptions;
 use recant_service::WorkerOptions;
 use recant_store::{ImportSession, ImportWriter, Store, StoreOptions};
-use recant_types::{IalsHyperparameters, ItemId, UserId};
+use recant_types::{DescriptionPatch, IalsHyperparameters, ItemId, UserId};
 
 use super::table::shown;
 
@@ -43,16 +43,8 @@ impl RowSink for StoreSink<'_> {
             .map_err(SinkError::from)
     }
 
-    fn set_title(&mut self, item: &str, title: &str) -> Result<(), SinkError> {
-        self.0.set_title(item, title).map_err(SinkError::from)
-    }
-
-    fn set_tags(
-        &mut self,
-        item: &str,
-        tags: &mut dyn Iterator<Item = &str>,
-    ) -> Result<(), SinkError> {
-        self.0.set_tags(item, tags).map_err(SinkError::from)
+    fn describe(&mut self, item: &str, said: &DescriptionPatch) -> Result<(), SinkError> {
+        self.0.describe(item, said).map_err(SinkError::from)
     }
 }
 

@@ -17,7 +17,7 @@ use recant_import::{
     ReadOptions, RowCounts, RowSink, SinkError, SinkTotals, parts,
 };
 use recant_store::{ImportSession, ImportTotals, ImportWriter};
-use recant_types::{TimeRule, UnixMillis, WeightTransform};
+use recant_types::{DescriptionPatch, TimeRule, UnixMillis, WeightTransform};
 use summary::Summary;
 
 /// How often the progress bar is drawn at most, per second.
@@ -42,7 +42,8 @@ pub(crate) struct ImportArgs {
     /// Where the store is
     #[command(flatten)]
     pub store: StoreArgs,
-    /// File of item_id,title and perhaps tags (with | between them); may be given more than once
+    /// File of item_id,title and perhaps tags (with | between them), properties (JSON), timestamp,
+    /// hidden; may be given more than once
     #[arg(long, value_name = "FILE")]
     pub items: Vec<PathBuf>,
     /// Column of the user [default: user_id, userId or user]
@@ -205,16 +206,8 @@ impl RowSink for StoreSink<'_> {
             .map_err(SinkError::from)
     }
 
-    fn set_title(&mut self, item: &str, title: &str) -> Result<(), SinkError> {
-        self.0.set_title(item, title).map_err(SinkError::from)
-    }
-
-    fn set_tags(
-        &mut self,
-        item: &str,
-        tags: &mut dyn Iterator<Item = &str>,
-    ) -> Result<(), SinkError> {
-        self.0.set_tags(item, tags).map_err(SinkError::from)
+    fn describe(&mut self, item: &str, said: &DescriptionPatch) -> Result<(), SinkError> {
+        self.0.describe(item, said).map_err(SinkError::from)
     }
 }
 

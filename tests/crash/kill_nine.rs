@@ -61,6 +61,7 @@ fn check(data: &Path, clients: &mut [Client]) -> Process {
     for client in &mut *clients {
         client.ledger.tell(String::from("start"));
         client.ledger.check_gone(&caller);
+        client.ledger.check_said(&caller);
         client.ledger.check_erasures(&caller);
     }
     caller.settle();

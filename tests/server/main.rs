@@ -11,6 +11,7 @@ mod erase_command;
 mod first_release;
 mod fuzz_corpus;
 mod import_command;
+mod items;
 mod leaks;
 mod maintenance;
 mod neural_service;

@@ -49,6 +49,10 @@ pub(super) enum Kind {
     Time,
     /// Words.
     Text,
+    /// Something with parts, taken as its JSON; a text stays as it is.
+    Parts,
+    /// Yes or no.
+    Truth,
 }
 
 impl Wanted {
@@ -73,6 +77,8 @@ impl Wanted {
                 "user_id" | "item_id" => Kind::Id,
                 "weight" => Kind::Weight,
                 "timestamp" => Kind::Time,
+                "tags" | "properties" => Kind::Parts,
+                "hidden" => Kind::Truth,
                 _ => Kind::Text,
             },
         }
@@ -108,6 +114,9 @@ pub(super) mod item {
     pub(in super::super) const ITEM: usize = 0;
     pub(in super::super) const TITLE: usize = 1;
     pub(in super::super) const TAGS: usize = 2;
+    pub(in super::super) const PROPERTIES: usize = 3;
+    pub(in super::super) const TIME: usize = 4;
+    pub(in super::super) const HIDDEN: usize = 5;
 }
 
 impl Columns {
@@ -150,10 +159,16 @@ impl Columns {
     pub(super) fn of_items(&self) -> Vec<Wanted> {
         let mut item = Wanted::new("item_id", "--item-col", None, &ITEM_NAMES, true);
         item.names.splice(0..0, self.item.clone());
+        item.names.push(String::from("id"));
+        let named =
+            |name, usual: &[&str]| Wanted::new(name, "a header name", None, usual, name == "title");
         vec![
             item,
-            Wanted::new("title", "a header name", None, &["title", "name"], true),
-            Wanted::new("tags", "a header name", None, &["tags", "genres"], false),
+            named("title", &["title", "name"]),
+            named("tags", &["tags", "genres"]),
+            named("properties", &["properties"]),
+            named("timestamp", &["timestamp"]),
+            named("hidden", &["hidden"]),
         ]
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use recant_types::looks_like_float;
+use recant_types::{DescriptionPatch, looks_like_float};
 
 use super::account::{Account, Rejections, SinkTotals};
 use super::error::{ImportError, Rejection, SinkError, Unbalanced};
@@ -35,14 +35,8 @@ pub trait RowSink {
     fn withdraw(&mut self, user: &str, item: &str, timestamp: Option<i64>)
     -> Result<(), SinkError>;
 
-    /// Takes the title of an item with a valid id.
-    fn set_title(&mut self, item: &str, title: &str) -> Result<(), SinkError>;
-    /// Takes the tags of an item with a valid id, instead of those it had.
-    fn set_tags(
-        &mut self,
-        item: &str,
-        tags: &mut dyn Iterator<Item = &str>,
-    ) -> Result<(), SinkError>;
+    /// Takes what is said about an item with a valid id. What is not said stays as it was.
+    fn describe(&mut self, item: &str, said: &DescriptionPatch) -> Result<(), SinkError>;
 }
 
 /// How far an import has come.
@@ -272,13 +266,8 @@ impl<S: RowSink> Import<'_, S> {
             match numbered.title {
                 Ok(title) => {
                     self.sink
-                        .set_title(title.item, title.title)
+                        .describe(title.item, &title.said)
                         .map_err(ImportError::Sink)?;
-                    if let Some(mut tags) = title.tags() {
-                        self.sink
-                            .set_tags(title.item, &mut tags)
-                            .map_err(ImportError::Sink)?;
-                    }
                     self.counts.titles_taken += 1;
                 }
                 Err(reason) => {

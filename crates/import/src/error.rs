@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use recant_types::{InvalidId, InvalidTime, InvalidWeight};
+use recant_types::{InvalidDescription, InvalidId, InvalidTime, InvalidWeight};
 
-use super::limits::{LINE_BYTES_MAX, RECORD_LINES_MAX, TAG_BYTES_MAX, TAGS_MAX, TITLE_BYTES_MAX};
+use super::limits::{LINE_BYTES_MAX, RECORD_LINES_MAX};
 #[cfg(feature = "parquet")]
 pub use ::parquet::errors::ParquetError;
 
@@ -52,12 +52,17 @@ pub enum Rejection {
     /// The row repeats the header.
     #[error("is a header line again")]
     HeaderAgain,
-    /// The title is longer than the limit.
-    #[error("title is longer than {TITLE_BYTES_MAX} bytes")]
-    TitleTooLong,
-    /// There are too many tags, or one is too long.
-    #[error("has more than {TAGS_MAX} tags, or one longer than {TAG_BYTES_MAX} bytes")]
-    TagsTooLong,
+    /// What is said of an item is out of bounds.
+    #[error("{0}")]
+    Description(InvalidDescription),
+    /// A field is not what it has to be.
+    #[error("{field} must be {wanted}")]
+    Malformed {
+        /// Which.
+        field: &'static str,
+        /// What it has to be.
+        wanted: &'static str,
+    },
     /// A wanted field is not UTF-8.
     #[error("{0} is not valid UTF-8: name the encoding, for example with --encoding latin1")]
     NotUtf8(&'static str),
@@ -113,7 +118,8 @@ impl Rejection {
             Self::Time(InvalidTime::Ahead) => "time_ahead",
             Self::Time(_) => "time_unreadable",
             Self::HeaderAgain => "header",
-            Self::TitleTooLong | Self::TooLong | Self::TagsTooLong => "too_long",
+            Self::TooLong | Self::Description(_) => "too_long",
+            Self::Malformed { .. } => "wrong_type",
             Self::NotUtf8(_) | Self::NotInEncoding(_) => "encoding",
             Self::WrongType(_) => "wrong_type",
             Self::NamedTwice(_) => "named_twice",

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
+use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
 
 use recant_types::{InvalidId, id_of_float};
 
@@ -231,21 +234,37 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     fn visit_unit<E>(self) -> Result<Written, E> {
         match self.kind {
             Kind::Id | Kind::Weight => self.record.set(self.index, b""),
-            Kind::Time | Kind::Text => self.record.fields[self.index] = None,
+            Kind::Time | Kind::Text | Kind::Parts | Kind::Truth => {
+                self.record.fields[self.index] = None;
+            }
         }
         Ok(Ok(()))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Written, E> {
-        Ok(Err(Unusable::Type))
+    fn visit_bool<E>(self, truth: bool) -> Result<Written, E> {
+        if self.kind != Kind::Truth {
+            return Ok(Err(Unusable::Type));
+        }
+        self.record.set_display(self.index, truth);
+        Ok(Ok(()))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written, A::Error> {
+        if self.kind == Kind::Parts {
+            let parts = Value::deserialize(MapAccessDeserializer::new(map))?;
+            self.record.set_display(self.index, parts);
+            return Ok(Ok(()));
+        }
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Err(Unusable::Type))
     }
 
     fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Written, A::Error> {
+        if self.kind == Kind::Parts {
+            let parts = Value::deserialize(SeqAccessDeserializer::new(items))?;
+            self.record.set_display(self.index, parts);
+            return Ok(Ok(()));
+        }
         while items.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Err(Unusable::Type))
     }

@@ -43,7 +43,7 @@ pub use encoding::{Encoding, UnknownEncoding};
 pub use error::{ImportError, ParquetError, Rejection, SinkError, Unbalanced};
 pub use folder::{Part, parts};
 pub use format::{Format, UnknownFormat};
-pub use limits::{LINE_BYTES_MAX, RECORD_LINES_MAX, TAG_BYTES_MAX, TAGS_MAX, TITLE_BYTES_MAX};
+pub use limits::{LINE_BYTES_MAX, RECORD_LINES_MAX};
 pub use options::{ImportOptions, ReadOptions};
 pub use row::{NumberedRow, RawRow, RowReader, open};
 pub use syntax::{Delimiter, Escape, NotACharacter, Quote};

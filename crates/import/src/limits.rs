@@ -8,13 +8,3 @@ pub const LINE_BYTES_MAX: usize = 1024 * 1024;
 /// Most lines that one quoted record may span. It keeps a stray quote from swallowing the rest of
 /// the file, and bounds the work of reading those lines again.
 pub const RECORD_LINES_MAX: usize = 1_000;
-
-/// Longest title kept, in bytes. It fits the longest of the catalogues measured four times over
-/// and keeps a stray document out of every answer that shows the item.
-pub const TITLE_BYTES_MAX: usize = 1_024;
-
-/// Longest tag, in bytes.
-pub const TAG_BYTES_MAX: usize = 128;
-
-/// Most tags of an item.
-pub const TAGS_MAX: usize = 64;

@@ -42,7 +42,7 @@ impl Record {
 
     /// The bytes of a field.
     pub(super) fn field(&self, index: usize) -> Option<&[u8]> {
-        let range = self.fields[index].clone()?;
+        let range = self.fields.get(index)?.clone()?;
         Some(&self.bytes[range])
     }
 

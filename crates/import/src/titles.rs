@@ -1,10 +1,13 @@
-//! Items, their titles and their tags.
+//! Items and what a file says about them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+
+use recant_types::{DescriptionPatch, ItemDescription, ItemId, PropertyValue, TimeRule};
 
 use super::columns::item;
 use super::error::{ImportError, Rejection};
-use super::limits::{TAG_BYTES_MAX, TAGS_MAX, TITLE_BYTES_MAX};
 use super::options::ReadOptions;
 use super::record::{Content, Record};
 use super::record_reader::RecordReader;
@@ -17,23 +20,12 @@ pub const TAG_SEPARATOR: char = '|';
 const NO_GENRES: &str = "(no genres listed)";
 
 /// One item as a file has it. It borrows the reader's buffer and lives until the next one.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct RawTitle<'a> {
     /// Which: a valid id.
     pub item: &'a str,
-    /// Its title, without blanks around it; never empty.
-    pub title: &'a str,
-    /// Its tags with bars between them; `None` when the file has none to say.
-    tags: Option<&'a str>,
-}
-
-impl<'a> RawTitle<'a> {
-    /// The tags of the item, without blanks around them, none empty; `None` when the file does not
-    /// tell tags.
-    pub fn tags(&self) -> Option<impl Iterator<Item = &'a str> + Clone> {
-        let tags = self.tags?.split(TAG_SEPARATOR).map(str::trim);
-        Some(tags.filter(|tag| !tag.is_empty() && *tag != NO_GENRES))
-    }
+    /// What the file says about it, within bounds.
+    pub said: DescriptionPatch,
 }
 
 /// An item and where it stands.
@@ -51,8 +43,8 @@ pub struct TitleReader {
     keep_null_ids: bool,
 }
 
-/// Opens a file of items: `item_id,title[,tags]` in any of the text formats or Parquet, or MovieLens
-/// `u.item` or `movies.dat`.
+/// Opens a file of items: `item_id,title[,tags][,properties][,timestamp][,hidden]` in any of the text
+/// formats or Parquet, or MovieLens `u.item` or `movies.dat`.
 ///
 /// The format that the options name is that of the interactions: that of the items is found out.
 pub fn open_titles(path: &Path, options: &ReadOptions) -> Result<TitleReader, ImportError> {
@@ -84,23 +76,92 @@ impl TitleReader {
 
 fn parse(record: &Record, keep_null_ids: bool) -> Result<RawTitle<'_>, Rejection> {
     let item = id(record, item::ITEM, "item_id", keep_null_ids)?;
-    let title = text(record, item::TITLE, "title")?.map(str::trim);
-    let title = title
-        .filter(|title| !title.is_empty())
-        .ok_or(Rejection::MissingField("title"))?;
-    if title.len() > TITLE_BYTES_MAX {
-        return Err(Rejection::TitleTooLong);
+    let title = filled(record, item::TITLE, "title")?;
+    let tags = text(record, item::TAGS, "tags")?.map(tags).transpose()?;
+    let properties = filled(record, item::PROPERTIES, "properties")?;
+    let properties = properties.map(properties_of).transpose()?;
+    let timestamp = timestamp(record)?;
+    let hidden = filled(record, item::HIDDEN, "hidden")?
+        .map(truth)
+        .transpose()?;
+    let untagged = tags.as_ref().is_none_or(Vec::is_empty);
+    let untold = properties.is_none() && timestamp.is_none() && hidden.is_none();
+    if title.is_none() && untagged && untold {
+        return Err(Rejection::MissingField("title"));
     }
-    let tags = text(record, item::TAGS, "tags")?;
-    let found = RawTitle { item, title, tags };
-    let too_long = |mut tags: Box<dyn Iterator<Item = &str> + '_>| {
-        tags.by_ref()
-            .take(TAGS_MAX)
-            .any(|tag| tag.len() > TAG_BYTES_MAX)
-            || tags.next().is_some()
+    let said = DescriptionPatch {
+        title: title.map(|title| Some(Arc::from(title))),
+        tags,
+        clears_properties: properties.is_some(),
+        properties: properties.unwrap_or_default(),
+        timestamp: timestamp.map(Some),
+        hidden,
     };
-    if found.tags().is_some_and(|tags| too_long(Box::new(tags))) {
-        return Err(Rejection::TagsTooLong);
+    let mut alone = ItemDescription::of(ItemId::new(item).map_err(|reason| {
+        let field = "item_id";
+        Rejection::InvalidId { field, reason }
+    })?);
+    said.apply(&mut alone);
+    alone.check().map_err(Rejection::Description)?;
+    Ok(RawTitle { item, said })
+}
+
+/// The text of a field without blanks around it, when there is some.
+fn filled<'a>(
+    record: &'a Record,
+    index: usize,
+    field: &'static str,
+) -> Result<Option<&'a str>, Rejection> {
+    let text = text(record, index, field)?.map(str::trim);
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// The tags in an array of JSON, or with bars between them.
+fn tags(text: &str) -> Result<Vec<Arc<str>>, Rejection> {
+    let text = text.trim();
+    if text.starts_with('[') {
+        return serde_json::from_str(text).map_err(|_| Rejection::Malformed {
+            field: "tags",
+            wanted: "an array of texts, or texts with | between them",
+        });
     }
-    Ok(found)
+    let tags = text.split(TAG_SEPARATOR).map(str::trim);
+    let tags = tags.filter(|tag| !tag.is_empty() && *tag != NO_GENRES);
+    Ok(tags.map(Arc::from).collect())
+}
+
+type Properties = BTreeMap<Arc<str>, Option<PropertyValue>>;
+
+/// The properties in an object of JSON; a null is none.
+fn properties_of(text: &str) -> Result<Properties, Rejection> {
+    let read: Result<Properties, _> = serde_json::from_str(text);
+    let mut properties = read.map_err(|_| Rejection::Malformed {
+        field: "properties",
+        wanted: "an object of JSON with texts, numbers and truths",
+    })?;
+    properties.retain(|_, value| value.is_some());
+    Ok(properties)
+}
+
+fn timestamp(record: &Record) -> Result<Option<i64>, Rejection> {
+    let times = TimeRule::of_catalogues();
+    let said = match record.moment {
+        Some(moment) => times.millis(moment).map(Some),
+        None => match text(record, item::TIME, "timestamp")? {
+            Some(text) => times.text(text),
+            None => Ok(None),
+        },
+    };
+    said.map_err(Rejection::Time)
+}
+
+fn truth(text: &str) -> Result<bool, Rejection> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(Rejection::Malformed {
+            field: "hidden",
+            wanted: "true or false",
+        }),
+    }
 }

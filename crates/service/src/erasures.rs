@@ -8,9 +8,10 @@ use crate::metric_names as names;
 use crate::query::{IdempotencyKey, ServiceError};
 use crate::service::Service;
 use recant_receipt::{Salt, commit};
-use recant_store::{Idempotency, WriteBatch};
+use recant_store::{Committed, Idempotency, WriteBatch};
 use recant_types::{
-    ErasureFilter, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event, UnixMillis,
+    ErasureFilter, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event, ItemId,
+    UnixMillis,
 };
 
 /// An erasure as its requester is told about it.
@@ -42,6 +43,29 @@ impl Service {
         target: ErasureTarget,
         key: Option<IdempotencyKey>,
     ) -> Result<AcceptedErasure, ServiceError> {
+        self.accept(requested_by, target, key, None).await
+    }
+
+    /// Accepts the erasure of every interaction with `item` and of what is said about it, which is
+    /// gone on return; otherwise as [`Self::erase_for`].
+    pub async fn erase_item_for(
+        &self,
+        requested_by: Option<String>,
+        item: ItemId,
+        key: Option<IdempotencyKey>,
+    ) -> Result<AcceptedErasure, ServiceError> {
+        let target = ErasureTarget::Item(item.clone());
+        self.accept(requested_by, target, key, Some(item)).await
+    }
+
+    /// Accepts an erasure of `target` and of what is said about the item `described`.
+    async fn accept(
+        &self,
+        requested_by: Option<String>,
+        target: ErasureTarget,
+        key: Option<IdempotencyKey>,
+        described: Option<ItemId>,
+    ) -> Result<AcceptedErasure, ServiceError> {
         self.check_running()?;
         if self.0.backlog.depth() >= self.0.queue_max {
             return Err(ServiceError::Overloaded);
@@ -55,15 +79,19 @@ impl Service {
             target: target.clone(),
         };
         let salt = self.salt(id, key.as_ref());
-        let once = key.as_ref().map(|key| idempotency(key, &target));
-        batch.append_erasure(
-            event,
-            commit(&salt, &target),
-            once.transpose()?,
-            requested_by,
-        );
+        let once = key
+            .as_ref()
+            .map(|key| idempotency(key, &target, described.is_some()))
+            .transpose()?;
+        batch.append_erasure(event, commit(&salt, &target), once, requested_by);
+        if let Some(item) = &described {
+            batch.remove_description(item);
+        }
         self.0.backlog.enter(id, Some(target.clone()), accepted_at);
-        let committed = self.commit(batch).await;
+        let committed = match described {
+            None => self.commit(batch).await,
+            Some(item) => self.commit_with_item(batch, id, item).await,
+        };
         let record = match committed {
             Ok(committed) => committed.records.into_iter().next(),
             Err(error) => {
@@ -89,6 +117,20 @@ impl Service {
             record,
             salt: opens.then_some(first),
         })
+    }
+
+    /// Commits the erasure `id`, which removes what is said about `item` unless it is a repetition.
+    async fn commit_with_item(
+        &self,
+        batch: WriteBatch,
+        id: ErasureId,
+        item: ItemId,
+    ) -> Result<Committed, ServiceError> {
+        let is_new = move |committed: &Committed| {
+            let mut records = committed.records.iter();
+            records.any(|record| record.id == id).then_some(item)
+        };
+        self.commit_in_turn(batch, is_new).await
     }
 
     /// The salt for the erasure `id`: random, or when there is a key the one that it leads to.
@@ -159,8 +201,15 @@ impl Service {
 }
 
 /// Digests of the key and of what it was used for; neither text is stored.
-fn idempotency(key: &IdempotencyKey, target: &ErasureTarget) -> Result<Idempotency, ServiceError> {
-    let request = serde_json::to_vec(target).map_err(|_| ServiceError::Internal)?;
+fn idempotency(
+    key: &IdempotencyKey,
+    target: &ErasureTarget,
+    with_description: bool,
+) -> Result<Idempotency, ServiceError> {
+    let mut request = serde_json::to_vec(target).map_err(|_| ServiceError::Internal)?;
+    if with_description {
+        request.extend_from_slice(b" and its description");
+    }
     Ok(Idempotency {
         key: Sha256::digest(key.0.as_bytes()).into(),
         request: Sha256::digest(&request).into(),

@@ -7,7 +7,10 @@
 
 mod background;
 mod backlog;
+mod catalogue;
 mod checkpoint;
+mod curator;
+mod describe;
 mod digits;
 mod dirty;
 mod erasures;
@@ -33,12 +36,13 @@ mod service;
 mod snapshot;
 mod source;
 mod start;
-mod tags;
 mod trainer;
 mod training;
 mod versions;
 mod worker;
 
+pub use catalogue::Catalogue;
+pub use curator::DescribeError;
 pub use digits::two_digits;
 pub use dirty::{Changes, DirtyRows};
 pub use erasures::AcceptedErasure;
@@ -63,7 +67,6 @@ pub use service::Service;
 pub use snapshot::{Quality, ServedModel, Snapshot, VersionError};
 pub use source::Source;
 pub use start::{ServiceOptions, StartError, WorkerGuard};
-pub use tags::Tags;
 pub use trainer::{Applied, Trainer};
 pub use training::{TRAINING_SHARE, TrainError, Trained, train};
 pub use worker::WorkerOptions;

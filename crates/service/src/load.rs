@@ -1,13 +1,10 @@
 //! From the store to a trainer, and from a trained model back to the store.
 
-use std::sync::Arc;
-
 use crate::dirty::DirtyRows;
 use crate::learner::{IalsLearner, Learner};
 use crate::neural_learner::NeuralLearner;
 use crate::rows::RowTable;
 use crate::snapshot::{ServedModel, Snapshot};
-use crate::tags::Tags;
 use crate::trainer::Trainer;
 use recant_core::model::{Entry, Factors, Ials, InteractionMatrix};
 use recant_core::optim::als;
@@ -44,7 +41,8 @@ pub fn load(
     let (model, seed) = header
         .as_ref()
         .map_or_else(|| (configured.into(), seed), |h| (h.model.clone(), h.seed));
-    let (items, titles, tags) = read_items(store)?;
+    let items = store.items()?.into_iter();
+    let items = RowTable::from_rows(items.map(|(row, record)| (row, record.id)));
     let users = RowTable::from_rows(store.users()?);
     let matrix = read_matrix(
         store,
@@ -69,8 +67,6 @@ pub fn load(
         seed,
         users,
         items,
-        titles,
-        tags,
         item_counts,
         popular,
     };
@@ -134,26 +130,6 @@ fn read_neural(
         at.values_mut().fill(0.0);
     }
     Ok(learner)
-}
-
-type Items = (
-    RowTable<recant_types::ItemId>,
-    imbl::Vector<Option<Arc<str>>>,
-    Tags,
-);
-
-fn read_items(store: &Store) -> Result<Items, StoreError> {
-    let (mut ids, mut tags) = (Vec::new(), Vec::new());
-    let mut titles: imbl::Vector<Option<Arc<str>>> = imbl::Vector::new();
-    for (row, record) in store.items()? {
-        while titles.len() <= row as usize {
-            titles.push_back(None);
-        }
-        titles.set(row as usize, record.title);
-        ids.push((row, record.id));
-        tags.push((row, record.tags));
-    }
-    Ok((RowTable::from_rows(ids), titles, Tags::new(tags)))
 }
 
 fn read_matrix(store: &Store, users: usize, items: usize) -> Result<InteractionMatrix, StoreError> {

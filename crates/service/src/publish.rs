@@ -1,11 +1,12 @@
 //! Where a new version becomes the live one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
+use crate::catalogue::Edit;
 use crate::dirty::Changes;
 use crate::metric_names as names;
 use crate::snapshot::Snapshot;
@@ -34,6 +35,9 @@ pub struct Publisher {
     live: ArcSwap<Snapshot>,
     certified: ArcSwapOption<Snapshot>,
     progress: watch::Sender<Progress>,
+    /// Held while a version is put together of a model and what is said about items: neither may
+    /// miss what happens to the other.
+    assembling: Mutex<()>,
 }
 
 impl Publisher {
@@ -44,6 +48,7 @@ impl Publisher {
             live: ArcSwap::from_pointee(snapshot),
             certified: ArcSwapOption::empty(),
             progress: watch::Sender::new(progress),
+            assembling: Mutex::new(()),
         }
     }
 
@@ -59,8 +64,40 @@ impl Publisher {
     }
 
     /// Keeps `snapshot` as the last certified version.
-    pub(crate) fn set_certified(&self, snapshot: Option<Arc<Snapshot>>) {
-        self.certified.store(snapshot);
+    pub(crate) fn set_certified(&self, snapshot: Option<Snapshot>) {
+        let _held = self
+            .assembling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.certified
+            .store(snapshot.map(|snapshot| Arc::new(self.saying_what_is_said(snapshot))));
+    }
+
+    /// The snapshot with what is said about items now.
+    fn saying_what_is_said(&self, mut snapshot: Snapshot) -> Snapshot {
+        let live = self.live.load();
+        if !snapshot.catalogue.says_the_same(&live.catalogue) {
+            snapshot.take_catalogue(&live.catalogue);
+        }
+        snapshot
+    }
+
+    /// Makes changes in what is said about items, in every version there is. The model and the
+    /// number of its version stay. Cost: what changed.
+    pub(crate) fn edit(&self, edits: &[Edit]) {
+        let _held = self
+            .assembling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let edited = |snapshot: &Snapshot| {
+            let mut edited = snapshot.clone();
+            edited.catalogue.edit(edits);
+            Arc::new(edited)
+        };
+        if let Some(certified) = self.certified() {
+            self.certified.store(Some(edited(&certified)));
+        }
+        self.live.store(edited(&self.live.load()));
     }
 
     /// Takes out of the certified version what `changes` took out of the live one.
@@ -71,7 +108,7 @@ impl Publisher {
         if let Some(certified) = self.certified() {
             let mut without = Snapshot::clone(&certified);
             without.forget(changes);
-            self.set_certified(Some(Arc::new(without)));
+            self.set_certified(Some(without));
         }
     }
 
@@ -93,7 +130,13 @@ impl Publisher {
     pub fn swap(&self, progress: Progress, snapshot: Snapshot, making: Duration) {
         let started = Instant::now();
         report(&snapshot);
-        self.live.store(Arc::new(snapshot));
+        let held = self
+            .assembling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.live
+            .store(Arc::new(self.saying_what_is_said(snapshot)));
+        drop(held);
         let swapping = making + started.elapsed();
         metrics::histogram!(names::SWAP_DURATION_SECONDS).record(swapping.as_secs_f64());
         self.progress.send_replace(progress);

@@ -181,7 +181,7 @@ pub struct CertifiedSummary {
 pub struct IdempotencyKey(pub String);
 
 /// Why the service could not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, Copy, thiserror::Error)]
 pub enum ServiceError {
     /// The disk is full; nothing was acknowledged and nothing was lost.
     #[error("there is no room on the disk: free some space, and repeat the request")]

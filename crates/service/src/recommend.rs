@@ -18,13 +18,13 @@ use recant_types::{ItemId, UserId};
 const FEW_ALLOWED_SHARE: usize = 16;
 
 /// What a question says about items, as rows.
-struct Confinement<'a> {
+struct Confinement {
     /// Sorted.
     excluded: Vec<u32>,
-    allowed: Option<Cow<'a, RowSet>>,
+    allowed: Option<RowSet>,
 }
 
-impl Confinement<'_> {
+impl Confinement {
     /// The excluded rows and those of `seen`, sorted, each once.
     fn excluded_with(&self, seen: &[u32]) -> Vec<u32> {
         let mut rows = [&self.excluded[..], seen].concat();
@@ -76,7 +76,8 @@ impl Snapshot {
         let excluded = confinement.excluded_with(seen);
         let filter = Filter {
             excluded: &excluded,
-            allowed: confinement.allowed.as_deref(),
+            allowed: confinement.allowed.as_ref(),
+            hidden: Some(self.catalogue.hidden()),
         };
         let best = match &person.factors {
             Some(factors) => self.top_k(factors, query.k, &filter),
@@ -113,10 +114,15 @@ impl Snapshot {
                 }
             })
             .collect();
-        let allowed = confinement.allowed.as_deref();
+        let allowed = confinement.allowed.as_ref();
+        let filter = |excluded| Filter {
+            excluded,
+            allowed,
+            hidden: Some(self.catalogue.hidden()),
+        };
         if self.scoring_network().is_some() {
             let answers = persons.iter().zip(&excluded).map(|(person, excluded)| {
-                let filter = Filter { excluded, allowed };
+                let filter = filter(excluded);
                 let best = match &person.factors {
                     Some(factors) => self.top_k(factors, query.k, &filter),
                     None => self.most_popular(query.k, &filter),
@@ -131,7 +137,7 @@ impl Snapshot {
                 Some(Question {
                     query: person.factors.as_deref()?,
                     k: query.k,
-                    filter: Filter { excluded, allowed },
+                    filter: filter(excluded),
                 })
             })
             .collect();
@@ -139,7 +145,7 @@ impl Snapshot {
         let answers = persons.iter().zip(&excluded).map(|(person, excluded)| {
             let best = match person.factors {
                 Some(_) => found.next().unwrap_or_default(),
-                None => self.most_popular(query.k, &Filter { excluded, allowed }),
+                None => self.most_popular(query.k, &filter(excluded)),
             };
             self.answer(person.source, best)
         });
@@ -166,20 +172,19 @@ impl Snapshot {
         }
     }
 
-    fn confine<'a>(
-        &'a self,
+    fn confine(
+        &self,
         exclude: &[ItemId],
         allow: Option<&[ItemId]>,
         tags: &[String],
-    ) -> Confinement<'a> {
+    ) -> Confinement {
         let tagged = self.tagged(tags);
         let allowed = match (allow, tagged) {
             (None, tagged) => tagged,
-            (Some(allow), None) => Some(Cow::Owned(RowSet::new(self.known_rows(allow)))),
+            (Some(allow), None) => Some(RowSet::new(self.known_rows(allow))),
             (Some(allow), Some(tagged)) => {
                 let rows = self.known_rows(allow).into_iter();
-                let both = rows.filter(|row| tagged.contains(*row));
-                Some(Cow::Owned(both.collect()))
+                Some(rows.filter(|row| tagged.contains(*row)).collect())
             }
         };
         Confinement {
@@ -189,18 +194,15 @@ impl Snapshot {
     }
 
     /// The items with at least one of the tags; `None` when no tag is named.
-    fn tagged(&self, tags: &[String]) -> Option<Cow<'_, RowSet>> {
-        let mut sets = tags.iter().filter_map(|tag| self.tags.rows(tag));
-        match (tags.len(), sets.next(), sets.next()) {
-            (0, ..) => None,
-            (_, None, _) => Some(Cow::Owned(RowSet::default())),
-            (_, Some(only), None) => Some(Cow::Borrowed(only)),
-            (_, Some(first), Some(second)) => {
-                let all = [first, second].into_iter().chain(sets);
-                let rows = all.flat_map(|set| set.rows().iter().copied());
-                Some(Cow::Owned(rows.collect()))
-            }
+    fn tagged(&self, tags: &[String]) -> Option<RowSet> {
+        if tags.is_empty() {
+            return None;
         }
+        let mut words = vec![0; self.items.capacity().div_ceil(u64::BITS as usize)];
+        for tagged in tags.iter().filter_map(|tag| self.catalogue.tagged(tag)) {
+            tagged.add_to(&mut words);
+        }
+        Some(RowSet::from_words(words))
     }
 
     fn resolve(&self, subject: &Subject) -> Person<'_> {
@@ -288,10 +290,11 @@ impl Snapshot {
 
     /// The items with the most interactions, of those that `filter` leaves; ties in item order.
     fn most_popular(&self, k: usize, filter: &Filter) -> Vec<(u32, f32)> {
-        let left = |row: u32| filter.excluded.binary_search(&row).is_err();
+        let hidden = self.catalogue.hidden();
+        let left = |row: u32| filter.excluded.binary_search(&row).is_err() && !hidden.contains(row);
         let counted = |(row, count): (u32, u32)| (row, count as f32);
         match filter.allowed {
-            Some(few) if few.rows().len() <= self.active_items / FEW_ALLOWED_SHARE => {
+            Some(few) if few.len() <= self.active_items / FEW_ALLOWED_SHARE => {
                 let counts = few.rows().iter().map(|row| (*row, self.item_count(*row)));
                 let counts = counts.filter(|(row, count)| *count > 0 && left(*row));
                 let mut counts: Vec<(u32, u32)> = counts.collect();
@@ -310,7 +313,8 @@ impl Snapshot {
     /// The items most similar to `item` by the cosine of their factors; `None` when it is unknown.
     pub fn similar(&self, item: &ItemId, k: usize) -> Option<SimilarItems> {
         let row = self.items.row(item)?;
-        let eligible = |candidate| self.item_count(candidate) > 0;
+        let hidden = self.catalogue.hidden();
+        let eligible = |candidate| self.item_count(candidate) > 0 && !hidden.contains(candidate);
         let best = scan::top_k_cosine(
             self.item_factors.row(row),
             &self.item_factors,
@@ -331,7 +335,7 @@ impl Snapshot {
                 Some(ScoredItem {
                     item,
                     score,
-                    title: self.title(row),
+                    title: self.catalogue.title(row),
                 })
             })
             .collect()

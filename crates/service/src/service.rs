@@ -7,6 +7,7 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::Semaphore;
 
 use crate::backlog::Backlog;
+use crate::curator::Curator;
 use crate::metric_names as names;
 use crate::publish::Publisher;
 use crate::query::{
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) receipt_keys: Arc<ReceiptKeys>,
+    pub(crate) curator: Curator,
     pub(crate) blocking: Semaphore,
     pub(crate) batches: Arc<Semaphore>,
     /// Erasures that may wait at once.
@@ -226,11 +228,15 @@ impl Service {
         };
         let id = user.clone();
         let before = self.0.backlog.hidden_of(user);
-        let held = self.read(move |store| held_by(store, row, &id)).await?;
+        let mut held = self.read(move |store| held_by(store, row, &id)).await?;
         let after = self.0.backlog.hidden_of(user);
-        let is_hidden = |item: &ItemId| before.hides(item) || after.hides(item);
-        let visible = held.into_iter().filter(|held| !is_hidden(&held.item));
-        Ok(visible.collect())
+        held.retain(|held| !before.hides(&held.item) && !after.hides(&held.item));
+        let catalogue = self.catalogue();
+        for held in &mut held {
+            let said = catalogue.item(&held.item);
+            held.title = said.and_then(|said| said.title.clone());
+        }
+        Ok(held)
     }
 
     /// What `/model` shows.
@@ -324,7 +330,7 @@ fn held_by(store: &Store, row: u32, user: &UserId) -> Result<Vec<ExportedInterac
             if let Some(record) = store.item(interaction.item)? {
                 held.push(ExportedInteraction {
                     item: record.id,
-                    title: record.title,
+                    title: None,
                     weight: interaction.weight,
                     timestamp: interaction.timestamp,
                 });

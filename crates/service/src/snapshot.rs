@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::catalogue::Catalogue;
 use crate::dirty::Changes;
 use crate::network::Network;
 use crate::popularity::Popularity;
 use crate::rows::RowDirectory;
-use crate::tags::Tags;
 use recant_core::model::{Entry, Gramian};
 use recant_core::topk::{ItemIndex, PagedRows};
 use recant_types::{Certificate, IalsHyperparameters, ItemId, ModelConfiguration, UserId};
@@ -34,10 +34,8 @@ pub struct Snapshot {
     pub users: RowDirectory<UserId>,
     /// Items known, with or without interactions.
     pub items: RowDirectory<ItemId>,
-    /// Titles by item row.
-    pub titles: imbl::Vector<Option<Arc<str>>>,
-    /// Tags of items.
-    pub tags: Tags,
+    /// What is said about items. It changes between versions, too.
+    pub catalogue: Catalogue,
     /// Users' factors, users × d.
     pub user_factors: PagedRows,
     /// Items' factors, items × d; a row without interactions is zero.
@@ -137,6 +135,7 @@ impl Snapshot {
         }
         for row in &items {
             self.items.clear(*row);
+            self.catalogue.place(*row, None);
             self.item_factors
                 .set_row(*row, &vec![0.0; self.item_factors.dim()]);
             let count = self.item_count(*row);
@@ -161,8 +160,19 @@ impl Snapshot {
             .map_or(&[], |history| history.as_slice())
     }
 
-    /// The title of the item at `row`.
-    pub fn title(&self, row: u32) -> Option<Arc<str>> {
-        self.titles.get(row as usize).cloned().flatten()
+    /// Takes over what is said in `catalogue`, which is of another version. Cost: a look at every
+    /// row.
+    pub(crate) fn take_catalogue(&mut self, catalogue: &Catalogue) {
+        self.catalogue = catalogue.clone();
+        let rows = self.items.capacity().max(catalogue.rows());
+        self.place_items(0..rows as u32);
+    }
+
+    /// Tells the catalogue which items are at `rows`.
+    pub(crate) fn place_items(&mut self, rows: impl IntoIterator<Item = u32>) {
+        for row in rows {
+            let id = self.items.id(row).filter(|_| self.item_count(row) > 0);
+            self.catalogue.place(row, id);
+        }
     }
 }

@@ -10,6 +10,8 @@ use tokio::task::JoinHandle;
 
 use crate::background::Background;
 use crate::backlog::Backlog;
+use crate::catalogue::Edit;
+use crate::curator::Curator;
 use crate::dirty::DirtyRows;
 use crate::learner::Learner;
 use crate::load::{Loaded, load};
@@ -104,7 +106,10 @@ impl Service {
             let read = move || {
                 let loaded = pool.install(|| load(&store, options.model, options.seed))?;
                 let (version, quality) = (version(&loaded.header), quality(&loaded.header));
-                let snapshot = pool.install(|| loaded.trainer.snapshot(version, quality))?;
+                let mut snapshot = pool.install(|| loaded.trainer.snapshot(version, quality))?;
+                let said = store.descriptions()?.into_iter();
+                let said: Vec<Edit> = said.map(|said| Edit::Describe(Arc::new(said))).collect();
+                snapshot.catalogue.edit(&said);
                 let backlog = waiting(&store, &loaded)?;
                 Ok::<_, StartError>((loaded, snapshot, backlog, store.receipt_keys()?))
             };
@@ -129,6 +134,7 @@ impl Service {
             publisher: Arc::new(publisher),
             backlog: Arc::new(backlog),
             receipt_keys: Arc::new(receipt_keys),
+            curator: Curator::default(),
             blocking: Semaphore::new(BLOCKING_WORK_MAX),
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
             queue_max: options.queue_max,

@@ -1,13 +1,11 @@
 //! The mutable side: interactions, factors and id tables, and what an event does to them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::dirty::Changes;
 use crate::learner::Learner;
 use crate::popularity::Popularity;
 use crate::rows::RowTable;
-use crate::tags::Tags;
 use recant_core::model::{Entry, InteractionMatrix, RowSets};
 use recant_store::{ItemRecord, Store, StoreError, StoredInteraction, WriteBatch};
 use recant_types::{
@@ -29,12 +27,8 @@ pub struct Trainer {
     pub seed: u64,
     /// Rows of users with at least one interaction.
     pub users: RowTable<UserId>,
-    /// Rows of items with interactions or a title.
+    /// Rows of items with interactions.
     pub items: RowTable<ItemId>,
-    /// Titles by item row.
-    pub titles: imbl::Vector<Option<Arc<str>>>,
-    /// Tags of items.
-    pub tags: Tags,
     /// Number of interactions by item row.
     pub item_counts: imbl::Vector<u32>,
     /// The same counts, most first.
@@ -67,8 +61,6 @@ impl Trainer {
             seed,
             users: RowTable::default(),
             items: RowTable::default(),
-            titles: imbl::Vector::new(),
-            tags: Tags::default(),
             item_counts: imbl::Vector::new(),
             popular: Popularity::default(),
         }
@@ -90,8 +82,6 @@ impl Trainer {
             seed: self.seed,
             users: self.users.clone(),
             items: self.items.clone(),
-            titles: self.titles.clone(),
-            tags: self.tags.clone(),
             item_counts: self.item_counts.clone(),
             popular: self.popular.clone(),
         }
@@ -171,12 +161,10 @@ impl Trainer {
         }
     }
 
-    /// Gives back the rows of items of which nothing is left, but for their titles, and says so in
-    /// `applied`; the factors of all such items are to be removed. An erasure whose pairs left the
+    /// Gives back the rows of items of which nothing is left, and says so in `applied`; the factors of all such items are to be removed. An erasure whose pairs left the
     /// store before this trainer was loaded can leave such items.
     pub fn release_empty_items(&mut self, applied: &mut Applied) {
         for row in 0..self.items.directory().capacity() as u32 {
-            let untitled = self.titles.get(row as usize).is_none_or(Option::is_none);
             let known = self.items.directory().id(row).is_some();
             if !known || !self.matrix.item(row).is_empty() {
                 continue;
@@ -184,10 +172,8 @@ impl Trainer {
             applied.touched.items.push(row);
             applied.changes.touched.items(&[row]);
             applied.changes.emptied.items(&[row]);
-            if untitled {
-                applied.batch.remove_item(row);
-                self.items.release(row);
-            }
+            applied.batch.remove_item(row);
+            self.items.release(row);
         }
     }
 
@@ -345,21 +331,12 @@ impl Application<'_> {
         if self.trainer.matrix.item(row).is_empty() {
             self.applied.changes.emptied.items(&[row]);
         }
-        let title = self.trainer.titles.get(row as usize).cloned().flatten();
-        let tags = self.trainer.tags.of(row).to_vec();
-        let undescribed = title.is_none() && tags.is_empty();
-        if self.trainer.matrix.item(row).is_empty() && undescribed {
+        if self.trainer.matrix.item(row).is_empty() {
             self.applied.batch.remove_item(row);
             self.trainer.items.release(row);
         } else if let Some(id) = self.trainer.items.directory().id(row) {
-            self.applied.batch.put_item(
-                row,
-                &ItemRecord {
-                    id: id.clone(),
-                    title,
-                    tags,
-                },
-            );
+            let record = ItemRecord::new(id.clone());
+            self.applied.batch.put_item(row, &record);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Making the next version out of the trainer: what changed is copied, the rest is shared.
 
+use crate::catalogue::Catalogue;
 use crate::dirty::DirtyRows;
 use crate::learner::Learner;
 use crate::neural_learner::NeuralLearner;
@@ -13,7 +14,10 @@ impl Trainer {
     pub fn snapshot(&self, version: u64, quality: Quality) -> Result<Snapshot, VersionError> {
         let model = match &self.learner {
             Learner::Ials(learner) => &learner.model,
-            Learner::Neural(learner) => return self.neural_snapshot(learner, version, quality),
+            Learner::Neural(learner) => {
+                let made = self.neural_snapshot(learner, version, quality)?;
+                return Ok(made.undescribed());
+            }
         };
         let dim = model.hyper.dim;
         let factors = |factors: &Factors, whose: &'static str| {
@@ -26,7 +30,9 @@ impl Trainer {
         let user_factors = factors(&model.users, "a user")?;
         let item_factors = factors(&model.items, "an item")?;
         let item_index = ItemIndex::new(item_factors, |row| self.is_active(row));
-        Ok(self.assemble(user_factors, item_index, version, quality))
+        Ok(self
+            .assemble(user_factors, item_index, version, quality)
+            .undescribed())
     }
 
     /// The state as a snapshot that shares with `previous` every page without a dirty row.
@@ -46,7 +52,8 @@ impl Trainer {
         match &self.learner {
             // A row's neighbours may be anywhere: all of them changed a little.
             Learner::Neural(learner) if learner.model().is_propagated() => {
-                return self.neural_snapshot(learner, version, quality);
+                let made = self.neural_snapshot(learner, version, quality)?;
+                return Ok(made.described_after(previous, dirty));
             }
             Learner::Neural(learner) => {
                 let at = &learner.parameters;
@@ -70,7 +77,8 @@ impl Trainer {
             .map(|row| (row, self.is_indexed(row)))
             .collect();
         let item_index = previous.item_index.updated(item_factors, &changed);
-        Ok(self.assemble(user_factors, item_index, version, quality))
+        let made = self.assemble(user_factors, item_index, version, quality);
+        Ok(made.described_after(previous, dirty))
     }
 
     /// Whether the item has an interaction, and may be recommended.
@@ -117,8 +125,7 @@ impl Trainer {
             seed: self.seed,
             users: self.users.directory().clone(),
             items: self.items.directory().clone(),
-            titles: self.titles.clone(),
-            tags: self.tags.clone(),
+            catalogue: Catalogue::default(),
             user_factors,
             item_factors: item_index.rows().clone(),
             item_index,
@@ -131,6 +138,22 @@ impl Trainer {
             interactions: self.matrix.interactions(),
             quality,
         }
+    }
+}
+
+impl Snapshot {
+    /// With the items that people interacted with, of which nothing is said.
+    fn undescribed(mut self) -> Self {
+        self.place_items(0..self.items.capacity() as u32);
+        self
+    }
+
+    /// With what the version before says about items, of which the `dirty` ones may be at other
+    /// rows.
+    fn described_after(mut self, previous: &Self, dirty: &DirtyRows) -> Self {
+        self.catalogue = previous.catalogue.clone();
+        self.place_items(dirty.item_rows());
+        self
     }
 }
 

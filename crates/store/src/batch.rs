@@ -5,7 +5,7 @@ use crate::records::{ItemRecord, ModelHeader, StoredInteraction, pack_row};
 use crate::tensor::Tensor;
 use crate::{codec, keys};
 use recant_receipt::ChainHead;
-use recant_types::{Commitment, ErasureId, ErasureRecord, Event, UserId};
+use recant_types::{Commitment, ErasureId, ErasureRecord, Event, ItemDescription, ItemId, UserId};
 
 /// What an idempotency key is recognised by. Neither the key nor the request is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,12 @@ pub(super) enum Change {
     },
     RemoveItem {
         row: u32,
+    },
+    /// Writes what a catalogue says about an item, in place of what it said before.
+    Describe(ItemDescription),
+    /// Removes what a catalogue says about an item.
+    RemoveDescription {
+        id: ItemId,
     },
     /// Removes the log entries up to this one.
     TrimLog(LogPosition),
@@ -112,6 +118,18 @@ impl WriteBatch {
     /// Frees an item's row.
     pub fn remove_item(&mut self, row: u32) {
         self.changes.push(Change::RemoveItem { row });
+    }
+
+    /// Writes what a catalogue says about an item, in place of what it said before. Whether the item
+    /// has a row does not matter.
+    pub fn put_description(&mut self, description: &ItemDescription) {
+        self.changes.push(Change::Describe(description.clone()));
+    }
+
+    /// Removes what a catalogue says about an item.
+    pub fn remove_description(&mut self, id: &ItemId) {
+        let id = id.clone();
+        self.changes.push(Change::RemoveDescription { id });
     }
 
     /// Replaces the history of the user at a row, who must be there; an empty one is removed.
@@ -213,8 +231,9 @@ impl WriteBatch {
     }
 
     /// Whether something new is to be accepted, rather than something accepted carried on.
-    pub(super) fn appends(&self) -> bool {
-        !self.appends.is_empty()
+    pub(super) fn brings_something_new(&self) -> bool {
+        let describes = |change: &Change| matches!(change, Change::Describe(_));
+        !self.appends.is_empty() || self.changes.iter().any(describes)
     }
 
     /// Whether an erasure is to be accepted.

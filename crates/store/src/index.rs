@@ -4,7 +4,7 @@
 //! finds them by the keyed hash of the id and by the row. The writing thread changes it together
 //! with the database; readers hold it for as long as they read one person's records.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::codec::{self, Codec};
 use crate::database::Database;
@@ -108,6 +108,8 @@ pub(super) struct Index {
     pub(super) queued: BTreeMap<(LogPosition, u16), KeyedHash>,
     items: HashMap<KeyedHash, u32>,
     item_hashes: HashMap<u32, KeyedHash>,
+    /// Rows of items whose record holds a description, as earlier versions wrote it.
+    pub(super) describing_rows: HashSet<u32>,
     /// How many tombstones there may be; 0 means none.
     pub(super) tombstones: usize,
     pub(super) unapplied: Unapplied,
@@ -142,6 +144,9 @@ impl Index {
             let (key, value) = record?;
             let item: ItemRecord = codec::from_json(&codec.open(&key, &value)?)?;
             index.set_item(row_of(&key)?, hasher.item(&item.id));
+            if item.description().is_some() {
+                index.describing_rows.insert(row_of(&key)?);
+            }
         }
         index.tombstones = database.scan(&[keys::TOMBSTONE]).count();
         Ok(index)

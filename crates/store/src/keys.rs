@@ -12,6 +12,8 @@ pub(crate) const META: u8 = b'm';
 pub(crate) const USER: u8 = b'u';
 /// Items by row.
 pub(crate) const ITEM: u8 = b'i';
+/// Descriptions of items by keyed hash.
+pub(crate) const DESCRIPTION: u8 = b'd';
 /// Histories by pseudonym and chunk.
 pub(crate) const HISTORY: u8 = b'h';
 /// A user's row of the model by pseudonym.
@@ -77,6 +79,11 @@ pub(crate) fn user(pseudonym: Pseudonym) -> Vec<u8> {
 /// The item at a row.
 pub(crate) fn item(row: u32) -> Vec<u8> {
     with(ITEM, &row.to_be_bytes())
+}
+
+/// The description of the item with this hash.
+pub(crate) fn description(hash: KeyedHash) -> Vec<u8> {
+    with(DESCRIPTION, &hash.0)
 }
 
 /// The prefix of all chunks of a user's history.
@@ -155,7 +162,7 @@ pub(crate) fn log_parts(key: &[u8]) -> Option<(LogPosition, u16)> {
     Some((position, u16::from_be_bytes(part.try_into().ok()?)))
 }
 
-/// The hash of a tombstone's key.
-pub(crate) fn tombstone_hash(key: &[u8]) -> Option<KeyedHash> {
+/// The hash at the end of the key of a tombstone or a description.
+pub(crate) fn hash_of(key: &[u8]) -> Option<KeyedHash> {
     key.get(1..)?.try_into().ok().map(KeyedHash)
 }

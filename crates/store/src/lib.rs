@@ -17,8 +17,9 @@
 //! drop(session);
 //!
 //! let store = Store::open(directory.path(), &StoreOptions::default())?;
-//! let item = store.item(0)?.expect("the first item");
-//! assert_eq!(item.title.as_deref(), Some("The Blue Boat"));
+//! let item = store.item(0)?.expect("the first item").id;
+//! let said = store.description(&item)?.expect("something is said about it");
+//! assert_eq!(said.title.as_deref(), Some("The Blue Boat"));
 //! assert_eq!(store.history(0)?.len(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

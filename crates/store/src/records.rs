@@ -8,20 +8,43 @@ use crate::codec::PAYLOAD_BYTES_MAX;
 use crate::error::StoreError;
 use crate::position::LogPosition;
 use recant_types::{
-    Certificate, ErasureId, ErasureRecord, ItemId, ModelConfiguration, UnixMillis, UserId,
+    Certificate, ErasureId, ErasureRecord, ItemDescription, ItemId, ModelConfiguration, UnixMillis,
+    UserId,
 };
 
-/// An item of the catalogue.
+/// An item that has a row: people have interacted with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ItemRecord {
     /// The id that callers know it by.
     pub id: ItemId,
-    /// Its title, when one is known.
-    #[serde(default)]
+    /// Its title, as earlier versions kept it here. It has a description now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<Arc<str>>,
-    /// Its tags, sorted.
+    /// Its tags, sorted, as earlier versions kept them here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Arc<str>>,
+}
+
+impl ItemRecord {
+    /// The record of an item.
+    pub fn new(id: ItemId) -> Self {
+        Self {
+            id,
+            title: None,
+            tags: Vec::new(),
+        }
+    }
+
+    /// The description that an earlier version kept in the record, if there is one.
+    pub(crate) fn description(&self) -> Option<ItemDescription> {
+        if self.title.is_none() && self.tags.is_empty() {
+            return None;
+        }
+        let mut description = ItemDescription::of(self.id.clone());
+        description.title.clone_from(&self.title);
+        description.set_tags(self.tags.iter().cloned());
+        Some(description)
+    }
 }
 
 /// One interaction of a user, as stored.

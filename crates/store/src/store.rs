@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use recant_receipt::ChainHead;
-use recant_types::{ErasureFilter, ErasureId, ErasureRecord, UserId};
+use recant_types::{ErasureFilter, ErasureId, ErasureRecord, ItemDescription, ItemId, UserId};
 
 use crate::backup::{self, BackupSummary};
 use crate::batch::WriteBatch;
@@ -177,6 +177,36 @@ impl Store {
             Ok(())
         })?;
         Ok(items)
+    }
+
+    /// What a catalogue says about an item; `None` when it says nothing.
+    pub fn description(&self, id: &ItemId) -> Result<Option<ItemDescription>, StoreError> {
+        let hash = self.hasher().item(id);
+        if let Some(payload) = self.get(&keys::description(hash))? {
+            return codec::from_json(&payload).map(Some);
+        }
+        let row = self.shared.index().item(hash);
+        let record = row.map_or(Ok(None), |row| self.item(row))?;
+        Ok(record.and_then(|record| record.description()))
+    }
+
+    /// Everything that a catalogue says about items, in no order.
+    pub fn descriptions(&self) -> Result<Vec<ItemDescription>, StoreError> {
+        let mut descriptions: HashMap<ItemId, ItemDescription> = HashMap::new();
+        self.visit(&[keys::DESCRIPTION], |_, payload| {
+            let description: ItemDescription = codec::from_json(payload)?;
+            descriptions.insert(description.id.clone(), description);
+            Ok(())
+        })?;
+        // As earlier versions wrote them; a record of its own is newer.
+        self.visit(&[keys::ITEM], |_, payload| {
+            let record: ItemRecord = codec::from_json(payload)?;
+            if let Some(description) = record.description() {
+                descriptions.entry(record.id).or_insert(description);
+            }
+            Ok(())
+        })?;
+        Ok(descriptions.into_values().collect())
     }
 
     /// The history of the user at `row`, items ascending; empty when nothing is held.

@@ -224,7 +224,7 @@ impl Writer {
         let (mut batches, mut answers) = (Vec::new(), Vec::new());
         for CommitRequest { batch, answer } in group {
             match &room {
-                Err(error) if batch.appends() => drop(answer.send(Err(error.clone()))),
+                Err(error) if batch.brings_something_new() => drop(answer.send(Err(error.clone()))),
                 _ => {
                     batches.push(batch);
                     answers.push(answer);

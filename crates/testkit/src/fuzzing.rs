@@ -196,11 +196,7 @@ impl RowSink for Counting {
         unreachable!("no rating is wanted")
     }
 
-    fn set_title(&mut self, _: &str, _: &str) -> Result<(), SinkError> {
-        unreachable!("there are no items")
-    }
-
-    fn set_tags(&mut self, _: &str, _: &mut dyn Iterator<Item = &str>) -> Result<(), SinkError> {
+    fn describe(&mut self, _: &str, _: &recant_types::DescriptionPatch) -> Result<(), SinkError> {
         unreachable!("there are no items")
     }
 }

@@ -53,6 +53,11 @@ impl TimeRule {
         }
     }
 
+    /// The usual spellings, however far ahead: a catalogue may tell of what is to come.
+    pub fn of_catalogues() -> Self {
+        Self::new(UnixMillis(i64::MAX))
+    }
+
     /// Texts in the form of `strftime` only, UTC where they name no offset.
     pub fn with_format(self, format: &str) -> Result<Self, InvalidTimeFormat> {
         check_format(format)?;

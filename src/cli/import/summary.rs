@@ -186,14 +186,10 @@ mod tests {
             Ok(())
         }
 
-        fn set_title(&mut self, _: &str, _: &str) -> Result<(), SinkError> {
-            Ok(())
-        }
-
-        fn set_tags(
+        fn describe(
             &mut self,
             _: &str,
-            _: &mut dyn Iterator<Item = &str>,
+            _: &recant_types::DescriptionPatch,
         ) -> Result<(), SinkError> {
             Ok(())
         }

@@ -37,6 +37,8 @@ struct Life {
 pub struct Ledger {
     pub pairs: BTreeMap<(String, String), Held>,
     erasures: BTreeMap<String, Life>,
+    /// Titles that described items may have; none is that nothing is said.
+    titles: BTreeMap<String, Vec<Option<String>>>,
     /// The last of what was asked and answered, for whoever reads about a failure.
     story: VecDeque<String>,
 }
@@ -83,6 +85,34 @@ impl Ledger {
     /// The users of all pairs that were ever named.
     pub fn users(&self) -> BTreeSet<String> {
         self.pairs.keys().map(|(user, _)| user.clone()).collect()
+    }
+
+    /// A request was sent after which this is said about an item.
+    pub fn may_be_said(&mut self, id: &str, title: Option<String>) {
+        let titles = self.titles.entry(id.to_owned());
+        titles.or_insert_with(|| vec![None]).push(title);
+    }
+
+    /// It was acknowledged.
+    pub fn is_said(&mut self, id: &str, title: Option<String>) {
+        self.titles.insert(id.to_owned(), vec![title]);
+    }
+
+    /// Compares what is said about items with what was acknowledged.
+    pub fn check_said(&mut self, caller: &Caller) {
+        for (id, titles) in &mut self.titles {
+            let answer = caller.get(&format!("/items/{id}"));
+            let answer = answer.expect("the server runs");
+            let said = (answer.status == 200).then(|| {
+                let title = &answer.json()["title"];
+                title.as_str().expect("a title").to_owned()
+            });
+            assert!(
+                titles.contains(&said),
+                "{id}: {said:?} is none of {titles:?}"
+            );
+            *titles = vec![said];
+        }
     }
 
     /// Notes an acknowledged erasure.

@@ -100,10 +100,12 @@ impl Client {
         }
         match self.random.random_range(0..100) {
             0..20 if self.is_odd => self.add_at_the_edge(caller),
-            0..45 => self.add(caller),
+            0..35 => self.add(caller),
+            35..45 => self.describe(caller),
             45..65 => self.erase_pair(caller),
             65..72 => self.erase_user(caller),
-            72..77 => self.erase_item(caller),
+            72..75 => self.erase_item(caller),
+            75..77 => self.delete_item(caller),
             77..84 => self.erase_batch(caller),
             84..92 => self.follow(caller),
             _ => self.read(caller),
@@ -223,6 +225,53 @@ impl Client {
             json!(1.5),
         ];
         times[self.random.random_range(0..times.len())].clone()
+    }
+
+    /// Says something about an item that nobody touches, in one of the ways there are.
+    fn describe(&mut self, caller: &Caller) -> Option<()> {
+        let (id, number) = (self.described(), self.random.random::<u32>());
+        let title = Some(format!("title-{number}"));
+        let item = json!({"id": id, "title": title, "hidden": number % 2 == 0});
+        let path = format!("/items/{id}");
+        self.ledger.may_be_said(&id, title.clone());
+        let answer = match self.random.random_range(0..3) {
+            0 => caller.send("PUT", &path, Some(item.to_string()))?,
+            1 => caller.send(
+                "POST",
+                "/items",
+                Some(json!({ "items": [item] }).to_string()),
+            )?,
+            _ => {
+                let answer = caller.send("PATCH", &path, Some(item.to_string()))?;
+                if answer.status == 404 {
+                    self.ledger.is_said(&id, None);
+                    return Some(());
+                }
+                answer
+            }
+        };
+        if self.is_turned_away(&answer) {
+            return Some(());
+        }
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        self.ledger.is_said(&id, title);
+        Some(())
+    }
+
+    fn delete_item(&mut self, caller: &Caller) -> Option<()> {
+        let id = self.described();
+        self.ledger.may_be_said(&id, None);
+        let path = format!("/items/{id}");
+        self.delete(caller, "described", Vec::new(), path)?;
+        // An odd caller may have been turned away: then it may be said still.
+        if !self.is_odd {
+            self.ledger.is_said(&id, None);
+        }
+        Some(())
+    }
+
+    fn described(&mut self) -> String {
+        format!("dsc-{}-{}", self.number, self.random.random_range(0..3))
     }
 
     fn erase_pair(&mut self, caller: &Caller) -> Option<()> {

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::sync::OnceLock;
 
+use crate::topk::bitmap::Bitmap;
+
 /// Bitmaps a thread keeps for its next queries.
 const BITMAPS_KEPT: usize = 64;
 
@@ -16,6 +18,8 @@ pub struct Filter<'a> {
     pub excluded: &'a [u32],
     /// The only rows that may be in the list; all may without it.
     pub allowed: Option<&'a RowSet>,
+    /// Rows left out of every list, besides those excluded.
+    pub hidden: Option<&'a Bitmap>,
 }
 
 impl Filter<'_> {
@@ -23,14 +27,16 @@ impl Filter<'_> {
     pub fn admits(&self, row: u32) -> bool {
         self.excluded.binary_search(&row).is_err()
             && self.allowed.is_none_or(|allowed| allowed.contains(row))
+            && self.hidden.is_none_or(|hidden| !hidden.contains(row))
     }
 }
 
 /// A set of rows, to be walked through when it is small and asked about when it is large.
 #[derive(Debug, Clone, Default)]
 pub struct RowSet {
-    rows: Vec<u32>,
+    rows: OnceLock<Vec<u32>>,
     bits: OnceLock<Vec<u64>>,
+    len: usize,
 }
 
 impl RowSet {
@@ -39,21 +45,53 @@ impl RowSet {
         rows.sort_unstable();
         rows.dedup();
         Self {
-            rows,
+            len: rows.len(),
+            rows: OnceLock::from(rows),
             bits: OnceLock::new(),
         }
     }
 
-    /// The rows, ascending.
+    /// The set of the rows whose bits are set in `words`, 64 rows a word.
+    pub fn from_words(words: Vec<u64>) -> Self {
+        Self {
+            len: words.iter().map(|word| word.count_ones() as usize).sum(),
+            rows: OnceLock::new(),
+            bits: OnceLock::from(words),
+        }
+    }
+
+    /// How many rows are in the set.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no row is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The rows, ascending. O(rows) the first time.
     pub fn rows(&self) -> &[u32] {
-        &self.rows
+        self.rows.get_or_init(|| {
+            let mut rows = Vec::with_capacity(self.len);
+            let words = self.bits.get().map_or(&[][..], Vec::as_slice);
+            for (at, word) in words.iter().enumerate() {
+                let mut left = *word;
+                while left != 0 {
+                    rows.push((at * WORD) as u32 + left.trailing_zeros());
+                    left &= left - 1;
+                }
+            }
+            rows
+        })
     }
 
     /// Whether `row` is in the set. O(1) but for the first question, which makes a bitmap.
     pub fn contains(&self, row: u32) -> bool {
         let bits = self.bits.get_or_init(|| {
-            let mut bits = vec![0; words(&self.rows)];
-            set_all(&mut bits, &self.rows);
+            let rows = self.rows.get().map_or(&[][..], Vec::as_slice);
+            let mut bits = vec![0; words(rows)];
+            set_all(&mut bits, rows);
             bits
         });
         holds(bits, row)
@@ -146,6 +184,11 @@ mod tests {
                 let excluded = Excluded::new(&rows);
                 let allowed: RowSet = rows.iter().rev().chain(&rows).copied().collect();
                 prop_assert_eq!(allowed.rows(), &rows);
+                let mut bits = vec![0; words(&rows) + 1];
+                set_all(&mut bits, &rows);
+                let of_words = RowSet::from_words(bits);
+                prop_assert_eq!((of_words.len(), of_words.rows()), (rows.len(), &rows[..]));
+                prop_assert!((0..2_100).all(|row| of_words.contains(row) == set.contains(&row)));
                 for row in 0..2_100 {
                     prop_assert_eq!(excluded.contains(row), set.contains(&row));
                     prop_assert_eq!(allowed.contains(row), set.contains(&row));

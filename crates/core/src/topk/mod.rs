@@ -4,6 +4,7 @@
 //! [`Question`] from them; [`scan`] goes through every row and is what the index is measured by.
 
 mod best;
+mod bitmap;
 mod filter;
 mod index;
 mod kernel;
@@ -16,6 +17,7 @@ mod search;
 mod transform;
 
 pub use best::Best;
+pub use bitmap::Bitmap;
 pub use filter::{Filter, RowSet};
 pub use index::ItemIndex;
 pub use kernel::Kernel;

@@ -1,6 +1,7 @@
 //! Answers from an index: one query, or many that share the passes over the items.
 
 use crate::topk::best::Best;
+use crate::topk::bitmap::Bitmap;
 use crate::topk::filter::{Excluded, Filter, RowSet};
 use crate::topk::index::{ItemIndex, is_regular};
 use crate::topk::kernel::{SLOTS, Sums};
@@ -120,6 +121,7 @@ struct Search<'a> {
     probe: Option<Probe>,
     excluded: Excluded<'a>,
     allowed: Option<&'a RowSet>,
+    hidden: Option<&'a Bitmap>,
     best: Best,
     is_done: bool,
     work: Work,
@@ -140,14 +142,13 @@ impl<'a> Search<'a> {
             probe: None,
             excluded: Excluded::new(filter.excluded),
             allowed: filter.allowed,
+            hidden: filter.hidden.filter(|hidden| !hidden.is_empty()),
             best: Best::new(k, index.active()),
             is_done: k == 0,
             work: Work::default(),
         };
         let direct = DIRECT_ROWS_MIN.max(index.active() / DIRECT_SHARE);
-        let few = filter
-            .allowed
-            .filter(|allowed| allowed.rows().len() <= direct);
+        let few = filter.allowed.filter(|allowed| allowed.len() <= direct);
         let norm = norm(query);
         if search.is_done {
         } else if let Some(few) = few {
@@ -178,7 +179,9 @@ impl<'a> Search<'a> {
 
     #[inline]
     fn may_hold(&self, row: u32) -> bool {
-        !self.excluded.contains(row) && self.allowed.is_none_or(|allowed| allowed.contains(row))
+        !self.excluded.contains(row)
+            && self.allowed.is_none_or(|allowed| allowed.contains(row))
+            && self.hidden.is_none_or(|hidden| !hidden.contains(row))
     }
 
     #[inline]

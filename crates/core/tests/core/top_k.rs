@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::topk::{Filter, ItemIndex, Kernel, PagedRows, Question, RowSet, scan};
+use recant_core::topk::{Bitmap, Filter, ItemIndex, Kernel, PagedRows, Question, RowSet, scan};
 
 /// How the factors of a case look.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +99,9 @@ fn scanned(index: &ItemIndex, query: &[f32], k: usize, filter: &Filter) -> Vec<(
             && allowed
                 .as_ref()
                 .is_none_or(|allowed| allowed.contains(&row))
+            && filter
+                .hidden
+                .is_none_or(|hidden| hidden.iter().all(|held| held != row))
     };
     scan::top_k(query, index.rows(), k, filter.excluded, eligible)
 }
@@ -138,7 +141,7 @@ proptest! {
         let rows = rows(shape, count, dim, seed);
         let inactive: BTreeSet<u32> = some_rows(count, inactive, seed ^ 1).into_iter().collect();
         let excluded = some_rows(count, excluded, seed ^ 2);
-        let filter = Filter { excluded: &excluded, allowed: None };
+        let filter = Filter { excluded: &excluded, ..Filter::default() };
         for kernel in Kernel::available() {
             let index = ItemIndex::with_kernel(rows.clone(), |row| !inactive.contains(&row), *kernel);
             assert_exact(&index, &query(query_shape, dim, seed), k, &filter);
@@ -153,13 +156,21 @@ proptest! {
         k in 1_usize..40,
         allowed in prop_oneof![Just(0.0), Just(0.001), Just(0.05), Just(0.5), Just(1.0)],
         excluded in prop_oneof![Just(0.0), Just(0.1), Just(0.9)],
+        hidden in prop_oneof![Just(0.0), Just(0.01), Just(0.5)],
         seed in any::<u64>(),
     ) {
         let index = ItemIndex::new(rows(shape, count, dim, seed), |row| row % 11 != 3);
         // Rows behind the last one may be named: an item newer than the version.
         let allowed = RowSet::new(some_rows(count + 50, allowed, seed ^ 1));
         let excluded = some_rows(count + 50, excluded, seed ^ 2);
-        let filter = Filter { excluded: &excluded, allowed: Some(&allowed) };
+        let hidden: Bitmap = some_rows(count + 50, hidden, seed ^ 3).into_iter().collect();
+        let filter = Filter {
+            excluded: &excluded,
+            allowed: Some(&allowed),
+            hidden: Some(&hidden),
+        };
+        assert_exact(&index, &query(Shape::Trained, dim, seed), k, &filter);
+        let filter = Filter { allowed: None, ..filter };
         assert_exact(&index, &query(Shape::Trained, dim, seed), k, &filter);
     }
 
@@ -183,6 +194,7 @@ proptest! {
                 filter: Filter {
                     excluded: &excluded[at],
                     allowed: (at % 3 == 0).then_some(&allowed),
+                    ..Filter::default()
                 },
             })
             .collect();
@@ -257,6 +269,7 @@ fn a_few_allowed_rows_are_the_only_ones_looked_at() {
     let filter = Filter {
         excluded: &[900],
         allowed: Some(&allowed),
+        ..Filter::default()
     };
     let (list, work) = index.top_k_counted(&query(Shape::Uniform, 16, 1), 10, &filter);
     assert_eq!((list.len(), work.scored, work.pages), (10, 19, 0));

@@ -14,7 +14,7 @@ use super::problem::{BODY_TOO_LARGE, INVALID_BODY, INVALID_HEADER, Problem};
 use super::state::AppState;
 use recant_receipt::Salt;
 use recant_service::AcceptedErasure;
-use recant_service::IdempotencyKey;
+use recant_service::{IdempotencyKey, Service};
 use recant_types::{
     ERASURE_PAIRS_MAX, ErasureRecord, ErasureStatus, ErasureTarget, Given, ItemId, Names, UserId,
 };
@@ -114,8 +114,31 @@ pub(super) async fn erase(
 ) -> Result<Response, Problem> {
     let key = idempotency_key(headers)?.map(|key| own(key, caller));
     let service = state.service()?;
-    let AcceptedErasure { mut record, salt } =
-        service.erase_for(caller.requester(), target, key).await?;
+    let accepted = service.erase_for(caller.requester(), target, key).await?;
+    answer_when_asked(service, headers, accepted).await
+}
+
+/// Has `item` erased with what is said about it; otherwise as [`erase`].
+pub(super) async fn erase_item(
+    state: &AppState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    item: ItemId,
+) -> Result<Response, Problem> {
+    let key = idempotency_key(headers)?.map(|key| own(key, caller));
+    let service = state.service()?;
+    let requester = caller.requester();
+    let accepted = service.erase_item_for(requester, item, key).await?;
+    answer_when_asked(service, headers, accepted).await
+}
+
+/// The answer, at once or when the caller has waited as long as the headers say.
+async fn answer_when_asked(
+    service: &Service,
+    headers: &HeaderMap,
+    accepted: AcceptedErasure,
+) -> Result<Response, Problem> {
+    let AcceptedErasure { mut record, salt } = accepted;
     let wait = prefer::wait(headers);
     if let Some(patience) = wait {
         let waited = service.wait_forgotten(record.id, patience).await?;

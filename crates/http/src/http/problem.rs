@@ -55,6 +55,11 @@ pub(super) static INVALID_ERASURE_ID: ProblemKind = kind(
     "invalid_erasure_id",
     "This is not the id of an erasure",
 );
+pub(super) static INVALID_ITEM_ID: ProblemKind = kind(
+    StatusCode::BAD_REQUEST,
+    "invalid_item_id",
+    "This is not the id of an item",
+);
 pub(super) static MALFORMED_BODY: ProblemKind = kind(
     StatusCode::BAD_REQUEST,
     "malformed_body",
@@ -103,7 +108,7 @@ pub(super) static ROUTE_NOT_FOUND: ProblemKind = kind(
 pub(super) static ITEM_NOT_FOUND: ProblemKind = kind(
     StatusCode::NOT_FOUND,
     "item_not_found",
-    "The model does not know this item",
+    "This item is not known",
 );
 pub(super) static ERASURE_NOT_FOUND: ProblemKind = kind(
     StatusCode::NOT_FOUND,

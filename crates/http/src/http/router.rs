@@ -23,8 +23,8 @@ use super::problem::{METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
 use super::routes::Routes;
 use super::state::AppState;
 use super::{
-    docs, erase_interactions, erasures, export, health, index, interactions, key_set, layers,
-    metrics, model, openapi, receipt, recommend, similar,
+    docs, erase_interactions, erasures, export, health, index, interactions, item, items, key_set,
+    layers, metrics, model, openapi, receipt, recommend, similar,
 };
 use crate::config::Settings;
 use recant_service::metric_names::ERASURES_TOTAL;
@@ -80,6 +80,8 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(routes!(recommend::by_query))
         .routes(routes!(recommend::by_body))
         .routes(routes!(similar::similar))
+        .routes(routes!(items::page, items::describe))
+        .routes(routes!(item::get, item::put, item::patch, item::delete))
         .routes(routes!(interactions::add))
         .routes(routes!(erase_interactions::erase))
         .routes(routes!(erasures::create))

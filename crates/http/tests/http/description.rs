@@ -5,10 +5,16 @@ use std::collections::BTreeSet;
 use crate::support::TestServer;
 
 /// The calls that are promised.
-const CALLS: [(&str, &str); 19] = [
+const CALLS: [(&str, &str); 25] = [
     ("get", "/recommend"),
     ("post", "/recommend"),
     ("get", "/similar"),
+    ("get", "/items"),
+    ("post", "/items"),
+    ("get", "/items/{id}"),
+    ("put", "/items/{id}"),
+    ("patch", "/items/{id}"),
+    ("delete", "/items/{id}"),
     ("post", "/interactions"),
     ("delete", "/interactions"),
     ("post", "/erasures"),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use recant_import::{
     ImportError, ImportOptions, ReadOptions, RowCounts, RowSink, SinkError, SinkTotals, parts, run,
 };
+use recant_types::DescriptionPatch;
 
 /// One row as a sink is given it; a row that takes its pair back has no weight.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,7 @@ pub struct Taken {
 pub struct Memory {
     pub rows: Vec<Taken>,
     pub titles: Vec<(String, String)>,
+    pub said: Vec<(String, DescriptionPatch)>,
 }
 
 impl Memory {
@@ -65,12 +67,11 @@ impl RowSink for Memory {
         Ok(())
     }
 
-    fn set_title(&mut self, item: &str, title: &str) -> Result<(), SinkError> {
-        self.titles.push((item.to_owned(), title.to_owned()));
-        Ok(())
-    }
-
-    fn set_tags(&mut self, _: &str, _: &mut dyn Iterator<Item = &str>) -> Result<(), SinkError> {
+    fn describe(&mut self, item: &str, said: &DescriptionPatch) -> Result<(), SinkError> {
+        if let Some(Some(title)) = &said.title {
+            self.titles.push((item.to_owned(), title.to_string()));
+        }
+        self.said.push((item.to_owned(), said.clone()));
         Ok(())
     }
 }

@@ -2,6 +2,8 @@
 
 use recant_import::{ImportError, ReadOptions};
 
+use recant_types::{ItemDescription, ItemId, UnixMillis};
+
 use super::support::{import, import_titles, rejected, weight_column};
 
 /// 240 rows of 30 people, between `delimiter`s, each ending in `ending`.
@@ -287,4 +289,37 @@ fn a_file_without_a_good_row_is_a_failure_with_its_reason() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn items_say_everything_in_columns_or_as_over_http() {
+    let csv = "item_id,title,tags,properties,timestamp,hidden\n\
+        a,A,x|y,\"{\"\"p\"\":1.5,\"\"q\"\":\"\"v\"\",\"\"r\"\":true}\",2023-11-14T22:13:20Z,true\n\
+        b,B,\"[\"\"one|two\"\"]\",,,\n\
+        c,,,{},,\n\
+        d,D,,no json,,\n\
+        e,E,,\"{\"\"two words\"\":1}\",,\n\
+        f,,x,,,\n";
+    let json = r#"{"id":"a","title":"A","tags":["x","y"],"properties":{"p":1.5,"q":"v","r":true,"s":null},"timestamp":1700000000,"hidden":true}
+{"id":"b","title":"B","tags":["one|two"]}
+{"id":"c","title":null,"properties":{}}
+{"id":"d","title":"D","properties":"no json"}
+{"id":"e","title":"E","properties":{"two words":1}}
+{"id":"f","tags":["x"]}
+"#;
+    let read = [("x.csv", csv), ("x.jsonl", json)].map(|(name, text)| {
+        let read = import_titles(name, text.as_bytes(), ReadOptions::default());
+        let (counts, sink) = read.expect("readable");
+        assert_eq!((counts.titles_read, counts.titles_taken), (6, 4), "{name}");
+        let items = sink.said.into_iter().map(|(id, said)| {
+            let mut item = ItemDescription::of(ItemId::new(&id).expect("an id"));
+            said.apply(&mut item);
+            item.timestamp = item.timestamp.map(|at| UnixMillis::from_timestamp(at).0);
+            serde_json::to_string(&item).expect("text")
+        });
+        items.collect::<Vec<_>>()
+    });
+    assert_eq!(read[0], read[1]);
+    let first = r#"{"id":"a","title":"A","tags":["x","y"],"properties":{"p":1.5,"q":"v","r":true},"timestamp":1700000000000,"hidden":true}"#;
+    assert_eq!(read[0][0], first);
 }

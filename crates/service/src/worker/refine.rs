@@ -1,7 +1,6 @@
 //! Refinement: a checkpoint is refined in the background, rebased on what came since, published; what
 //! waited for a certificate has it then.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::refiner::Finished;
@@ -204,7 +203,7 @@ impl Worker {
         self.live.dirty = DirtyRows::default();
         self.live.number = live.version;
         if let Some(certified) = certified {
-            self.publisher.set_certified(Some(Arc::new(certified)));
+            self.publisher.set_certified(Some(certified));
         }
         self.swap(live, making);
     }

@@ -48,7 +48,6 @@ fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
     let users = (0..USERS).filter(active).map(|u| (u as u32, user(u)));
     trainer.users = RowTable::from_rows(users);
     trainer.items = RowTable::from_rows((0..ITEMS).map(|i| (i as u32, item(i))));
-    trainer.titles = (0..ITEMS).map(|_| None).collect();
     trainer.item_counts = (0..ITEMS)
         .map(|i| matrix.item(i as u32).len() as u32)
         .collect();

@@ -149,6 +149,7 @@ pub struct Content {
 impl Content {
     pub fn of(store: &Store) -> Self {
         let items: BTreeMap<u32, _> = store.items().expect("items").into_iter().collect();
+        let said = store.descriptions().expect("descriptions");
         let users: BTreeMap<u32, _> = store.users().expect("users").into_iter().collect();
         let mut histories = BTreeMap::new();
         store
@@ -172,12 +173,15 @@ impl Content {
                 with_factors.insert(items[&row].id.expose().to_owned());
             })
             .expect("factors");
-        let title = |title: Option<std::sync::Arc<str>>| title.map(|title| title.to_string());
+        let bare = items
+            .into_values()
+            .map(|item| (item.id.expose().to_owned(), None));
+        let described = said.into_iter().map(|said| {
+            let title = said.title.map(|title| title.to_string());
+            (said.id.expose().to_owned(), title)
+        });
         Self {
-            items: items
-                .into_values()
-                .map(|item| (item.id.expose().to_owned(), title(item.title)))
-                .collect(),
+            items: bare.chain(described).collect(),
             histories,
             with_factors,
         }

@@ -10,7 +10,6 @@ use recant_service::DirtyRows;
 use recant_service::Popularity;
 use recant_service::Quality;
 use recant_service::RowTable;
-use recant_service::Tags;
 use recant_service::Trainer;
 use recant_service::{AsOf, RecommendQuery, Source, Subject};
 use recant_service::{Progress, Publisher};
@@ -63,8 +62,6 @@ fn trainer() -> Trainer {
         seed: 1,
         users: RowTable::from_rows((0..=USERS).map(|row| (row as u32, user(row)))),
         items: RowTable::from_rows((0..ITEMS as u32).map(|row| (row, item(row)))),
-        titles: (0..ITEMS).map(|_| None).collect(),
-        tags: Tags::default(),
         matrix,
     }
 }

@@ -47,7 +47,7 @@ pub(super) enum Frame {
     Header(BackupHeader),
     /// Interactions of one person; of equal items the later one counts.
     Person { user: UserId, rows: Vec<BackupRow> },
-    /// An item, with the row of its factors.
+    /// An item, with the row of its factors, and its title where an earlier version wrote it here.
     Item {
         id: ItemId,
         title: Option<String>,

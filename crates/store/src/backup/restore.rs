@@ -148,7 +148,7 @@ const WRITTEN_ANEW: [[u8; 2]; 7] = [
 /// Whether a record outlives a restore: erasures and what belongs to them.
 fn outlives(key: &[u8]) -> bool {
     match key.first() {
-        Some(&keys::ITEM | &keys::TENSOR) => false,
+        Some(&keys::ITEM | &keys::TENSOR | &keys::DESCRIPTION) => false,
         Some(&keys::META) => !WRITTEN_ANEW.iter().any(|written| key == written),
         _ => true,
     }
@@ -161,18 +161,23 @@ impl Restoring<'_> {
         current: &Generation,
         header: &BackupHeader,
     ) -> Result<(), StoreError> {
+        let mut described = Vec::new();
         for record in current.database.scan_all() {
             let (key, value) = record?;
             let counter = key == keys::NEXT_POSITION;
             if key == keys::SCHEMA
                 || current.codec.is_personal(&value)?
-                || !(outlives(&key) || counter)
+                || !(outlives(&key) || counter || is_description(&key))
             {
                 continue;
             }
             let payload = current.codec.open(&key, &value)?;
+            if is_description(&key) {
+                described.push((key.to_vec(), payload));
+                continue;
+            }
             if key.first() == Some(&keys::TOMBSTONE) {
-                let hash = keys::tombstone_hash(&key).ok_or_else(StoreError::cut_key)?;
+                let hash = keys::hash_of(&key).ok_or_else(StoreError::cut_key)?;
                 let tombstone: Tombstone = codec::from_postcard(&payload)?;
                 if tombstone.number > header.erasures {
                     self.since.insert(hash, tombstone);
@@ -180,7 +185,15 @@ impl Restoring<'_> {
             }
             self.records.insert(key.to_vec(), payload);
         }
+        // Of an item that was erased since, what was said of it after that.
+        described.retain(|(key, _)| self.is_erased(key));
+        self.records.extend(described);
         Ok(())
+    }
+
+    /// Whether what the key of a description is about was erased after the backup was begun.
+    fn is_erased(&self, key: &[u8]) -> bool {
+        keys::hash_of(key).is_some_and(|hash| self.since.contains_key(&hash))
     }
 
     fn read_backup(&mut self, backup: &Path, files: &Files) -> Result<(), StoreError> {
@@ -193,6 +206,8 @@ impl Restoring<'_> {
                     self.take_person(slot, &user, rows)?;
                 }
                 ReadFrame::Frame(_, Frame::Item { id, title, factors }) => {
+                    let erased = self.since.contains_key(&self.writer.hasher().item(&id));
+                    let title = title.filter(|_| !erased);
                     let row = self.writer.take_item(&id, title.as_deref())?;
                     self.factors.extend(factors.map(|factors| (row, factors)));
                 }
@@ -235,6 +250,10 @@ impl Restoring<'_> {
             let before = before.map_or(Ok(0), |payload| codec::read_u64(payload))?;
             let next = codec::read_u64(&payload)?.max(before);
             self.records.insert(key, next.to_le_bytes().to_vec());
+        } else if is_description(&key) {
+            if !self.is_erased(&key) {
+                self.records.insert(key, payload);
+            }
         } else if outlives(&key) || (is_of_model(&key) && self.keep_model) {
             self.records.entry(key).or_insert(payload);
         }
@@ -276,6 +295,11 @@ impl Restoring<'_> {
             ..self.restored
         })
     }
+}
+
+/// Whether a record says something about an item.
+fn is_description(key: &[u8]) -> bool {
+    key.first() == Some(&keys::DESCRIPTION)
 }
 
 /// Whether a record belongs to the model as a whole.

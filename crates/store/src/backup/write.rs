@@ -224,10 +224,18 @@ impl Backup<'_> {
             Some(value) => Some(unpack_row(&open.codec.open(&key, &value)?)?),
             None => None,
         };
+        if let Some(description) = item.description() {
+            let key = keys::description(self.shared.files.hasher.item(&item.id));
+            // One of its own is newer, and is put by itself.
+            if open.database.get(&key)?.is_none() {
+                let payload = codec::to_json(&description);
+                self.writer.put(&Frame::Record { key, payload })?;
+            }
+        }
         self.summary.items += 1;
         self.writer.put(&Frame::Item {
             id: item.id,
-            title: item.title.map(|title| title.to_string()),
+            title: None,
             factors,
         })
     }

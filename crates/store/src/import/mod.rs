@@ -1,5 +1,6 @@
 //! Adding many interactions at once: all of them, or none.
 
+mod descriptions;
 mod error;
 mod rows;
 mod session;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::descriptions::Descriptions;
 use super::error::ImportSessionError;
 use super::rows::Rows;
 use crate::codec::{self, seal_under};
@@ -19,7 +20,7 @@ use crate::records::{
     pack_history, unpack_history,
 };
 use crate::tensor::Tensor;
-use recant_types::{ItemId, UnixMillis, UserId, takes_the_place};
+use recant_types::{DescriptionPatch, ItemId, UnixMillis, UserId, takes_the_place};
 
 /// New users whose keys are readied at a time.
 const KEYS_READIED: usize = 8_192;
@@ -73,11 +74,10 @@ pub struct ImportWriter<'a> {
     /// Persons of whom something waits in the log and nothing is held yet.
     waiting: HashMap<KeyedHash, Person>,
     items: Rows<ItemId>,
-    titles: HashMap<u32, Arc<str>>,
-    tags: HashMap<u32, Vec<Arc<str>>>,
+    descriptions: Descriptions,
     /// Rows of items that stay although nothing is held of them.
     catalogue: HashSet<u32>,
-    /// Rows of items that are new or have a new title.
+    /// Rows of items whose record may be another one now.
     changed_items: Vec<u32>,
     /// By row, how many interactions an item has.
     item_counts: Vec<u32>,
@@ -104,8 +104,7 @@ impl ImportWriter<'_> {
             readied: 0,
             waiting: HashMap::new(),
             items: Rows::default(),
-            titles: HashMap::new(),
-            tags: HashMap::new(),
+            descriptions: Descriptions::default(),
             catalogue: HashSet::new(),
             changed_items: Vec::new(),
             item_counts: Vec::new(),
@@ -125,8 +124,8 @@ impl ImportWriter<'_> {
     ) -> Result<(), StoreError> {
         let mut held = Vec::new();
         let (users, items) = (&mut self.users, &mut self.items);
-        let (titles, totals) = (&mut self.titles, &mut self.totals);
-        let tags = &mut self.tags;
+        let (descriptions, totals) = (&mut self.descriptions, &mut self.totals);
+        let changed_items = &mut self.changed_items;
         let (item_counts, tombstones) = (&mut self.item_counts, &mut self.tombstones);
         let mut rows = Vec::new();
         self.next.copy(current, |key, _, payload| {
@@ -137,10 +136,13 @@ impl ImportWriter<'_> {
                 }
                 Some(&keys::ITEM) => {
                     let (row, item) = (row_of(key)?, codec::from_json::<ItemRecord>(payload)?);
-                    titles.extend(item.title.map(|title| (row, title)));
-                    tags.insert(row, item.tags);
+                    if let Some(description) = item.description() {
+                        descriptions.move_from_row(description);
+                        changed_items.push(row);
+                    }
                     items.hold(row, item.id);
                 }
+                Some(&keys::DESCRIPTION) => descriptions.hold(codec::from_json(payload)?),
                 Some(&keys::HISTORY) => {
                     held.clear();
                     unpack_history(payload, &mut held)?;
@@ -149,7 +151,7 @@ impl ImportWriter<'_> {
                         .for_each(|held| *count_of(item_counts, held.item) += 1);
                 }
                 Some(&keys::TOMBSTONE) => {
-                    let hash = keys::tombstone_hash(key).ok_or_else(StoreError::cut_key)?;
+                    let hash = keys::hash_of(key).ok_or_else(StoreError::cut_key)?;
                     let tombstone: Tombstone = codec::from_postcard(payload)?;
                     tombstones.insert(hash, tombstone.erased_at);
                 }
@@ -236,8 +238,9 @@ impl ImportWriter<'_> {
     ) -> Result<u32, StoreError> {
         let row = self.item_row(id.expose());
         let row = row.map_err(|_| StoreError::damaged("there are too many items"))?;
-        self.titles
-            .extend(title.map(|title| (row, Arc::from(title))));
+        if let Some(title) = title {
+            self.descriptions.of(id.clone()).title = Some(Arc::from(title));
+        }
         self.catalogue.insert(row);
         Ok(row)
     }
@@ -346,9 +349,7 @@ impl ImportWriter<'_> {
 
     /// Sets the title of an item, held or not.
     pub fn set_title(&mut self, item: &str, title: &str) -> Result<(), ImportSessionError> {
-        let row = self.item_row(item)?;
-        self.titles.insert(row, Arc::from(title));
-        self.changed_items.push(row);
+        self.descriptions.of(ItemId::new(item)?).title = Some(Arc::from(title));
         Ok(())
     }
 
@@ -358,12 +359,18 @@ impl ImportWriter<'_> {
         item: &str,
         tags: &mut dyn Iterator<Item = &str>,
     ) -> Result<(), ImportSessionError> {
-        let row = self.item_row(item)?;
-        let mut tags: Vec<Arc<str>> = tags.map(Arc::from).collect();
-        tags.sort_unstable();
-        tags.dedup();
-        self.tags.insert(row, tags);
-        self.changed_items.push(row);
+        let tags = tags.map(Arc::from);
+        self.descriptions.of(ItemId::new(item)?).set_tags(tags);
+        Ok(())
+    }
+
+    /// Makes changes in what is said about an item, held or not.
+    pub fn describe(
+        &mut self,
+        item: &str,
+        patch: &DescriptionPatch,
+    ) -> Result<(), ImportSessionError> {
+        patch.apply(self.descriptions.of(ItemId::new(item)?));
         Ok(())
     }
 
@@ -568,21 +575,21 @@ impl ImportWriter<'_> {
             let Some(id) = ids.get(row) else {
                 continue;
             };
-            let record = ItemRecord {
-                id: (*id).clone(),
-                title: self.titles.get(row).cloned(),
-                tags: self.tags.get(row).cloned().unwrap_or_default(),
-            };
+            let record = ItemRecord::new((*id).clone());
             let is_held = self
                 .item_counts
                 .get(*row as usize)
                 .is_some_and(|count| *count > 0);
             let is_listed = self.catalogue.contains(row);
-            if is_held || is_listed || record.title.is_some() || !record.tags.is_empty() {
+            if is_held || is_listed {
                 self.next.put(keys::item(*row), &codec::to_json(&record))?;
             } else {
                 self.next.remove(&keys::item(*row))?;
             }
+        }
+        for description in self.descriptions.changed() {
+            let key = keys::description(self.next.hasher().item(&description.id));
+            self.next.put(key, &codec::to_json(description))?;
         }
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! Turning batches into the changes of one atomic write.
 
 mod accept;
+mod catalogue;
 mod person;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::batch::{Change, WriteBatch};
-use crate::codec::{self, Codec};
+use crate::codec::Codec;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::hash::IdHasher;
@@ -169,14 +170,10 @@ impl<'a> Stage<'a> {
                 self.put_user_factors(row, &values, known)?;
             }
             Change::RenewKey { row } => self.renew_key_at(row)?,
-            Change::PutItem { row, item } => {
-                self.index.set_item(row, self.hasher.item(&item.id));
-                self.put(keys::item(row), &codec::to_json(&item));
-            }
-            Change::RemoveItem { row } => {
-                self.index.remove_item(row);
-                self.remove(keys::item(row));
-            }
+            Change::PutItem { row, item } => self.put_item(row, &item)?,
+            Change::RemoveItem { row } => self.remove_item(row)?,
+            Change::Describe(description) => self.describe(&description)?,
+            Change::RemoveDescription { id } => self.remove_description(&id)?,
             Change::TrimLog(position) => self.trim_log(position)?,
         }
         Ok(())

@@ -7,6 +7,7 @@ mod commits;
 mod crashes;
 mod damage;
 mod damage_everywhere;
+mod descriptions;
 mod import;
 mod intact;
 mod keys;

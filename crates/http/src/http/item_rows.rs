@@ -1,0 +1,467 @@
+//! What a request says about items, read field by field: what is wrong with a row is told apart
+//! from what is wrong with the request, and neither repeats what was sent.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::interaction_rows::RejectedRow;
+use super::json_body;
+use super::problem::{BODY_TOO_LARGE, INVALID_BODY, MALFORMED_BODY, Problem};
+use recant_types::{
+    DESCRIPTIONS_MAX, DescriptionPatch, ItemDescription, ItemId, PropertyValue, TimeRule,
+    id_of_float, new_id,
+};
+
+/// What is said about an item, in requests and answers.
+#[derive(ToSchema)]
+#[schema(as = Item, example = json!({
+    "id": "dune", "title": "Dune", "tags": ["desert", "science fiction"],
+    "properties": {"price": 12.5, "language": "en", "illustrated": false},
+    "timestamp": 1_700_000_000, "hidden": false,
+}))]
+#[allow(dead_code, reason = "it only documents")]
+pub(super) struct ItemBody {
+    /// Which item. In a request to `/items/{id}` it may be left out.
+    id: String,
+    /// Its title, at most 1 024 bytes.
+    title: Option<String>,
+    /// Its tags, at most 100 of 1 to 128 bytes each; in answers sorted, each once.
+    #[schema(max_items = 100)]
+    tags: Vec<String>,
+    /// Texts of at most 1 024 bytes, numbers and truths by name, at most 100; a name is an
+    /// identifier of at most 64 bytes. All that is said of an item has at most 30 000 bytes of JSON.
+    #[schema(value_type = Object)]
+    properties: BTreeMap<String, Value>,
+    /// When it appeared: RFC 3339 as a text, or a number since 1970 in seconds, milliseconds,
+    /// microseconds or nanoseconds, told apart by size. Answers show the number.
+    #[schema(value_type = Option<i64>)]
+    timestamp: Option<Value>,
+    /// Left out of every list; what was learnt of it stays.
+    hidden: bool,
+}
+
+/// Items of a request, sorted.
+#[derive(Debug, Default)]
+pub(super) struct ItemRows {
+    /// Those that are said about well.
+    pub(super) good: Vec<ItemDescription>,
+    /// Those that are not.
+    pub(super) rejected: Vec<RejectedRow>,
+}
+
+impl ItemRows {
+    fn push(&mut self, row: Result<ItemDescription, String>) -> Result<(), Problem> {
+        let index = self.good.len() + self.rejected.len();
+        if index == DESCRIPTIONS_MAX {
+            return Err(too_many());
+        }
+        match row {
+            Ok(item) => self.good.push(item),
+            Err(reason) => self.rejected.push(RejectedRow { index, reason }),
+        }
+        Ok(())
+    }
+}
+
+fn too_many() -> Problem {
+    let detail = format!("send at most {DESCRIPTIONS_MAX} items a request");
+    Problem::new(&BODY_TOO_LARGE, detail)
+}
+
+/// Items of `{"items":[…]}`.
+pub(super) fn items_of_json(bytes: &[u8], keep_null_ids: bool) -> Result<ItemRows, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields, expecting = "an object with the array items")]
+    struct Body {
+        items: FieldsList,
+    }
+    let body: Body = json_body::parse(bytes)?;
+    if body.items.overflowed {
+        return Err(too_many());
+    }
+    let mut rows = ItemRows::default();
+    for fields in body.items.rows {
+        rows.push(fields.into_item(None, keep_null_ids))?;
+    }
+    Ok(rows)
+}
+
+/// Items of NDJSON, one a line; blank lines do not count.
+pub(super) fn items_of_lines(bytes: &[u8], keep_null_ids: bool) -> Result<ItemRows, Problem> {
+    let mut rows = ItemRows::default();
+    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    for line in lines.filter(|line| !line.is_empty()) {
+        let fields = serde_json::from_slice::<Fields>(line);
+        rows.push(match fields {
+            Ok(fields) => fields.into_item(None, keep_null_ids),
+            Err(_) => Err(String::from("the line is not well-formed JSON")),
+        })?;
+    }
+    if rows.good.is_empty() && rows.rejected.is_empty() {
+        let detail = "the body has no lines: send a JSON object a line";
+        return Err(Problem::new(&MALFORMED_BODY, detail));
+    }
+    Ok(rows)
+}
+
+/// What a body says about the item `id`.
+pub(super) fn item_of_json(bytes: &[u8], id: &ItemId) -> Result<ItemDescription, Problem> {
+    let fields: Fields = json_body::parse(bytes)?;
+    let item = fields.into_item(Some(id), true);
+    item.map_err(|reason| Problem::new(&INVALID_BODY, reason))
+}
+
+/// What a body changes in what is said about the item `id`.
+pub(super) fn patch_of_json(bytes: &[u8], id: &ItemId) -> Result<DescriptionPatch, Problem> {
+    let fields: Fields = json_body::parse(bytes)?;
+    let patch = fields.named(Some(id), true).and_then(|_| fields.patch());
+    patch.map_err(|reason| Problem::new(&INVALID_BODY, reason))
+}
+
+/// The array of items, read no further than the limit.
+struct FieldsList {
+    rows: Vec<Fields>,
+    overflowed: bool,
+}
+
+impl<'de> Deserialize<'de> for FieldsList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ListVisitor;
+        impl<'de> Visitor<'de> for ListVisitor {
+            type Value = FieldsList;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of items")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FieldsList, A::Error> {
+                let mut rows = Vec::new();
+                while rows.len() < DESCRIPTIONS_MAX {
+                    match list.next_element()? {
+                        Some(row) => rows.push(row),
+                        None => break,
+                    }
+                }
+                let mut overflowed = false;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    overflowed = true;
+                }
+                Ok(FieldsList { rows, overflowed })
+            }
+        }
+        deserializer.deserialize_seq(ListVisitor)
+    }
+}
+
+/// The fields of one item as they came: `None` is absent, and a null is a null.
+#[derive(Debug, Default)]
+struct Fields {
+    id: Option<Value>,
+    title: Option<Value>,
+    tags: Option<Value>,
+    properties: Option<Value>,
+    timestamp: Option<Value>,
+    hidden: Option<Value>,
+    /// What is wrong with all of it, if anything.
+    flaw: Option<&'static str>,
+}
+
+impl Fields {
+    /// The item that all of this is said about. What is absent or null is not said.
+    fn into_item(
+        self,
+        of: Option<&ItemId>,
+        keep_null_ids: bool,
+    ) -> Result<ItemDescription, String> {
+        let mut item = ItemDescription::of(self.named(of, keep_null_ids)?);
+        self.patch()?.apply(&mut item);
+        item.check().map_err(|reason| reason.to_string())?;
+        Ok(item)
+    }
+
+    /// The id that is named, which is `of` when that is known already.
+    fn named(&self, of: Option<&ItemId>, keep_null_ids: bool) -> Result<ItemId, String> {
+        if let Some(flaw) = self.flaw {
+            return Err(flaw.to_owned());
+        }
+        let text = match (self.id.as_ref(), of) {
+            (None, Some(of)) => return Ok(of.clone()),
+            (None | Some(Value::Null), None) => return Err(String::from("id is missing")),
+            (Some(Value::String(text)), _) => text.clone(),
+            (Some(Value::Number(number)), _) => whole(number)?,
+            (Some(_), _) => return Err(String::from("id must be a string or a whole number")),
+        };
+        let id = new_id(&text, keep_null_ids).and_then(ItemId::new);
+        let id = id.map_err(|reason| format!("id: {reason}"))?;
+        if of.is_some_and(|of| *of != id) {
+            return Err(String::from("id is not the one in the path: leave it out"));
+        }
+        Ok(id)
+    }
+
+    /// The changes that this means: what is absent stays, what is null is cleared.
+    fn patch(&self) -> Result<DescriptionPatch, String> {
+        let (properties, clears_properties) = match &self.properties {
+            None => Default::default(),
+            Some(Value::Null) => (BTreeMap::new(), true),
+            Some(Value::Object(named)) => (properties(named)?, false),
+            Some(_) => return Err(String::from("properties must be an object")),
+        };
+        Ok(DescriptionPatch {
+            title: match &self.title {
+                None => None,
+                Some(Value::Null) => Some(None),
+                Some(Value::String(title)) => Some(Some(Arc::from(title.as_str()))),
+                Some(_) => return Err(String::from("title must be a text")),
+            },
+            tags: match &self.tags {
+                None => None,
+                Some(Value::Null) => Some(Vec::new()),
+                Some(Value::Array(tags)) => Some(texts(tags)?),
+                Some(_) => return Err(String::from("tags must be an array of texts")),
+            },
+            properties,
+            clears_properties,
+            timestamp: match &self.timestamp {
+                None => None,
+                Some(value) => Some(timestamp(value)?),
+            },
+            hidden: match self.hidden {
+                None => None,
+                Some(Value::Null) => Some(false),
+                Some(Value::Bool(hidden)) => Some(hidden),
+                Some(_) => return Err(String::from("hidden must be true or false")),
+            },
+        })
+    }
+}
+
+fn whole(number: &serde_json::Number) -> Result<String, String> {
+    if number.is_i64() || number.is_u64() {
+        return Ok(number.to_string());
+    }
+    let whole = id_of_float(number.as_f64().unwrap_or(f64::NAN));
+    whole
+        .map(|whole| whole.to_string())
+        .map_err(|reason| format!("id: {reason}"))
+}
+
+fn texts(values: &[Value]) -> Result<Vec<Arc<str>>, String> {
+    let texts = values.iter().map(|value| value.as_str().map(Arc::from));
+    let texts: Option<Vec<_>> = texts.collect();
+    texts.ok_or_else(|| String::from("tags must be an array of texts"))
+}
+
+type Properties = BTreeMap<Arc<str>, Option<PropertyValue>>;
+
+fn properties(named: &serde_json::Map<String, Value>) -> Result<Properties, String> {
+    let value = |value: &Value| match value {
+        Value::Null => Ok(None),
+        Value::Bool(truth) => Ok(Some(PropertyValue::Truth(*truth))),
+        Value::String(text) => Ok(Some(PropertyValue::Text(Arc::from(text.as_str())))),
+        Value::Number(number) => Ok(number.as_f64().map(PropertyValue::Number)),
+        Value::Array(_) | Value::Object(_) => Err(String::from(
+            "properties: a value must be a text, a number, true or false",
+        )),
+    };
+    let named = named.iter();
+    named
+        .map(|(name, held)| Ok((Arc::from(name.as_str()), value(held)?)))
+        .collect()
+}
+
+fn timestamp(value: &Value) -> Result<Option<i64>, String> {
+    let times = TimeRule::of_catalogues();
+    let unreadable = || String::from("timestamp must be RFC 3339 or a number since 1970");
+    match value {
+        Value::Null => return Ok(None),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => times.integer(whole).map(Some),
+            (None, Some(float)) => times.float(float).map(Some),
+            (None, None) => return Err(unreadable()),
+        },
+        Value::String(text) => times.text(text),
+        _ => return Err(unreadable()),
+    }
+    .map_err(|_| unreadable())
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+/// The answer to a row that is no object.
+fn not_an_object<E>() -> Result<Fields, E> {
+    Ok(Fields {
+        flaw: Some("an item must be an object"),
+        ..Fields::default()
+    })
+}
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(name) = map.next_key::<String>()? {
+            let field = match name.as_str() {
+                "id" => &mut fields.id,
+                "title" => &mut fields.title,
+                "tags" => &mut fields.tags,
+                "properties" => &mut fields.properties,
+                "timestamp" => &mut fields.timestamp,
+                "hidden" => &mut fields.hidden,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    fields.flaw = Some(
+                        "an item has id, title, tags, properties, timestamp and hidden, no other \
+                         field",
+                    );
+                    continue;
+                }
+            };
+            if field.replace(map.next_value()?).is_some() {
+                fields.flaw = Some("a field is given twice");
+            }
+        }
+        Ok(fields)
+    }
+
+    fn visit_unit<E>(self) -> Result<Fields, E> {
+        not_an_object()
+    }
+
+    fn visit_bool<E>(self, _value: bool) -> Result<Fields, E> {
+        not_an_object()
+    }
+
+    fn visit_i64<E>(self, _value: i64) -> Result<Fields, E> {
+        not_an_object()
+    }
+
+    fn visit_u64<E>(self, _value: u64) -> Result<Fields, E> {
+        not_an_object()
+    }
+
+    fn visit_f64<E>(self, _value: f64) -> Result<Fields, E> {
+        not_an_object()
+    }
+
+    fn visit_str<E>(self, _value: &str) -> Result<Fields, E> {
+        not_an_object()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Fields, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        not_an_object()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> ItemId {
+        ItemId::new("x").expect("an id")
+    }
+
+    #[test]
+    fn good_items_are_kept_beside_bad_ones_and_nothing_is_repeated() {
+        let long = format!(r#"{{"id":"a","title":"{}"}}"#, "needle".repeat(300));
+        let bad = [
+            ("7", "an object"),
+            ("{}", "id is missing"),
+            (r#"{"id":""}"#, "empty"),
+            (r#"{"id":true}"#, "string or a whole number"),
+            (r#"{"id":"null"}"#, "word for nothing"),
+            (r#"{"id":"a","needle":1}"#, "no other field"),
+            (r#"{"id":"a","id":"b"}"#, "twice"),
+            (&long, "title: at most 1024 bytes"),
+            (r#"{"id":"a","title":7}"#, "title must be a text"),
+            (r#"{"id":"a","tags":"needle"}"#, "array of texts"),
+            (r#"{"id":"a","tags":["needle",1]}"#, "array of texts"),
+            (r#"{"id":"a","tags":[""]}"#, "1 to 128 bytes"),
+            (r#"{"id":"a","properties":[]}"#, "must be an object"),
+            (
+                r#"{"id":"a","properties":{"needle":[]}}"#,
+                "a text, a number",
+            ),
+            (
+                r#"{"id":"a","properties":{"two words":1}}"#,
+                "a name begins",
+            ),
+            (r#"{"id":"a","timestamp":"needle"}"#, "RFC 3339"),
+            (r#"{"id":"a","hidden":1}"#, "true or false"),
+        ];
+        let rows: Vec<&str> = bad.iter().map(|(row, _)| *row).collect();
+        let text = format!(
+            r#"{{"items":[{},{{"id":9,"tags":["b","a","b"]}}]}}"#,
+            rows.join(",")
+        );
+        let read = items_of_json(text.as_bytes(), false).expect("a good envelope");
+        assert_eq!(read.rejected.len(), bad.len());
+        for (index, ((row, part), rejected)) in bad.iter().zip(&read.rejected).enumerate() {
+            assert_eq!(rejected.index, index);
+            assert!(rejected.reason.contains(part), "{row}: {}", rejected.reason);
+            assert!(!rejected.reason.contains("needle"), "{}", rejected.reason);
+        }
+        let tags: Vec<&str> = read.good[0].tags.iter().map(AsRef::as_ref).collect();
+        assert_eq!((read.good[0].id.expose(), tags), ("9", vec!["a", "b"]));
+        let lines = format!("{}\n\n{{\"id\":9}}\n{{", rows.join("\n"));
+        let read = items_of_lines(lines.as_bytes(), false).expect("lines");
+        assert_eq!((read.good.len(), read.rejected.len()), (1, bad.len() + 1));
+        assert!(items_of_lines(b" \n\n", false).is_err());
+    }
+
+    #[test]
+    fn more_items_than_one_request_may_bring_are_refused() {
+        let rows = |count: usize| vec![r#"{"id":"a"}"#; count];
+        for count in [DESCRIPTIONS_MAX, DESCRIPTIONS_MAX + 1] {
+            let text = format!(r#"{{"items":[{}]}}"#, rows(count).join(","));
+            let (json, lines) = (
+                items_of_json(text.as_bytes(), false),
+                items_of_lines(rows(count).join("\n").as_bytes(), false),
+            );
+            assert_eq!(json.is_ok(), count == DESCRIPTIONS_MAX);
+            assert_eq!(lines.is_ok(), count == DESCRIPTIONS_MAX);
+        }
+    }
+
+    #[test]
+    fn what_is_absent_stays_and_what_is_null_is_cleared() {
+        let full = br#"{"id":"x","title":"T","tags":["a"],"properties":{"p":1,"q":"v","r":true},
+                        "timestamp":"2023-11-14T22:13:20Z","hidden":true}"#;
+        let full = item_of_json(full, &id()).expect("an item");
+        assert_eq!(full.timestamp, Some(1_700_000_000));
+        let after = |patch: &str| {
+            let mut item = full.clone();
+            patch_of_json(patch.as_bytes(), &id())
+                .expect(patch)
+                .apply(&mut item);
+            item
+        };
+        assert_eq!(after("{}"), full);
+        let cleared =
+            after(r#"{"title":null,"tags":null,"properties":null,"timestamp":null,"hidden":null}"#);
+        assert_eq!(cleared, ItemDescription::of(id()));
+        let some = after(r#"{"properties":{"p":null,"q":"w"}}"#);
+        let names: Vec<&str> = some.properties.keys().map(AsRef::as_ref).collect();
+        assert_eq!(names, ["q", "r"]);
+        assert!(patch_of_json(br#"{"id":"y"}"#, &id()).is_err());
+        assert!(patch_of_json(br#"{"id":"x"}"#, &id()).is_ok());
+    }
+}

@@ -1,0 +1,357 @@
+//! What is said about items, as readers see it: by id, and by row of the version it belongs to.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use recant_core::topk::Bitmap;
+use recant_types::{DescriptionPatch, ItemDescription, ItemId};
+
+/// The items there are: those that are described and those that people interacted with.
+///
+/// A part of every version. Descriptions change while the model stays as it is, and rows change
+/// hands while descriptions stay; both cost what changed, for all containers share their nodes with
+/// the version before.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    entries: imbl::OrdMap<ItemId, Entry>,
+    /// By row of the model, items with interactions.
+    rows: imbl::Vector<Option<Placed>>,
+    /// Rows of hidden items.
+    hidden: Bitmap,
+    /// Rows by tag.
+    tags: imbl::HashMap<Arc<str>, Bitmap>,
+    /// Grows with every change of a description.
+    edition: u64,
+}
+
+/// One item.
+#[derive(Debug, Clone)]
+struct Entry {
+    description: Option<Arc<ItemDescription>>,
+    /// Its row, when it has interactions.
+    row: Option<u32>,
+}
+
+/// The item at a row.
+#[derive(Debug, Clone)]
+struct Placed {
+    id: ItemId,
+    description: Option<Arc<ItemDescription>>,
+}
+
+/// One change of a description.
+#[derive(Debug, Clone)]
+pub(crate) enum Edit {
+    /// This is said now.
+    Describe(Arc<ItemDescription>),
+    /// Nothing is said any more.
+    Remove(ItemId),
+}
+
+impl Catalogue {
+    /// What is said about an item that is there; empty when it has interactions alone.
+    pub fn item(&self, id: &ItemId) -> Option<Arc<ItemDescription>> {
+        let entry = self.entries.get(id)?;
+        Some(said(id, entry))
+    }
+
+    /// The next items after `after` in the order of their ids' bytes.
+    pub fn items_after(
+        &self,
+        after: Option<&ItemId>,
+    ) -> impl Iterator<Item = Arc<ItemDescription>> + '_ {
+        let start = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.clone()));
+        let entries = self.entries.range((start, Bound::Unbounded));
+        entries.map(|(id, entry)| said(id, entry))
+    }
+
+    /// How many items there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no item.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The title of the item at `row`.
+    pub fn title(&self, row: u32) -> Option<Arc<str>> {
+        self.at(row)?.title.clone()
+    }
+
+    /// What is said about the item at `row`, if something is.
+    pub fn at(&self, row: u32) -> Option<&Arc<ItemDescription>> {
+        let placed = self.rows.get(row as usize)?.as_ref()?;
+        placed.description.as_ref()
+    }
+
+    /// The rows of hidden items.
+    pub fn hidden(&self) -> &Bitmap {
+        &self.hidden
+    }
+
+    /// The rows of items with a tag; `None` when there are none.
+    pub fn tagged(&self, tag: &str) -> Option<&Bitmap> {
+        self.tags.get(tag)
+    }
+
+    /// What would be said after `patch`; `None` when there is no such item.
+    pub(crate) fn patched(&self, id: &ItemId, patch: &DescriptionPatch) -> Option<ItemDescription> {
+        let mut description = ItemDescription::clone(&*self.item(id)?);
+        patch.apply(&mut description);
+        Some(description)
+    }
+
+    /// Whether the same is said here and there.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        self.edition == other.edition
+    }
+
+    /// Makes changes of descriptions. O(log items) each, and for each tag that comes or goes.
+    pub(crate) fn edit<'a>(&mut self, edits: impl IntoIterator<Item = &'a Edit>) {
+        for edit in edits {
+            match edit {
+                Edit::Describe(description) => {
+                    self.describe(&description.id, Some(Arc::clone(description)));
+                }
+                Edit::Remove(id) => self.describe(id, None),
+            }
+        }
+        self.edition += 1;
+    }
+
+    fn describe(&mut self, id: &ItemId, description: Option<Arc<ItemDescription>>) {
+        let row = self.entries.get(id).and_then(|entry| entry.row);
+        if description.is_none() && row.is_none() {
+            self.entries.remove(id);
+            return;
+        }
+        if let Some(row) = row {
+            let placed = Placed {
+                id: id.clone(),
+                description: description.clone(),
+            };
+            self.replace(row, Some(placed));
+        }
+        self.entries.insert(id.clone(), Entry { description, row });
+    }
+
+    /// The item at `row` is this one now, which has interactions; or there is none with any.
+    pub(crate) fn place(&mut self, row: u32, id: Option<&ItemId>) {
+        let before = self.rows.get(row as usize).and_then(Option::as_ref);
+        let before = before.map(|placed| placed.id.clone());
+        if before.as_ref() == id {
+            return;
+        }
+        if let Some(before) = before {
+            self.leave(row, &before);
+        }
+        let placed = id.map(|id| {
+            let held = self.entries.get(id);
+            let description = held.and_then(|entry| entry.description.clone());
+            let (there, row) = (description.clone(), Some(row));
+            let entry = Entry {
+                description: there,
+                row,
+            };
+            self.entries.insert(id.clone(), entry);
+            Placed {
+                id: id.clone(),
+                description,
+            }
+        });
+        self.replace(row, placed);
+    }
+
+    /// The item that was at `row` is not there any more; it may be at another one already.
+    fn leave(&mut self, row: u32, id: &ItemId) {
+        let Some(entry) = self.entries.get(id).filter(|entry| entry.row == Some(row)) else {
+            return;
+        };
+        match entry.description.clone() {
+            None => drop(self.entries.remove(id)),
+            description => {
+                let entry = Entry {
+                    description,
+                    row: None,
+                };
+                self.entries.insert(id.clone(), entry);
+            }
+        }
+    }
+
+    /// Exchanges what is at `row`, with the sets that the row is in.
+    fn replace(&mut self, row: u32, placed: Option<Placed>) {
+        while self.rows.len() <= row as usize {
+            self.rows.push_back(None);
+        }
+        let now = placed
+            .as_ref()
+            .and_then(|placed| placed.description.clone());
+        let before = self.rows.set(row as usize, placed);
+        let before = before.and_then(|placed| placed.description);
+        let is_hidden = now.as_ref().is_some_and(|now| now.hidden);
+        self.hidden.set(row, is_hidden);
+        let tags = |said: &Option<Arc<ItemDescription>>| {
+            said.as_ref()
+                .map_or_else(Vec::new, |said| said.tags.clone())
+        };
+        let (before, now) = (tags(&before), tags(&now));
+        for tag in before.iter().filter(|tag| now.binary_search(tag).is_err()) {
+            self.tag(tag, row, false);
+        }
+        for tag in now.iter().filter(|tag| before.binary_search(tag).is_err()) {
+            self.tag(tag, row, true);
+        }
+    }
+
+    fn tag(&mut self, tag: &Arc<str>, row: u32, is_tagged: bool) {
+        let mut rows = self.tags.get(tag).cloned().unwrap_or_default();
+        rows.set(row, is_tagged);
+        if rows.is_empty() {
+            self.tags.remove(tag);
+        } else {
+            self.tags.insert(Arc::clone(tag), rows);
+        }
+    }
+
+    /// Rows from this one on hold nothing.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+/// What is said about an item; that nothing is, when it has interactions alone.
+fn said(id: &ItemId, entry: &Entry) -> Arc<ItemDescription> {
+    entry
+        .description
+        .clone()
+        .unwrap_or_else(|| Arc::new(ItemDescription::of(id.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ITEMS: u8 = 6;
+    const ROWS: u32 = 8;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Describe(u8, Vec<u8>, bool),
+        Remove(u8),
+        /// The item is the one at the row from now on.
+        Move(u8, u32),
+        /// The row holds nothing.
+        Clear(u32),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let item = 0..ITEMS;
+        prop_oneof![
+            (
+                item.clone(),
+                prop::collection::vec(0_u8..4, 0..4),
+                any::<bool>()
+            )
+                .prop_map(|(item, tags, hidden)| Step::Describe(item, tags, hidden)),
+            item.clone().prop_map(Step::Remove),
+            (item, 0..ROWS).prop_map(|(item, row)| Step::Move(item, row)),
+            (0..ROWS).prop_map(Step::Clear),
+        ]
+    }
+
+    fn id(item: u8) -> ItemId {
+        ItemId::new(&format!("item-{item}")).expect("an id")
+    }
+
+    fn tag(tag: u8) -> Arc<str> {
+        Arc::from(format!("tag-{tag}"))
+    }
+
+    /// Everything a catalogue shows.
+    fn shown(catalogue: &Catalogue) -> impl PartialEq + std::fmt::Debug + use<> {
+        let listed: Vec<_> = catalogue
+            .items_after(None)
+            .map(|said| (said.id.expose().to_owned(), said.tags.clone(), said.hidden))
+            .collect();
+        let rows: Vec<_> = (0..ROWS).map(|row| catalogue.at(row).cloned()).collect();
+        let tagged: Vec<Vec<u32>> = (0..4)
+            .map(|at| {
+                catalogue
+                    .tagged(&tag(at))
+                    .map_or_else(Vec::new, |set| set.iter().collect())
+            })
+            .collect();
+        let hidden: Vec<u32> = catalogue.hidden().iter().collect();
+        (listed, rows, tagged, hidden, catalogue.len())
+    }
+
+    proptest! {
+        /// Followed step by step a catalogue shows what one shows that is made at the end, and a
+        /// version from before is not reached.
+        #[test]
+        fn a_catalogue_that_is_followed_is_one_made_anew(
+            steps in prop::collection::vec(step(), 0..60),
+            kept_at in 0_usize..60,
+        ) {
+            let mut followed = Catalogue::default();
+            let mut said: BTreeMap<u8, Arc<ItemDescription>> = BTreeMap::new();
+            let mut at: BTreeMap<u32, u8> = BTreeMap::new();
+            let mut kept = None;
+            for (number, step) in steps.iter().enumerate() {
+                if number == kept_at {
+                    kept = Some((followed.clone(), shown(&followed)));
+                }
+                match step {
+                    Step::Describe(item, tags, hidden) => {
+                        let mut description = ItemDescription::of(id(*item));
+                        description.set_tags(tags.iter().map(|at| tag(*at)));
+                        description.hidden = *hidden;
+                        let description = Arc::new(description);
+                        said.insert(*item, Arc::clone(&description));
+                        followed.edit(&[Edit::Describe(description)]);
+                    }
+                    Step::Remove(item) => {
+                        said.remove(item);
+                        followed.edit(&[Edit::Remove(id(*item))]);
+                    }
+                    Step::Move(item, row) => {
+                        // The new row comes first or last: a directory changes both at once.
+                        let before = at.iter().find(|(_, held)| *held == item);
+                        let before = before.map(|(row, _)| *row);
+                        at.retain(|_, held| held != item);
+                        at.insert(*row, *item);
+                        let mut rows: BTreeSet<u32> = before.into_iter().collect();
+                        rows.insert(*row);
+                        for row in rows {
+                            let now = at.get(&row).map(|item| id(*item));
+                            followed.place(row, now.as_ref());
+                        }
+                    }
+                    Step::Clear(row) => {
+                        at.remove(row);
+                        followed.place(*row, None);
+                    }
+                }
+            }
+            let mut anew = Catalogue::default();
+            for (row, item) in &at {
+                anew.place(*row, Some(&id(*item)));
+            }
+            let edits = said.values().map(|said| Edit::Describe(Arc::clone(said)));
+            anew.edit(&edits.collect::<Vec<_>>());
+            prop_assert!(shown(&followed) == shown(&anew), "{steps:?}");
+            let there: BTreeSet<u8> = said.keys().chain(at.values()).copied().collect();
+            prop_assert_eq!(followed.len(), there.len());
+            if let Some((version, before)) = kept {
+                prop_assert!(shown(&version) == before);
+            }
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! What a catalogue says about an item, and what it may say.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::ids::ItemId;
+
+/// Longest title, in bytes of UTF-8. It fits the longest of the catalogues measured four times over
+/// and keeps a stray document out of every answer that shows the item.
+pub const TITLE_BYTES_MAX: usize = 1_024;
+
+/// Most tags of an item.
+pub const TAGS_MAX: usize = 100;
+
+/// Longest tag, in bytes of UTF-8.
+pub const TAG_BYTES_MAX: usize = 128;
+
+/// Most properties of an item.
+pub const PROPERTIES_MAX: usize = 100;
+
+/// Longest name of a property, in bytes.
+pub const PROPERTY_NAME_BYTES_MAX: usize = 64;
+
+/// Longest text of a property, in bytes of UTF-8.
+pub const PROPERTY_TEXT_BYTES_MAX: usize = 1_024;
+
+/// Longest description as it is stored, in bytes of JSON: a record of the store has to hold it.
+pub const DESCRIPTION_BYTES_MAX: usize = 30_000;
+
+/// Most items one request may describe.
+pub const DESCRIPTIONS_MAX: usize = 10_000;
+
+/// 2⁵³: below it every integer is exact in an f64.
+const EXACT_INTEGER_LIMIT: f64 = 9_007_199_254_740_992.0;
+
+/// What a catalogue says about one item. `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemDescription {
+    /// Which item.
+    pub id: ItemId,
+    /// Its title.
+    #[serde(default)]
+    pub title: Option<Arc<str>>,
+    /// Its tags, sorted, each once.
+    #[serde(default)]
+    pub tags: Vec<Arc<str>>,
+    /// Its properties by name.
+    #[serde(default)]
+    pub properties: BTreeMap<Arc<str>, PropertyValue>,
+    /// When it appeared, in the unit of the source ([`crate::UnixMillis::from_timestamp`]).
+    #[serde(default)]
+    pub timestamp: Option<i64>,
+    /// Whether it is left out of every list.
+    #[serde(default)]
+    pub hidden: bool,
+}
+
+/// The value of a property.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum PropertyValue {
+    /// A truth.
+    Truth(bool),
+    /// A finite number.
+    Number(f64),
+    /// A text.
+    Text(Arc<str>),
+}
+
+/// Why a description is not taken. What it says is never part of the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDescription {
+    /// The title is too long.
+    #[error("title: at most {TITLE_BYTES_MAX} bytes")]
+    TitleTooLong,
+    /// There are too many tags.
+    #[error("tags: at most {TAGS_MAX}")]
+    TooManyTags,
+    /// A tag is no tag.
+    #[error("tags: each has 1 to {TAG_BYTES_MAX} bytes and no control characters")]
+    BadTag,
+    /// There are too many properties.
+    #[error("properties: at most {PROPERTIES_MAX}")]
+    TooManyProperties,
+    /// The name of a property is none.
+    #[error(
+        "properties: a name begins with a letter or _, goes on with letters, digits and _, all \
+         ASCII, and has at most {PROPERTY_NAME_BYTES_MAX} bytes"
+    )]
+    BadPropertyName,
+    /// A text is too long.
+    #[error("properties: a text has at most {PROPERTY_TEXT_BYTES_MAX} bytes")]
+    PropertyTooLong,
+    /// A number is none.
+    #[error("properties: a number must be finite")]
+    NumberNotFinite,
+    /// All together is too long.
+    #[error("all that is said of an item has at most {DESCRIPTION_BYTES_MAX} bytes of JSON")]
+    TooLong,
+}
+
+impl ItemDescription {
+    /// Nothing is said of `id` yet.
+    pub fn of(id: ItemId) -> Self {
+        Self {
+            id,
+            title: None,
+            tags: Vec::new(),
+            properties: BTreeMap::new(),
+            timestamp: None,
+            hidden: false,
+        }
+    }
+
+    /// Takes these tags, sorted and each once, in place of those there were.
+    pub fn set_tags(&mut self, tags: impl IntoIterator<Item = Arc<str>>) {
+        self.tags = tags.into_iter().collect();
+        self.tags.sort_unstable();
+        self.tags.dedup();
+    }
+
+    /// Whether every part is within its bounds, and all together.
+    pub fn check(&self) -> Result<(), InvalidDescription> {
+        use InvalidDescription as Invalid;
+        if self
+            .title
+            .as_ref()
+            .is_some_and(|t| t.len() > TITLE_BYTES_MAX)
+        {
+            return Err(Invalid::TitleTooLong);
+        }
+        if self.tags.len() > TAGS_MAX {
+            return Err(Invalid::TooManyTags);
+        }
+        if !self.tags.iter().all(|tag| is_tag(tag)) {
+            return Err(Invalid::BadTag);
+        }
+        if self.properties.len() > PROPERTIES_MAX {
+            return Err(Invalid::TooManyProperties);
+        }
+        if !self.properties.keys().all(|name| is_property_name(name)) {
+            return Err(Invalid::BadPropertyName);
+        }
+        for value in self.properties.values() {
+            match value {
+                PropertyValue::Number(number) if !number.is_finite() => {
+                    return Err(Invalid::NumberNotFinite);
+                }
+                PropertyValue::Text(text) if text.len() > PROPERTY_TEXT_BYTES_MAX => {
+                    return Err(Invalid::PropertyTooLong);
+                }
+                _ => {}
+            }
+        }
+        if self.json_bytes_at_most() > DESCRIPTION_BYTES_MAX {
+            return Err(Invalid::TooLong);
+        }
+        Ok(())
+    }
+
+    /// No fewer bytes than its JSON has, and not many more.
+    fn json_bytes_at_most(&self) -> usize {
+        const FIELDS: usize = 100;
+        const BETWEEN: usize = 8;
+        const NUMBER: usize = 32;
+        let value = |value: &PropertyValue| match value {
+            PropertyValue::Text(text) => escaped(text),
+            PropertyValue::Truth(_) | PropertyValue::Number(_) => NUMBER,
+        };
+        let tags = self.tags.iter().map(|tag| escaped(tag) + BETWEEN);
+        let named = self.properties.iter();
+        let properties = named.map(|(name, held)| escaped(name) + value(held) + BETWEEN);
+        FIELDS
+            + NUMBER
+            + escaped(self.id.expose())
+            + self.title.as_deref().map_or(0, escaped)
+            + tags.sum::<usize>()
+            + properties.sum::<usize>()
+    }
+}
+
+/// Bytes of a text within JSON.
+fn escaped(text: &str) -> usize {
+    let byte = |byte: u8| match byte {
+        b'"' | b'\\' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(byte).sum()
+}
+
+/// Whether a text can be a tag.
+pub fn is_tag(text: &str) -> bool {
+    (1..=TAG_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// Whether a text can be the name of a property: an identifier, so that expressions can name it.
+pub fn is_property_name(text: &str) -> bool {
+    let begins = |first: u8| first.is_ascii_alphabetic() || first == b'_';
+    text.len() <= PROPERTY_NAME_BYTES_MAX
+        && text.bytes().next().is_some_and(begins)
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Whole numbers that an f64 holds exactly are written as such.
+impl Serialize for PropertyValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Truth(truth) => serializer.serialize_bool(*truth),
+            Self::Number(number)
+                if number.fract() == 0.0
+                    && number.abs() < EXACT_INTEGER_LIMIT
+                    && !(*number == 0.0 && number.is_sign_negative()) =>
+            {
+                serializer.serialize_i64(*number as i64)
+            }
+            Self::Number(number) => serializer.serialize_f64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+impl fmt::Debug for ItemDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ItemDescription(redacted)")
+    }
+}
+
+impl fmt::Debug for PropertyValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PropertyValue(redacted)")
+    }
+}
+
+/// What is to be changed in a description: what is `None` stays as it is.
+#[derive(Clone, Default, PartialEq)]
+pub struct DescriptionPatch {
+    /// The title, or that there is none.
+    pub title: Option<Option<Arc<str>>>,
+    /// All tags.
+    pub tags: Option<Vec<Arc<str>>>,
+    /// Of these properties the values, or that there is none; the others stay.
+    pub properties: BTreeMap<Arc<str>, Option<PropertyValue>>,
+    /// No property stays but those in `properties`.
+    pub clears_properties: bool,
+    /// The time, or that there is none.
+    pub timestamp: Option<Option<i64>>,
+    /// Whether it is hidden.
+    pub hidden: Option<bool>,
+}
+
+impl DescriptionPatch {
+    /// Makes the changes.
+    pub fn apply(&self, to: &mut ItemDescription) {
+        if let Some(title) = &self.title {
+            to.title.clone_from(title);
+        }
+        if let Some(tags) = &self.tags {
+            to.set_tags(tags.iter().cloned());
+        }
+        if self.clears_properties {
+            to.properties.clear();
+        }
+        for (name, value) in &self.properties {
+            match value {
+                Some(value) => to.properties.insert(Arc::clone(name), value.clone()),
+                None => to.properties.remove(name),
+            };
+        }
+        if let Some(timestamp) = self.timestamp {
+            to.timestamp = timestamp;
+        }
+        if let Some(hidden) = self.hidden {
+            to.hidden = hidden;
+        }
+    }
+}
+
+impl fmt::Debug for DescriptionPatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DescriptionPatch(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item() -> ItemDescription {
+        ItemDescription::of(ItemId::new("x").expect("an id"))
+    }
+
+    #[test]
+    fn bounds_are_held_and_the_text_never_shown() {
+        let text = |length: usize| Arc::<str>::from("n".repeat(length));
+        let mut good = item();
+        good.title = Some(text(TITLE_BYTES_MAX));
+        good.set_tags((1..=TAGS_MAX).map(text));
+        good.properties
+            .insert("a_1".into(), PropertyValue::Text(text(1_024)));
+        assert_eq!(good.check(), Ok(()));
+        let wrong = |change: &dyn Fn(&mut ItemDescription)| {
+            let mut wrong = item();
+            change(&mut wrong);
+            wrong.check().expect_err("out of bounds")
+        };
+        use InvalidDescription as I;
+        let number = PropertyValue::Number;
+        assert_eq!(wrong(&|i| i.title = Some(text(1_025))), I::TitleTooLong);
+        assert_eq!(wrong(&|i| i.set_tags((1..=101).map(text))), I::TooManyTags);
+        assert_eq!(wrong(&|i| i.set_tags([text(129)])), I::BadTag);
+        assert_eq!(wrong(&|i| i.set_tags(["".into()])), I::BadTag);
+        assert_eq!(wrong(&|i| i.set_tags(["a\nb".into()])), I::BadTag);
+        for name in ["", "1a", "a-b", "é", &"a".repeat(65)] {
+            let named = |i: &mut ItemDescription| {
+                i.properties.insert(name.into(), number(1.0));
+            };
+            assert_eq!(wrong(&named), I::BadPropertyName, "{name}");
+        }
+        let many = |i: &mut ItemDescription| {
+            let names = (0..101).map(|n| (Arc::from(format!("p{n}")), number(1.0)));
+            i.properties = names.collect();
+        };
+        assert_eq!(wrong(&many), I::TooManyProperties);
+        let long = |i: &mut ItemDescription| {
+            let texts =
+                (0..40).map(|n| (Arc::from(format!("p{n}")), PropertyValue::Text(text(900))));
+            i.properties = texts.collect();
+        };
+        assert_eq!(wrong(&long), I::TooLong);
+        let infinite = |i: &mut ItemDescription| {
+            i.properties.insert("p".into(), number(f64::NAN));
+        };
+        assert_eq!(wrong(&infinite), I::NumberNotFinite);
+        assert!(!format!("{good:?}").contains('n'.to_string().repeat(3).as_str()));
+    }
+
+    #[test]
+    fn a_description_reads_back_and_whole_numbers_stay_whole() {
+        let text = r#"{"id":"x","title":"T","tags":["a","b"],"properties":{"f":0.5,"n":12,"t":true,"w":"v"},"timestamp":7,"hidden":true}"#;
+        let read: ItemDescription = serde_json::from_str(text).expect("a description");
+        assert_eq!(serde_json::to_string(&read).expect("text"), text);
+        let bare: ItemDescription = serde_json::from_str(r#"{"id":"x"}"#).expect("defaults");
+        assert_eq!(bare, item());
+        let length = serde_json::to_string(&read).expect("text").len();
+        assert!(read.json_bytes_at_most() >= length);
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_nothing_else() {
+        let mut held = item();
+        held.title = Some("T".into());
+        held.set_tags(["b".into(), "a".into(), "b".into()]);
+        held.properties
+            .insert("p".into(), PropertyValue::Truth(true));
+        held.properties
+            .insert("q".into(), PropertyValue::Number(1.0));
+        let before = held.clone();
+        DescriptionPatch::default().apply(&mut held);
+        assert_eq!(held, before);
+        let patch = DescriptionPatch {
+            title: Some(None),
+            properties: [
+                ("p".into(), None),
+                ("r".into(), Some(PropertyValue::Number(2.0))),
+            ]
+            .into(),
+            hidden: Some(true),
+            ..DescriptionPatch::default()
+        };
+        patch.apply(&mut held);
+        assert!(held.title.is_none() && held.hidden && held.tags == before.tags);
+        let names: Vec<&str> = held.properties.keys().map(AsRef::as_ref).collect();
+        assert_eq!(names, ["q", "r"]);
+        let patch = DescriptionPatch {
+            clears_properties: true,
+            ..DescriptionPatch::default()
+        };
+        patch.apply(&mut held);
+        assert!(held.properties.is_empty());
+    }
+}
