@@ -14,6 +14,9 @@ const STATES: [(&str, &str); 4] = [
     ("certified", "certified_at"),
 ];
 
+/// The place of the state from which on the live model has forgotten.
+const FORGOTTEN: usize = 2;
+
 /// What is known of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Held {
@@ -30,12 +33,16 @@ pub enum Held {
 struct Life {
     state: usize,
     times: [Option<String>; 4],
+    /// Items that it names whole, and that nobody was sent with since.
+    items: BTreeSet<String>,
 }
 
 /// What one caller knows. Callers use users and items of their own.
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub pairs: BTreeMap<(String, String), Held>,
+    /// Items that were seen to be forgotten, and that nobody was sent with since.
+    pub forgotten_items: BTreeSet<String>,
     erasures: BTreeMap<String, Life>,
     /// Titles that described items may have; none is that nothing is said.
     titles: BTreeMap<String, Vec<Option<String>>>,
@@ -123,6 +130,21 @@ impl Ledger {
         life.times[0] = Some(time);
     }
 
+    /// Notes that an acknowledged erasure names these items whole.
+    pub fn names_items(&mut self, answer: &Value, items: &[String]) {
+        let id = answer["id"].as_str().expect("an id");
+        let life = self.erasures.get_mut(id).expect("an accepted erasure");
+        life.items.extend(items.iter().cloned());
+    }
+
+    /// Notes that an interaction with an item was sent.
+    pub fn item_is_back(&mut self, item: &str) {
+        self.forgotten_items.remove(item);
+        for life in self.erasures.values_mut() {
+            life.items.remove(item);
+        }
+    }
+
     /// The ids of all acknowledged erasures.
     pub fn erasure_ids(&self) -> Vec<String> {
         self.erasures.keys().cloned().collect()
@@ -165,6 +187,9 @@ impl Ledger {
             life.times[reached] = shown;
         }
         life.state = state;
+        if state >= FORGOTTEN {
+            self.forgotten_items.append(&mut life.items);
+        }
     }
 
     /// Looks at every acknowledged erasure.

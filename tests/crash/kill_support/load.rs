@@ -49,6 +49,8 @@ struct Asked {
     kind: &'static str,
     /// All of what it names that may be held.
     named: Vec<Pair>,
+    /// Items that it names whole.
+    items: Vec<String>,
     method: &'static str,
     path: String,
     body: Option<String>,
@@ -132,9 +134,10 @@ impl Client {
             .iter()
             .map(|(user, item)| json!({"user": user, "item": item}));
         let body = json!({"interactions": rows.collect::<Vec<_>>()}).to_string();
-        pairs
-            .iter()
-            .for_each(|pair| self.ledger.set(pair, Held::Unknown));
+        for pair in &pairs {
+            self.ledger.set(pair, Held::Unknown);
+            self.ledger.item_is_back(&pair.1);
+        }
         let answer = caller.send("POST", "/interactions", Some(body))?;
         if self.is_turned_away(&answer) {
             return Some(());
@@ -163,6 +166,7 @@ impl Client {
         });
         let before = self.ledger.pairs.get(&pair).copied();
         self.ledger.set(&pair, Held::Unknown);
+        self.ledger.item_is_back(&pair.1);
         let body = json!({"interactions": [row]}).to_string();
         let answer = caller.send("POST", "/interactions", Some(body))?;
         if self.is_turned_away(&answer) {
@@ -277,21 +281,21 @@ impl Client {
     fn erase_pair(&mut self, caller: &Caller) -> Option<()> {
         let (user, item) = self.pair();
         let path = format!("/interactions?user={user}&item={item}");
-        self.delete(caller, "pair", vec![(user, item)], path)
+        self.delete(caller, "pair", vec![(user, item)], Vec::new(), path)
     }
 
     fn erase_user(&mut self, caller: &Caller) -> Option<()> {
         let (user, _) = self.pair();
         let named = self.ledger.perhaps_held(|(owner, _)| *owner == user);
         let path = format!("/interactions?user={user}");
-        self.delete(caller, "user", named, path)
+        self.delete(caller, "user", named, Vec::new(), path)
     }
 
     fn erase_item(&mut self, caller: &Caller) -> Option<()> {
         let (_, item) = self.pair();
         let named = self.ledger.perhaps_held(|(_, named)| *named == item);
         let path = format!("/interactions?item={item}");
-        self.delete(caller, "item", named, path)
+        self.delete(caller, "item", named, vec![item], path)
     }
 
     fn delete(
@@ -299,11 +303,13 @@ impl Client {
         caller: &Caller,
         kind: &'static str,
         named: Vec<Pair>,
+        items: Vec<String>,
         path: String,
     ) -> Option<()> {
         let asked = Asked {
             kind,
             named,
+            items,
             method: "DELETE",
             path,
             body: None,
@@ -318,6 +324,7 @@ impl Client {
             .iter()
             .map(|(user, item)| json!({"user": user, "item": item}));
         let mut body = json!({"interactions": rows.collect::<Vec<_>>()});
+        let mut items = Vec::new();
         if self.is_odd {
             let (user, item) = self.pair();
             named.extend(
@@ -326,10 +333,12 @@ impl Client {
             );
             body["users"] = json!([user]);
             body["items"] = json!([item]);
+            items.push(item);
         }
         let asked = Asked {
             kind: "batch",
             named,
+            items,
             method: "POST",
             path: String::from("/erasures"),
             body: Some(body.to_string()),
@@ -367,6 +376,7 @@ impl Client {
         held.iter()
             .for_each(|pair| self.ledger.set(pair, Held::Gone));
         self.ledger.accepted(&answer.json());
+        self.ledger.names_items(&answer.json(), &asked.items);
         if self.is_odd && self.random.random_range(0..3) == 0 {
             return self.ask_again(caller, &asked, &answer.json());
         }
@@ -409,11 +419,16 @@ impl Client {
 
     fn read(&mut self, caller: &Caller) -> Option<()> {
         let (user, _) = self.pair();
-        let answer = caller.get(&format!("/recommend?user={user}&k=3"))?;
+        let answer = caller.get(&format!("/recommend?user={user}&k=30"))?;
         if self.is_turned_away(&answer) {
             return Some(());
         }
         assert_eq!(answer.status, 200, "{}", answer.text);
+        for listed in answer.json()["items"].as_array().expect("a list") {
+            let item = listed["item"].as_str().expect("an id");
+            let is_forgotten = self.ledger.forgotten_items.contains(item);
+            assert!(!is_forgotten, "forgotten, and still recommended");
+        }
         let answer = caller.get(&format!("/export?user={user}"))?;
         if self.is_turned_away(&answer) {
             return Some(());
