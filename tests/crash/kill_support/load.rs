@@ -266,7 +266,7 @@ impl Client {
         let id = self.described();
         self.ledger.may_be_said(&id, None);
         let path = format!("/items/{id}");
-        self.delete(caller, "described", Vec::new(), path)?;
+        self.delete(caller, "described", Vec::new(), Vec::new(), path)?;
         // An odd caller may have been turned away: then it may be said still.
         if !self.is_odd {
             self.ledger.is_said(&id, None);
