@@ -99,7 +99,7 @@ fn stage_one(
     let [mut erased, mut updated, mut far, mut near] = [const { Vec::new() }; 4];
     for erasure in 0..erasures {
         let (user, item) = any_pair(matrix, &mut random);
-        let Some(weight) = matrix.remove(user, item) else {
+        let Some(entry) = matrix.remove(user, item) else {
             continue;
         };
         let mut model = trained.clone();
@@ -134,7 +134,7 @@ fn stage_one(
             far.push(distance(trained, &converged));
             near.push(distance(&model, &converged));
         }
-        matrix.insert(user, item, weight);
+        matrix.insert(user, entry);
     }
     let number = |numbers| format!("{:.2e}", median(numbers));
     vec![

@@ -367,10 +367,7 @@ fn data() -> (InteractionMatrix, HeldOut) {
         }
         Err(_) => HeldOut::Last(histories.iter_mut().map(Vec::pop).collect()),
     };
-    let entry = |index: &u32| Entry {
-        index: *index,
-        weight: 1.0,
-    };
+    let entry = |index: &u32| Entry::wanted(*index, 1.0);
     let histories = histories
         .iter()
         .map(|items| items.iter().map(entry).collect());

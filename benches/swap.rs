@@ -26,10 +26,7 @@ const SWAPS: usize = 500;
 fn trainer(users: usize) -> Trainer {
     let mut random = ChaCha12Rng::seed_from_u64(1);
     let mut history = || {
-        let entry = |_| Entry {
-            index: random.random_range(0..ITEMS as u32),
-            weight: 1.0,
-        };
+        let entry = |_| Entry::wanted(random.random_range(0..ITEMS as u32), 1.0);
         (0..PAIRS_PER_USER).map(entry).collect()
     };
     let histories = (0..users).map(|_| history()).collect();
@@ -76,7 +73,9 @@ fn change(trainer: &mut Trainer, random: &mut ChaCha12Rng) -> DirtyRows {
         model.items.row_mut(*item as usize)[0] += 1e-3;
     }
     dirty.items(&items);
-    trainer.matrix.insert(changed[0], items[0], 1.0);
+    trainer
+        .matrix
+        .insert(changed[0], Entry::wanted(items[0], 1.0));
     let count = trainer.matrix.item(items[0]).len() as u32;
     let before = trainer.item_counts.set(items[0] as usize, count);
     trainer.popular.change(items[0], before, count);

@@ -132,10 +132,7 @@ fn matrix() -> Result<InteractionMatrix, Box<dyn Error>> {
     let catalogue = generate(&size, 1)?;
     let mut histories = vec![Vec::new(); size.users];
     for (user, item) in catalogue.interactions {
-        histories[user as usize].push(Entry {
-            index: item,
-            weight: 1.0,
-        });
+        histories[user as usize].push(Entry::wanted(item, 1.0));
     }
     Ok(InteractionMatrix::from_histories(histories, size.items))
 }

@@ -56,10 +56,7 @@ pub fn read(path: &Path) -> InteractionMatrix {
         let next = items.len() as u32;
         let item = *items.entry(row[1].to_owned()).or_insert(next);
         histories.resize(users.len(), Vec::new());
-        histories[user as usize].push(Entry {
-            index: item,
-            weight: 1.0,
-        });
+        histories[user as usize].push(Entry::wanted(item, 1.0));
     }
     InteractionMatrix::from_histories(histories, items.len())
 }
@@ -83,10 +80,7 @@ pub fn synthetic(users: usize, items: usize, pairs: usize, seed: u64) -> Interac
         .map(|user| {
             let length = 1 + pairs / users / 2 + (pairs / users) * (user % 11) / 10;
             (0..length)
-                .map(|_| Entry {
-                    index: draw(user % GROUPS),
-                    weight: 1.0,
-                })
+                .map(|_| Entry::wanted(draw(user % GROUPS), 1.0))
                 .collect()
         })
         .collect();

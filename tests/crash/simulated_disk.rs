@@ -93,16 +93,18 @@ impl Disk {
         }
     }
 
-    /// Makes `into` what `directory` is after a power cut now.
+    /// Makes `into` what `directory` is after a power cut now: of one moment, whatever other threads
+    /// sync meanwhile.
     pub fn rebuild(&self, directory: &Path, into: &Path) {
-        let state = self.0.lock().expect("sound");
+        self.0.lock().expect("sound").rebuild(directory, into);
+    }
+}
+
+impl State {
+    fn rebuild(&self, directory: &Path, into: &Path) {
         fs::create_dir_all(into).expect("made");
-        let Some(entries) = state.directories.get(directory).cloned() else {
-            return;
-        };
-        drop(state);
-        for (name, entry) in entries {
-            let (from, to) = (directory.join(&name), into.join(&name));
+        for (name, entry) in self.directories.get(directory).into_iter().flatten() {
+            let (from, to) = (directory.join(name), into.join(name));
             match entry {
                 Entry::Directory => self.rebuild(&from, &to),
                 Entry::File(_) if name.to_string_lossy().starts_with("snap.") => {}
@@ -111,8 +113,7 @@ impl Disk {
                     let _ = fs::copy(&from, &to);
                 }
                 Entry::File(id) => {
-                    let state = self.0.lock().expect("sound");
-                    let bytes = state.files.get(&id).cloned().unwrap_or_default();
+                    let bytes = self.files.get(id).cloned().unwrap_or_default();
                     fs::write(&to, bytes).expect("written");
                 }
             }

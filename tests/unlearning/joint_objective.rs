@@ -12,7 +12,7 @@ use closeness::{K, closeness};
 use joint::newton_cg::Preconditioner;
 use joint::vector::{add_scaled, difference, dot};
 use joint::{Joint, adamw, lbfgs, newton_cg};
-use recant_core::model::{Factors, Ials, InteractionMatrix, Side};
+use recant_core::model::{Entry, Factors, Ials, InteractionMatrix, Side};
 use recant_core::optim::als::{CholeskyCache, TrainingOptions, train};
 use recant_eval::compare;
 use recant_types::IalsHyperparameters;
@@ -33,7 +33,7 @@ fn matrix() -> InteractionMatrix {
     for user in 0..USERS as u32 - 1 {
         for step in 0..4 + user % 9 {
             let item = (user % 2) * 45 + (user * 7 + step * step * 5) % 44;
-            matrix.insert(user, item, 0.5 + (step % 3) as f32);
+            matrix.insert(user, Entry::wanted(item, 0.5 + (step % 3) as f32));
         }
     }
     matrix.grow(USERS, ITEMS);

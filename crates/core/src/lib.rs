@@ -9,7 +9,7 @@
 //! use recant_types::IalsHyperparameters;
 //!
 //! // Two people, three items; the second item is liked by both.
-//! let liked = |index| Entry { index, weight: 1.0 };
+//! let liked = |index| Entry::wanted(index, 1.0);
 //! let histories = vec![vec![liked(0), liked(1)], vec![liked(1), liked(2)]];
 //! let matrix = InteractionMatrix::from_histories(histories, 3);
 //!

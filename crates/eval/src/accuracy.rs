@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn the_means_are_those_of_plain_loops() {
-        let entry = |index| Entry { index, weight: 1.0 };
+        let entry = |index| Entry::wanted(index, 1.0);
         let histories = (0..70u32).map(|user| {
             (0..user % 13)
                 .map(|k| entry((k * k + user * 3) % 50))

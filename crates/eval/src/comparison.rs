@@ -180,7 +180,7 @@ mod tests {
 
     /// Some users and items without interactions, in the middle and at the end.
     fn matrix() -> InteractionMatrix {
-        let entry = |index| Entry { index, weight: 1.0 };
+        let entry = |index| Entry::wanted(index, 1.0);
         let histories = (0..USERS as u32)
             .map(|user| (0..user % 5).map(|k| entry((k * 3 + user) % 18)).collect());
         let mut matrix = InteractionMatrix::from_histories(histories.collect(), ITEMS);

@@ -232,10 +232,7 @@ mod tests {
     use recant_core::model::Entry;
 
     fn matrix(histories: &[Vec<u32>], items: usize) -> InteractionMatrix {
-        let entry = |index: &u32| Entry {
-            index: *index,
-            weight: 1.0,
-        };
+        let entry = |index: &u32| Entry::wanted(*index, 1.0);
         let histories = histories.iter().map(|h| h.iter().map(entry).collect());
         InteractionMatrix::from_histories(histories.collect(), items)
     }

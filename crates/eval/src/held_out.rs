@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn seen_and_inactive_items_are_left_out_and_users_without_held_out_items_too() {
-        let entry = |index: u32| Entry { index, weight: 1.0 };
+        let entry = |index: u32| Entry::wanted(index, 1.0);
         // Item 40 has nobody.
         let histories = vec![vec![entry(0)], (1..40).map(entry).collect(), vec![entry(2)]];
         let retained = InteractionMatrix::from_histories(histories, 41);

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     fn matrix() -> InteractionMatrix {
-        let entry = |index| Entry { index, weight: 1.5 };
+        let entry = |index| Entry::wanted(index, 1.5);
         let histories =
             (0..12u32).map(|user| (0..user).map(|k| entry((k * 7 + user) % 40)).collect());
         InteractionMatrix::from_histories(histories.collect(), 40)

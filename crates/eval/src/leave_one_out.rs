@@ -117,7 +117,7 @@ mod tests {
     use recant_core::model::Entry;
 
     fn train() -> InteractionMatrix {
-        let entry = |index: u32| Entry { index, weight: 1.0 };
+        let entry = |index: u32| Entry::wanted(index, 1.0);
         let histories = (0..60u32).map(|user| (0..user % 7).map(|k| entry(k * 11)).collect());
         InteractionMatrix::from_histories(histories.collect(), 200)
     }

@@ -8,7 +8,7 @@
 //! use recant_neural::{Graph, Scorer, initial};
 //! use recant_types::NeuMf;
 //!
-//! let liked = |index| Entry { index, weight: 1.0 };
+//! let liked = |index| Entry::wanted(index, 1.0);
 //! let histories = vec![vec![liked(0), liked(1)], vec![liked(1), liked(2)]];
 //! let graph = Graph::new(&InteractionMatrix::from_histories(histories, 3));
 //!

@@ -1,6 +1,6 @@
 //! Erasures that are accepted and not yet forgotten.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use recant_types::{ErasureId, ErasureTarget, ItemId, UnixMillis, UserId};
@@ -99,26 +99,50 @@ impl Backlog {
             .min()
     }
 
-    /// Whether an accepted erasure names this pair, or one of its sides.
-    pub(crate) fn hides(&self, user: &UserId, item: &ItemId) -> bool {
-        self.lock()
+    /// What accepted erasures hide of a user, as of now.
+    ///
+    /// Whoever reads the store has to take this before the read as well as after it: an erasure that was
+    /// accepted before may be carried out meanwhile, and then nothing is left here that would hide what
+    /// was read.
+    pub(crate) fn hidden_of(&self, user: &UserId) -> Hidden {
+        let mut hidden = Hidden::default();
+        let waiting = self.lock();
+        for target in waiting
             .values()
             .filter_map(|waiting| waiting.hides.as_ref())
-            .any(|target| match target {
-                ErasureTarget::User(named) => named == user,
-                ErasureTarget::Item(named) => named == item,
-                ErasureTarget::Pairs(pairs) => is_among(pairs, user, item),
+        {
+            match target {
+                ErasureTarget::User(named) => hidden.everything |= named == user,
+                ErasureTarget::Item(named) => drop(hidden.items.insert(named.clone())),
+                ErasureTarget::Pairs(pairs) => hidden.add_pairs(pairs, user),
                 ErasureTarget::Several(names) => {
-                    names.users.contains(user)
-                        || names.items.contains(item)
-                        || is_among(&names.pairs, user, item)
+                    hidden.everything |= names.users.contains(user);
+                    hidden.items.extend(names.items.iter().cloned());
+                    hidden.add_pairs(&names.pairs, user);
                 }
-            })
+            }
+        }
+        hidden
     }
 }
 
-fn is_among(pairs: &[(UserId, ItemId)], user: &UserId, item: &ItemId) -> bool {
-    pairs.iter().any(|(u, i)| u == user && i == item)
+/// What is hidden of one user.
+#[derive(Debug, Default)]
+pub(crate) struct Hidden {
+    everything: bool,
+    items: HashSet<ItemId>,
+}
+
+impl Hidden {
+    fn add_pairs(&mut self, pairs: &[(UserId, ItemId)], user: &UserId) {
+        let own = pairs.iter().filter(|(named, _)| named == user);
+        self.items.extend(own.map(|(_, item)| item.clone()));
+    }
+
+    /// Whether what the user did with this item is hidden.
+    pub(crate) fn hides(&self, item: &ItemId) -> bool {
+        self.everything || self.items.contains(item)
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +157,7 @@ mod tests {
         );
         let (x, y) = (ItemId::new("x").expect("id"), ItemId::new("y").expect("id"));
         let backlog = Backlog::default();
+        let hides = |user: &UserId, item: &ItemId| backlog.hidden_of(user).hides(item);
         let ids = [
             ErasureId::generate(),
             ErasureId::generate(),
@@ -140,21 +165,21 @@ mod tests {
         ];
         let pair = ErasureTarget::Pairs(vec![(ada.clone(), x.clone())]);
         backlog.enter(ids[0], Some(pair), UnixMillis(5));
-        assert!(backlog.hides(&ada, &x) && !backlog.hides(&ada, &y) && !backlog.hides(&bob, &x));
+        assert!(hides(&ada, &x) && !hides(&ada, &y) && !hides(&bob, &x));
         backlog.enter(
             ids[1],
             Some(ErasureTarget::User(ada.clone())),
             UnixMillis(3),
         );
         backlog.enter(ids[2], Some(ErasureTarget::Item(y.clone())), UnixMillis(9));
-        assert!(backlog.hides(&ada, &y) && backlog.hides(&bob, &y));
+        assert!(hides(&ada, &y) && hides(&bob, &y));
         assert_eq!(
             (backlog.depth(), backlog.oldest()),
             (3, Some(UnixMillis(3)))
         );
         backlog.erased(ids[1]);
         backlog.erased(ids[2]);
-        assert!(!backlog.hides(&bob, &y) && backlog.hides(&ada, &x));
+        assert!(!hides(&bob, &y) && hides(&ada, &x));
         ids.into_iter().for_each(|id| backlog.leave(id));
         assert_eq!((backlog.depth(), backlog.oldest()), (0, None));
     }

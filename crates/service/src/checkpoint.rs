@@ -135,8 +135,8 @@ mod tests {
     use crate::learner::IalsLearner;
     use crate::learning::{holds, update};
     use recant_core::model::Factors;
-    use recant_core::model::Ials;
     use recant_core::model::InteractionMatrix;
+    use recant_core::model::{Entry, Ials};
     use recant_core::model::{RowSets, Side};
 
     use recant_types::{IalsHyperparameters, LightGcn, ModelSpecification};
@@ -168,7 +168,7 @@ mod tests {
         matrix.grow(USERS as usize, ITEMS as usize);
         for (user, item) in (0..USERS).flat_map(|u| (0..ITEMS).map(move |i| (u, i))) {
             if (user * 7 + item * 5 + user * item) % 3 == 0 || (user, item) == PAIR {
-                matrix.insert(user, item, 1.0 + (user % 3) as f32);
+                matrix.insert(user, Entry::wanted(item, 1.0 + (user % 3) as f32));
             }
         }
         matrix
@@ -230,7 +230,7 @@ mod tests {
         assert_erased(trainer, USER);
         let newcomers = [(USER, 0), (USER, 5), (USERS, 1), (USERS, ITEMS)];
         for (user, item) in newcomers {
-            trainer.matrix.insert(user, item, 1.0);
+            trainer.matrix.insert(user, Entry::wanted(item, 1.0));
             changes.touched.users(&[user]);
             changes.touched.items(&[item]);
         }
@@ -270,7 +270,7 @@ mod tests {
             let disturbed = |at: usize| {
                 let mut trainer = live(12);
                 // Something to refine.
-                trainer.matrix.insert(1, 1, 5.0);
+                trainer.matrix.insert(1, Entry::wanted(1, 5.0));
                 trainer.matrix.remove(9, 0);
                 let touched = RowSets {
                     users: vec![1, 9],
@@ -433,7 +433,7 @@ mod tests {
         for entry in trainer.matrix.remove_user(USER) {
             changes.touched.items(&[entry.index]);
         }
-        trainer.matrix.insert(USERS, ITEMS, 1.0);
+        trainer.matrix.insert(USERS, Entry::wanted(ITEMS, 1.0));
         changes.touched.users(&[USER, USERS]);
         changes.touched.items(&[ITEMS]);
         changes.emptied.users(&[USER]);

@@ -138,10 +138,7 @@ fn read_matrix(store: &Store, users: usize, items: usize) -> Result<InteractionM
         if let Some(slot) = histories.get_mut(row as usize) {
             *slot = held
                 .iter()
-                .map(|h| Entry {
-                    index: h.item,
-                    weight: h.weight,
-                })
+                .map(|h| Entry::wanted(h.item, h.weight))
                 .collect();
         }
     })?;

@@ -9,6 +9,7 @@ use crate::query::{
 };
 use crate::snapshot::{ServedModel, Snapshot};
 use crate::source::Source;
+use recant_core::model::Entry;
 use recant_core::optim::fold_in;
 use recant_core::topk::{Filter, Question, RowSet, scan};
 use recant_types::{ItemId, UserId};
@@ -209,7 +210,7 @@ impl Snapshot {
             Subject::User(user) => self.resolve_user(user),
             Subject::History(items) => {
                 let rows = self.known_rows(items);
-                let history: Vec<(u32, f32)> = rows.iter().map(|row| (*row, 1.0)).collect();
+                let history: Vec<Entry> = rows.iter().map(|row| Entry::wanted(*row, 1.0)).collect();
                 match self.fold_in(&history) {
                     Some(factors) => Person::folded_in(rows, factors),
                     None => Person::stranger(rows),
@@ -238,11 +239,7 @@ impl Snapshot {
         let seen = history.iter().map(|entry| entry.index).collect();
         let stored = self.user_factors.row(row);
         if stored.iter().all(|value| *value == 0.0) {
-            let history: Vec<(u32, f32)> = history
-                .iter()
-                .map(|entry| (entry.index, entry.weight))
-                .collect();
-            return match self.fold_in(&history) {
+            return match self.fold_in(history) {
                 Some(factors) => Person::folded_in(seen, factors),
                 None => Person::stranger(seen),
             };
@@ -254,10 +251,10 @@ impl Snapshot {
         }
     }
 
-    /// Factors for a history of `(item row, weight)`; `None` when the model knows none of it.
-    fn fold_in(&self, history: &[(u32, f32)]) -> Option<Vec<f32>> {
-        let known = history.iter().filter(|(row, _)| self.item_count(*row) > 0);
-        let known: Vec<(u32, f32)> = known.copied().collect();
+    /// Factors for a history; `None` when the model knows none of it.
+    fn fold_in(&self, history: &[Entry]) -> Option<Vec<f32>> {
+        let known = history.iter().filter(|e| self.item_count(e.index) > 0);
+        let known: Vec<Entry> = known.copied().collect();
         if known.is_empty() {
             return None;
         }
@@ -273,7 +270,7 @@ impl Snapshot {
                 self.active_items,
             ),
             ServedModel::Neural(network) => {
-                let mut rows: Vec<u32> = known.iter().map(|(row, _)| *row).collect();
+                let mut rows: Vec<u32> = known.iter().map(|e| e.index).collect();
                 rows.sort_unstable();
                 let is_active = |row| self.item_count(row) > 0;
                 network.fold_in(&rows, &self.item_factors, is_active)

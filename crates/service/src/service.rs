@@ -227,14 +227,20 @@ impl Service {
             return Ok(Vec::new());
         };
         let id = user.clone();
-        let mut held = self.read(move |store| held_by(store, row, &id)).await?;
+        let before = self.0.backlog.hidden_of(user);
+        let held = self.read(move |store| held_by(store, row, &id)).await?;
+        let after = self.0.backlog.hidden_of(user);
+        let is_hidden = |item: &ItemId| before.hides(item) || after.hides(item);
+        let mut held: Vec<ExportedInteraction> = held
+            .into_iter()
+            .filter(|held| !is_hidden(&held.item))
+            .collect();
         let catalogue = self.catalogue();
         for held in &mut held {
             let said = catalogue.item(&held.item);
             held.title = said.and_then(|said| said.title.clone());
         }
-        let visible = |held: &ExportedInteraction| !self.0.backlog.hides(user, &held.item);
-        Ok(held.into_iter().filter(visible).collect())
+        Ok(held)
     }
 
     /// What `/model` shows.
@@ -312,25 +318,34 @@ fn seconds_since(moment: UnixMillis) -> f64 {
     (UnixMillis::now().0 - moment.0).max(0) as f64 / 1_000.0
 }
 
-/// What the store holds of the user whose row was `row` a moment ago. The row may have changed
-/// hands since then, so it must be this user's both before and after the history is read.
+/// What the store holds of the user whose row was `row` a moment ago. Rows may change hands while it is
+/// read: this user's to another one, and those of the items. So it is what is read between two looks that
+/// see the same.
 fn held_by(store: &Store, row: u32, user: &UserId) -> Result<Vec<ExportedInteraction>, StoreError> {
-    let still_theirs = || Ok::<_, StoreError>(store.user(row)?.as_ref() == Some(user));
-    if !still_theirs()? {
-        return Ok(Vec::new());
-    }
-    let mut held = Vec::new();
-    for interaction in store.history(row)? {
-        if let Some(record) = store.item(interaction.item)? {
-            held.push(ExportedInteraction {
-                item: record.id,
-                title: None,
-                weight: interaction.weight,
-                timestamp: interaction.timestamp,
-            });
+    let look = || -> Result<_, StoreError> {
+        let is_theirs = store.user(row)?.as_ref() == Some(user);
+        let history = is_theirs.then(|| store.history(row)).transpose()?;
+        Ok(history.unwrap_or_default())
+    };
+    let mut history = look()?;
+    loop {
+        let mut held = Vec::new();
+        for interaction in &history {
+            if let Some(record) = store.item(interaction.item)? {
+                held.push(ExportedInteraction {
+                    item: record.id,
+                    title: None,
+                    weight: interaction.weight,
+                    timestamp: interaction.timestamp,
+                });
+            }
         }
+        let again = look()?;
+        if again == history {
+            return Ok(held);
+        }
+        history = again;
     }
-    Ok(if still_theirs()? { held } else { Vec::new() })
 }
 
 impl From<StoreError> for ServiceError {

@@ -6,7 +6,7 @@ use crate::dirty::Changes;
 use crate::learner::Learner;
 use crate::popularity::Popularity;
 use crate::rows::RowTable;
-use recant_core::model::{InteractionMatrix, RowSets};
+use recant_core::model::{Entry, InteractionMatrix, RowSets};
 use recant_store::{ItemRecord, Store, StoreError, StoredInteraction, WriteBatch};
 use recant_types::{
     ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, ItemId, UserId,
@@ -238,7 +238,9 @@ impl Application<'_> {
         }
         history.insert(item, held);
         self.items.insert(item);
-        self.trainer.matrix.insert(user, item, added.weight);
+        self.trainer
+            .matrix
+            .insert(user, Entry::wanted(item, added.weight));
         self.applied.pairs_added += 1;
     }
 

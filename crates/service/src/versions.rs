@@ -165,12 +165,12 @@ fn narrow(row: &[f64]) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::publish::{Progress, Publisher};
-    use recant_core::model::Ials;
+    use recant_core::model::{Entry, Ials};
     use recant_types::IalsHyperparameters;
 
     fn trainer() -> Trainer {
         let mut trainer = Trainer::empty(IalsHyperparameters::default(), 1);
-        trainer.matrix.insert(0, 0, 1.0);
+        trainer.matrix.insert(0, Entry::wanted(0, 1.0));
         let mut model = Ials::zeros(IalsHyperparameters::default(), 0, 0);
         model.grow(&trainer.matrix);
         trainer.learner = model.into();

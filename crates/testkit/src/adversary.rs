@@ -6,7 +6,7 @@ use faer::{Mat, Side};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::model::{Ials, InteractionMatrix};
+use recant_core::model::{Entry, Ials, InteractionMatrix};
 use recant_types::IalsHyperparameters;
 
 /// Steps of the reference solver, and of them without progress.
@@ -37,6 +37,17 @@ pub enum Weights {
     AllHuge,
 }
 
+/// What the pairs are drawn to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Targets {
+    /// Everything is wanted.
+    One,
+    /// Nothing is.
+    Zero,
+    /// Each is wanted, or not, or half.
+    Mixed,
+}
+
 const PATTERNS: [Pattern; 8] = [
     Pattern::Random,
     Pattern::HeavyTail,
@@ -64,9 +75,12 @@ pub struct Adversary {
     pub matrix: InteractionMatrix,
     pub pattern: Pattern,
     pub weights: Weights,
+    pub targets: Targets,
     pub users: usize,
     pub items: usize,
     random: ChaCha12Rng,
+    /// Draws targets, apart from all else: a problem is the same whatever its targets are.
+    target_random: ChaCha12Rng,
 }
 
 /// A reference solution: X, and a bound on its own distance to the minimiser in Frobenius norm.
@@ -95,9 +109,11 @@ impl Adversary {
             matrix: InteractionMatrix::new(),
             pattern: *PATTERNS.choose(&mut random).expect("some"),
             weights: *WEIGHTS.choose(&mut random).expect("some"),
+            targets: [Targets::One, Targets::Mixed, Targets::Zero][(seed % 3) as usize],
             users,
             items,
             random,
+            target_random: ChaCha12Rng::seed_from_u64(seed ^ 0x7A26_E757),
         };
         adversary.fill();
         adversary
@@ -109,29 +125,45 @@ impl Adversary {
             for item in 0..self.items {
                 if self.has(user, item) {
                     let weight = self.weight();
-                    self.matrix.insert(user as u32, item as u32, weight);
+                    self.insert(user as u32, item as u32, weight);
                 }
             }
         }
         if self.pattern == Pattern::Duplicates {
             for entry in self.matrix.user(0).to_vec() {
-                self.matrix.insert(1, entry.index, entry.weight);
+                self.matrix.insert(1, entry);
             }
         }
         if self.matrix.interactions() == 0 {
-            self.matrix.insert(0, 0, 1.0);
+            self.insert(0, 0, 1.0);
         }
         let pairs = self.pairs();
         let (user, item) = *pairs.choose(&mut self.random).expect("some");
         match self.weights {
-            Weights::OneHuge => self.matrix.insert(
-                user,
-                item,
-                *[1e4, 3e5, 1e6].choose(&mut self.random).expect("some"),
-            ),
-            Weights::OneTiny => self.matrix.insert(user, item, 1e-6),
-            _ => None,
+            Weights::OneHuge => {
+                let weight = *[1e4, 3e5, 1e6].choose(&mut self.random).expect("some");
+                self.insert(user, item, weight);
+            }
+            Weights::OneTiny => self.insert(user, item, 1e-6),
+            _ => {}
+        }
+    }
+
+    fn insert(&mut self, user: u32, item: u32, weight: f32) {
+        let target = match self.targets {
+            Targets::One => 1.0,
+            Targets::Zero => 0.0,
+            Targets::Mixed => {
+                let any = self.target_random.random();
+                *([0.0, 0.5, 1.0, any].choose(&mut self.target_random)).expect("some")
+            }
         };
+        let entry = Entry {
+            index: item,
+            weight,
+            target,
+        };
+        self.matrix.insert(user, entry);
     }
 
     fn has(&mut self, user: usize, item: usize) -> bool {
@@ -185,7 +217,7 @@ impl Adversary {
         let user = self.random.random_range(0..self.users) as u32;
         let item = self.random.random_range(0..self.items) as u32;
         let weight = self.weight();
-        self.matrix.insert(user, item, weight);
+        self.insert(user, item, weight);
         (vec![user], vec![item])
     }
 
@@ -209,14 +241,15 @@ impl Adversary {
 }
 
 /// The problem over active rows as full matrices, in the scaled variables `√λ_u p_u` and `√λ_i q_i`:
-/// `Σ w x² − 2 Σ c x + Σ c + ‖P‖² + ‖Q‖²` with `x = s p·q`.
+/// `Σ w x² − 2 Σ c t x + Σ c t² + ‖P‖² + ‖Q‖²` with `x = s p·q`.
 struct Dense {
     users: Vec<usize>,
     items: Vec<usize>,
     shape: (usize, usize),
     rank: usize,
-    /// c and c + α₀, and s = 1/√(λ_u λ_i), active users × active items.
+    /// c, t and c + α₀, and s = 1/√(λ_u λ_i), active users × active items.
     observed: Mat<f64>,
+    target: Mat<f64>,
     weight: Mat<f64>,
     scale: Mat<f64>,
     alpha0: f64,
@@ -232,10 +265,15 @@ impl Dense {
             .filter(|i| !matrix.item(*i as u32).is_empty())
             .collect();
         let lambda = |count: usize, opposite: usize| hyper.regularisation(count, opposite);
-        let observed = Mat::from_fn(users.len(), items.len(), |u, i| {
+        let entry = |u: usize, i: usize| {
             let mut entries = matrix.user(users[u] as u32).iter();
-            let entry = entries.find(|entry| entry.index as usize == items[i]);
-            entry.map_or(0.0, |entry| f64::from(entry.weight))
+            entries.find(|entry| entry.index as usize == items[i])
+        };
+        let observed = Mat::from_fn(users.len(), items.len(), |u, i| {
+            entry(u, i).map_or(0.0, |entry| f64::from(entry.weight))
+        });
+        let target = Mat::from_fn(users.len(), items.len(), |u, i| {
+            entry(u, i).map_or(0.0, |entry| f64::from(entry.target))
         });
         let scale = Mat::from_fn(users.len(), items.len(), |u, i| {
             let of_user = lambda(matrix.user(users[u] as u32).len(), items.len());
@@ -249,6 +287,7 @@ impl Dense {
             rank: users.len().min(items.len()),
             shape: (of.users, of.items),
             observed,
+            target,
             weight,
             scale,
             alpha0: hyper.alpha0,
@@ -325,7 +364,8 @@ impl Dense {
         for u in 0..self.users.len() {
             for i in 0..self.items.len() {
                 let x = scores[(u, i)];
-                value += self.observed[(u, i)] * (x - 1.0).powi(2) + self.alpha0 * x * x;
+                let error = x - self.target[(u, i)];
+                value += self.observed[(u, i)] * error * error + self.alpha0 * x * x;
             }
         }
         value
@@ -335,7 +375,8 @@ impl Dense {
     fn pulls(&self, scores: &Mat<f64>) -> Mat<f64> {
         Mat::from_fn(self.users.len(), self.items.len(), |u, i| {
             let x = scores[(u, i)];
-            self.scale[(u, i)] * (self.observed[(u, i)] * (x - 1.0) + self.alpha0 * x)
+            let error = x - self.target[(u, i)];
+            self.scale[(u, i)] * (self.observed[(u, i)] * error + self.alpha0 * x)
         })
     }
 

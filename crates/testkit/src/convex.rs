@@ -27,10 +27,7 @@ impl Problem {
                     } else {
                         1.0
                     };
-                    history.push(Entry {
-                        index: item,
-                        weight,
-                    });
+                    history.push(Entry::wanted(item, weight));
                 }
             }
         }
@@ -44,6 +41,18 @@ impl Problem {
             hyper,
             matrix: InteractionMatrix::from_histories(histories, ITEMS),
         }
+    }
+
+    /// The same pairs, some of them unwanted or half wanted.
+    pub fn with_targets(mut self, seed: u64) -> Self {
+        let mut random = ChaCha12Rng::seed_from_u64(seed ^ 0x7A26);
+        for user in 0..USERS as u32 {
+            for entry in self.matrix.user(user).to_vec() {
+                let target = [0.0, 0.5, 1.0, random.random()][random.random_range(0..4)];
+                self.matrix.insert(user, Entry { target, ..entry });
+            }
+        }
+        self
     }
 
     fn regularisers(&self) -> (Vec<f64>, Vec<f64>) {
@@ -73,7 +82,8 @@ impl Problem {
         for u in 0..USERS {
             for entry in self.matrix.user(u as u32) {
                 let at = (u, entry.index as usize);
-                gradient[at] += 2.0 * f64::from(entry.weight) * (x[at] - 1.0);
+                let error = x[at] - f64::from(entry.target);
+                gradient[at] += 2.0 * f64::from(entry.weight) * error;
             }
         }
         gradient

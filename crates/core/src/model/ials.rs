@@ -230,7 +230,7 @@ impl<'a> SideView<'a> {
     }
 
     /// Writes `H x − b` of the block at `x` into `into`: half the gradient, from residuals:
-    /// `Σ c (x·q − 1) q + α₀ G x + λ x`. Returns `Σ c (x·q − 1)²`. d values each.
+    /// `Σ c (x·q − t) q + α₀ G x + λ x`. Returns `Σ c (x·q − t)²`. d values each.
     /// Cost: `2|S_u|·d + d²` multiply-adds in f64.
     #[inline(always)]
     pub fn half_gradient_at(&self, block: u32, x: &[f64], into: &mut [f64]) -> f64 {
@@ -242,7 +242,7 @@ impl<'a> SideView<'a> {
         let mut data = 0.0;
         for entry in self.entries(block) {
             let row = self.opposite.row(entry.index as usize);
-            let error = dot_f64(row, x) - 1.0;
+            let error = dot_f64(row, x) - f64::from(entry.target);
             let weighted = f64::from(entry.weight) * error;
             data += weighted * error;
             add_scaled_f64(into, weighted, row);
@@ -346,7 +346,12 @@ mod tests {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(11);
             let (user, item) = ((state >> 33) % 12, (state >> 45) % 9);
-            matrix.insert(user as u32, item as u32, 0.5 + (state >> 60) as f32 / 4.0);
+            let entry = Entry {
+                index: item as u32,
+                weight: 0.5 + (state >> 60) as f32 / 4.0,
+                target: ((state >> 20) % 3) as f32 / 2.0,
+            };
+            matrix.insert(user as u32, entry);
         }
         matrix.grow(13, 10);
         let scale = |mut factors: Factors| {
@@ -378,7 +383,8 @@ mod tests {
                     .sum();
                 sum += hyper.alpha0 * x * x;
                 let held = matrix.user(u as u32).iter().find(|e| e.index == i as u32);
-                sum += held.map_or(0.0, |e| f64::from(e.weight) * (x - 1.0) * (x - 1.0));
+                let error = |e: &Entry| x - f64::from(e.target);
+                sum += held.map_or(0.0, |e| f64::from(e.weight) * error(e) * error(e));
             }
         }
         for side in [Side::Users, Side::Items] {

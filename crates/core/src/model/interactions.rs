@@ -2,21 +2,46 @@
 
 use std::sync::Arc;
 
-/// The other side of an interaction, seen from one side: 8 bytes.
+/// The other side of an interaction, seen from one side: 12 bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Entry {
     /// Row of the other side.
     pub index: u32,
     /// Confidence c > 0.
     pub weight: f32,
+    /// The preference t that the score is drawn to, 0 to 1: 1 for something wanted, 0 for something
+    /// unwanted. Several events of a pair, `Σ c_k (x − t_k)²`, are one of weight `c = Σ c_k` and
+    /// target `Σ c_k t_k / c`, up to a constant.
+    pub target: f32,
 }
 
-/// A sparse matrix of weights in both orientations, each list sorted by index.
+impl Entry {
+    /// Something wanted: of target 1.
+    pub fn wanted(index: u32, weight: f32) -> Self {
+        Self {
+            index,
+            weight,
+            target: 1.0,
+        }
+    }
+
+    /// Whether the pair speaks for the other side rather than against it.
+    pub fn is_wanted(&self) -> bool {
+        self.target > 0.5
+    }
+
+    /// The same pair, seen from the side of `index`.
+    fn seen_from(self, index: u32) -> Self {
+        Self { index, ..self }
+    }
+}
+
+/// A sparse matrix of weights and targets in both orientations, each list sorted by index.
 ///
 /// Inserting or removing a pair costs a binary search and a move within two lists. The lists sit
 /// behind `Arc`: a clone shares all of them, and a list is copied at most once per clone, when it
 /// changes. The users' are in a persistent vector besides, so that a snapshot shares them in constant
-/// time; a clone of the whole matrix costs a pointer an item. Memory: 8 bytes a pair in each
+/// time; a clone of the whole matrix costs a pointer an item. Memory: 12 bytes a pair in each
 /// orientation, and per row a vector's header.
 #[derive(Debug, Clone, Default)]
 pub struct InteractionMatrix {
@@ -34,10 +59,10 @@ fn position(list: &[Entry], index: u32) -> Result<usize, usize> {
     list.binary_search_by_key(&index, |entry| entry.index)
 }
 
-/// Puts the entry into the sorted list; returns the weight it replaces.
-fn put(list: &mut Vec<Entry>, entry: Entry) -> Option<f32> {
+/// Puts the entry into the sorted list; returns the one it replaces.
+fn put(list: &mut Vec<Entry>, entry: Entry) -> Option<Entry> {
     match position(list, entry.index) {
-        Ok(at) => Some(std::mem::replace(&mut list[at], entry).weight),
+        Ok(at) => Some(std::mem::replace(&mut list[at], entry)),
         Err(at) => {
             list.insert(at, entry);
             None
@@ -45,8 +70,8 @@ fn put(list: &mut Vec<Entry>, entry: Entry) -> Option<f32> {
     }
 }
 
-fn take(list: &mut Vec<Entry>, index: u32) -> Option<f32> {
-    position(list, index).ok().map(|at| list.remove(at).weight)
+fn take(list: &mut Vec<Entry>, index: u32) -> Option<Entry> {
+    position(list, index).ok().map(|at| list.remove(at))
 }
 
 impl InteractionMatrix {
@@ -76,10 +101,7 @@ impl InteractionMatrix {
             .collect();
         for (user, history) in histories.iter().enumerate() {
             for entry in history {
-                by_item[entry.index as usize].push(Entry {
-                    index: user as u32,
-                    weight: entry.weight,
-                });
+                by_item[entry.index as usize].push(entry.seen_from(user as u32));
             }
         }
         Self {
@@ -104,26 +126,16 @@ impl InteractionMatrix {
         }
     }
 
-    /// Adds a pair, or replaces its weight; returns the weight it had. Rows grow as needed.
-    pub fn insert(&mut self, user: u32, item: u32, weight: f32) -> Option<f32> {
+    /// Adds the pair of `user` and the item of `entry`, or replaces what there was of it; returns
+    /// that. Rows grow as needed.
+    pub fn insert(&mut self, user: u32, entry: Entry) -> Option<Entry> {
+        let item = entry.index;
         self.grow(user as usize + 1, item as usize + 1);
         let own = Arc::make_mut(&mut self.by_item[item as usize]);
-        let previous = put(
-            own,
-            Entry {
-                index: user,
-                weight,
-            },
-        );
+        put(own, entry.seen_from(user));
         let first_of_item = own.len() == 1;
         let history = &mut self.by_user[user as usize];
-        put(
-            Arc::make_mut(history),
-            Entry {
-                index: item,
-                weight,
-            },
-        );
+        let previous = put(Arc::make_mut(history), entry);
         if previous.is_none() {
             self.interactions += 1;
             self.active_items += usize::from(first_of_item);
@@ -132,18 +144,18 @@ impl InteractionMatrix {
         previous
     }
 
-    /// Takes a pair away; returns the weight it had.
-    pub fn remove(&mut self, user: u32, item: u32) -> Option<f32> {
+    /// Takes a pair away; returns it as its user's entry.
+    pub fn remove(&mut self, user: u32, item: u32) -> Option<Entry> {
         let own = self.by_item.get_mut(item as usize)?;
         position(own, user).ok()?;
         let own = Arc::make_mut(own);
-        let weight = take(own, user)?;
+        let removed = take(own, user)?;
         self.active_items -= usize::from(own.is_empty());
         let history = &mut self.by_user[user as usize];
         take(Arc::make_mut(history), item);
         self.active_users -= usize::from(history.is_empty());
         self.interactions -= 1;
-        Some(weight)
+        Some(removed.seen_from(item))
     }
 
     /// Takes everything of a user away, and returns it.
@@ -256,15 +268,20 @@ mod tests {
 
     use super::*;
 
-    type Pairs = BTreeMap<(u32, u32), f32>;
+    /// Weight and target of each pair.
+    type Pairs = BTreeMap<(u32, u32), (f32, f32)>;
+
+    fn value(entry: &Entry) -> (f32, f32) {
+        (entry.weight, entry.target)
+    }
 
     fn read(matrix: &InteractionMatrix) -> (Pairs, Pairs) {
         let (users, items) = (matrix.user_rows() as u32, matrix.item_rows() as u32);
         let by_user = (0..users)
-            .flat_map(|u| matrix.user(u).iter().map(move |e| ((u, e.index), e.weight)))
+            .flat_map(|u| matrix.user(u).iter().map(move |e| ((u, e.index), value(e))))
             .collect();
         let by_item = (0..items)
-            .flat_map(|i| matrix.item(i).iter().map(move |e| ((e.index, i), e.weight)))
+            .flat_map(|i| matrix.item(i).iter().map(move |e| ((e.index, i), value(e))))
             .collect();
         (by_user, by_item)
     }
@@ -289,18 +306,20 @@ mod tests {
         /// Whatever is done, both orientations and the counts are those of a plain map.
         #[test]
         fn any_sequence_of_changes_equals_a_plain_map(
-            steps in prop::collection::vec((0u8..6, 0u32..8, 0u32..8, 1u32..5), 0..120),
+            steps in prop::collection::vec((0u8..6, 0u32..8, 0u32..8, 1u32..5, 0u32..3), 0..120),
         ) {
             let (mut matrix, mut expected) = (InteractionMatrix::new(), Pairs::new());
-            for (step, user, item, weight) in steps {
-                let weight = weight as f32;
+            for (step, user, item, weight, target) in steps {
+                let (weight, target) = (weight as f32, target as f32 / 2.0);
                 match step {
                     0..=2 => {
-                        let before = matrix.insert(user, item, weight);
-                        prop_assert_eq!(before, expected.insert((user, item), weight));
+                        let entry = Entry { index: item, weight, target };
+                        let before = matrix.insert(user, entry).map(|e| value(&e));
+                        prop_assert_eq!(before, expected.insert((user, item), (weight, target)));
                     }
                     3 => {
-                        prop_assert_eq!(matrix.remove(user, item), expected.remove(&(user, item)));
+                        let removed = matrix.remove(user, item).map(|e| value(&e));
+                        prop_assert_eq!(removed, expected.remove(&(user, item)));
                     }
                     4 => {
                         matrix.remove_user(user);
@@ -321,9 +340,9 @@ mod tests {
     #[test]
     fn a_shared_copy_does_not_see_later_changes() {
         let mut matrix = InteractionMatrix::new();
-        matrix.insert(0, 3, 1.0);
+        matrix.insert(0, Entry::wanted(3, 1.0));
         let shared = matrix.histories();
-        matrix.insert(0, 5, 1.0);
+        matrix.insert(0, Entry::wanted(5, 1.0));
         matrix.remove(0, 3);
         assert_eq!(shared[0].iter().map(|e| e.index).collect::<Vec<_>>(), [3]);
         assert_eq!(
@@ -336,20 +355,23 @@ mod tests {
     fn a_clone_is_a_checkpoint_that_later_changes_do_not_reach() {
         let mut matrix = InteractionMatrix::new();
         for user in 0..4 {
-            matrix.insert(user, user % 2, 1.0);
+            matrix.insert(user, Entry::wanted(user % 2, 1.0));
         }
         let (checkpoint, before) = (matrix.clone(), read(&matrix).0);
-        matrix.insert(5, 1, 1.0);
+        matrix.insert(5, Entry::wanted(1, 1.0));
         matrix.remove(0, 0);
         matrix.remove_user(1);
         matrix.remove_item(0);
         assert_equal(&checkpoint, &before);
-        assert_equal(&matrix, &Pairs::from([((3, 1), 1.0), ((5, 1), 1.0)]));
+        assert_equal(
+            &matrix,
+            &Pairs::from([((3, 1), (1.0, 1.0)), ((5, 1), (1.0, 1.0))]),
+        );
     }
 
     #[test]
     fn of_repeated_entries_the_last_one_counts() {
-        let entry = |index, weight| Entry { index, weight };
+        let entry = Entry::wanted;
         let history = vec![entry(4, 1.0), entry(2, 1.0), entry(4, 3.0)];
         let matrix = InteractionMatrix::from_histories(vec![history], 0);
         assert_eq!(matrix.user(0), [entry(2, 1.0), entry(4, 3.0)]);

@@ -5,6 +5,7 @@ use faer::{Mat, Side as Triangle};
 use pulp::Arch;
 
 use crate::model::gramian::Gramian;
+use crate::model::interactions::Entry;
 use crate::optim::block::SharedHessian;
 use crate::optim::kernel;
 use crate::topk::PagedRows;
@@ -17,7 +18,7 @@ const GATHERED_ROWS: usize = 64;
 /// the system, the second to that of the f32 result.
 const REFINEMENTS: usize = 2;
 
-/// Solves the block of a user with this history, `(item row, weight)`: the p that minimises the
+/// Solves the block of a user with this history: the p that minimises the
 /// objective with the items fixed, d values (Hu, Koren & Volinsky 2008, eq. 4). `gramian` is that
 /// of all items, `active_items` the number of items with an interaction in the model.
 ///
@@ -25,16 +26,13 @@ const REFINEMENTS: usize = 2;
 /// the solution is zero. Cost: `|history|·d²/2 + d³/6` multiply-adds in f32.
 pub fn fold_in(
     hyper: &IalsHyperparameters,
-    history: &[(u32, f32)],
+    history: &[Entry],
     items: &PagedRows,
     gramian: &Gramian,
     active_items: usize,
 ) -> Vec<f32> {
-    let rows: Vec<(&[f32], f32)> = history
-        .iter()
-        .filter(|(item, _)| (*item as usize) < items.rows())
-        .map(|&(item, weight)| (items.row(item), weight))
-        .collect();
+    let known = history.iter().filter(|e| (e.index as usize) < items.rows());
+    let rows: Vec<(&[f32], &Entry)> = known.map(|e| (items.row(e.index), e)).collect();
     let mut solution = vec![0.0_f64; hyper.dim];
     if !rows.is_empty() {
         let system = System {
@@ -48,10 +46,10 @@ pub fn fold_in(
     solution.into_iter().map(|value| value as f32).collect()
 }
 
-/// `(Σ c q qᵀ + α₀ QᵀQ + λ I) p = Σ c q` for one history.
+/// `(Σ c q qᵀ + α₀ QᵀQ + λ I) p = Σ c t q` for one history.
 struct System<'a> {
     hyper: &'a IalsHyperparameters,
-    rows: Vec<(&'a [f32], f32)>,
+    rows: Vec<(&'a [f32], &'a Entry)>,
     gramian: &'a Gramian,
     lambda: f64,
 }
@@ -88,9 +86,9 @@ impl System<'_> {
         }
         let mut gathered = vec![0.0_f32; GATHERED_ROWS * stride];
         for rows in self.rows.chunks(GATHERED_ROWS) {
-            for (target, (row, weight)) in gathered.chunks_exact_mut(stride).zip(rows) {
-                let root = weight.sqrt();
-                for (value, q) in target.iter_mut().zip(*row) {
+            for (into, (row, entry)) in gathered.chunks_exact_mut(stride).zip(rows) {
+                let root = entry.weight.sqrt();
+                for (value, q) in into.iter_mut().zip(*row) {
                     *value = root * q;
                 }
             }
@@ -106,18 +104,18 @@ impl System<'_> {
         hessian
     }
 
-    /// `Σ c (p·q − 1) q + α₀ QᵀQ p + λ p`.
+    /// `Σ c (p·q − t) q + α₀ QᵀQ p + λ p`.
     fn half_gradient(&self, solution: &[f64]) -> Vec<f64> {
         let mut gradient: Vec<f64> = solution.iter().map(|value| self.lambda * value).collect();
         self.gramian
             .add_product(&mut gradient, solution, self.hyper.alpha0);
-        for (row, weight) in &self.rows {
+        for (row, entry) in &self.rows {
             let score: f64 = row
                 .iter()
                 .zip(solution)
                 .map(|(q, p)| f64::from(*q) * p)
                 .sum();
-            let weighted = f64::from(*weight) * (score - 1.0);
+            let weighted = f64::from(entry.weight) * (score - f64::from(entry.target));
             for (sum, q) in gradient.iter_mut().zip(*row) {
                 *sum += weighted * f64::from(*q);
             }
@@ -133,10 +131,10 @@ impl System<'_> {
             self.hyper.alpha0 * gram[(i, j)] + if i == j { self.lambda } else { 0.0 }
         });
         let mut right = Mat::<f64>::zeros(dim, 1);
-        for (row, weight) in &self.rows {
+        for (row, entry) in &self.rows {
             for j in 0..dim {
-                let scaled = f64::from(*weight) * f64::from(row[j]);
-                right[(j, 0)] += scaled;
+                let scaled = f64::from(entry.weight) * f64::from(row[j]);
+                right[(j, 0)] += scaled * f64::from(entry.target);
                 for i in 0..dim {
                     hessian[(i, j)] += scaled * f64::from(row[i]);
                 }
@@ -161,7 +159,20 @@ mod tests {
     use crate::model::side::Side;
     use crate::optim::block::{BlockSolver, SharedHessian};
 
-    const HISTORY: [(u32, f32); 4] = [(1, 1.0), (4, 2.5), (5, 1.0), (29, 0.5)];
+    const HISTORY: [Entry; 4] = [
+        pair(1, 1.0, 1.0),
+        pair(4, 2.5, 0.0),
+        pair(5, 1.0, 1.0),
+        pair(29, 0.5, 0.25),
+    ];
+
+    const fn pair(index: u32, weight: f32, target: f32) -> Entry {
+        Entry {
+            index,
+            weight,
+            target,
+        }
+    }
 
     fn items(dim: usize, scale: f64) -> (Factors, PagedRows, Gramian) {
         let mut factors = Factors::random(30, dim, 8, Side::Items);
@@ -198,10 +209,10 @@ mod tests {
             };
             let (factors, rows, gramian) = items(dim, 10.0);
             let mut matrix = InteractionMatrix::new();
-            for (item, weight) in HISTORY {
-                matrix.insert(0, item, weight);
+            for entry in HISTORY {
+                matrix.insert(0, entry);
             }
-            matrix.insert(1, 3, 1.0);
+            matrix.insert(1, Entry::wanted(3, 1.0));
             let model = Ials::from_item_factors(hyper, 2, factors);
             let view = model.side(Side::Users, &matrix);
             let shared = SharedHessian::new(view.gramian, hyper.alpha0, dim);
@@ -225,10 +236,7 @@ mod tests {
         let (_, rows, gramian) = items(12, 10.0);
         let system = System {
             hyper: &hyper,
-            rows: HISTORY
-                .iter()
-                .map(|(item, weight)| (rows.row(*item), *weight))
-                .collect(),
+            rows: HISTORY.iter().map(|e| (rows.row(e.index), e)).collect(),
             gramian: &gramian,
             lambda: 0.4,
         };
@@ -250,9 +258,10 @@ mod tests {
         let (_, rows, gramian) = items(40, 1e3);
         let folded = fold_in(&hyper, &HISTORY, &rows, &gramian, 30);
         assert!(folded.iter().all(|value| value.is_finite()), "{folded:?}");
-        for (item, _) in HISTORY {
-            let score: f32 = rows.row(item).iter().zip(&folded).map(|(q, p)| q * p).sum();
-            assert!((score - 1.0).abs() < 0.05, "{score}");
+        for entry in HISTORY {
+            let row = rows.row(entry.index);
+            let score: f32 = row.iter().zip(&folded).map(|(q, p)| q * p).sum();
+            assert!((score - entry.target).abs() < 0.05, "{score}");
         }
     }
 
@@ -264,6 +273,9 @@ mod tests {
         };
         let (_, rows, gramian) = items(4, 10.0);
         assert_eq!(fold_in(&hyper, &[], &rows, &gramian, 30), [0.0; 4]);
-        assert_eq!(fold_in(&hyper, &[(30, 1.0)], &rows, &gramian, 30), [0.0; 4]);
+        assert_eq!(
+            fold_in(&hyper, &[Entry::wanted(30, 1.0)], &rows, &gramian, 30),
+            [0.0; 4]
+        );
     }
 }

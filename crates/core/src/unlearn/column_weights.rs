@@ -76,7 +76,8 @@ fn over_pairs(
                 for entry in matrix.user(user as u32) {
                     let item = entry.index as usize;
                     let weight = f64::from(entry.weight);
-                    let error = weight * (dot_f64(p, model.items.row(item)) - 1.0);
+                    let score = dot_f64(p, model.items.row(item));
+                    let error = weight * (score - f64::from(entry.target));
                     let root = weight.sqrt();
                     for ((sum, a), b) in along.iter_mut().zip(own).zip(items.row(item)) {
                         rows.push(root * a * b);

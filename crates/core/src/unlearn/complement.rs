@@ -102,7 +102,7 @@ mod tests {
     fn lanczos_steps_bound_what_a_decomposition_finds() {
         let (users, items, dim) = (120, 300, 6);
         let mut random = ChaCha12Rng::seed_from_u64(5);
-        let entry = |index| Entry { index, weight: 1.0 };
+        let entry = |index| Entry::wanted(index, 1.0);
         let histories = (0..users)
             .map(|_| {
                 (0..items as u32)

@@ -1,11 +1,14 @@
 //! How far a model is from the minimiser, without knowing the minimiser: a duality gap.
 //!
 //! In `X = PQᵀ` the objective is convex: `F(X) = f(X) + 2‖Λ_u^{1/2} X Λ_i^{1/2}‖_*` with
-//! `f(X) = Σ_S c(x−1)² + α₀ Σ x²`, because the weighted nuclear norm is the least
+//! `f(X) = Σ_S c(x−t)² + α₀ Σ x²`, because the weighted nuclear norm is the least
 //! `Σλ_u‖p_u‖² + Σλ_i‖q_i‖²` over all factorisations of X (Srebro, Rennie & Jaakkola 2005;
 //! Haeffele & Vidal 2015). `f` is 2α₀-strongly convex, so the minimiser X* is unique and
 //! `α₀‖X − X*‖_F² ≤ F(X) − F(X*) ≤ L(P,Q) − D` for every dual value D (Fenchel duality:
-//! `D = −f*(Y)` for any Y with `σ_max(Λ_u^{-1/2} Y Λ_i^{-1/2}) ≤ 2`).
+//! `D = −f*(Y)` for any Y with `σ_max(Λ_u^{-1/2} Y Λ_i^{-1/2}) ≤ 2`). The targets t, whatever they
+//! are, move f and its gradient alone: its second derivative 2w with w = c + α₀ on S and α₀ elsewhere
+//! knows none, so f stays as convex, its conjugate on S is `(y + 2ct)²/(4w) − ct²`, and
+//! `f(X) + f*(Y) − ⟨X,Y⟩ = Σ (G−Y)²/(4w)` for every Y, as for any quadratic.
 //!
 //! The dual point starts from `G = ∇f(X)`, scaled: `G̃ = Λ_u^{-1/2} G Λ_i^{-1/2}`. Take orthonormal
 //! U, V that hold the directions of the model and whatever else lies near the top of the spectrum.
@@ -503,7 +506,7 @@ impl Sums {
         let regularisation = weighted_squares(&operator.lambda_users, |u| model.users.row(u))
             + weighted_squares(&operator.lambda_items, |i| model.items.row(i));
         let (over_pairs, alpha0) = (operator.sums, operator.alpha0);
-        // Each side's blocks add `Σ_S c(x−1)x + α₀‖X‖²` and their own regularisation.
+        // Each side's blocks add `Σ_S c(x−t)x + α₀‖X‖²` and their own regularisation.
         let dense = alpha0 * over_pairs.norm_squared;
         let gradient_squared = 4.0 * alpha0 * dense + over_pairs.gradient_correction;
         let gradient_norm = at_least(gradient_squared, 0.0).sqrt();

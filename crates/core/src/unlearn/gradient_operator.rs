@@ -16,14 +16,14 @@ const ROWS_PER_TASK: usize = 64;
 
 /// `G̃ = Λ_u^{-1/2} G Λ_i^{-1/2}` with `G = ∇f(X)` at `X = PQᵀ`, users × items.
 ///
-/// `G` is `2c(x−1) + 2α₀x` on the observed pairs and `2α₀x` elsewhere: a sparse matrix of the
+/// `G` is `2c(x−t) + 2α₀x` on the observed pairs and `2α₀x` elsewhere: a sparse matrix of the
 /// scaled residuals plus a matrix of rank d. Neither is ever formed; a product with k vectors
 /// costs `|S|·k + 2(users+items)·d·k` multiply-adds. Rows and columns without interactions are
 /// zero. Built in `|S|·d + (users+items)·d²`. Everything is f64.
 #[derive(Debug)]
 pub(super) struct ScaledGradient<'a> {
     matrix: &'a InteractionMatrix,
-    /// 2c(x−1), scaled, in the order of the users' lists; `by_item` in the order of the items'.
+    /// 2c(x−t), scaled, in the order of the users' lists; `by_item` in the order of the items'.
     by_user: Vec<Vec<f64>>,
     by_item: Vec<Vec<f64>>,
     /// Λ_u^{-1/2} P and Λ_i^{-1/2} Q.
@@ -43,23 +43,23 @@ pub(super) struct ScaledGradient<'a> {
 /// Sums over the pairs, and what the rounding of each is measured against.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PairSums {
-    /// `Σ_S c (x−1) x`.
+    /// `Σ_S c (x−t) x`.
     pub(super) residual_along: f64,
-    /// `Σ_S |c (x−1) x|`.
+    /// `Σ_S |c (x−t) x|`.
     pub(super) residual_along_absolute: f64,
     /// `‖G‖_F² − ‖2α₀X‖_F²`, a sum over S.
     pub(super) gradient_correction: f64,
     /// `‖X‖_F²` over all pairs, through the Gram matrices.
     pub(super) norm_squared: f64,
-    /// `Σ_S c s (|x| + |x−1|)` and `Σ_S c s²`, with `s = ‖p‖‖q‖ + 1`: times [`dot_rounding`], what the
-    /// rounding of `x − 1` is worth in the sums over `c(x−1)x`, and in G against the weights c. Where
-    /// a weight is huge, x − 1 is tiny, and rounding is most of it.
+    /// `Σ_S c s (|x| + |x−t|)` and `Σ_S c s²`, with `s = ‖p‖‖q‖ + 1`: times [`dot_rounding`], what the
+    /// rounding of `x − t` is worth in the sums over `c(x−t)x`, and in G against the weights c. Where
+    /// a weight is huge, x − t is tiny, and rounding is most of it.
     pub(super) rounding_along: f64,
     pub(super) rounding_weighted: f64,
 }
 
-/// What `p·q` is off at most, relative to `‖p‖‖q‖`, and `p·q − 1` relative to `‖p‖‖q‖ + 1`: partial
-/// sums of sixteen lanes, and then those (Higham, "Accuracy and Stability of Numerical Algorithms",
+/// What `p·q` is off at most, relative to `‖p‖‖q‖`, and `p·q − t` relative to `‖p‖‖q‖ + 1`, as targets
+/// are at most 1: partial sums of sixteen lanes, and then those (Higham, "Accuracy and Stability of Numerical Algorithms",
 /// 2nd ed., §3.1).
 pub(super) fn dot_rounding(dim: usize) -> f64 {
     (dim as f64 / 16.0 + 34.0) * (f64::EPSILON / 2.0)
@@ -207,7 +207,7 @@ fn norm(values: &[f64]) -> f64 {
     dot_f64(values, values).sqrt()
 }
 
-/// 2c(x−1) of one user's pairs, scaled, and what they add to the sums.
+/// 2c(x−t) of one user's pairs, scaled, and what they add to the sums.
 #[inline(always)]
 fn residuals_of(
     model: &Ials,
@@ -225,7 +225,8 @@ fn residuals_of(
     for entry in entries {
         let item = entry.index as usize;
         let x = dot_f64(own, model.items.row(item));
-        let residual = f64::from(entry.weight) * (x - 1.0);
+        let error = x - f64::from(entry.target);
+        let residual = f64::from(entry.weight) * error;
         let dense = 2.0 * model.hyper.alpha0 * x;
         let observed = 2.0 * residual + dense;
         sums.residual_along += residual * x;
@@ -233,7 +234,7 @@ fn residuals_of(
         sums.gradient_correction += observed * observed - dense * dense;
         let size = own_size * sizes[item] + 1.0;
         let weighted = f64::from(entry.weight) * size;
-        sums.rounding_along += weighted * (x.abs() + (x - 1.0).abs());
+        sums.rounding_along += weighted * (x.abs() + error.abs());
         sums.rounding_weighted += weighted * size;
         values.push(2.0 * residual * root_user * root_items[item]);
     }

@@ -98,7 +98,7 @@ pub fn update(
 }
 
 /// What the change of a block's row from y to y′ adds to half the gradient of a neighbour x:
-/// `now·y′ − before·y`, with `((c + α₀) x·y′ − c)` and the same for y. That is exact for the pair;
+/// `now·y′ − before·y`, with `((c + α₀) x·y′ − c t)` and the same for y. That is exact for the pair;
 /// what the change of the Gram matrix adds besides is left out.
 struct GradientChange {
     slot: usize,
@@ -120,10 +120,11 @@ impl GradientChange {
             let slot = neighbours.slot(entry.index)?;
             let other = view.opposite.row(entry.index as usize);
             let weight = f64::from(entry.weight);
+            let drawn_to = weight * f64::from(entry.target);
             Some(Self {
                 slot,
-                now: (weight + alpha0) * dot_f64(other, new) - weight,
-                before: (weight + alpha0) * dot_f64(other, old) - weight,
+                now: (weight + alpha0) * dot_f64(other, new) - drawn_to,
+                before: (weight + alpha0) * dot_f64(other, old) - drawn_to,
             })
         };
         view.entries(block).iter().filter_map(change).collect()

@@ -74,10 +74,11 @@ impl Tally {
                 hyper,
                 pattern,
                 weights,
+                targets,
                 ..
             } = adversary;
             self.false_claims.push(format!(
-                "{what}: {distance:e} from the minimiser, {bound:e} claimed ({hyper:?} {pattern:?} {weights:?})"
+                "{what}: {distance:e} from the minimiser, {bound:e} claimed ({hyper:?} {pattern:?} {weights:?} {targets:?})"
             ));
         }
     }

@@ -9,8 +9,13 @@ fn the_bound_is_never_below_the_true_distance() {
     let mut checked = 0;
     for problem_seed in 0..12u64 {
         for (weighted, nu) in [(false, 0.0), (false, 1.0), (true, 0.0), (true, 1.0)] {
-            for lambda in [0.02, 0.4] {
+            for (lambda, all_wanted) in [(0.02, true), (0.4, true), (0.02, false), (0.4, false)] {
                 let problem = Problem::random(problem_seed, weighted, nu, lambda);
+                let problem = if all_wanted {
+                    problem
+                } else {
+                    problem.with_targets(problem_seed)
+                };
                 let truth = problem.minimiser();
                 for (sweeps, noise) in [(0, 0.0), (2, 0.3), (10, 0.01), (60, 0.0)] {
                     let model = problem.model(problem_seed + 100, sweeps, noise);
@@ -19,7 +24,8 @@ fn the_bound_is_never_below_the_true_distance() {
                     assert!(
                         distance <= bound.frobenius + 1e-6,
                         "distance {distance} above the bound {bound:?} (seed {problem_seed}, \
-                         weighted {weighted}, nu {nu}, lambda {lambda}, sweeps {sweeps})"
+                         weighted {weighted}, nu {nu}, lambda {lambda}, all wanted {all_wanted}, \
+                         sweeps {sweeps})"
                     );
                     checked += 1;
                 }
@@ -33,10 +39,13 @@ fn the_bound_is_never_below_the_true_distance() {
 #[test]
 fn the_bound_closes_at_the_minimiser() {
     for (weighted, nu) in [(false, 1.0), (true, 1.0)] {
-        let problem = Problem::random(3, weighted, nu, 0.2);
-        let model = problem.model(5, 3_000, 0.0);
-        let bound = duality_gap(&model, &problem.matrix, &GapOptions::default());
-        assert!(bound.frobenius < 1e-3, "{bound:?}");
+        let wanted = Problem::random(3, weighted, nu, 0.2);
+        let mixed = Problem::random(3, weighted, nu, 0.2).with_targets(3);
+        for problem in [wanted, mixed] {
+            let model = problem.model(5, 3_000, 0.0);
+            let bound = duality_gap(&model, &problem.matrix, &GapOptions::default());
+            assert!(bound.frobenius < 1e-3, "{bound:?}");
+        }
     }
 }
 

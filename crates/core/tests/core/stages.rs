@@ -44,7 +44,7 @@ fn data(users: usize, items: usize, seed: u64) -> InteractionMatrix {
                 .collect();
             history.sort_unstable();
             history.dedup();
-            let entry = |index| Entry { index, weight: 1.0 };
+            let entry = |index| Entry::wanted(index, 1.0);
             history.into_iter().map(entry).collect()
         })
         .collect();
@@ -284,7 +284,7 @@ fn ten_thousand_erasures_do_not_drift() {
 #[test]
 fn an_erasure_beside_a_huge_weight_moves_the_scores_where_they_belong() {
     let mut whole = data(60, 40, 5);
-    whole.insert(3, 7, 1e6);
+    whole.insert(3, Entry::wanted(7, 1e6));
     let model = trained_to(&whole, 1, HEAVY_TARGET);
     for user in [3, 11] {
         let mut state = Warm::new(CACHE_BYTES_MAX);
@@ -321,7 +321,7 @@ fn an_erasure_beside_a_huge_weight_moves_the_scores_where_they_belong() {
 fn users_solved_anew_are_those_that_were_certified() {
     let mut whole = data(60, 40, 5);
     for (user, item, weight) in [(3, 7, 1e6), (4, 7, 1e4), (5, 9, 1e-6), (20, 1, 3e5)] {
-        whole.insert(user, item, weight);
+        whole.insert(user, Entry::wanted(item, weight));
     }
     let model = trained_to(&whole, 1, HEAVY_TARGET);
     let mut loaded = Ials::from_item_factors(HYPER, whole.user_rows(), model.items.clone());

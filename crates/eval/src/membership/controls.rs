@@ -100,7 +100,7 @@ mod tests {
 
     /// Item i is had by the users from i on.
     fn original() -> InteractionMatrix {
-        let entry = |index| Entry { index, weight: 1.0 };
+        let entry = |index| Entry::wanted(index, 1.0);
         let histories = (0..30u32).map(|user| (0..=user.min(19)).map(entry).collect());
         InteractionMatrix::from_histories(histories.collect(), 40)
     }

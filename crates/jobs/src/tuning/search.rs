@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn a_matching_lambda_regularises_as_much_in_sum() {
-        let entry = |index| Entry { index, weight: 1.0 };
+        let entry = |index| Entry::wanted(index, 1.0);
         let histories = vec![vec![entry(0)], vec![], vec![entry(0), entry(1), entry(3)]];
         let matrix = InteractionMatrix::from_histories(histories, 4);
         let setting = IalsHyperparameters {

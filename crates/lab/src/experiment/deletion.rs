@@ -193,7 +193,7 @@ mod tests {
 
     /// User u has items u, u + 1, … 2u, of 120.
     fn train() -> InteractionMatrix {
-        let entry = |index| Entry { index, weight: 1.0 };
+        let entry = |index| Entry::wanted(index, 1.0);
         let histories = (0..60u32).map(|user| (user..=2 * user).map(entry).collect());
         InteractionMatrix::from_histories(histories.collect(), 120)
     }

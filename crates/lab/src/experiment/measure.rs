@@ -209,7 +209,7 @@ mod tests {
     }
 
     fn data() -> DataSet {
-        let entry = |index| Entry { index, weight: 1.0 };
+        let entry = |index| Entry::wanted(index, 1.0);
         let histories = (0..30u32).map(|user| (0..30).map(|k| entry((user + k) % 40)).collect());
         DataSet {
             name: "made".to_owned(),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::{World, grouped, matrix, small_models};
 use proptest::prelude::*;
-use recant_core::model::{InteractionMatrix, RowSets};
+use recant_core::model::{Entry, InteractionMatrix, RowSets};
 use recant_core::never;
 use recant_neural::forget::{
     Aggregation, AltEraserControl, AltEraserOptions, AltEraserReport, Anchor, BlockSolver, Dealing,
@@ -468,7 +468,7 @@ proptest! {
         let mut examples = Examples::new(&Graph::new(&pairs), sampling, 0);
         for (adds, user, item) in steps {
             if adds {
-                pairs.insert(user, item, 1.0);
+                pairs.insert(user, Entry::wanted(item, 1.0));
             } else {
                 pairs.remove(user, item);
             }

@@ -1,7 +1,7 @@
 //! Small worlds for the tests of neural models, and scores computed another way: plain loops in f64.
 #![allow(dead_code)]
 
-use recant_core::model::InteractionMatrix;
+use recant_core::model::{Entry, InteractionMatrix};
 use recant_neural::{
     Examples, Graph, Layout, NeuralModel, Parameters, Sampling, initial, model_of,
 };
@@ -93,7 +93,7 @@ pub fn matrix(pairs: &[(u32, u32)], users: usize, items: usize) -> InteractionMa
     let mut matrix = InteractionMatrix::new();
     matrix.grow(users, items);
     for (user, item) in pairs {
-        matrix.insert(*user, *item, 1.0);
+        matrix.insert(*user, Entry::wanted(*item, 1.0));
     }
     matrix
 }
@@ -111,7 +111,7 @@ pub fn grouped(users: u32, items: u32, groups: u32) -> InteractionMatrix {
                 4
             };
             if (mixed >> 7) % 100 < likes {
-                matrix.insert(user, item, 1.0);
+                matrix.insert(user, Entry::wanted(item, 1.0));
             }
         }
     }

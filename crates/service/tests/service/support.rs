@@ -14,8 +14,8 @@ use recant_service::{AsOf, ModelSummary, RecommendQuery, Source, Subject};
 use recant_service::{ServiceOptions, WorkerGuard};
 use recant_store::{ImportSession, Store, StoreOptions, Tensor};
 use recant_types::{
-    Certificate, ErasureId, ErasureStatus, ErasureTarget, IalsHyperparameters, ItemId, UserId,
-    takes_the_place,
+    Certificate, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, IalsHyperparameters,
+    ItemId, UserId, takes_the_place,
 };
 
 pub const USERS: u8 = 8;
@@ -194,22 +194,68 @@ pub struct Running {
     pub store: Store,
     pub service: Service,
     pub guard: WorkerGuard,
+    goal: Goal,
+}
+
+/// What a service is started with.
+#[derive(Debug, Clone, Copy)]
+struct Goal {
+    hyper: IalsHyperparameters,
+    tolerance: f64,
+    target: f64,
+}
+
+impl Goal {
+    fn reached() -> Self {
+        Self {
+            hyper: hyperparameters(),
+            tolerance: TOLERANCE,
+            target: TARGET,
+        }
+    }
 }
 
 impl Running {
     pub async fn start(path: &Path) -> Self {
+        Self::start_towards(path, Goal::reached()).await
+    }
+
+    /// A service of a model with so many dimensions.
+    pub async fn start_with_dim(path: &Path, dim: usize) -> Self {
+        let hyper = IalsHyperparameters {
+            dim,
+            ..hyperparameters()
+        };
+        let goal = Goal {
+            hyper,
+            ..Goal::reached()
+        };
+        Self::start_towards(path, goal).await
+    }
+
+    /// A service whose refinements never reach what they work to: a checkpoint is alive nearly always.
+    pub async fn start_refining(path: &Path) -> Self {
+        let goal = Goal {
+            tolerance: 0.0,
+            target: 0.0,
+            ..Goal::reached()
+        };
+        Self::start_towards(path, goal).await
+    }
+
+    async fn start_towards(path: &Path, goal: Goal) -> Self {
         let store = Store::open(path, &StoreOptions::default()).expect("a store");
         let options = ServiceOptions {
-            model: hyperparameters().into(),
+            model: goal.hyper.into(),
             seed: 1,
             queue_max: 1_000,
             receipt_issuer: "recant".into(),
             worker: WorkerOptions {
                 update_budget: Duration::from_millis(10),
                 update_tolerance: TOLERANCE,
-                tolerance: TOLERANCE,
+                tolerance: goal.tolerance,
                 refinement_rounds: 5,
-                certificate_target: TARGET,
+                certificate_target: goal.target,
                 threads: 1,
                 cholesky_cache_bytes_max: 1 << 28,
             },
@@ -221,14 +267,30 @@ impl Running {
             store,
             service,
             guard,
+            goal,
         }
     }
 
     pub async fn restart(self) -> Self {
+        let goal = self.goal;
+        self.restart_towards(goal).await
+    }
+
+    /// Goes on with a goal that is reached.
+    pub async fn restart_to_certify(self) -> Self {
+        self.restart_towards(Goal::reached()).await
+    }
+
+    async fn restart_towards(self, goal: Goal) -> Self {
         let path = self.path.clone();
         self.guard.stop().await;
         drop((self.service, self.store));
-        Self::start(&path).await
+        Self::start_towards(&path, goal).await
+    }
+
+    /// Whether a refinement can reach what it works to.
+    pub fn may_certify(&self) -> bool {
+        self.goal.target > 0.0
     }
 
     pub async fn erase(&self, target: ErasureTarget) -> ErasureId {
@@ -264,6 +326,24 @@ impl Running {
                 return;
             }
             assert!(started.elapsed() < PATIENCE, "still {}", record.status);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until the erasure is as `is_so` wants it.
+    pub async fn until(
+        &self,
+        id: ErasureId,
+        is_so: impl Fn(&ErasureRecord) -> bool,
+    ) -> ErasureRecord {
+        let started = Instant::now();
+        loop {
+            let record = self.service.erasure(id).await.expect("readable");
+            let record = record.expect("known");
+            if is_so(&record) {
+                return record;
+            }
+            assert!(started.elapsed() < PATIENCE, "still {record:?}");
             tokio::task::yield_now().await;
         }
     }

@@ -42,10 +42,7 @@ fn trainer() -> Trainer {
         dim: DIM,
         ..IalsHyperparameters::default()
     };
-    let entry = |index: usize| Entry {
-        index: index as u32,
-        weight: 1.0,
-    };
+    let entry = |index: usize| Entry::wanted(index as u32, 1.0);
     // Every item has an interaction, and the changing ones none with the users who ask.
     let mut histories = vec![vec![entry(ITEMS - 1)]; USERS];
     histories.push((0..ITEMS).map(entry).collect());

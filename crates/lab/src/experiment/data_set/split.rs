@@ -59,7 +59,7 @@ pub(super) fn last(rows: &[Row], users: usize, items: usize) -> Split {
 }
 
 fn entry(index: u32) -> Entry {
-    Entry { index, weight: 1.0 }
+    Entry::wanted(index, 1.0)
 }
 
 fn matrix(rows: &[Row], users: usize, items: usize) -> InteractionMatrix {
