@@ -8,6 +8,7 @@
 )]
 
 mod erase_command;
+mod filters;
 mod first_release;
 mod fuzz_corpus;
 mod import_command;
