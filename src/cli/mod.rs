@@ -12,6 +12,7 @@ mod error;
 mod eval;
 mod hardening;
 mod health;
+mod ids;
 mod import;
 mod keys;
 mod output;
@@ -76,6 +77,8 @@ pub(crate) enum Command {
     Erase(erase::EraseArgs),
     /// Look for traces of ids in every file of a store
     Scan(scan::ScanArgs),
+    /// Count, list or erase ids that are held from before the rule for ids
+    Ids(ids::IdsArgs),
     /// Ask a running server whether it is well
     Health(health::HealthArgs),
     /// Rewrite the live data and overwrite what was erased or replaced
@@ -117,6 +120,7 @@ pub(crate) fn run(command: Command) -> Result<(), CliError> {
         Command::Verify(args) => verify::run(&args),
         Command::Erase(args) => erase::run(&args),
         Command::Scan(args) => scan::run(&args),
+        Command::Ids(args) => ids::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Compact(args) => compact::run(&args),
         Command::Backup(args) => backup::run(&args),

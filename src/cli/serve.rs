@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::control_server::ControlServer;
 use super::error::CliError;
+use super::ids;
 use super::output::print;
 use super::settings::{StoreArgs, configured_model, flag, serving_options, thread_pool};
 use super::train_neural::neural_training;
@@ -106,10 +107,12 @@ async fn start(
     stopping: Arc<AtomicBool>,
     failed: oneshot::Sender<()>,
 ) -> Result<Option<(WorkerGuard, Option<ControlServer>)>, CliError> {
+    let keep_null_ids = settings.interactions.keep_null_ids;
     match start_service(settings, stopping).await {
         Ok(Some((service, guard, control))) => {
-            state.provide(service);
+            state.provide(service.clone());
             tracing::info!("ready");
+            tokio::task::spawn_blocking(move || ids::warn_of(&service, keep_null_ids));
             Ok(Some((guard, control)))
         }
         Ok(None) => Ok(None),

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::kill_support::ledger::{Held, Ledger};
+use crate::kill_support::ledger::Held;
 use crate::kill_support::load::{Client, work};
 use crate::kill_support::process::{Caller, Process, recant};
 use rand::{Rng, SeedableRng};
@@ -45,10 +45,11 @@ fn environment() -> Vec<(String, String)> {
 
 fn clients(seed: u64) -> Vec<Client> {
     (0..CLIENTS)
-        .map(|number| Client {
-            number,
-            ledger: Ledger::default(),
-            random: ChaCha8Rng::seed_from_u64(seed * 1_000 + number as u64),
+        .map(|number| {
+            Client::new(
+                number,
+                ChaCha8Rng::seed_from_u64(seed * 1_000 + number as u64),
+            )
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 //!
 //! One binary for all of them: linking is what a test costs most.
 
+mod attack;
 mod kill_nine;
 mod kill_support;
 mod power_cut;

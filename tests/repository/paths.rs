@@ -90,3 +90,45 @@ fn every_link_in_a_document_leads_somewhere() {
     }
     assert!(dead.is_empty(), "links to nothing: {dead:#?}");
 }
+
+/// Whether a span of code is the name of a test as they are called here, a sentence, and not of a metric.
+fn is_sentence(span: &str) -> bool {
+    let words = span.split('_').count();
+    words >= 5
+        && !span.starts_with("recant_")
+        && span
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+#[test]
+fn every_test_that_a_document_names_exists() {
+    let mut sources = Vec::new();
+    for folder in ["tests", "crates", "src"] {
+        read_sources(&root().join(folder), &mut sources);
+    }
+    let exists = |name: &str| {
+        let line = format!("fn {name}(");
+        sources.iter().any(|source| source.contains(&line))
+    };
+    let mut wrong = Vec::new();
+    for document in documents() {
+        for span in document.code() {
+            if is_sentence(&span) && !exists(&span) {
+                wrong.push(format!("{}: {span}", document.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "no such test: {wrong:#?}");
+}
+
+fn read_sources(folder: &Path, into: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            read_sources(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push(std::fs::read_to_string(&path).expect("a readable source"));
+        }
+    }
+}

@@ -7,15 +7,19 @@
     reason = "a test tells one story from beginning to end"
 )]
 
+mod described_answers;
 mod erase_command;
 mod filters;
 mod first_release;
 mod fuzz_corpus;
+mod heavy_weights;
 mod import_command;
 mod items;
 mod leaks;
 mod maintenance;
 mod neural_service;
+mod old_ids;
+mod open_keys;
 mod receipts;
 mod recommend_lists;
 mod remnants;

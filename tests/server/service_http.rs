@@ -114,6 +114,17 @@ fn similar_items_are_of_the_same_taste() {
 }
 
 #[test]
+fn what_is_held_of_somebody_is_told_without_an_id_in_the_url_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server(&folder);
+    let by_query = server.get("/export?user=a1");
+    let by_body = server.post("/export", &json!({"user": " a1 "}));
+    assert_eq!((by_query.status, by_body.status), (200, 200));
+    assert!(!by_query.text.is_empty());
+    assert_eq!(by_query.text, by_body.text);
+}
+
+#[test]
 fn an_erased_pair_is_gone_from_export_model_and_counts() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = server(&folder);

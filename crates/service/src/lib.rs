@@ -16,6 +16,7 @@ mod dirty;
 mod erasures;
 mod explain;
 mod expression;
+mod held_ids;
 mod learner;
 mod learning;
 mod load;

@@ -19,7 +19,7 @@ use recant_core::topk::Bitmap;
 use recant_store::Committed;
 use recant_store::WriteBatch;
 use recant_store::{ReceiptKeys, Store, StoreError};
-use recant_types::{Event, Interaction, ItemId, UnixMillis, UserId};
+use recant_types::{Event, Interaction, UnixMillis, UserId};
 
 /// Multiply-adds of a scan that may run on the async threads: below about 50 µs a hop to another
 /// thread costs more than it saves.
@@ -268,13 +268,9 @@ impl Service {
         };
         let id = user.clone();
         let before = self.0.backlog.hidden_of(user);
-        let held = self.read(move |store| held_by(store, row, &id)).await?;
+        let mut held = self.read(move |store| held_by(store, row, &id)).await?;
         let after = self.0.backlog.hidden_of(user);
-        let is_hidden = |item: &ItemId| before.hides(item) || after.hides(item);
-        let mut held: Vec<ExportedInteraction> = held
-            .into_iter()
-            .filter(|held| !is_hidden(&held.item))
-            .collect();
+        held.retain(|held| !before.hides(&held.item) && !after.hides(&held.item));
         let catalogue = self.catalogue();
         for held in &mut held {
             let said = catalogue.item(&held.item);

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use recant_store::{
     Committed, Entry, Idempotency, ItemRecord, LogPosition, ModelHeader, Store, StoreError,
@@ -13,6 +14,9 @@ use recant_types::{
     Event, IalsHyperparameters, Interaction, ItemId, ModelConfiguration, UnixMillis, UserId,
 };
 
+/// Longest that a lock is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Options that never refuse for lack of room on a small disk.
 pub fn options() -> StoreOptions {
     StoreOptions {
@@ -22,9 +26,18 @@ pub fn options() -> StoreOptions {
     }
 }
 
-/// Opens the store in `path`.
+/// Opens the store in `path`. A child process that another test has just forked holds the locks of this
+/// one until it is executed, those of stores that were closed since included.
 pub fn open(path: &Path) -> Store {
-    Store::open(path, &options()).expect("the store opens")
+    let started = Instant::now();
+    loop {
+        match Store::open(path, &options()) {
+            Err(StoreError::Locked { .. }) if started.elapsed() < PATIENCE => {
+                std::thread::yield_now();
+            }
+            opened => return opened.expect("the store opens"),
+        }
+    }
 }
 
 /// Commits what `fill` puts into a batch, and waits until it is durable.

@@ -138,6 +138,35 @@ pub fn looks_like_float(id: &str) -> bool {
     }
 }
 
+/// What there is about an id that is held, and that no new one may have: it is from before the rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdFlaw {
+    /// Blanks around it: whoever asks for it asks for the text between them.
+    Blanks,
+    /// It is a word for nothing.
+    NullWord,
+    /// It looks like a number from a column of floating-point numbers; see [`looks_like_float`].
+    LikeFloat,
+}
+
+/// What is wrong with an id that is held; `keep_null_words` as for [`new_id`].
+pub fn id_flaw(id: &str, keep_null_words: bool) -> Option<IdFlaw> {
+    match new_id(id, keep_null_words) {
+        Err(InvalidId::NullWord) => Some(IdFlaw::NullWord),
+        Ok(trimmed) if trimmed == id => looks_like_float(id).then_some(IdFlaw::LikeFloat),
+        Ok(_) | Err(_) => Some(IdFlaw::Blanks),
+    }
+}
+
+/// What an id that is held would be by the rule: without the blanks, and the whole number that a
+/// floating-point one stands for, where it is exact. A word for nothing stays one.
+pub fn mended_id(id: &str) -> String {
+    let trimmed = trim_id(id).unwrap_or(id);
+    let whole = trimmed.parse().ok().filter(|_| looks_like_float(trimmed));
+    let whole = whole.and_then(|number: f64| id_of_float(number).ok());
+    whole.map_or_else(|| trimmed.to_owned(), |whole| whole.to_string())
+}
+
 /// Whether `text` can be an id of a user or an item; for code that reads many and keeps few.
 pub fn check_id(text: &str) -> Result<(), InvalidId> {
     if text.is_empty() {
@@ -321,6 +350,26 @@ mod tests {
         assert_eq!(UserId::new(&"é".repeat(129)), Err(InvalidId::TooLong(258)));
         assert_eq!(ItemId::new("a\0b"), Err(InvalidId::ControlCharacter));
         assert!(ItemId::new(&"x".repeat(ID_BYTES_MAX)).is_ok());
+    }
+
+    #[test]
+    fn ids_from_before_the_rule_are_told_from_others() {
+        for (id, flaw, mended) in [
+            ("ada", None, "ada"),
+            ("7", None, "7"),
+            (" ada", Some(IdFlaw::Blanks), "ada"),
+            ("\u{a0}7.0 ", Some(IdFlaw::Blanks), "7"),
+            (" ", Some(IdFlaw::Blanks), " "),
+            ("NaN", Some(IdFlaw::NullWord), "NaN"),
+            (" null", Some(IdFlaw::NullWord), "null"),
+            ("123.0", Some(IdFlaw::LikeFloat), "123"),
+            ("7.6E+16", Some(IdFlaw::LikeFloat), "7.6E+16"),
+        ] {
+            assert_eq!(id_flaw(id, false), flaw, "{id:?}");
+            assert_eq!(mended_id(id), mended, "{id:?}");
+        }
+        assert_eq!(id_flaw("NaN", true), None);
+        assert_eq!(id_flaw(" null", true), Some(IdFlaw::Blanks));
     }
 
     #[test]

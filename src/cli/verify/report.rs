@@ -200,3 +200,22 @@ impl Checked {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_told_nothing_by_what_a_receipt_says_of_its_issuer() {
+        let text = "Shop\u{1b}]0;title\u{7}\u{1b}[2J\r\nholds\u{202e} \"it's\"";
+        let shown = printable(text);
+        assert!(
+            !shown.contains(|c: char| c.is_control() || c == '\u{202e}'),
+            "{shown:?}"
+        );
+        assert!(
+            shown.starts_with("Shop") && shown.ends_with("\"it's\""),
+            "{shown:?}"
+        );
+    }
+}

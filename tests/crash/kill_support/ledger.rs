@@ -1,6 +1,6 @@
 //! What a caller was answered, and what must be true because of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::Value;
 
@@ -13,6 +13,9 @@ const STATES: [(&str, &str); 4] = [
     ("forgotten", "forgotten_at"),
     ("certified", "certified_at"),
 ];
+
+/// The place of the state from which on the live model has forgotten.
+const FORGOTTEN: usize = 2;
 
 /// What is known of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,23 +33,33 @@ pub enum Held {
 struct Life {
     state: usize,
     times: [Option<String>; 4],
+    /// Items that it names whole, and that nobody was sent with since.
+    items: BTreeSet<String>,
 }
 
 /// What one caller knows. Callers use users and items of their own.
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub pairs: BTreeMap<(String, String), Held>,
+    /// Items that were seen to be forgotten, and that nobody was sent with since.
+    pub forgotten_items: BTreeSet<String>,
     erasures: BTreeMap<String, Life>,
     /// Titles that described items may have; none is that nothing is said.
     titles: BTreeMap<String, Vec<Option<String>>>,
-    /// What was asked and answered, for whoever reads about a failure.
-    story: Vec<String>,
+    /// The last of what was asked and answered, for whoever reads about a failure.
+    story: VecDeque<String>,
 }
+
+/// Lines of a story that are kept.
+const STORY_MAX: usize = 20_000;
 
 impl Ledger {
     /// Adds a line to the story.
     pub fn tell(&mut self, line: String) {
-        self.story.push(line);
+        if self.story.len() == STORY_MAX {
+            self.story.pop_front();
+        }
+        self.story.push_back(line);
     }
 
     /// The last of the story that is about a user or an item of a pair.
@@ -117,9 +130,31 @@ impl Ledger {
         life.times[0] = Some(time);
     }
 
+    /// Notes that an acknowledged erasure names these items whole.
+    pub fn names_items(&mut self, answer: &Value, items: &[String]) {
+        let id = answer["id"].as_str().expect("an id");
+        let life = self.erasures.get_mut(id).expect("an accepted erasure");
+        life.items.extend(items.iter().cloned());
+    }
+
+    /// Notes that an interaction with an item was sent.
+    pub fn item_is_back(&mut self, item: &str) {
+        self.forgotten_items.remove(item);
+        for life in self.erasures.values_mut() {
+            life.items.remove(item);
+        }
+    }
+
     /// The ids of all acknowledged erasures.
     pub fn erasure_ids(&self) -> Vec<String> {
         self.erasures.keys().cloned().collect()
+    }
+
+    /// Keeps the newest `most` of the erasures: hours of them would take minutes to look at.
+    pub fn keep_newest(&mut self, most: usize) {
+        while self.erasures.len() > most {
+            self.erasures.pop_first();
+        }
     }
 
     /// Compares an erasure as it is shown with what was shown before: nothing goes back, nothing
@@ -152,6 +187,9 @@ impl Ledger {
             life.times[reached] = shown;
         }
         life.state = state;
+        if state >= FORGOTTEN {
+            self.forgotten_items.append(&mut life.items);
+        }
     }
 
     /// Looks at every acknowledged erasure.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Longest that anything awaited may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary under test, or the one that `RECANT_BINARY` names.
 pub fn recant() -> Command {
@@ -27,6 +27,8 @@ pub struct Process {
 pub struct Caller {
     agent: ureq::Agent,
     address: String,
+    /// The API key that it shows, if any.
+    key: Option<String>,
 }
 
 /// An answer that came in whole.
@@ -44,15 +46,26 @@ impl Answer {
 impl Process {
     /// Starts a server on `data` with `environment`; `None` when it died before it listened.
     pub fn start(data: &Path, environment: &[(String, String)]) -> Option<Self> {
+        Self::start_configured(data, environment, None)
+    }
+
+    /// The same, under the configuration file of this path.
+    pub fn start_configured(
+        data: &Path,
+        environment: &[(String, String)],
+        configuration: Option<&Path>,
+    ) -> Option<Self> {
         let log = data.with_extension("log");
         let file = std::fs::File::options()
             .create(true)
             .append(true)
             .open(&log);
-        let mut child = recant()
-            .arg("serve")
-            .arg("--data-dir")
-            .arg(data)
+        let mut command = recant();
+        command.arg("serve").arg("--data-dir").arg(data);
+        if let Some(path) = configuration {
+            command.arg("--config").arg(path);
+        }
+        let mut child = command
             .args(["--listen", "127.0.0.1:0"])
             .env("RUST_BACKTRACE", "0")
             .envs(environment.iter().cloned())
@@ -107,6 +120,11 @@ impl Process {
     }
 
     pub fn caller(&self) -> Caller {
+        self.caller_with(None)
+    }
+
+    /// A caller who shows `key`.
+    pub fn caller_with(&self, key: Option<&str>) -> Caller {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
@@ -115,7 +133,18 @@ impl Process {
         Caller {
             agent: agent.into(),
             address: self.address.clone(),
+            key: key.map(|key| format!("Bearer {key}")),
         }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn has_ended(&mut self) -> bool {
@@ -146,11 +175,28 @@ impl Drop for Process {
 impl Caller {
     /// Sends a request; `None` when no whole answer came.
     pub fn send(&self, method: &str, path: &str, body: Option<String>) -> Option<Answer> {
-        let request = ureq::http::Request::builder()
+        self.send_under(method, path, body, None)
+    }
+
+    /// The same, with an idempotency key if one is given.
+    pub fn send_under(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<String>,
+        idempotency_key: Option<&str>,
+    ) -> Option<Answer> {
+        let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.address))
             .header("prefer", "wait=0")
             .header("content-type", "application/json");
+        if let Some(key) = &self.key {
+            request = request.header("authorization", key);
+        }
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
         let sent = match body {
             Some(body) => self.agent.run(request.body(body).expect("a request")),
             None => self.agent.run(request.body(()).expect("a request")),
@@ -174,16 +220,21 @@ impl Caller {
 
     /// Waits until everything that was accepted so far is forgotten and learnt.
     pub fn settle(&self) {
+        self.settle_as(&["forgotten", "certified"]);
+    }
+
+    /// Waits until an erasure that is requested now is in one of `states`.
+    pub fn settle_as(&self, states: &[&str]) {
         let nobody = "/interactions?user=nobody-at-all";
         let answer = self.send("DELETE", nobody, None).expect("the server runs");
         let id = answer.json()["id"].as_str().expect("an id").to_owned();
         let started = Instant::now();
         loop {
             let erasure = self.must_get(&format!("/erasures/{id}")).json();
-            if ["forgotten", "certified"].contains(&erasure["status"].as_str().expect("a text")) {
+            if states.contains(&erasure["status"].as_str().expect("a text")) {
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "not forgotten in time");
+            assert!(started.elapsed() < PATIENCE, "not {states:?} in time");
             std::thread::yield_now();
         }
     }

@@ -16,7 +16,7 @@ use super::parameters::{Parameters, invalid};
 use super::problem::Problem;
 use super::state::AppState;
 use recant_service::ExportedInteraction;
-use recant_types::{ItemId, UserId};
+use recant_types::{Given, ItemId, UserId};
 
 /// Lines put into one piece of the body: large enough to be cheap, small enough to stay in memory
 /// only briefly.
@@ -47,7 +47,7 @@ pub(super) struct ExportLine {
 pub(super) struct ExportBody {
     /// About whom.
     #[schema(value_type = String, min_length = 1, max_length = 256)]
-    user: UserId,
+    user: Given<UserId>,
 }
 
 /// Reads out everything stored about a user, a JSON object a line; nothing for an unknown one.
@@ -89,7 +89,7 @@ pub(super) async fn by_body(
     JsonBody(body): JsonBody<ExportBody>,
 ) -> Result<Response, Problem> {
     Parameters::refuse(query.as_deref())?;
-    export(&state, &body.user).await
+    export(&state, &body.user.0).await
 }
 
 async fn export(state: &AppState, user: &UserId) -> Result<Response, Problem> {
