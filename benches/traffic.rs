@@ -115,10 +115,9 @@ async fn recommend(
             let query = RecommendQuery {
                 subject: Subject::User(user),
                 k: K,
+                offset: 0,
+                selection: Default::default(),
                 exclude_seen: true,
-                exclude: Vec::new(),
-                allow: None,
-                tags: Vec::new(),
                 explain: false,
                 as_of: AsOf::Live,
             };

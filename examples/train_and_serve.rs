@@ -38,10 +38,9 @@ async fn show(service: &Service, user: &UserId) -> Result<(), Box<dyn Error>> {
         as_of: AsOf::Live,
         subject: Subject::User(user.clone()),
         k: 5,
+        offset: 0,
+        selection: Default::default(),
         exclude_seen: true,
-        exclude: Vec::new(),
-        allow: None,
-        tags: Vec::new(),
         explain: false,
     };
     let list = service.recommend(query).await?;

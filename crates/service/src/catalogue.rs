@@ -2,9 +2,18 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use crate::expression::Expression;
 use recant_core::topk::Bitmap;
 use recant_types::{DescriptionPatch, ItemDescription, ItemId};
+
+/// Most expressions whose rows are followed.
+const FILTERS_MAX: usize = 32;
+
+/// Rows between two looks at the clock.
+const ROWS_PER_LOOK: u32 = 256;
 
 /// The items there are: those that are described and those that people interacted with.
 ///
@@ -20,8 +29,19 @@ pub struct Catalogue {
     hidden: Bitmap,
     /// Rows by tag.
     tags: imbl::HashMap<Arc<str>, Bitmap>,
+    /// Rows by expression, of those that were asked for lately.
+    filters: Vec<Filtered>,
     /// Grows with every change of a description.
     edition: u64,
+}
+
+/// The rows of which an expression is true, followed through every change.
+#[derive(Debug, Clone)]
+struct Filtered {
+    expression: Expression,
+    rows: Bitmap,
+    /// When it was asked for last, of all such questions to all versions.
+    used: Arc<AtomicU64>,
 }
 
 /// One item.
@@ -94,6 +114,67 @@ impl Catalogue {
     /// The rows of items with a tag; `None` when there are none.
     pub fn tagged(&self, tag: &str) -> Option<&Bitmap> {
         self.tags.get(tag)
+    }
+
+    /// The rows of which an expression is true, if they are at hand.
+    pub(crate) fn filtered(&self, expression: &Expression) -> Option<Bitmap> {
+        let mut filters = self.filters.iter();
+        let found = filters.find(|held| held.expression.text() == expression.text())?;
+        found.used.store(next_use(), Ordering::Relaxed);
+        Some(found.rows.clone())
+    }
+
+    /// The rows of which an expression is true, found by asking it of each; `None` when that takes
+    /// longer than `patience`.
+    pub(crate) fn filter(&self, expression: &Expression, patience: Duration) -> Option<Bitmap> {
+        let started = Instant::now();
+        let mut rows = Bitmap::default();
+        for (row, placed) in (0..).zip(&self.rows) {
+            if row % ROWS_PER_LOOK == 0 && started.elapsed() > patience {
+                return None;
+            }
+            if is_true(expression, placed.as_ref()) {
+                rows.set(row, true);
+            }
+        }
+        Some(rows)
+    }
+
+    /// Keeps `rows`, of which `expression` is true in the version `of`, and follows them from now on;
+    /// the one that was not asked for the longest makes room.
+    pub(crate) fn keep_filter(&mut self, expression: &Expression, mut rows: Bitmap, of: &Self) {
+        if self.filtered(expression).is_some() {
+            return;
+        }
+        for row in 0..self.rows.len().max(of.rows.len()) {
+            let (here, there) = (self.rows.get(row), of.rows.get(row));
+            let same = match (
+                here.and_then(Option::as_ref),
+                there.and_then(Option::as_ref),
+            ) {
+                (Some(here), Some(there)) => here.is(there),
+                (None, None) => true,
+                _ => false,
+            };
+            if !same {
+                let placed = here.and_then(Option::as_ref);
+                rows.set(row as u32, is_true(expression, placed));
+            }
+        }
+        if self.filters.len() >= FILTERS_MAX {
+            let mut used = self.filters.iter().enumerate();
+            let used = used
+                .by_ref()
+                .map(|(at, held)| (held.used.load(Ordering::Relaxed), at));
+            if let Some((_, oldest)) = used.min() {
+                self.filters.swap_remove(oldest);
+            }
+        }
+        self.filters.push(Filtered {
+            expression: expression.clone(),
+            rows,
+            used: Arc::new(AtomicU64::new(next_use())),
+        });
     }
 
     /// What would be said after `patch`; `None` when there is no such item.
@@ -186,6 +267,10 @@ impl Catalogue {
         while self.rows.len() <= row as usize {
             self.rows.push_back(None);
         }
+        for filter in &mut self.filters {
+            let is_in = is_true(&filter.expression, placed.as_ref());
+            filter.rows.set(row, is_in);
+        }
         let now = placed
             .as_ref()
             .and_then(|placed| placed.description.clone());
@@ -222,6 +307,32 @@ impl Catalogue {
     }
 }
 
+impl Placed {
+    /// Whether the same is said here and there, of the same item.
+    fn is(&self, other: &Self) -> bool {
+        let same = match (&self.description, &other.description) {
+            (Some(here), Some(there)) => Arc::ptr_eq(here, there),
+            (None, None) => true,
+            _ => false,
+        };
+        same && self.id == other.id
+    }
+}
+
+/// The number of the next question for a filter.
+fn next_use() -> u64 {
+    static USES: AtomicU64 = AtomicU64::new(0);
+    USES.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Whether an expression is true of the item at a row; of none it is not.
+fn is_true(expression: &Expression, placed: Option<&Placed>) -> bool {
+    placed.is_some_and(|placed| match &placed.description {
+        Some(description) => expression.matches(description),
+        None => expression.matches(&ItemDescription::of(placed.id.clone())),
+    })
+}
+
 /// What is said about an item; that nothing is, when it has interactions alone.
 fn said(id: &ItemId, entry: &Entry) -> Arc<ItemDescription> {
     entry
@@ -240,6 +351,7 @@ mod tests {
 
     const ITEMS: u8 = 6;
     const ROWS: u32 = 8;
+    const FILTERS: [&str; 2] = ["'tag-1' in tags", "!tags.exists(tag, tag == 'tag-2')"];
 
     #[derive(Debug, Clone)]
     enum Step {
@@ -289,7 +401,19 @@ mod tests {
             })
             .collect();
         let hidden: Vec<u32> = catalogue.hidden().iter().collect();
-        (listed, rows, tagged, hidden, catalogue.len())
+        // Followed where it is kept, and found anew where it is not.
+        let filtered = |text: &str| {
+            let expression = Expression::compile(text).expect(text);
+            let kept = catalogue.filtered(&expression);
+            let anew = || {
+                catalogue
+                    .filter(&expression, Duration::MAX)
+                    .expect("patience")
+            };
+            kept.unwrap_or_else(anew).iter().collect::<Vec<u32>>()
+        };
+        let filtered = FILTERS.map(filtered);
+        (listed, rows, tagged, hidden, filtered, catalogue.len())
     }
 
     proptest! {
@@ -299,12 +423,25 @@ mod tests {
         fn a_catalogue_that_is_followed_is_one_made_anew(
             steps in prop::collection::vec(step(), 0..60),
             kept_at in 0_usize..60,
+            filtered_at in 0_usize..20,
         ) {
             let mut followed = Catalogue::default();
             let mut said: BTreeMap<u8, Arc<ItemDescription>> = BTreeMap::new();
             let mut at: BTreeMap<u32, u8> = BTreeMap::new();
-            let mut kept = None;
+            let (mut kept, mut behind) = (None, None);
             for (number, step) in steps.iter().enumerate() {
+                if number == filtered_at {
+                    for text in FILTERS {
+                        let expression = Expression::compile(text).expect(text);
+                        // Found in a version that is behind by now.
+                        let of = behind.as_ref().unwrap_or(&followed).clone();
+                        let rows = of.filter(&expression, Duration::MAX).expect("patience");
+                        followed.keep_filter(&expression, rows, &of);
+                    }
+                }
+                if number + 3 == filtered_at {
+                    behind = Some(followed.clone());
+                }
                 if number == kept_at {
                     kept = Some((followed.clone(), shown(&followed)));
                 }

@@ -15,6 +15,7 @@ mod digits;
 mod dirty;
 mod erasures;
 mod explain;
+mod expression;
 mod held_ids;
 mod learner;
 mod learning;
@@ -47,6 +48,10 @@ pub use digits::two_digits;
 pub use dirty::{Changes, DirtyRows};
 pub use erasures::AcceptedErasure;
 pub use explain::{Explanation, Reason};
+pub use expression::{
+    EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, EXPRESSION_STEPS_MAX, Expression, ExpressionFault,
+    InvalidExpression,
+};
 pub use learner::{IalsLearner, Learner};
 pub use load::{Loaded, load};
 pub use network::Network;
@@ -56,8 +61,9 @@ pub use popularity::Popularity;
 pub use publish::{Progress, Publisher};
 pub use query::{
     Added, AsOf, BATCH_USERS_MAX, BatchQuery, CertifiedSummary, ExportedInteraction,
-    IdempotencyKey, K_MAX, ModelSummary, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
-    Recommendations, ScoredItem, ServiceError, SimilarItems, Subject,
+    IdempotencyKey, K_MAX, ModelSummary, OFFSET_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX,
+    RecommendQuery, Recommendations, ScoredItem, Selection, ServiceError, SimilarItems,
+    SimilarQuery, Subject,
 };
 pub use receipts::ReceiptAnswer;
 pub use remedy::Remedy;

@@ -8,9 +8,11 @@ use tokio::sync::watch;
 
 use crate::catalogue::Edit;
 use crate::dirty::Changes;
+use crate::expression::Expression;
 use crate::metric_names as names;
 use crate::snapshot::Snapshot;
 use crate::snapshot::VersionError;
+use recant_core::topk::Bitmap;
 use recant_store::LastCertificate;
 use recant_store::LogPosition;
 use recant_types::Certificate;
@@ -80,6 +82,28 @@ impl Publisher {
             snapshot.take_catalogue(&live.catalogue);
         }
         snapshot
+    }
+
+    /// Has `rows`, of which an expression is true in the version `of`, followed from now on. Cost: a
+    /// look at every row when `of` is not the version that there is.
+    pub(crate) fn keep_filter(&self, expression: &Expression, rows: &Bitmap, of: &Arc<Snapshot>) {
+        let _held = self
+            .assembling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let kept = |snapshot: &Snapshot| {
+            let mut kept = snapshot.clone();
+            let catalogue = &mut kept.catalogue;
+            catalogue.keep_filter(expression, rows.clone(), &of.catalogue);
+            Arc::new(kept)
+        };
+        match self.certified() {
+            Some(certified) if certified.version == of.version => {
+                self.certified.store(Some(kept(&certified)));
+            }
+            _ => {}
+        }
+        self.live.store(kept(&self.live.load()));
     }
 
     /// Makes changes in what is said about items, in every version there is. The model and the

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::explain::Explanation;
+use crate::expression::Expression;
 use crate::source::Source;
 use recant_types::{Certificate, ItemId, ModelConfiguration, UnixMillis, UserId};
 
@@ -17,6 +18,41 @@ pub const BATCH_USERS_MAX: usize = 10_000;
 
 /// Most tags a question may name.
 pub const QUERY_TAGS_MAX: usize = 64;
+
+/// Most items that a page may leave out before it.
+pub const OFFSET_MAX: usize = 10_000;
+
+/// Which items may be in a list: those that everything here leaves.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// None of these; unknown ones are ignored.
+    pub exclude: Vec<ItemId>,
+    /// Only these; all may without it.
+    pub allow: Option<Vec<ItemId>>,
+    /// Only items with at least one of these tags; all may when it is empty.
+    pub tags: Vec<String>,
+    /// Only items with each of these tags.
+    pub tags_all: Vec<String>,
+    /// No item with one of these tags.
+    pub tags_none: Vec<String>,
+    /// Only items of which this is true.
+    pub filter: Option<Expression>,
+}
+
+/// A question for items like another one; checked against the limits.
+#[derive(Debug, Clone)]
+pub struct SimilarQuery {
+    /// Like which.
+    pub item: ItemId,
+    /// How many, 1 to [`K_MAX`].
+    pub k: usize,
+    /// As in [`RecommendQuery`].
+    pub offset: usize,
+    /// Leave out what this user has interacted with.
+    pub user: Option<UserId>,
+    /// Which items may be in the list.
+    pub selection: Selection,
+}
 
 /// For whom recommendations are wanted.
 #[derive(Debug, Clone)]
@@ -36,12 +72,10 @@ pub struct RecommendQuery {
     pub k: usize,
     /// Leave out what the user has interacted with (or the session history).
     pub exclude_seen: bool,
-    /// Leave out these items too; unknown ones are ignored.
-    pub exclude: Vec<ItemId>,
-    /// Only these items may be in the list; all may without it.
-    pub allow: Option<Vec<ItemId>>,
-    /// Only items with at least one of these tags may be in the list; all may when it is empty.
-    pub tags: Vec<String>,
+    /// How many of the best to leave out, up to [`OFFSET_MAX`]: where a page begins.
+    pub offset: usize,
+    /// Which items may be in the list.
+    pub selection: Selection,
     /// Say what is proven about the list too.
     pub explain: bool,
     /// Which version answers.
@@ -70,11 +104,9 @@ pub struct BatchQuery {
     /// As in [`RecommendQuery`].
     pub exclude_seen: bool,
     /// As in [`RecommendQuery`].
-    pub exclude: Vec<ItemId>,
+    pub offset: usize,
     /// As in [`RecommendQuery`].
-    pub allow: Option<Vec<ItemId>>,
-    /// As in [`RecommendQuery`].
-    pub tags: Vec<String>,
+    pub selection: Selection,
 }
 
 /// One recommended item.
@@ -195,6 +227,11 @@ pub enum ServiceError {
     /// The key was used for another request.
     #[error("this idempotency key was used for a different request: take a new key")]
     IdempotencyKeyReused,
+    /// A filter takes too long for so many items.
+    #[error(
+        "the filter takes too long for a catalogue of this size: write one that takes fewer steps"
+    )]
+    FilterTooCostly,
     /// The service is stopping.
     #[error("the service is shutting down")]
     ShuttingDown,

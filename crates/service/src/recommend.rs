@@ -5,13 +5,14 @@ use std::cmp::Reverse;
 
 use crate::explain::Served;
 use crate::query::{
-    BatchQuery, RecommendQuery, Recommendations, ScoredItem, SimilarItems, Subject,
+    BatchQuery, RecommendQuery, Recommendations, ScoredItem, Selection, SimilarItems, SimilarQuery,
+    Subject,
 };
 use crate::snapshot::{ServedModel, Snapshot};
 use crate::source::Source;
 use recant_core::model::Entry;
 use recant_core::optim::fold_in;
-use recant_core::topk::{Filter, Question, RowSet, scan};
+use recant_core::topk::{Bitmap, Filter, Question, RowSet, scan};
 use recant_types::{ItemId, UserId};
 
 /// With fewer allowed items than one in so many, these are counted instead of all walked through.
@@ -61,12 +62,13 @@ impl<'a> Person<'a> {
 }
 
 impl Snapshot {
-    /// Answers `query` exactly. Cost: what [`ItemIndex::top_k`] looks at, and for a session history
-    /// of length h one system of h·d² + d³/3 more.
+    /// Answers `query` exactly. `matching` are the rows of which its filter is true. Cost: what
+    /// [`ItemIndex::top_k`] looks at, and for a session history of length h one system of
+    /// h·d² + d³/3 more.
     ///
     /// [`ItemIndex::top_k`]: recant_core::topk::ItemIndex::top_k
-    pub fn recommend(&self, query: &RecommendQuery) -> Recommendations {
-        let confinement = self.confine(&query.exclude, query.allow.as_deref(), &query.tags);
+    pub fn recommend(&self, query: &RecommendQuery, matching: Option<&Bitmap>) -> Recommendations {
+        let confinement = self.confine(&query.selection, matching);
         let person = self.resolve(&query.subject);
         let seen: &[u32] = if query.exclude_seen {
             &person.seen
@@ -74,15 +76,13 @@ impl Snapshot {
             &[]
         };
         let excluded = confinement.excluded_with(seen);
-        let filter = Filter {
-            excluded: &excluded,
-            allowed: confinement.allowed.as_ref(),
-            hidden: Some(self.catalogue.hidden()),
+        let filter = self.filter(&confinement, &excluded);
+        let k = query.offset + query.k;
+        let mut best = match &person.factors {
+            Some(factors) => self.top_k(factors, k, &filter),
+            None => self.most_popular(k, &filter),
         };
-        let best = match &person.factors {
-            Some(factors) => self.top_k(factors, query.k, &filter),
-            None => self.most_popular(query.k, &filter),
-        };
+        best.drain(..query.offset.min(best.len()));
         let explanation = query.explain.then(|| {
             let served = Served {
                 source: person.source,
@@ -101,8 +101,13 @@ impl Snapshot {
 
     /// Answers `query` for some of its users, each as [`Snapshot::recommend`] would, in one walk
     /// through the items.
-    pub fn recommend_each(&self, users: &[UserId], query: &BatchQuery) -> Vec<Recommendations> {
-        let confinement = self.confine(&query.exclude, query.allow.as_deref(), &query.tags);
+    pub fn recommend_each(
+        &self,
+        users: &[UserId],
+        query: &BatchQuery,
+        matching: Option<&Bitmap>,
+    ) -> Vec<Recommendations> {
+        let confinement = self.confine(&query.selection, matching);
         let persons: Vec<Person> = users.iter().map(|user| self.resolve_user(user)).collect();
         let excluded: Vec<Vec<u32>> = persons
             .iter()
@@ -114,42 +119,55 @@ impl Snapshot {
                 }
             })
             .collect();
-        let allowed = confinement.allowed.as_ref();
-        let filter = |excluded| Filter {
-            excluded,
-            allowed,
-            hidden: Some(self.catalogue.hidden()),
-        };
-        if self.scoring_network().is_some() {
-            let answers = persons.iter().zip(&excluded).map(|(person, excluded)| {
-                let filter = filter(excluded);
-                let best = match &person.factors {
-                    Some(factors) => self.top_k(factors, query.k, &filter),
-                    None => self.most_popular(query.k, &filter),
-                };
-                self.answer(person.source, best)
-            });
-            return answers.collect();
-        }
-        let known = persons.iter().zip(&excluded);
-        let questions: Vec<Question> = known
-            .filter_map(|(person, excluded)| {
-                Some(Question {
-                    query: person.factors.as_deref()?,
-                    k: query.k,
-                    filter: filter(excluded),
-                })
-            })
-            .collect();
-        let mut found = self.item_index.top_k_batch(&questions).into_iter();
+        let k = query.offset + query.k;
+        let mut found = self
+            .best_of_each(&persons, &excluded, &confinement, k)
+            .into_iter();
         let answers = persons.iter().zip(&excluded).map(|(person, excluded)| {
-            let best = match person.factors {
+            let mut best = match person.factors {
                 Some(_) => found.next().unwrap_or_default(),
-                None => self.most_popular(query.k, &filter(excluded)),
+                None => self.most_popular(k, &self.filter(&confinement, excluded)),
             };
+            best.drain(..query.offset.min(best.len()));
             self.answer(person.source, best)
         });
         answers.collect()
+    }
+
+    /// The best rows of those persons that the model knows something of.
+    fn best_of_each(
+        &self,
+        persons: &[Person<'_>],
+        excluded: &[Vec<u32>],
+        confinement: &Confinement,
+        k: usize,
+    ) -> Vec<Vec<(u32, f32)>> {
+        let known = persons
+            .iter()
+            .zip(excluded)
+            .filter_map(|(person, excluded)| {
+                Some(Question {
+                    query: person.factors.as_deref()?,
+                    k,
+                    filter: self.filter(confinement, excluded),
+                })
+            });
+        let questions: Vec<Question> = known.collect();
+        if self.scoring_network().is_none() {
+            return self.item_index.top_k_batch(&questions);
+        }
+        let answers = questions
+            .iter()
+            .map(|q| self.top_k(q.query, q.k, &q.filter));
+        answers.collect()
+    }
+
+    fn filter<'a>(&'a self, confinement: &'a Confinement, excluded: &'a [u32]) -> Filter<'a> {
+        Filter {
+            excluded,
+            allowed: confinement.allowed.as_ref(),
+            hidden: Some(self.catalogue.hidden()),
+        }
     }
 
     /// The best rows for a user's factors, exactly.
@@ -172,37 +190,60 @@ impl Snapshot {
         }
     }
 
-    fn confine(
-        &self,
-        exclude: &[ItemId],
-        allow: Option<&[ItemId]>,
-        tags: &[String],
-    ) -> Confinement {
-        let tagged = self.tagged(tags);
-        let allowed = match (allow, tagged) {
-            (None, tagged) => tagged,
+    /// What `selection` says about items, as rows. Cost: a word for 64 rows of the catalogue and each
+    /// tag that is named, and what else it names.
+    fn confine(&self, selection: &Selection, matching: Option<&Bitmap>) -> Confinement {
+        let mut kept = self.kept_by_tags(selection);
+        if let Some(matching) = matching {
+            match &mut kept {
+                Some(kept) => matching.keep_in(kept),
+                None => matching.add_to(kept.insert(self.no_rows())),
+            }
+        }
+        let allowed = match (&selection.allow, kept) {
+            (None, kept) => kept.map(RowSet::from_words),
             (Some(allow), None) => Some(RowSet::new(self.known_rows(allow))),
-            (Some(allow), Some(tagged)) => {
+            (Some(allow), Some(kept)) => {
+                let kept = RowSet::from_words(kept);
                 let rows = self.known_rows(allow).into_iter();
-                Some(rows.filter(|row| tagged.contains(*row)).collect())
+                Some(rows.filter(|row| kept.contains(*row)).collect())
             }
         };
         Confinement {
-            excluded: self.known_rows(exclude),
+            excluded: self.known_rows(&selection.exclude),
             allowed,
         }
     }
 
-    /// The items with at least one of the tags; `None` when no tag is named.
-    fn tagged(&self, tags: &[String]) -> Option<RowSet> {
-        if tags.is_empty() {
-            return None;
+    /// The rows that the tags of `selection` leave, one bit each; `None` when no tag is named.
+    fn kept_by_tags(&self, selection: &Selection) -> Option<Vec<u64>> {
+        let mut kept = None;
+        if !selection.tags.is_empty() {
+            let words = kept.insert(self.no_rows());
+            let tags = selection.tags.iter();
+            let tagged = tags.filter_map(|tag| self.catalogue.tagged(tag));
+            tagged.for_each(|tagged| tagged.add_to(words));
         }
-        let mut words = vec![0; self.items.capacity().div_ceil(u64::BITS as usize)];
-        for tagged in tags.iter().filter_map(|tag| self.catalogue.tagged(tag)) {
-            tagged.add_to(&mut words);
+        let all = || vec![u64::MAX; self.no_rows().len()];
+        for tag in &selection.tags_all {
+            let words = kept.get_or_insert_with(all);
+            match self.catalogue.tagged(tag) {
+                Some(tagged) => tagged.keep_in(words),
+                None => words.fill(0),
+            }
         }
-        Some(RowSet::from_words(words))
+        for tag in &selection.tags_none {
+            let words = kept.get_or_insert_with(all);
+            if let Some(tagged) = self.catalogue.tagged(tag) {
+                tagged.take_from(words);
+            }
+        }
+        kept
+    }
+
+    /// A bit for every row, none set.
+    fn no_rows(&self) -> Vec<u64> {
+        vec![0; self.items.capacity().div_ceil(u64::BITS as usize)]
     }
 
     fn resolve(&self, subject: &Subject) -> Person<'_> {
@@ -310,18 +351,25 @@ impl Snapshot {
         }
     }
 
-    /// The items most similar to `item` by the cosine of their factors; `None` when it is unknown.
-    pub fn similar(&self, item: &ItemId, k: usize) -> Option<SimilarItems> {
-        let row = self.items.row(item)?;
-        let hidden = self.catalogue.hidden();
-        let eligible = |candidate| self.item_count(candidate) > 0 && !hidden.contains(candidate);
-        let best = scan::top_k_cosine(
+    /// The items most similar to that of `query` by the cosine of their factors; `None` when it is
+    /// unknown. `matching` are the rows of which its filter is true.
+    pub fn similar(&self, query: &SimilarQuery, matching: Option<&Bitmap>) -> Option<SimilarItems> {
+        let row = self.items.row(&query.item)?;
+        let confinement = self.confine(&query.selection, matching);
+        let user = query.user.as_ref().and_then(|user| self.users.row(user));
+        let history = user.map_or(&[][..], |user| self.history(user));
+        let seen: Vec<u32> = history.iter().map(|entry| entry.index).collect();
+        let excluded = confinement.excluded_with(&[&[row][..], &seen].concat());
+        let filter = self.filter(&confinement, &excluded);
+        let eligible = |candidate| self.item_count(candidate) > 0 && filter.admits(candidate);
+        let mut best = scan::top_k_cosine(
             self.item_factors.row(row),
             &self.item_factors,
-            k,
-            &[row],
+            query.offset + query.k,
+            &[],
             eligible,
         );
+        best.drain(..query.offset.min(best.len()));
         Some(SimilarItems {
             model_version: self.version,
             items: self.name(best),

@@ -12,13 +12,14 @@ use crate::metric_names as names;
 use crate::publish::Publisher;
 use crate::query::{
     Added, AsOf, BatchQuery, CertifiedSummary, ExportedInteraction, ModelSummary, RecommendQuery,
-    Recommendations, ServiceError, SimilarItems, Subject,
+    Recommendations, Selection, ServiceError, SimilarItems, SimilarQuery, Subject,
 };
 use crate::snapshot::{ServedModel, Snapshot};
+use recant_core::topk::Bitmap;
 use recant_store::Committed;
 use recant_store::WriteBatch;
 use recant_store::{ReceiptKeys, Store, StoreError};
-use recant_types::{Event, Interaction, ItemId, UnixMillis, UserId};
+use recant_types::{Event, Interaction, UnixMillis, UserId};
 
 /// Multiply-adds of a scan that may run on the async threads: below about 50 µs a hop to another
 /// thread costs more than it saves.
@@ -45,6 +46,9 @@ pub(crate) const BLOCKING_WORK_MAX: usize = 32;
 #[derive(Clone)]
 pub struct Service(pub(crate) Arc<Shared>);
 
+/// Longest that finding the rows of a filter may take.
+const FILTER_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// What all clones of a [`Service`] share with the worker.
 pub(crate) struct Shared {
     pub(crate) store: Store,
@@ -53,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) receipt_keys: Arc<ReceiptKeys>,
     pub(crate) curator: Curator,
     pub(crate) blocking: Semaphore,
+    /// Held while the rows of a filter are found.
+    pub(crate) filtering: Arc<Semaphore>,
     pub(crate) batches: Arc<Semaphore>,
     /// Erasures that may wait at once.
     pub(crate) queue_max: usize,
@@ -69,6 +75,7 @@ impl Service {
     /// stall the async threads.
     pub async fn recommend(&self, query: RecommendQuery) -> Result<Recommendations, ServiceError> {
         let (snapshot, query) = self.answering(query);
+        let matching = self.matching(&snapshot, &query.selection).await?;
         let dim = snapshot.item_factors.dim();
         let folded = match &query.subject {
             Subject::User(_) => 0,
@@ -79,9 +86,43 @@ impl Service {
         let indexed = matches!(snapshot.model, ServedModel::Ials { .. });
         let inline = indexed && codes <= INLINE_CODES_MAX && folded <= INLINE_MULTIPLY_ADDS_MAX;
         if inline && !query.explain {
-            return Ok(snapshot.recommend(&query));
+            return Ok(snapshot.recommend(&query, matching.as_ref()));
         }
-        self.blocking(move || snapshot.recommend(&query)).await
+        let work = move || snapshot.recommend(&query, matching.as_ref());
+        self.blocking(work).await
+    }
+
+    /// The rows of a version of which the filter of `selection` is true: at hand when it was asked for
+    /// lately, else found once, by one question at a time, and kept.
+    pub(crate) async fn matching(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        selection: &Selection,
+    ) -> Result<Option<Bitmap>, ServiceError> {
+        let Some(expression) = &selection.filter else {
+            return Ok(None);
+        };
+        if let Some(rows) = snapshot.catalogue.filtered(expression) {
+            return Ok(Some(rows));
+        }
+        let one = Arc::clone(&self.0.filtering).acquire_owned().await;
+        let one = one.map_err(|_| ServiceError::ShuttingDown)?;
+        let (publisher, snapshot) = (Arc::clone(&self.0.publisher), Arc::clone(snapshot));
+        let expression = expression.clone();
+        let find = move || {
+            let _one = one;
+            // Somebody else may have found them meanwhile.
+            let live = publisher.current();
+            let newer = live.catalogue.filtered(&expression);
+            if let Some(rows) = newer.filter(|_| live.version == snapshot.version) {
+                return Some(rows);
+            }
+            let rows = snapshot.catalogue.filter(&expression, FILTER_PATIENCE)?;
+            publisher.keep_filter(&expression, &rows, &snapshot);
+            Some(rows)
+        };
+        let found = self.blocking(find).await?;
+        found.map(Some).ok_or(ServiceError::FilterTooCostly)
     }
 
     /// The version that answers `query`, and the query for it.
@@ -100,7 +141,7 @@ impl Service {
             }
             if query.exclude_seen {
                 // What they have had since, the earlier version cannot know.
-                query.exclude.extend(live.seen_by(user));
+                query.selection.exclude.extend(live.seen_by(user));
             }
         }
         (certified, query)
@@ -111,7 +152,7 @@ impl Service {
     ///
     /// Blocks are computed as the stream is read, a few ahead. Refused when too many batches are
     /// under way.
-    pub fn recommend_batch<T: Send + 'static>(
+    pub async fn recommend_batch<T: Send + 'static>(
         &self,
         query: BatchQuery,
         make: impl Fn(&UserId, Recommendations) -> T + Send + Sync + 'static,
@@ -119,17 +160,19 @@ impl Service {
     {
         let permit = Arc::clone(&self.0.batches).try_acquire_owned();
         let permit = permit.map_err(|_| ServiceError::Overloaded)?;
-        let work = Arc::new((self.0.publisher.current(), query, make, permit));
+        let snapshot = self.0.publisher.current();
+        let matching = self.matching(&snapshot, &query.selection).await?;
+        let work = Arc::new((snapshot, query, make, permit, matching));
         let service = self.clone();
         let starts = (0..work.1.users.len()).step_by(BATCH_BLOCK);
         let blocks = stream::iter(starts).map(move |start| {
             let (service, work) = (service.clone(), Arc::clone(&work));
             async move {
                 let block = move || {
-                    let (snapshot, query, make, _) = &*work;
+                    let (snapshot, query, make, _, matching) = &*work;
                     let end = query.users.len().min(start + BATCH_BLOCK);
                     let users = &query.users[start..end];
-                    let lists = snapshot.recommend_each(users, query);
+                    let lists = snapshot.recommend_each(users, query, matching.as_ref());
                     users
                         .iter()
                         .zip(lists)
@@ -143,15 +186,12 @@ impl Service {
     }
 
     /// Items whose factors point the same way; `None` when the item is unknown.
-    pub async fn similar(
-        &self,
-        item: &ItemId,
-        k: usize,
-    ) -> Result<Option<SimilarItems>, ServiceError> {
-        let (snapshot, item) = (self.0.publisher.current(), item.clone());
+    pub async fn similar(&self, query: SimilarQuery) -> Result<Option<SimilarItems>, ServiceError> {
+        let snapshot = self.0.publisher.current();
+        let matching = self.matching(&snapshot, &query.selection).await?;
         self.scan(
             2 * snapshot.item_factors.rows() * snapshot.item_factors.dim(),
-            move || snapshot.similar(&item, k),
+            move || snapshot.similar(&query, matching.as_ref()),
         )
         .await
     }

@@ -136,6 +136,7 @@ impl Service {
             receipt_keys: Arc::new(receipt_keys),
             curator: Curator::default(),
             blocking: Semaphore::new(BLOCKING_WORK_MAX),
+            filtering: Arc::new(Semaphore::new(1)),
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
             queue_max: options.queue_max,
             working: AtomicBool::new(true),

@@ -12,6 +12,7 @@ use super::item_rows::{ItemBody, ItemRows, items_of_json, items_of_lines};
 use super::json_body::{self, media_type};
 use super::parameters::{Parameters, invalid};
 use super::problem::{Problem, ProblemBody, UNSUPPORTED_MEDIA_TYPE};
+use super::selection::expression;
 use super::state::AppState;
 use crate::config::InteractionSettings;
 use recant_types::{ItemDescription, ItemId};
@@ -19,6 +20,9 @@ use recant_types::{ItemDescription, ItemId};
 /// Items on a page when the caller does not say, and at most.
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
+
+/// Items that one page with a filter looks at, at most.
+const FILTERED_MAX: usize = 10_000;
 
 /// A page of items.
 #[derive(Serialize, ToSchema)]
@@ -39,6 +43,7 @@ pub(super) struct PageAnswer {
     params(
         ("limit" = Option<usize>, Query, description = "How many; 100 unless given", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
+        ("filter" = Option<String>, Query, description = "Show only items of which this is true: CEL over tags, properties, timestamp and title. A page may be short, and is the last one when next_cursor is null"),
     ),
     responses((status = 200, description = "A page", body = PageAnswer)),
     security(("api_key" = ["read"])),
@@ -47,23 +52,31 @@ pub(super) async fn page(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<PageAnswer>, Problem> {
-    let mut parameters = Parameters::parse(query.as_deref(), &["limit", "cursor"])?;
+    let mut parameters = Parameters::parse(query.as_deref(), &["limit", "cursor", "filter"])?;
     let limit = parameters.number("limit", 1..=PAGE_MAX, PAGE_DEFAULT)?;
     let after = parameters.text("cursor").map(|text| ItemId::new(&text));
     let after = after.transpose().map_err(|_| {
         invalid("cursor must be the next_cursor of the page before, percent-encoded")
     })?;
+    let filter = parameters
+        .text("filter")
+        .map(|text| expression(&text))
+        .transpose()?;
     let catalogue = state.service()?.catalogue();
-    // One more than asked for tells whether there is another page.
-    let found = catalogue.items_after(after.as_ref()).take(limit + 1);
-    let mut items: Vec<Arc<ItemDescription>> = found.collect();
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let last = items.last().filter(|_| more);
-    Ok(Json(PageAnswer {
-        next_cursor: last.map(|last| last.id.expose().to_owned()),
-        items,
-    }))
+    let mut items = Vec::new();
+    let mut last = None;
+    let mut next_cursor = None;
+    for (looked_at, item) in catalogue.items_after(after.as_ref()).enumerate() {
+        if items.len() == limit || (filter.is_some() && looked_at == FILTERED_MAX) {
+            next_cursor = last.map(|last: Arc<ItemDescription>| last.id.expose().to_owned());
+            break;
+        }
+        if filter.as_ref().is_none_or(|filter| filter.matches(&item)) {
+            items.push(Arc::clone(&item));
+        }
+        last = Some(item);
+    }
+    Ok(Json(PageAnswer { items, next_cursor }))
 }
 
 /// What became of the items.

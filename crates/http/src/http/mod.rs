@@ -38,6 +38,7 @@ mod receipt;
 mod recommend;
 mod router;
 mod routes;
+mod selection;
 mod server;
 mod shares;
 mod similar;

@@ -5,6 +5,9 @@ use std::ops::RangeInclusive;
 use super::problem::{INVALID_QUERY, Problem};
 use recant_types::{InvalidId, ItemId, UserId};
 
+/// Parameters that may be given more than once.
+const REPEATABLE: [&str; 5] = ["exclude", "allow", "tag", "tags_all", "tags_none"];
+
 /// Longest unknown name that is repeated to the caller.
 const SHOWN_NAME_LENGTH_MAX: usize = 24;
 
@@ -15,7 +18,8 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// Splits and decodes `query`; only the `known` names may occur, each once.
+    /// Splits and decodes `query`; only the `known` names may occur, each once but for those that name
+    /// several things.
     pub(super) fn parse(query: Option<&str>, known: &[&'static str]) -> Result<Self, Problem> {
         let mut values: Vec<(&'static str, String)> = Vec::new();
         let parts = query.unwrap_or_default().split('&');
@@ -24,7 +28,8 @@ impl Parameters {
             let name = decode(raw_name)
                 .and_then(|name| known.iter().copied().find(|known| *known == name))
                 .ok_or_else(|| unknown(index, part, known))?;
-            if values.iter().any(|(earlier, _)| *earlier == name) {
+            let is_second = values.iter().any(|(earlier, _)| *earlier == name);
+            if is_second && !REPEATABLE.contains(&name) {
                 return Err(invalid(format!("{name} is given twice: give it once")));
             }
             let value = decode(raw_value).ok_or_else(|| {
@@ -57,6 +62,13 @@ impl Parameters {
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         let index = self.values.iter().position(|(known, _)| *known == name)?;
         Some(self.values.swap_remove(index).1)
+    }
+
+    /// The texts of a parameter, however often it was given; `None` when it was not.
+    fn texts(&mut self, name: &str) -> Option<Vec<String>> {
+        let given = self.values.extract_if(.., |(known, _)| *known == name);
+        let texts: Vec<String> = given.map(|(_, text)| text).collect();
+        (!texts.is_empty()).then_some(texts)
     }
 
     /// `user`, if it was given.
@@ -110,14 +122,13 @@ impl Parameters {
 
     /// Item ids with commas between them; none when the parameter is absent or empty.
     pub(super) fn items(&mut self, name: &str, count_max: usize) -> Result<Vec<ItemId>, Problem> {
-        let text = self.text(name).filter(|text| !text.is_empty());
-        let Some(text) = text else {
-            return Ok(Vec::new());
-        };
-        if text.split(',').count() > count_max {
+        let texts = self.texts(name).unwrap_or_default();
+        let given = texts.iter().filter(|text| !text.is_empty());
+        let ids: Vec<&str> = given.flat_map(|text| text.split(',')).collect();
+        if ids.len() > count_max {
             return Err(invalid(format!("{name} names more than {count_max} items")));
         }
-        let items: Result<_, _> = text.split(',').map(ItemId::trimmed).collect();
+        let items: Result<_, _> = ids.into_iter().map(ItemId::trimmed).collect();
         items.map_err(|reason| Problem::invalid_id(&INVALID_QUERY, name, reason))
     }
 
@@ -134,10 +145,9 @@ impl Parameters {
 
     /// Tags with commas between them; none when the parameter is absent.
     pub(super) fn tags(&mut self, name: &str, count_max: usize) -> Result<Vec<String>, Problem> {
-        let Some(text) = self.text(name) else {
-            return Ok(Vec::new());
-        };
-        let tags: Vec<String> = text.split(',').map(|tag| tag.trim().to_owned()).collect();
+        let texts = self.texts(name).unwrap_or_default();
+        let tags = texts.iter().flat_map(|text| text.split(','));
+        let tags: Vec<String> = tags.map(|tag| tag.trim().to_owned()).collect();
         if tags.iter().any(String::is_empty) {
             return Err(invalid(format!("{name} holds an empty tag: leave it out")));
         }
@@ -246,6 +256,11 @@ mod tests {
         let problem = parse("k=1&user=a&k=1").expect_err("twice");
         assert!(problem.parts().1.starts_with("k is given twice"));
         assert!(parse("k=1&%6b=1").is_err(), "encoded differently");
+        let mut several = parse("exclude=a,b&user=u&exclude=c").expect("a list may be");
+        assert_eq!(
+            several.items("exclude", 3).map(|items| items.len()).ok(),
+            Some(3)
+        );
     }
 
     #[test]

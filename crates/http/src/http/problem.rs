@@ -55,6 +55,11 @@ pub(super) static INVALID_ERASURE_ID: ProblemKind = kind(
     "invalid_erasure_id",
     "This is not the id of an erasure",
 );
+pub(super) static INVALID_FILTER: ProblemKind = kind(
+    StatusCode::BAD_REQUEST,
+    "invalid_filter",
+    "The filter is not one",
+);
 pub(super) static INVALID_ITEM_ID: ProblemKind = kind(
     StatusCode::BAD_REQUEST,
     "invalid_item_id",
@@ -317,6 +322,7 @@ impl From<ServiceError> for Problem {
                 Self::new(&STORE_STALLED, detail).retry_after_seconds(STALLED_RETRY_SECONDS)
             }
             ServiceError::Overloaded => Self::overloaded(),
+            ServiceError::FilterTooCostly => Self::new(&INVALID_FILTER, detail),
             ServiceError::IdempotencyKeyReused => Self::new(&IDEMPOTENCY_KEY_REUSED, detail),
             ServiceError::ShuttingDown => Self::new(
                 &STOPPING,

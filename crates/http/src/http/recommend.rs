@@ -19,10 +19,13 @@ use super::layers::Deadline;
 use super::metric_names::RECOMMEND_DURATION_SECONDS;
 use super::parameters::{Parameters, invalid};
 use super::problem::{INVALID_BODY, Problem};
+use super::selection::{
+    SELECTION, SelectionFields, check_offset, offset_of, refuse_explained_page, selection_of,
+};
 use super::state::AppState;
 use recant_service::{
-    AsOf, BATCH_USERS_MAX, BatchQuery, K_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery,
-    Recommendations, ScoredItem, Subject,
+    AsOf, BATCH_USERS_MAX, BatchQuery, K_MAX, QUERY_ITEMS_MAX, RecommendQuery, Recommendations,
+    ScoredItem, Subject,
 };
 use recant_types::{Given, ItemId, UserId};
 
@@ -92,7 +95,7 @@ impl From<ScoredItem> for ItemAnswer {
 #[derive(Deserialize, ToSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "an object with user, users or history, and k, exclude_seen, exclude, allow, tags, explain, as_of"
+    expecting = "an object with user, users or history, and k, offset, exclude_seen, exclude, allow, tags, tags_all, tags_none, filter, explain, as_of"
 )]
 #[schema(as = RecommendRequest, example = json!({"history": ["dune", "solaris"], "k": 10}))]
 pub(super) struct RecommendBody {
@@ -107,6 +110,8 @@ pub(super) struct RecommendBody {
     history: Option<Vec<Given<ItemId>>>,
     /// How many, 1 to 1000; 10 unless given.
     k: Option<usize>,
+    /// How many of the best to leave out before these, up to 10 000; the same of one version.
+    offset: Option<usize>,
     /// Leave out what the user or the history already has; true unless given.
     exclude_seen: Option<bool>,
     /// Leave out these items too.
@@ -122,9 +127,18 @@ pub(super) struct RecommendBody {
     /// Take only from these items.
     #[schema(value_type = Option<Vec<String>>)]
     allow: Option<Vec<Given<ItemId>>>,
-    /// Take only items with at least one of these tags, as the items file has them.
+    /// Take only items with at least one of these tags.
     #[serde(default)]
     tags: Vec<String>,
+    /// Take only items with each of these tags.
+    #[serde(default)]
+    tags_all: Vec<String>,
+    /// Leave out items with one of these tags.
+    #[serde(default)]
+    tags_none: Vec<String>,
+    /// Take only items of which this is true: CEL over tags, properties, timestamp and title.
+    #[schema(example = "\"drama\" in tags && properties.price < 20")]
+    filter: Option<String>,
 }
 
 /// Recommends items to a user. A user it does not know gets what is popular.
@@ -136,11 +150,15 @@ pub(super) struct RecommendBody {
         ("user" = String, Query, description = "For whom", example = "ada", min_length = 1, max_length = 256),
         ("k" = Option<usize>, Query, description = "How many; 10 unless given", minimum = 1, maximum = 1000),
         ("exclude_seen" = Option<bool>, Query, description = "Leave out what the user has; true unless given"),
-        ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them"),
+        ("offset" = Option<usize>, Query, description = "How many of the best to leave out before these; the same of one version", minimum = 0, maximum = 10000),
+        ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them; may be repeated, like the four below"),
         ("explain" = Option<bool>, Query, description = "Say what is proven about the list too"),
         ("as_of" = Option<String>, Query, description = "Which version answers: live unless given, or certified for the last one whose certificate held; for a user of whom something was erased since, or who came later, the live one"),
         ("allow" = Option<String>, Query, description = "Take only from these items, with commas between them"),
         ("tag" = Option<String>, Query, description = "Take only items with at least one of these tags, with commas between them"),
+        ("tags_all" = Option<String>, Query, description = "Take only items with each of these tags"),
+        ("tags_none" = Option<String>, Query, description = "Leave out items with one of these tags"),
+        ("filter" = Option<String>, Query, description = "Take only items of which this is true: CEL over tags, properties, timestamp and title", example = "\"drama\" in tags && properties.price < 20"),
     ),
     responses(
         (status = 200, description = "The best items, best first", body = RecommendAnswer),
@@ -182,7 +200,7 @@ pub(super) async fn by_body(
     Parameters::refuse(query.as_deref())?;
     match read_body(body)? {
         Request::One(query) => Ok(answer(&state, query).await?.into_response()),
-        Request::Many(query) => answer_batch(&state, query, deadline),
+        Request::Many(query) => answer_batch(&state, query, deadline).await,
     }
 }
 
@@ -195,29 +213,24 @@ enum Request {
 
 fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
     let known = [
-        "user",
-        "k",
-        "exclude_seen",
-        "exclude",
-        "allow",
-        "tag",
-        "explain",
-        "as_of",
+        &["user", "k", "offset", "exclude_seen", "explain", "as_of"][..],
+        &SELECTION,
     ];
-    let mut parameters = Parameters::parse(query, &known)?;
+    let mut parameters = Parameters::parse(query, &known.concat())?;
     let user = parameters
         .user()?
         .ok_or_else(|| invalid("user is missing: say for whom, as in /recommend?user=ID"))?;
-    Ok(RecommendQuery {
+    let query = RecommendQuery {
         subject: Subject::User(user),
         k: parameters.number("k", 1..=K_MAX, K_DEFAULT)?,
+        offset: offset_of(&mut parameters)?,
         exclude_seen: parameters.truth("exclude_seen", true)?,
-        exclude: parameters.items("exclude", QUERY_ITEMS_MAX)?,
         explain: parameters.truth("explain", false)?,
         as_of: as_of(parameters.text("as_of").as_deref())?,
-        allow: parameters.some_items("allow", QUERY_ITEMS_MAX)?,
-        tags: parameters.tags("tag", QUERY_TAGS_MAX)?,
-    })
+        selection: selection_of(&mut parameters)?,
+    };
+    refuse_explained_page(query.explain, query.offset)?;
+    Ok(query)
 }
 
 /// Reads which version is to answer.
@@ -241,34 +254,29 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
     if k == 0 || k > K_MAX {
         return refuse(format!("k must be a whole number from 1 to {K_MAX}"));
     }
-    let history_length = match &subject {
-        Ok(Subject::History(items)) => items.len(),
-        _ => 0,
+    let offset = check_offset(body.offset)?;
+    refuse_explained_page(body.explain, offset)?;
+    if matches!(&subject, Ok(Subject::History(items)) if items.len() > QUERY_ITEMS_MAX) {
+        return refuse(format!("history may name up to {QUERY_ITEMS_MAX} items"));
+    }
+    let selection = SelectionFields {
+        exclude: body.exclude,
+        allow: body.allow,
+        tags: body.tags,
+        tags_all: body.tags_all,
+        tags_none: body.tags_none,
+        filter: body.filter,
     };
-    let allowed = body.allow.as_ref().map_or(0, Vec::len);
-    if history_length.max(body.exclude.len()).max(allowed) > QUERY_ITEMS_MAX {
-        return refuse(format!(
-            "history, exclude and allow may name up to {QUERY_ITEMS_MAX} items each"
-        ));
-    }
-    if body.tags.len() > QUERY_TAGS_MAX {
-        return refuse(format!("tags may name up to {QUERY_TAGS_MAX} tags"));
-    }
-    let (exclude, allow, tags) = (
-        Given::ids(body.exclude),
-        body.allow.map(Given::ids),
-        body.tags,
-    );
+    let selection = selection.check()?;
     let exclude_seen = body.exclude_seen.unwrap_or(true);
     let as_of = as_of(body.as_of.as_deref())?;
     Ok(match subject {
         Ok(subject) => Request::One(RecommendQuery {
             subject,
             k,
+            offset,
             exclude_seen,
-            exclude,
-            allow,
-            tags,
+            selection,
             explain: body.explain,
             as_of,
         }),
@@ -284,10 +292,9 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
         Err(users) => Request::Many(BatchQuery {
             users,
             k,
+            offset,
             exclude_seen,
-            exclude,
-            allow,
-            tags,
+            selection,
         }),
     })
 }
@@ -305,7 +312,7 @@ async fn answer(state: &AppState, query: RecommendQuery) -> Result<Json<Recommen
 
 /// Streams the lists of many users. The head is sent before they are found, so one that is not
 /// done by the deadline can only break off.
-fn answer_batch(
+async fn answer_batch(
     state: &AppState,
     query: BatchQuery,
     deadline: Deadline,
@@ -316,7 +323,7 @@ fn answer_batch(
         line.push(b'\n');
         line
     };
-    let blocks = state.service()?.recommend_batch(query, line)?;
+    let blocks = state.service()?.recommend_batch(query, line).await?;
     let late = tokio::time::sleep_until(deadline.0.into());
     let chunks = blocks.map(|block| match block {
         Ok(lines) => Ok(Bytes::from(lines.concat())),
@@ -355,11 +362,11 @@ mod tests {
         let query = read_query(Some("user=ada")).expect("a good query");
         assert!(matches!(query.subject, Subject::User(user) if user.expose() == "ada"));
         assert_eq!((query.k, query.exclude_seen), (K_DEFAULT, true));
-        assert!(query.exclude.is_empty());
+        assert!(query.selection.exclude.is_empty());
         let query = read_query(Some("user=a&k=1000&exclude_seen=false&exclude=x,y"));
         let query = query.expect("a good query");
         assert_eq!((query.k, query.exclude_seen), (1000, false));
-        assert_eq!(query.exclude.len(), 2);
+        assert_eq!(query.selection.exclude.len(), 2);
         for bad in [
             "",
             "user=",
@@ -390,13 +397,16 @@ mod tests {
             (2, 3, true)
         );
         assert_eq!(
-            (batch.tags, batch.allow.map(|allow| allow.len())),
+            (
+                batch.selection.tags,
+                batch.selection.allow.map(|allow| allow.len())
+            ),
             (vec![String::from("noir")], Some(1))
         );
         assert!(asked(r#"{"users":["a"],"user":"a"}"#).is_err());
         let users = vec!["\"x\""; BATCH_USERS_MAX + 1].join(",");
         assert!(asked(&format!("{{\"users\":[{users}]}}")).is_err());
-        let tags = vec!["\"x\""; QUERY_TAGS_MAX + 1].join(",");
+        let tags = vec!["\"x\""; recant_service::QUERY_TAGS_MAX + 1].join(",");
         assert!(asked(&format!("{{\"user\":\"a\",\"tags\":[{tags}]}}")).is_err());
     }
 

@@ -79,7 +79,7 @@ fn calls() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(ApiDocument::openapi())
         .routes(routes!(recommend::by_query))
         .routes(routes!(recommend::by_body))
-        .routes(routes!(similar::similar))
+        .routes(routes!(similar::by_query, similar::by_body))
         .routes(routes!(items::page, items::describe))
         .routes(routes!(item::get, item::put, item::patch, item::delete))
         .routes(routes!(interactions::add))

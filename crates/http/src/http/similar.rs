@@ -1,16 +1,18 @@
-//! `GET /similar`.
+//! `GET /similar` and `POST /similar`.
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::json_body::JsonBody;
 use super::parameters::{Parameters, invalid};
-use super::problem::{ITEM_NOT_FOUND, Problem, ProblemBody};
+use super::problem::{INVALID_BODY, ITEM_NOT_FOUND, Problem, ProblemBody};
 use super::recommend::{ItemAnswer, K_DEFAULT};
+use super::selection::{SELECTION, SelectionFields, check_offset, offset_of, selection_of};
 use super::state::AppState;
-use recant_service::K_MAX;
-use recant_types::ItemId;
+use recant_service::{K_MAX, SimilarQuery};
+use recant_types::{Given, ItemId, UserId};
 
 /// Items like another one.
 #[derive(Serialize, ToSchema)]
@@ -26,6 +28,44 @@ pub(super) struct SimilarAnswer {
     items: Vec<ItemAnswer>,
 }
 
+/// A question without an id in the URL.
+#[derive(Deserialize, ToSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with item, and k, offset, user, exclude, allow, tags, tags_all, tags_none, filter"
+)]
+#[schema(as = SimilarRequest, example = json!({"item": "dune", "k": 10, "tags_none": ["horror"]}))]
+pub(super) struct SimilarBody {
+    /// Similar to which.
+    #[schema(value_type = String)]
+    item: Given<ItemId>,
+    /// How many, 1 to 1000; 10 unless given.
+    k: Option<usize>,
+    /// How many of the most similar to leave out before these, up to 10 000.
+    offset: Option<usize>,
+    /// Leave out what this user has.
+    #[schema(value_type = Option<String>)]
+    user: Option<Given<UserId>>,
+    /// Leave out these items too.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    exclude: Vec<Given<ItemId>>,
+    /// Take only from these items.
+    #[schema(value_type = Option<Vec<String>>)]
+    allow: Option<Vec<Given<ItemId>>>,
+    /// Take only items with at least one of these tags.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// Take only items with each of these tags.
+    #[serde(default)]
+    tags_all: Vec<String>,
+    /// Leave out items with one of these tags.
+    #[serde(default)]
+    tags_none: Vec<String>,
+    /// Take only items of which this is true: CEL over tags, properties, timestamp and title.
+    filter: Option<String>,
+}
+
 /// Lists the items most similar to one.
 #[utoipa::path(
     get,
@@ -34,6 +74,14 @@ pub(super) struct SimilarAnswer {
     params(
         ("item" = String, Query, description = "Similar to which", example = "dune", min_length = 1, max_length = 256),
         ("k" = Option<usize>, Query, description = "How many; 10 unless given", minimum = 1, maximum = 1000),
+        ("offset" = Option<usize>, Query, description = "How many of the most similar to leave out before these", minimum = 0, maximum = 10000),
+        ("user" = Option<String>, Query, description = "Leave out what this user has", min_length = 1, max_length = 256),
+        ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them; may be repeated, like the four below"),
+        ("allow" = Option<String>, Query, description = "Take only from these items, with commas between them"),
+        ("tag" = Option<String>, Query, description = "Take only items with at least one of these tags, with commas between them"),
+        ("tags_all" = Option<String>, Query, description = "Take only items with each of these tags"),
+        ("tags_none" = Option<String>, Query, description = "Leave out items with one of these tags"),
+        ("filter" = Option<String>, Query, description = "Take only items of which this is true: CEL over tags, properties, timestamp and title"),
     ),
     responses(
         (status = 200, description = "The most similar items, best first", body = SimilarAnswer),
@@ -41,16 +89,69 @@ pub(super) struct SimilarAnswer {
     ),
     security(("api_key" = ["read"])),
 )]
-pub(super) async fn similar(
+pub(super) async fn by_query(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<SimilarAnswer>, Problem> {
-    let mut parameters = Parameters::parse(query.as_deref(), &["item", "k"])?;
+    let known = [&["item", "k", "offset", "user"][..], &SELECTION].concat();
+    let mut parameters = Parameters::parse(query.as_deref(), &known)?;
     let item = parameters
         .item()?
         .ok_or_else(|| invalid("item is missing: say which, as in /similar?item=ID"))?;
-    let k = parameters.number("k", 1..=K_MAX, K_DEFAULT)?;
-    let found = state.service()?.similar(&item, k).await?;
+    let query = SimilarQuery {
+        item,
+        k: parameters.number("k", 1..=K_MAX, K_DEFAULT)?,
+        offset: offset_of(&mut parameters)?,
+        user: parameters.user()?,
+        selection: selection_of(&mut parameters)?,
+    };
+    answer(&state, query).await
+}
+
+/// Lists the items most similar to one, with no id in the URL.
+#[utoipa::path(
+    post,
+    path = "/similar",
+    tag = "recommend",
+    request_body(content = SimilarBody, content_type = "application/json"),
+    responses(
+        (status = 200, description = "The most similar items, best first", body = SimilarAnswer),
+        (status = 404, description = "The model does not know the item", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("api_key" = ["read"])),
+)]
+pub(super) async fn by_body(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+    JsonBody(body): JsonBody<SimilarBody>,
+) -> Result<Json<SimilarAnswer>, Problem> {
+    Parameters::refuse(query.as_deref())?;
+    let k = body.k.unwrap_or(K_DEFAULT);
+    if k == 0 || k > K_MAX {
+        let detail = format!("k must be a whole number from 1 to {K_MAX}");
+        return Err(Problem::new(&INVALID_BODY, detail));
+    }
+    let selection = SelectionFields {
+        exclude: body.exclude,
+        allow: body.allow,
+        tags: body.tags,
+        tags_all: body.tags_all,
+        tags_none: body.tags_none,
+        filter: body.filter,
+    };
+    let query = SimilarQuery {
+        item: body.item.0,
+        k,
+        offset: check_offset(body.offset)?,
+        user: body.user.map(|user| user.0),
+        selection: selection.check()?,
+    };
+    answer(&state, query).await
+}
+
+async fn answer(state: &AppState, query: SimilarQuery) -> Result<Json<SimilarAnswer>, Problem> {
+    let item = query.item.clone();
+    let found = state.service()?.similar(query).await?;
     let found = found.ok_or_else(|| {
         let detail = "ask for an item that has at least one interaction";
         Problem::new(&ITEM_NOT_FOUND, detail)

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use crate::support::TestServer;
 
 /// The calls that are promised.
-const CALLS: [(&str, &str); 25] = [
+const CALLS: [(&str, &str); 26] = [
     ("get", "/recommend"),
     ("post", "/recommend"),
     ("get", "/similar"),
+    ("post", "/similar"),
     ("get", "/items"),
     ("post", "/items"),
     ("get", "/items/{id}"),

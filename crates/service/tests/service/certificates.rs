@@ -139,10 +139,9 @@ fn question(user: u8, as_of: AsOf) -> RecommendQuery {
     RecommendQuery {
         subject: Subject::User(user_id(user)),
         k: 3,
+        offset: 0,
+        selection: Default::default(),
         exclude_seen: true,
-        exclude: Vec::new(),
-        allow: None,
-        tags: Vec::new(),
         explain: true,
         as_of,
     }

@@ -5,7 +5,7 @@ use recant_core::model::Ials;
 use recant_core::unlearn::{GapOptions, duality_gap};
 use recant_service::RowTable;
 use recant_service::Trainer;
-use recant_service::{AsOf, RecommendQuery, Recommendations, Source, Subject};
+use recant_service::{AsOf, RecommendQuery, Recommendations, Selection, Source, Subject};
 use recant_service::{Explanation, Reason};
 use recant_service::{Quality, Snapshot};
 use recant_testkit::convex::{ITEMS, Problem, USERS};
@@ -60,16 +60,19 @@ fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
 }
 
 fn ask(snapshot: &Snapshot, subject: Subject, k: usize) -> (Recommendations, Explanation) {
-    let mut answer = snapshot.recommend(&RecommendQuery {
+    let query = RecommendQuery {
         subject,
         k,
+        offset: 0,
+        selection: Selection {
+            exclude: vec![item(1), ItemId::new("unknown").expect("an id")],
+            ..Selection::default()
+        },
         exclude_seen: true,
-        exclude: vec![item(1), ItemId::new("unknown").expect("an id")],
-        allow: None,
-        tags: Vec::new(),
         explain: true,
         as_of: AsOf::Live,
-    });
+    };
+    let mut answer = snapshot.recommend(&query, None);
     let explanation = answer.explanation.take().expect("it was asked for");
     (answer, explanation)
 }

@@ -374,10 +374,9 @@ impl Running {
             let query = RecommendQuery {
                 subject: Subject::User(user_id(user)),
                 k: usize::from(ITEMS),
+                offset: 0,
+                selection: Default::default(),
                 exclude_seen: false,
-                exclude: Vec::new(),
-                allow: None,
-                tags: Vec::new(),
                 explain: false,
                 as_of: AsOf::Live,
             };

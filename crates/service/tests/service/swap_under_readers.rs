@@ -81,14 +81,13 @@ fn ask(publisher: &Publisher, at: usize) -> u64 {
     let query = RecommendQuery {
         subject: Subject::User(user(at % USERS)),
         k: K,
+        offset: 0,
+        selection: Default::default(),
         exclude_seen: true,
-        exclude: Vec::new(),
-        allow: None,
-        tags: Vec::new(),
         explain: false,
         as_of: AsOf::Live,
     };
-    let answer = publisher.current().recommend(&query);
+    let answer = publisher.current().recommend(&query, None);
     assert_eq!((answer.source, answer.items.len()), (Source::Model, K));
     for (place, found) in answer.items.iter().enumerate() {
         assert_eq!(found.item.expose(), place.to_string());
