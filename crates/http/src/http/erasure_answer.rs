@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::Caller;
+use super::json_body::Id;
 use super::prefer;
 use super::problem::{BODY_TOO_LARGE, INVALID_BODY, INVALID_HEADER, Problem};
 use super::state::AppState;
@@ -35,11 +36,11 @@ const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 pub(super) struct ErasureBody {
     /// Everything of each of these users.
     #[serde(default)]
-    #[schema(value_type = Vec<String>, max_items = 10_000)]
+    #[schema(value_type = Vec<Id>, max_items = 10_000)]
     users: Vec<Given<UserId>>,
     /// Every interaction with each of these items.
     #[serde(default)]
-    #[schema(value_type = Vec<String>, max_items = 10_000)]
+    #[schema(value_type = Vec<Id>, max_items = 10_000)]
     items: Vec<Given<ItemId>>,
     /// These pairs, and nothing else of their users.
     #[serde(default)]
@@ -53,10 +54,10 @@ pub(super) struct ErasureBody {
 #[schema(as = Pair)]
 pub(super) struct PairBody {
     /// Who.
-    #[schema(value_type = String)]
+    #[schema(value_type = Id)]
     user: Given<UserId>,
     /// With what.
-    #[schema(value_type = String)]
+    #[schema(value_type = Id)]
     item: Given<ItemId>,
 }
 

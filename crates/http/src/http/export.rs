@@ -11,7 +11,7 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::json_body::JsonBody;
+use super::json_body::{Id, JsonBody};
 use super::parameters::{Parameters, invalid};
 use super::problem::Problem;
 use super::state::AppState;
@@ -46,7 +46,7 @@ pub(super) struct ExportLine {
 #[schema(as = ExportRequest, example = json!({"user": "ada"}))]
 pub(super) struct ExportBody {
     /// About whom.
-    #[schema(value_type = String, min_length = 1, max_length = 256)]
+    #[schema(value_type = Id)]
     user: Given<UserId>,
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::interaction_rows::{RejectedRow, RowRules, Rows, rows_of_json, rows_of_lines};
-use super::json_body::{self, media_type};
+use super::json_body::{self, Id, media_type};
 use super::parameters::Parameters;
 use super::problem::{Problem, ProblemBody, UNSUPPORTED_MEDIA_TYPE};
 use super::state::AppState;
@@ -49,8 +49,10 @@ pub(super) struct AddBody {
 #[allow(dead_code, reason = "it only documents")]
 pub(super) struct InteractionRow {
     /// Who: a text, without the blanks around it; a whole number is its decimal text.
+    #[schema(value_type = Id)]
     user: String,
     /// With what, likewise.
+    #[schema(value_type = Id)]
     item: String,
     /// Confidence, from 0.000001 to 1000000 once `interactions.weights` was applied; 1 unless given.
     weight: Option<f64>,

@@ -11,7 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::interaction_rows::RejectedRow;
-use super::json_body;
+use super::json_body::{self, Id};
 use super::problem::{BODY_TOO_LARGE, INVALID_BODY, MALFORMED_BODY, Problem};
 use recant_types::{
     DESCRIPTIONS_MAX, DescriptionPatch, ItemDescription, ItemId, PropertyValue, TimeRule,
@@ -28,21 +28,23 @@ use recant_types::{
 #[allow(dead_code, reason = "it only documents")]
 pub(super) struct ItemBody {
     /// Which item. In a request to `/items/{id}` it may be left out.
+    #[schema(value_type = Id, required = false)]
     id: String,
     /// Its title, at most 1 024 bytes.
     title: Option<String>,
     /// Its tags, at most 100 of 1 to 128 bytes each; in answers sorted, each once.
-    #[schema(max_items = 100)]
+    #[schema(max_items = 100, required = false)]
     tags: Vec<String>,
     /// Texts of at most 1 024 bytes, numbers and truths by name, at most 100; a name is an
     /// identifier of at most 64 bytes. All that is said of an item has at most 30 000 bytes of JSON.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Object, required = false)]
     properties: BTreeMap<String, Value>,
     /// When it appeared: RFC 3339 as a text, or a number since 1970 in seconds, milliseconds,
     /// microseconds or nanoseconds, told apart by size. Answers show the number.
     #[schema(value_type = Option<i64>)]
     timestamp: Option<Value>,
     /// Left out of every list; what was learnt of it stays.
+    #[schema(required = false)]
     hidden: bool,
 }
 

@@ -111,7 +111,7 @@ pub(super) struct DescribeBody {
     tag = "items",
     request_body(content(
         (DescribeBody = "application/json"),
-        (ItemBody = "application/x-ndjson"),
+        (String = "application/x-ndjson"),
     )),
     responses(
         (status = 200, description = "The good items are durable", body = DescribeAnswer),

@@ -5,12 +5,25 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use utoipa::ToSchema;
 
 use super::problem::{
     BODY_TOO_LARGE, INVALID_BODY, MALFORMED_BODY, Problem, UNSUPPORTED_MEDIA_TYPE,
 };
+
+/// An id in a body: a text, or a whole number, which is its decimal text.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "it only documents")]
+pub(super) enum Id {
+    /// Any text that may be an id.
+    Text(String),
+    /// A whole number.
+    Number(i128),
+}
 
 /// A body of `application/json`.
 pub(super) struct JsonBody<T>(pub(super) T);
@@ -111,8 +124,6 @@ fn explain(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
     use recant_types::UserId;
 

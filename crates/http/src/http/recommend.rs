@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::explanation::ExplanationAnswer;
-use super::json_body::JsonBody;
+use super::json_body::{Id, JsonBody};
 use super::layers::Deadline;
 use super::metric_names::RECOMMEND_DURATION_SECONDS;
 use super::parameters::{Parameters, invalid};
@@ -100,13 +100,13 @@ impl From<ScoredItem> for ItemAnswer {
 #[schema(as = RecommendRequest, example = json!({"history": ["dune", "solaris"], "k": 10}))]
 pub(super) struct RecommendBody {
     /// For whom.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Id>)]
     user: Option<Given<UserId>>,
     /// For each of these, up to 10 000; the answer is NDJSON, a line for each in this order.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<Id>>)]
     users: Option<Vec<Given<UserId>>>,
     /// The items of a session without a user.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<Id>>)]
     history: Option<Vec<Given<ItemId>>>,
     /// How many, 1 to 1000; 10 unless given.
     k: Option<usize>,
@@ -116,7 +116,7 @@ pub(super) struct RecommendBody {
     exclude_seen: Option<bool>,
     /// Leave out these items too.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<Id>)]
     exclude: Vec<Given<ItemId>>,
     /// Say what is proven about the list too.
     #[serde(default)]
@@ -125,7 +125,7 @@ pub(super) struct RecommendBody {
     /// held.
     as_of: Option<String>,
     /// Take only from these items.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<Id>>)]
     allow: Option<Vec<Given<ItemId>>>,
     /// Take only items with at least one of these tags.
     #[serde(default)]

@@ -5,7 +5,7 @@ use axum::extract::{RawQuery, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::json_body::JsonBody;
+use super::json_body::{Id, JsonBody};
 use super::parameters::{Parameters, invalid};
 use super::problem::{INVALID_BODY, ITEM_NOT_FOUND, Problem, ProblemBody};
 use super::recommend::{ItemAnswer, K_DEFAULT};
@@ -37,21 +37,21 @@ pub(super) struct SimilarAnswer {
 #[schema(as = SimilarRequest, example = json!({"item": "dune", "k": 10, "tags_none": ["horror"]}))]
 pub(super) struct SimilarBody {
     /// Similar to which.
-    #[schema(value_type = String)]
+    #[schema(value_type = Id)]
     item: Given<ItemId>,
     /// How many, 1 to 1000; 10 unless given.
     k: Option<usize>,
     /// How many of the most similar to leave out before these, up to 10 000.
     offset: Option<usize>,
     /// Leave out what this user has.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Id>)]
     user: Option<Given<UserId>>,
     /// Leave out these items too.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<Id>)]
     exclude: Vec<Given<ItemId>>,
     /// Take only from these items.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<Id>>)]
     allow: Option<Vec<Given<ItemId>>>,
     /// Take only items with at least one of these tags.
     #[serde(default)]
