@@ -1,12 +1,13 @@
 //! What fuzzing calls of this crate: bodies and queries, read as the routes read them.
 
+use super::body_rows::Rows;
 use super::erasure_answer::ErasureBody;
 use super::interaction_rows::RowRules;
-use super::interaction_rows::{Rows, rows_of_json, rows_of_lines};
+use super::interaction_rows::{rows_of_json, rows_of_lines};
 use super::json_body;
 use super::parameters::Parameters;
 use super::problem::Problem;
-use recant_types::{ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget};
+use recant_types::{ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget, Interaction};
 
 /// Reads the JSON body of `POST /interactions`; whether it was taken.
 pub fn interactions_json(bytes: &[u8]) -> bool {
@@ -22,7 +23,7 @@ fn rules() -> RowRules {
     RowRules::now(Default::default())
 }
 
-fn check_rows(rows: Result<Rows, Problem>) -> bool {
+fn check_rows(rows: Result<Rows<Interaction>, Problem>) -> bool {
     let Ok(rows) = rows else {
         return false;
     };

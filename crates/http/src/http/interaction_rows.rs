@@ -1,20 +1,19 @@
 //! Interactions read row by row: a bad row is told apart from a bad request.
 //!
-//! A row is read into [`Row`], which accepts any JSON value and keeps only scalars of known fields,
+//! A row is read into [`InteractionFields`], which accepts any JSON value and keeps only scalars of known fields,
 //! so that neither one wrong row nor a deeply filled one costs more than its own bytes.
 
-use std::fmt;
+use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess};
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
+use super::body_rows::{self, Row, RowList, Rows, put};
 use super::json_body;
-use super::problem::{BODY_TOO_LARGE, MALFORMED_BODY, Problem};
+use super::problem::Problem;
+use super::scalar::{Scalar, id, time};
 use crate::config::InteractionSettings;
 use recant_types::{
-    ADDITION_INTERACTIONS_MAX, Interaction, InvalidId, InvalidTime, InvalidWeight, ItemId,
-    TimeRule, UnixMillis, UserId, WEIGHT_MAX, WEIGHT_MIN, WeightTransform, id_of_float, new_id,
+    ADDITION_INTERACTIONS_MAX, Interaction, InvalidTime, InvalidWeight, ItemId, TimeRule,
+    UnixMillis, UserId, WEIGHT_MAX, WEIGHT_MIN, WeightTransform, new_id,
 };
 
 /// Weight of an interaction that gives none.
@@ -39,172 +38,53 @@ impl RowRules {
     }
 }
 
-/// One row that was not taken.
-#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct RejectedRow {
-    /// Its place in the request, from 0; blank lines do not count.
-    pub(super) index: usize,
-    /// What is wrong with it; never what it says.
-    pub(super) reason: String,
-}
-
-/// The rows of a request, sorted.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    /// Those that can be learnt.
-    pub(super) good: Vec<Interaction>,
-    /// Those that cannot.
-    pub(super) rejected: Vec<RejectedRow>,
-}
-
-impl Rows {
-    fn push(&mut self, row: Result<Interaction, String>) -> Result<(), Problem> {
-        let index = self.good.len() + self.rejected.len();
-        if index == ADDITION_INTERACTIONS_MAX {
-            return Err(too_many());
-        }
-        match row {
-            Ok(interaction) => self.good.push(interaction),
-            Err(reason) => self.rejected.push(RejectedRow { index, reason }),
-        }
-        Ok(())
-    }
-}
-
-fn too_many() -> Problem {
-    let detail = format!("send at most {ADDITION_INTERACTIONS_MAX} rows a request");
-    Problem::new(&BODY_TOO_LARGE, detail)
-}
-
 /// Rows of `{"interactions":[…]}`.
-pub(super) fn rows_of_json(bytes: &[u8], rules: &RowRules) -> Result<Rows, Problem> {
+pub(super) fn rows_of_json(bytes: &[u8], rules: &RowRules) -> Result<Rows<Interaction>, Problem> {
     #[derive(Deserialize)]
     #[serde(
         deny_unknown_fields,
         expecting = "an object with the array interactions"
     )]
     struct Body {
-        interactions: RowList,
+        interactions: RowList<InteractionFields>,
     }
     let body: Body = json_body::parse(bytes)?;
-    if body.interactions.overflowed {
-        return Err(too_many());
-    }
-    let mut rows = Rows::default();
-    for row in body.interactions.rows {
-        rows.push(row.check(rules))?;
-    }
-    Ok(rows)
+    body.interactions.judged(|row| row.check(rules))
 }
 
 /// Rows of NDJSON, one a line; blank lines do not count.
-pub(super) fn rows_of_lines(bytes: &[u8], rules: &RowRules) -> Result<Rows, Problem> {
-    let mut rows = Rows::default();
-    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    for line in lines.filter(|line| !line.is_empty()) {
-        let row = serde_json::from_slice::<Row>(line);
-        rows.push(match row {
-            Ok(row) => row.check(rules),
-            Err(_) => Err(String::from("the line is not well-formed JSON")),
-        })?;
-    }
-    if rows.good.is_empty() && rows.rejected.is_empty() {
-        let detail = "the body has no lines: send a JSON object a line";
-        return Err(Problem::new(&MALFORMED_BODY, detail));
-    }
-    Ok(rows)
+pub(super) fn rows_of_lines(bytes: &[u8], rules: &RowRules) -> Result<Rows<Interaction>, Problem> {
+    body_rows::rows_of_lines(bytes, |row: InteractionFields| row.check(rules))
 }
 
-/// The array of rows, read no further than the limit.
-struct RowList {
-    rows: Vec<Row>,
-    overflowed: bool,
-}
-
-impl<'de> Deserialize<'de> for RowList {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ListVisitor;
-        impl<'de> Visitor<'de> for ListVisitor {
-            type Value = RowList;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of interactions")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RowList, A::Error> {
-                let mut rows = Vec::new();
-                while rows.len() < ADDITION_INTERACTIONS_MAX {
-                    match list.next_element()? {
-                        Some(row) => rows.push(row),
-                        None => break,
-                    }
-                }
-                let mut overflowed = false;
-                while list.next_element::<IgnoredAny>()?.is_some() {
-                    overflowed = true;
-                }
-                Ok(RowList { rows, overflowed })
-            }
-        }
-        deserializer.deserialize_seq(ListVisitor)
-    }
-}
-
-/// A JSON value as far as a row can use it.
+/// One row as it came; [`InteractionFields::check`] judges it.
 #[derive(Debug, Default)]
-enum Scalar {
-    /// The field is absent or null.
-    #[default]
-    Absent,
-    Text(String),
-    Integer(i64),
-    /// A whole number beyond an i64.
-    Large(u64),
-    Float(f64),
-    /// Anything else.
-    Other,
-}
-
-/// One row as it came; [`Row::check`] judges it.
-#[derive(Debug, Default)]
-struct Row {
-    user: Scalar,
-    item: Scalar,
-    weight: Scalar,
-    timestamp: Scalar,
+struct InteractionFields {
+    user: Option<Scalar>,
+    item: Option<Scalar>,
+    weight: Option<Scalar>,
+    timestamp: Option<Scalar>,
     /// What is wrong with the row as a whole, if anything.
     flaw: Option<&'static str>,
 }
 
-impl Row {
+impl InteractionFields {
     fn check(self, rules: &RowRules) -> Result<Interaction, String> {
         if let Some(flaw) = self.flaw {
             return Err(flaw.to_owned());
         }
         let keep = rules.keep_null_ids;
         Ok(Interaction {
-            user: id("user", self.user, |text| UserId::new(new_id(text, keep)?))?,
-            item: id("item", self.item, |text| ItemId::new(new_id(text, keep)?))?,
-            weight: weight(self.weight, rules.weights)?,
-            timestamp: timestamp(self.timestamp, &rules.times)?,
+            user: id("user", self.user.unwrap_or_default(), |text| {
+                UserId::new(new_id(text, keep)?)
+            })?,
+            item: id("item", self.item.unwrap_or_default(), |text| {
+                ItemId::new(new_id(text, keep)?)
+            })?,
+            weight: weight(self.weight.unwrap_or_default(), rules.weights)?,
+            timestamp: timestamp(self.timestamp.unwrap_or_default(), &rules.times)?,
         })
     }
-}
-
-fn id<T>(
-    name: &str,
-    value: Scalar,
-    make: impl FnOnce(&str) -> Result<T, InvalidId>,
-) -> Result<T, String> {
-    let made = match value {
-        Scalar::Text(text) => make(&text),
-        Scalar::Integer(number) => make(&number.to_string()),
-        Scalar::Large(number) => make(&number.to_string()),
-        Scalar::Float(number) => id_of_float(number).and_then(|whole| make(&whole.to_string())),
-        Scalar::Absent => return Err(format!("{name} is missing")),
-        Scalar::Other => return Err(format!("{name} must be a string or a whole number")),
-    };
-    made.map_err(|reason| format!("{name}: {reason}"))
 }
 
 fn weight(value: Scalar, transform: WeightTransform) -> Result<f32, String> {
@@ -228,143 +108,37 @@ fn weight(value: Scalar, transform: WeightTransform) -> Result<f32, String> {
 }
 
 fn timestamp(value: Scalar, times: &TimeRule) -> Result<Option<i64>, String> {
-    let time = match value {
-        Scalar::Absent => return Ok(None),
-        Scalar::Integer(integer) => times.integer(integer).map(Some),
-        Scalar::Float(float) => times.float(float).map(Some),
-        Scalar::Text(text) => times.text(&text),
-        Scalar::Large(_) => Err(InvalidTime::Ahead),
-        Scalar::Other => Err(InvalidTime::Unreadable),
-    };
-    time.map_err(|reason| match reason {
+    time(value, times).map_err(|reason| match reason {
         InvalidTime::Ahead => format!("timestamp {reason}"),
         _ => String::from("timestamp must be RFC 3339 or a number since 1970"),
     })
 }
 
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor)
-    }
-}
+impl Row for InteractionFields {
+    const MOST: usize = ADDITION_INTERACTIONS_MAX;
+    const NAME: &'static str = "rows";
+    const LIST: &'static str = "an array of interactions";
+    const NOT_AN_OBJECT: &'static str = "a row must be an object with user and item";
 
-struct ScalarVisitor;
-
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Scalar, E> {
-        Ok(Scalar::Absent)
-    }
-
-    fn visit_bool<E>(self, _value: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Other)
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Integer(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
-        Ok(i64::try_from(value).map_or(Scalar::Large(value), Scalar::Integer))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
-        Ok(Scalar::Float(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Scalar, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Other)
-    }
-}
-
-impl<'de> Deserialize<'de> for Row {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RowVisitor)
-    }
-}
-
-struct RowVisitor;
-
-/// The answer to a row that is not an object.
-fn not_an_object<E>() -> Result<Row, E> {
-    Ok(Row {
-        flaw: Some("a row must be an object with user and item"),
-        ..Row::default()
-    })
-}
-
-impl<'de> Visitor<'de> for RowVisitor {
-    type Value = Row;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row, A::Error> {
-        let mut row = Row::default();
-        let mut seen = [false; 4];
-        while let Some(name) = map.next_key::<String>()? {
-            let (position, field) = match name.as_str() {
-                "user" => (0, &mut row.user),
-                "item" => (1, &mut row.item),
-                "weight" => (2, &mut row.weight),
-                "timestamp" => (3, &mut row.timestamp),
+    fn read<'de, A: MapAccess<'de>>(mut fields: A) -> Result<Self, A::Error> {
+        let mut row = Self::default();
+        while let Some(name) = fields.next_key::<String>()? {
+            let is_twice = match name.as_str() {
+                "user" => put(&mut row.user, &mut fields)?,
+                "item" => put(&mut row.item, &mut fields)?,
+                "weight" => put(&mut row.weight, &mut fields)?,
+                "timestamp" => put(&mut row.timestamp, &mut fields)?,
                 _ => {
-                    map.next_value::<IgnoredAny>()?;
+                    fields.next_value::<IgnoredAny>()?;
                     row.flaw = Some("a row has user, item, weight and timestamp, no other field");
-                    continue;
+                    false
                 }
             };
-            *field = map.next_value()?;
-            if std::mem::replace(&mut seen[position], true) {
+            if is_twice {
                 row.flaw = Some("a field is given twice");
             }
         }
         Ok(row)
-    }
-
-    fn visit_unit<E>(self) -> Result<Row, E> {
-        not_an_object()
-    }
-
-    fn visit_bool<E>(self, _value: bool) -> Result<Row, E> {
-        not_an_object()
-    }
-
-    fn visit_i64<E>(self, _value: i64) -> Result<Row, E> {
-        not_an_object()
-    }
-
-    fn visit_u64<E>(self, _value: u64) -> Result<Row, E> {
-        not_an_object()
-    }
-
-    fn visit_f64<E>(self, _value: f64) -> Result<Row, E> {
-        not_an_object()
-    }
-
-    fn visit_str<E>(self, _value: &str) -> Result<Row, E> {
-        not_an_object()
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Row, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        not_an_object()
     }
 }
 
@@ -376,7 +150,7 @@ mod tests {
         RowRules::now(InteractionSettings::default())
     }
 
-    fn of_rows(rows: &str) -> Rows {
+    fn of_rows(rows: &str) -> Rows<Interaction> {
         let body = format!("{{\"interactions\":[{rows}]}}");
         rows_of_json(body.as_bytes(), &rules()).expect("a good envelope")
     }

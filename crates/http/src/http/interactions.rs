@@ -6,13 +6,15 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::interaction_rows::{RejectedRow, RowRules, Rows, rows_of_json, rows_of_lines};
+use super::body_rows::{RejectedRow, Rows};
+use super::interaction_rows::{RowRules, rows_of_json, rows_of_lines};
 use super::json_body::{self, Id, media_type};
 use super::parameters::Parameters;
 use super::problem::{Problem, ProblemBody, UNSUPPORTED_MEDIA_TYPE};
 use super::state::AppState;
 use crate::config::InteractionSettings;
 use recant_service::Added;
+use recant_types::Interaction;
 
 /// What became of the rows.
 #[derive(Serialize, ToSchema)]
@@ -99,7 +101,7 @@ pub(super) async fn add(
 }
 
 /// The rows of a body in either media type.
-pub(super) struct RowsBody(Rows);
+pub(super) struct RowsBody(Rows<Interaction>);
 
 impl<S: Send + Sync> FromRequest<S> for RowsBody {
     type Rejection = Problem;

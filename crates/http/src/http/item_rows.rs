@@ -2,20 +2,19 @@
 //! from what is wrong with the request, and neither repeats what was sent.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::interaction_rows::RejectedRow;
+use super::body_rows::{self, Row, RowList, Rows, put, rows_of_lines};
 use super::json_body::{self, Id};
-use super::problem::{BODY_TOO_LARGE, INVALID_BODY, MALFORMED_BODY, Problem};
+use super::problem::{INVALID_BODY, Problem};
+use super::scalar::{Scalar, id, time};
 use recant_types::{
-    DESCRIPTIONS_MAX, DescriptionPatch, ItemDescription, ItemId, PropertyValue, TimeRule,
-    id_of_float, new_id,
+    DESCRIPTIONS_MAX, DescriptionPatch, ItemDescription, ItemId, PropertyValue, TimeRule, new_id,
 };
 
 /// What is said about an item, in requests and answers.
@@ -49,126 +48,51 @@ pub(super) struct ItemBody {
 }
 
 /// Items of a request, sorted.
-#[derive(Debug, Default)]
-pub(super) struct ItemRows {
-    /// Those that are said about well.
-    pub(super) good: Vec<ItemDescription>,
-    /// Those that are not.
-    pub(super) rejected: Vec<RejectedRow>,
-}
-
-impl ItemRows {
-    fn push(&mut self, row: Result<ItemDescription, String>) -> Result<(), Problem> {
-        let index = self.good.len() + self.rejected.len();
-        if index == DESCRIPTIONS_MAX {
-            return Err(too_many());
-        }
-        match row {
-            Ok(item) => self.good.push(item),
-            Err(reason) => self.rejected.push(RejectedRow { index, reason }),
-        }
-        Ok(())
-    }
-}
-
-fn too_many() -> Problem {
-    let detail = format!("send at most {DESCRIPTIONS_MAX} items a request");
-    Problem::new(&BODY_TOO_LARGE, detail)
-}
+pub(super) type ItemRows = Rows<ItemDescription>;
 
 /// Items of `{"items":[…]}`.
 pub(super) fn items_of_json(bytes: &[u8], keep_null_ids: bool) -> Result<ItemRows, Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields, expecting = "an object with the array items")]
     struct Body {
-        items: FieldsList,
+        items: RowList<Fields>,
     }
     let body: Body = json_body::parse(bytes)?;
-    if body.items.overflowed {
-        return Err(too_many());
-    }
-    let mut rows = ItemRows::default();
-    for fields in body.items.rows {
-        rows.push(fields.into_item(None, keep_null_ids))?;
-    }
-    Ok(rows)
+    body.items.judged(|row| row.into_item(None, keep_null_ids))
 }
 
 /// Items of NDJSON, one a line; blank lines do not count.
 pub(super) fn items_of_lines(bytes: &[u8], keep_null_ids: bool) -> Result<ItemRows, Problem> {
-    let mut rows = ItemRows::default();
-    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    for line in lines.filter(|line| !line.is_empty()) {
-        let fields = serde_json::from_slice::<Fields>(line);
-        rows.push(match fields {
-            Ok(fields) => fields.into_item(None, keep_null_ids),
-            Err(_) => Err(String::from("the line is not well-formed JSON")),
-        })?;
-    }
-    if rows.good.is_empty() && rows.rejected.is_empty() {
-        let detail = "the body has no lines: send a JSON object a line";
-        return Err(Problem::new(&MALFORMED_BODY, detail));
-    }
-    Ok(rows)
+    rows_of_lines(bytes, |row: Fields| row.into_item(None, keep_null_ids))
 }
 
 /// What a body says about the item `id`.
 pub(super) fn item_of_json(bytes: &[u8], id: &ItemId) -> Result<ItemDescription, Problem> {
-    let fields: Fields = json_body::parse(bytes)?;
-    let item = fields.into_item(Some(id), true);
+    let fields: body_rows::Fields<Fields> = json_body::parse(bytes)?;
+    let item = fields
+        .object()
+        .and_then(|row| row.into_item(Some(id), true));
     item.map_err(|reason| Problem::new(&INVALID_BODY, reason))
 }
 
 /// What a body changes in what is said about the item `id`.
 pub(super) fn patch_of_json(bytes: &[u8], id: &ItemId) -> Result<DescriptionPatch, Problem> {
-    let fields: Fields = json_body::parse(bytes)?;
-    let patch = fields.named(Some(id), true).and_then(|_| fields.patch());
+    let fields: body_rows::Fields<Fields> = json_body::parse(bytes)?;
+    let patch = fields.object().and_then(|row| {
+        row.named(Some(id), true)?;
+        row.patch()
+    });
     patch.map_err(|reason| Problem::new(&INVALID_BODY, reason))
-}
-
-/// The array of items, read no further than the limit.
-struct FieldsList {
-    rows: Vec<Fields>,
-    overflowed: bool,
-}
-
-impl<'de> Deserialize<'de> for FieldsList {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ListVisitor;
-        impl<'de> Visitor<'de> for ListVisitor {
-            type Value = FieldsList;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of items")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FieldsList, A::Error> {
-                let mut rows = Vec::new();
-                while rows.len() < DESCRIPTIONS_MAX {
-                    match list.next_element()? {
-                        Some(row) => rows.push(row),
-                        None => break,
-                    }
-                }
-                let mut overflowed = false;
-                while list.next_element::<IgnoredAny>()?.is_some() {
-                    overflowed = true;
-                }
-                Ok(FieldsList { rows, overflowed })
-            }
-        }
-        deserializer.deserialize_seq(ListVisitor)
-    }
 }
 
 /// The fields of one item as they came: `None` is absent, and a null is a null.
 #[derive(Debug, Default)]
 struct Fields {
-    id: Option<Value>,
+    id: Option<Scalar>,
     title: Option<Value>,
     tags: Option<Value>,
     properties: Option<Value>,
-    timestamp: Option<Value>,
+    timestamp: Option<Scalar>,
     hidden: Option<Value>,
     /// What is wrong with all of it, if anything.
     flaw: Option<&'static str>,
@@ -192,15 +116,13 @@ impl Fields {
         if let Some(flaw) = self.flaw {
             return Err(flaw.to_owned());
         }
-        let text = match (self.id.as_ref(), of) {
+        let text = match (&self.id, of) {
             (None, Some(of)) => return Ok(of.clone()),
-            (None | Some(Value::Null), None) => return Err(String::from("id is missing")),
-            (Some(Value::String(text)), _) => text.clone(),
-            (Some(Value::Number(number)), _) => whole(number)?,
-            (Some(_), _) => return Err(String::from("id must be a string or a whole number")),
+            // In the path there is an id: that nothing is one is another mistake.
+            (Some(Scalar::Absent), Some(_)) => Scalar::Other,
+            (given, _) => given.clone().unwrap_or_default(),
         };
-        let id = new_id(&text, keep_null_ids).and_then(ItemId::new);
-        let id = id.map_err(|reason| format!("id: {reason}"))?;
+        let id = id("id", text, |text| ItemId::new(new_id(text, keep_null_ids)?))?;
         if of.is_some_and(|of| *of != id) {
             return Err(String::from("id is not the one in the path: leave it out"));
         }
@@ -232,7 +154,7 @@ impl Fields {
             clears_properties,
             timestamp: match &self.timestamp {
                 None => None,
-                Some(value) => Some(timestamp(value)?),
+                Some(value) => Some(timestamp(value.clone())?),
             },
             hidden: match self.hidden {
                 None => None,
@@ -242,16 +164,6 @@ impl Fields {
             },
         })
     }
-}
-
-fn whole(number: &serde_json::Number) -> Result<String, String> {
-    if number.is_i64() || number.is_u64() {
-        return Ok(number.to_string());
-    }
-    let whole = id_of_float(number.as_f64().unwrap_or(f64::NAN));
-    whole
-        .map(|whole| whole.to_string())
-        .map_err(|reason| format!("id: {reason}"))
 }
 
 fn texts(values: &[Value]) -> Result<Vec<Arc<str>>, String> {
@@ -278,98 +190,41 @@ fn properties(named: &serde_json::Map<String, Value>) -> Result<Properties, Stri
         .collect()
 }
 
-fn timestamp(value: &Value) -> Result<Option<i64>, String> {
-    let times = TimeRule::of_catalogues();
-    let unreadable = || String::from("timestamp must be RFC 3339 or a number since 1970");
-    match value {
-        Value::Null => return Ok(None),
-        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(whole), _) => times.integer(whole).map(Some),
-            (None, Some(float)) => times.float(float).map(Some),
-            (None, None) => return Err(unreadable()),
-        },
-        Value::String(text) => times.text(text),
-        _ => return Err(unreadable()),
-    }
-    .map_err(|_| unreadable())
+fn timestamp(value: Scalar) -> Result<Option<i64>, String> {
+    let read = time(value, &TimeRule::of_catalogues());
+    read.map_err(|_| String::from("timestamp must be RFC 3339 or a number since 1970"))
 }
 
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FieldsVisitor)
-    }
-}
+impl Row for Fields {
+    const MOST: usize = DESCRIPTIONS_MAX;
+    const NAME: &'static str = "items";
+    const LIST: &'static str = "an array of items";
+    const NOT_AN_OBJECT: &'static str = "an item must be an object";
 
-struct FieldsVisitor;
-
-/// The answer to a row that is no object.
-fn not_an_object<E>() -> Result<Fields, E> {
-    Ok(Fields {
-        flaw: Some("an item must be an object"),
-        ..Fields::default()
-    })
-}
-
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-        let mut fields = Fields::default();
-        while let Some(name) = map.next_key::<String>()? {
-            let field = match name.as_str() {
-                "id" => &mut fields.id,
-                "title" => &mut fields.title,
-                "tags" => &mut fields.tags,
-                "properties" => &mut fields.properties,
-                "timestamp" => &mut fields.timestamp,
-                "hidden" => &mut fields.hidden,
+    fn read<'de, A: MapAccess<'de>>(mut fields: A) -> Result<Self, A::Error> {
+        let mut row = Self::default();
+        while let Some(name) = fields.next_key::<String>()? {
+            let is_twice = match name.as_str() {
+                "id" => put(&mut row.id, &mut fields)?,
+                "title" => put(&mut row.title, &mut fields)?,
+                "tags" => put(&mut row.tags, &mut fields)?,
+                "properties" => put(&mut row.properties, &mut fields)?,
+                "timestamp" => put(&mut row.timestamp, &mut fields)?,
+                "hidden" => put(&mut row.hidden, &mut fields)?,
                 _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    fields.flaw = Some(
+                    fields.next_value::<IgnoredAny>()?;
+                    row.flaw = Some(
                         "an item has id, title, tags, properties, timestamp and hidden, no other \
                          field",
                     );
-                    continue;
+                    false
                 }
             };
-            if field.replace(map.next_value()?).is_some() {
-                fields.flaw = Some("a field is given twice");
+            if is_twice {
+                row.flaw = Some("a field is given twice");
             }
         }
-        Ok(fields)
-    }
-
-    fn visit_unit<E>(self) -> Result<Fields, E> {
-        not_an_object()
-    }
-
-    fn visit_bool<E>(self, _value: bool) -> Result<Fields, E> {
-        not_an_object()
-    }
-
-    fn visit_i64<E>(self, _value: i64) -> Result<Fields, E> {
-        not_an_object()
-    }
-
-    fn visit_u64<E>(self, _value: u64) -> Result<Fields, E> {
-        not_an_object()
-    }
-
-    fn visit_f64<E>(self, _value: f64) -> Result<Fields, E> {
-        not_an_object()
-    }
-
-    fn visit_str<E>(self, _value: &str) -> Result<Fields, E> {
-        not_an_object()
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Fields, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        not_an_object()
+        Ok(row)
     }
 }
 

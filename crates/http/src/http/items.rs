@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, RawQuery, Request, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::interaction_rows::RejectedRow;
+use super::body_rows::RejectedRow;
 use super::item_rows::{ItemBody, ItemRows, items_of_json, items_of_lines};
 use super::json_body::{self, media_type};
 use super::parameters::{Parameters, invalid};

@@ -8,6 +8,7 @@
 
 mod access;
 mod body_buffer;
+mod body_rows;
 mod connection;
 mod docs;
 mod erase_interactions;
@@ -38,6 +39,7 @@ mod receipt;
 mod recommend;
 mod router;
 mod routes;
+mod scalar;
 mod selection;
 mod server;
 mod shares;
