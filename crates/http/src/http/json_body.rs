@@ -1,5 +1,7 @@
 //! JSON bodies, read strictly, with errors that say where and what without repeating the input.
 
+use std::ops::RangeInclusive;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
@@ -36,6 +38,22 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         let bytes = read(request, state).await?;
         parse(&bytes).map(Self)
     }
+}
+
+/// A number of a body, within its range; `default` when it is absent.
+pub(super) fn number(
+    name: &str,
+    given: Option<usize>,
+    range: RangeInclusive<usize>,
+    default: usize,
+) -> Result<usize, Problem> {
+    let number = given.unwrap_or(default);
+    if range.contains(&number) {
+        return Ok(number);
+    }
+    let (least, most) = (range.start(), range.end());
+    let detail = format!("{name} must be a whole number from {least} to {most}");
+    Err(Problem::new(&INVALID_BODY, detail))
 }
 
 /// The whole body, within the limit that a layer has set.

@@ -14,18 +14,18 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::explanation::ExplanationAnswer;
-use super::json_body::{Id, JsonBody};
+use super::json_body::{Id, JsonBody, number};
 use super::layers::Deadline;
 use super::metric_names::RECOMMEND_DURATION_SECONDS;
 use super::parameters::{Parameters, invalid};
 use super::problem::{INVALID_BODY, Problem};
 use super::selection::{
-    SELECTION, SelectionFields, check_offset, offset_of, refuse_explained_page, selection_of,
+    SELECTION, SelectionFields, offset_of, refuse_explained_page, selection_of,
 };
 use super::state::AppState;
 use recant_service::{
-    AsOf, BATCH_USERS_MAX, BatchQuery, K_MAX, QUERY_ITEMS_MAX, RecommendQuery, Recommendations,
-    ScoredItem, Subject,
+    AsOf, BATCH_USERS_MAX, BatchQuery, K_MAX, OFFSET_MAX, QUERY_ITEMS_MAX, RecommendQuery,
+    Recommendations, ScoredItem, Subject,
 };
 use recant_types::{Given, ItemId, UserId};
 
@@ -250,11 +250,8 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
         (None, Some(users), None) => Err(Given::ids(users)),
         _ => return refuse(String::from("give either user, users or history")),
     };
-    let k = body.k.unwrap_or(K_DEFAULT);
-    if k == 0 || k > K_MAX {
-        return refuse(format!("k must be a whole number from 1 to {K_MAX}"));
-    }
-    let offset = check_offset(body.offset)?;
+    let k = number("k", body.k, 1..=K_MAX, K_DEFAULT)?;
+    let offset = number("offset", body.offset, 0..=OFFSET_MAX, 0)?;
     refuse_explained_page(body.explain, offset)?;
     if matches!(&subject, Ok(Subject::History(items)) if items.len() > QUERY_ITEMS_MAX) {
         return refuse(format!("history may name up to {QUERY_ITEMS_MAX} items"));

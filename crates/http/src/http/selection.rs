@@ -79,18 +79,6 @@ pub(super) fn offset_of(parameters: &mut Parameters) -> Result<usize, Problem> {
     parameters.number("offset", 0..=recant_service::OFFSET_MAX, 0)
 }
 
-/// The same of a body.
-pub(super) fn check_offset(offset: Option<usize>) -> Result<usize, Problem> {
-    let most = recant_service::OFFSET_MAX;
-    match offset.unwrap_or(0) {
-        offset if offset > most => {
-            let detail = format!("offset must be a whole number from 0 to {most}");
-            Err(Problem::new(&INVALID_BODY, detail))
-        }
-        offset => Ok(offset),
-    }
-}
-
 /// Refuses proofs about anything but the head of a list.
 pub(super) fn refuse_explained_page(explain: bool, offset: usize) -> Result<(), Problem> {
     if explain && offset > 0 {

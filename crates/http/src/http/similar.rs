@@ -5,13 +5,13 @@ use axum::extract::{RawQuery, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::json_body::{Id, JsonBody};
+use super::json_body::{Id, JsonBody, number};
 use super::parameters::{Parameters, invalid};
-use super::problem::{INVALID_BODY, ITEM_NOT_FOUND, Problem, ProblemBody};
+use super::problem::{ITEM_NOT_FOUND, Problem, ProblemBody};
 use super::recommend::{ItemAnswer, K_DEFAULT};
-use super::selection::{SELECTION, SelectionFields, check_offset, offset_of, selection_of};
+use super::selection::{SELECTION, SelectionFields, offset_of, selection_of};
 use super::state::AppState;
-use recant_service::{K_MAX, SimilarQuery};
+use recant_service::{K_MAX, OFFSET_MAX, SimilarQuery};
 use recant_types::{Given, ItemId, UserId};
 
 /// Items like another one.
@@ -126,11 +126,7 @@ pub(super) async fn by_body(
     JsonBody(body): JsonBody<SimilarBody>,
 ) -> Result<Json<SimilarAnswer>, Problem> {
     Parameters::refuse(query.as_deref())?;
-    let k = body.k.unwrap_or(K_DEFAULT);
-    if k == 0 || k > K_MAX {
-        let detail = format!("k must be a whole number from 1 to {K_MAX}");
-        return Err(Problem::new(&INVALID_BODY, detail));
-    }
+    let k = number("k", body.k, 1..=K_MAX, K_DEFAULT)?;
     let selection = SelectionFields {
         exclude: body.exclude,
         allow: body.allow,
@@ -142,7 +138,7 @@ pub(super) async fn by_body(
     let query = SimilarQuery {
         item: body.item.0,
         k,
-        offset: check_offset(body.offset)?,
+        offset: number("offset", body.offset, 0..=OFFSET_MAX, 0)?,
         user: body.user.map(|user| user.0),
         selection: selection.check()?,
     };
