@@ -6,9 +6,7 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,8 +14,10 @@ use std::time::{Duration, Instant};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use recant_core::model::InteractionMatrix;
+use recant_eval::area_under_curve;
 use recant_types::{TimeRule, UnixMillis};
 use serde_json::{Value, json};
+use support::process::{Server, recant};
 use support::table::{Table, median};
 
 const USERS: usize = 6_040;
@@ -50,7 +50,7 @@ fn main() {
     let train = ["train", "--dim", "32", "--lambda", "0.05", "--data-dir"];
     let trained = recant().args(train).arg(&data).output();
     assert!(trained.expect("it runs").status.success());
-    let server = Server::start(&data);
+    let asker = Asker::start(&data);
     println!(
         "{} pairs, {USERS} users, {ITEMS} items, d = 32, λ = 0.05; {samples} known and {samples} unknown a line; an \
          area of ½ is within ±{:.3} nineteen times of twenty",
@@ -68,14 +68,14 @@ fn main() {
                         let person = people.next().expect("enough of them");
                         let query = query(&matrix, kind, person, is_known);
                         if waits {
-                            server.waited(&query)
+                            asker.waited(&query)
                         } else {
-                            server.followed(&query)
+                            asker.followed(&query)
                         }
                     })
                 };
                 let found = if is_busy {
-                    server.under_load(look)
+                    asker.under_load(look)
                 } else {
                     look()
                 };
@@ -122,7 +122,7 @@ fn report(table: &mut Table, is_busy: bool, kind: Kind, [unknown, known]: &[Vec<
             class.iter().map(|features| features[feature].1).collect()
         };
         let (known_values, unknown_values) = (of(known), of(unknown));
-        let area = area(&known_values, &unknown_values);
+        let area = area_under_curve(&known_values, &unknown_values).expect("samples");
         table.row(vec![
             String::from(if is_busy { "busy" } else { "idle" }),
             String::from(match kind {
@@ -137,56 +137,24 @@ fn report(table: &mut Table, is_busy: bool, kind: Kind, [unknown, known]: &[Vec<
     }
 }
 
-/// The share of pairs of one of either class in which the first is larger; a tie counts half.
-fn area(one: &[f64], other: &[f64]) -> f64 {
-    let wins = one.iter().flat_map(|a| {
-        other.iter().map(move |b| match a.total_cmp(b) {
-            std::cmp::Ordering::Greater => 1.0,
-            std::cmp::Ordering::Equal => 0.5,
-            std::cmp::Ordering::Less => 0.0,
-        })
-    });
-    wins.sum::<f64>() / (one.len() * other.len()) as f64
-}
-
-fn recant() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_recant"))
-}
-
-/// `recant serve`; killed when dropped.
-struct Server {
-    process: Child,
-    address: String,
+/// A server, and somebody who asks it.
+struct Asker {
+    server: Server,
     agent: ureq::Agent,
 }
 
-impl Server {
+impl Asker {
     fn start(data: &Path) -> Self {
-        let mut process = recant()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let mut line = String::new();
-        let output = process.stdout.take().expect("piped");
-        BufReader::new(output).read_line(&mut line).expect("a line");
-        let address = line.trim().rsplit(' ').next().expect("an address");
-        let server = Self {
-            process,
-            address: address.to_owned(),
+        let asker = Self {
+            server: Server::start(data),
             agent: ureq::Agent::new_with_defaults(),
         };
-        while ureq::get(format!("{address}/readyz")).call().is_err() {
-            thread::yield_now();
-        }
-        server.followed("user=nobody");
-        server
+        asker.followed("user=nobody");
+        asker
     }
 
     fn erase(&self, query: &str, wait: &str) -> Value {
-        let target = format!("{}/interactions?{query}", self.address);
+        let target = format!("{}/interactions?{query}", self.server.address);
         let answer = self.agent.delete(target).header("prefer", wait).call();
         let mut answer = answer.expect("an erasure is accepted");
         answer.body_mut().read_json().expect("JSON")
@@ -194,7 +162,7 @@ impl Server {
 
     fn record(&self, id: &Value) -> Value {
         let id = id.as_str().expect("an id");
-        let target = format!("{}/erasures/{id}", self.address);
+        let target = format!("{}/erasures/{id}", self.server.address);
         let mut answer = self.agent.get(target).call().expect("it is there");
         answer.body_mut().read_json().expect("JSON")
     }
@@ -270,18 +238,11 @@ impl Server {
             let item = random.random_range(0..ITEMS);
             let row = json!({"user": format!("user-{user}"), "item": format!("item-{item}")});
             let body = json!({"interactions": [row]});
-            let sent = agent.post(format!("{}/interactions", self.address));
+            let sent = agent.post(format!("{}/interactions", self.server.address));
             sent.send_json(body).expect("it is accepted");
             next += Duration::from_secs(1) / ADDITIONS;
             thread::sleep(next.saturating_duration_since(Instant::now()));
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

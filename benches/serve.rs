@@ -8,9 +8,8 @@ mod support;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use std::time::{Duration, Instant};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use recant_core::model::InteractionMatrix;
+use support::process::{Server, recant};
 use support::table::{Table, median};
 
 /// What `wrk` found in one run.
@@ -97,11 +97,10 @@ fn main() {
         ]);
     }
     table.print();
-    println!("peak memory of the server: {:.0} MiB", server.peak_mib());
-}
-
-fn recant() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_recant"))
+    println!(
+        "peak memory of the server: {:.0} MiB",
+        peak_mib(server.id())
+    );
 }
 
 fn run(command: &mut Command) {
@@ -109,54 +108,13 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}");
 }
 
-/// `recant serve`; killed when dropped.
-struct Server {
-    process: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(data: &Path) -> Self {
-        let mut process = recant()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let mut line = String::new();
-        let output = process.stdout.take().expect("piped");
-        BufReader::new(output).read_line(&mut line).expect("a line");
-        let address = line
-            .trim()
-            .rsplit(' ')
-            .next()
-            .expect("an address")
-            .to_owned();
-        let server = Self { process, address };
-        while ureq::get(format!("{}/readyz", server.address))
-            .call()
-            .is_err()
-        {
-            thread::sleep(Duration::from_millis(5));
-        }
-        server
-    }
-
-    fn peak_mib(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()));
-        let status = status.unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmHWM"));
-        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
-        kib.unwrap_or(f64::NAN) / 1024.0
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// The most memory that a process had, in MiB.
+fn peak_mib(process: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status"));
+    let status = status.unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+    kib.unwrap_or(f64::NAN) / 1024.0
 }
 
 /// Asks for a path with a random user behind it; the seed is fixed.

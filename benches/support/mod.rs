@@ -1,6 +1,7 @@
 //! Data for benchmarks: a file of pairs, or a synthetic stand-in of the same size.
 #![allow(dead_code)]
 
+pub mod process;
 pub mod stored;
 pub mod table;
 
