@@ -1,16 +1,11 @@
 //! Certificates while people keep using the service.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
-use crate::support::{
-    PATIENCE, Plain, Row, Running, USERS, block_on, item_id, train_from_scratch, user_id,
-};
+use crate::support::{Plain, Row, Running, USERS, block_on, item_id, train_from_scratch, user_id};
 use recant_receipt::ChainHead;
 use recant_service::{AsOf, Reason, ReceiptAnswer, RecommendQuery, Source, Subject};
-use recant_types::{
-    Certificate, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Interaction,
-};
+use recant_types::{Certificate, ErasureRecord, ErasureTarget, Interaction};
 
 fn rows() -> Vec<Row> {
     let rows = (0..USERS).flat_map(|user| (0..8).map(move |item| (user, item)));
@@ -41,19 +36,6 @@ fn interaction(number: u64) -> Interaction {
     }
 }
 
-async fn certified(running: &Running, id: ErasureId) -> ErasureRecord {
-    let started = Instant::now();
-    loop {
-        let record = running.service.erasure(id).await.expect("readable");
-        let record = record.expect("known");
-        if record.status == ErasureStatus::Certified {
-            return record;
-        }
-        assert!(started.elapsed() < PATIENCE, "still {}", record.status);
-        tokio::task::yield_now().await;
-    }
-}
-
 /// Adds without a pause until `done`.
 async fn keep_adding(running: &Running, done: &AtomicBool) -> u64 {
     let mut number = 0;
@@ -70,7 +52,7 @@ async fn erase_and_await(running: &Running, done: &AtomicBool) -> Vec<ErasureRec
     for item in 0..4 {
         let pair = (user_id(6), item_id(item));
         let id = running.erase(ErasureTarget::Pairs(vec![pair])).await;
-        records.push(certified(running, id).await);
+        records.push(running.certified(id).await);
     }
     done.store(true, Ordering::Relaxed);
     records
@@ -126,7 +108,7 @@ fn a_stop_in_the_middle_of_a_refinement_leaves_what_the_next_start_certifies() {
             running = running.restart().await;
         }
         for id in ids {
-            let record = certified(&running, id).await;
+            let record = running.certified(id).await;
             assert!(record.certified_position >= Some(record.position));
         }
         let head = running.store.receipt_head().expect("readable");

@@ -2,7 +2,7 @@
 
 use crate::support::{Plain, Row, Running, USERS, block_on, proven, user_id};
 use recant_service::ReceiptAnswer;
-use recant_types::{ErasureRecord, ErasureStatus, ErasureTarget};
+use recant_types::{ErasureStatus, ErasureTarget};
 
 /// As many tastes as users: more than one dimension can hold.
 fn plain() -> Plain {
@@ -50,8 +50,7 @@ fn an_erasure_without_a_certificate_that_holds_stays_forgotten_with_the_reason_u
             running.erase(ErasureTarget::User(user_id(user))).await;
         }
         running.until_certified().await;
-        let certified = |record: &ErasureRecord| record.status == ErasureStatus::Certified;
-        let certified = running.until(first, certified).await;
+        let certified = running.certified(first).await;
         assert_eq!(certified.failure, None);
         proven(&running.service.model());
         running.guard.stop().await;

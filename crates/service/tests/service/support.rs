@@ -314,20 +314,13 @@ impl Running {
 
     pub async fn until_certified(&self) {
         let last = self.until_forgotten().await;
-        let started = Instant::now();
-        loop {
-            let record = self
-                .service
-                .erasure(last)
-                .await
-                .expect("readable")
-                .expect("known");
-            if record.status == ErasureStatus::Certified {
-                return;
-            }
-            assert!(started.elapsed() < PATIENCE, "still {}", record.status);
-            tokio::task::yield_now().await;
-        }
+        self.certified(last).await;
+    }
+
+    /// Waits until the erasure is certified.
+    pub async fn certified(&self, id: ErasureId) -> ErasureRecord {
+        let is_certified = |record: &ErasureRecord| record.status == ErasureStatus::Certified;
+        self.until(id, is_certified).await
     }
 
     /// Waits until the erasure is as `is_so` wants it.
