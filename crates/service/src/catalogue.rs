@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::expression::Expression;
 use recant_core::topk::Bitmap;
-use recant_types::{DescriptionPatch, ItemDescription, ItemId};
+use recant_types::{ItemDescription, ItemId};
 
 /// Most expressions whose rows are followed.
 const FILTERS_MAX: usize = 32;
@@ -102,8 +102,11 @@ impl Catalogue {
 
     /// What is said about the item at `row`, if something is.
     pub fn at(&self, row: u32) -> Option<&Arc<ItemDescription>> {
-        let placed = self.rows.get(row as usize)?.as_ref()?;
-        placed.description.as_ref()
+        self.placed(row as usize)?.description.as_ref()
+    }
+
+    fn placed(&self, row: usize) -> Option<&Placed> {
+        self.rows.get(row)?.as_ref()
     }
 
     /// The rows of hidden items.
@@ -147,25 +150,18 @@ impl Catalogue {
             return;
         }
         for row in 0..self.rows.len().max(of.rows.len()) {
-            let (here, there) = (self.rows.get(row), of.rows.get(row));
-            let same = match (
-                here.and_then(Option::as_ref),
-                there.and_then(Option::as_ref),
-            ) {
+            let (here, there) = (self.placed(row), of.placed(row));
+            let same = match (here, there) {
                 (Some(here), Some(there)) => here.is(there),
-                (None, None) => true,
-                _ => false,
+                _ => here.is_none() && there.is_none(),
             };
             if !same {
-                let placed = here.and_then(Option::as_ref);
-                rows.set(row as u32, is_true(expression, placed));
+                rows.set(row as u32, is_true(expression, here));
             }
         }
         if self.filters.len() >= FILTERS_MAX {
-            let mut used = self.filters.iter().enumerate();
-            let used = used
-                .by_ref()
-                .map(|(at, held)| (held.used.load(Ordering::Relaxed), at));
+            let used = self.filters.iter().enumerate();
+            let used = used.map(|(at, held)| (held.used.load(Ordering::Relaxed), at));
             if let Some((_, oldest)) = used.min() {
                 self.filters.swap_remove(oldest);
             }
@@ -175,13 +171,6 @@ impl Catalogue {
             rows,
             used: Arc::new(AtomicU64::new(next_use())),
         });
-    }
-
-    /// What would be said after `patch`; `None` when there is no such item.
-    pub(crate) fn patched(&self, id: &ItemId, patch: &DescriptionPatch) -> Option<ItemDescription> {
-        let mut description = ItemDescription::clone(&*self.item(id)?);
-        patch.apply(&mut description);
-        Some(description)
     }
 
     /// Whether the same is said here and there.
@@ -220,7 +209,7 @@ impl Catalogue {
 
     /// The item at `row` is this one now, which has interactions; or there is none with any.
     pub(crate) fn place(&mut self, row: u32, id: Option<&ItemId>) {
-        let before = self.rows.get(row as usize).and_then(Option::as_ref);
+        let before = self.placed(row as usize);
         let before = before.map(|placed| placed.id.clone());
         if before.as_ref() == id {
             return;
@@ -231,10 +220,9 @@ impl Catalogue {
         let placed = id.map(|id| {
             let held = self.entries.get(id);
             let description = held.and_then(|entry| entry.description.clone());
-            let (there, row) = (description.clone(), Some(row));
             let entry = Entry {
-                description: there,
-                row,
+                description: description.clone(),
+                row: Some(row),
             };
             self.entries.insert(id.clone(), entry);
             Placed {

@@ -98,16 +98,10 @@ impl Round {
         patch: &DescriptionPatch,
         catalogue: &Catalogue,
     ) -> Result<Arc<ItemDescription>, DescribeError> {
-        let patched = match self.said.get(id) {
-            Some(said) => {
-                let mut patched = ItemDescription::clone(said);
-                patch.apply(&mut patched);
-                patched
-            }
-            None => catalogue
-                .patched(id, patch)
-                .ok_or(DescribeError::NotFound)?,
-        };
+        let said = self.said.get(id).cloned();
+        let said = said.or_else(|| catalogue.item(id));
+        let mut patched = Arc::unwrap_or_clone(said.ok_or(DescribeError::NotFound)?);
+        patch.apply(&mut patched);
         patched.check()?;
         let patched = Arc::new(patched);
         self.said.insert(id.clone(), Arc::clone(&patched));

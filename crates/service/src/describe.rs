@@ -57,11 +57,8 @@ impl Service {
         // Not a part of the request: one that is given up must not leave a commit unseen.
         let service = self.clone();
         tokio::spawn(async move { service.carry_out_orders().await });
-        match tokio::time::timeout(self.0.store.sync_longest(), outcome).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(ServiceError::Internal.into()),
-            Err(_) => Err(ServiceError::Stalled.into()),
-        }
+        let outcome = self.in_time(outcome).await?;
+        outcome.map_err(|_| ServiceError::Internal)?
     }
 
     async fn carry_out_orders(&self) {
@@ -72,11 +69,11 @@ impl Service {
         }
         let current = self.0.publisher.current();
         let round = Round::of(orders, &current.catalogue);
-        let edits: Vec<Edit> = round.said.into_values().map(Edit::Describe).collect();
-        let committed = if edits.is_empty() {
+        let said: Vec<_> = round.said.into_values().collect();
+        let committed = if said.is_empty() {
             Ok(())
         } else {
-            self.commit_edits(&edits).await
+            self.commit_said(said).await
         };
         for (answer, outcome) in round.outcomes {
             let outcome = match &committed {
@@ -88,16 +85,14 @@ impl Service {
         }
     }
 
-    async fn commit_edits(&self, edits: &[Edit]) -> Result<(), ServiceError> {
+    async fn commit_said(&self, said: Vec<Arc<ItemDescription>>) -> Result<(), ServiceError> {
         let mut batch = WriteBatch::default();
-        for edit in edits {
-            match edit {
-                Edit::Describe(description) => batch.put_description(description),
-                Edit::Remove(id) => batch.remove_description(id),
-            }
+        for description in &said {
+            batch.put_description(description);
         }
         self.0.store.commit(batch).await?;
-        self.show(edits.to_vec()).await;
+        self.show(said.into_iter().map(Edit::Describe).collect())
+            .await;
         Ok(())
     }
 
@@ -129,9 +124,7 @@ impl Service {
             }
             Ok(committed)
         });
-        match tokio::time::timeout(self.0.store.sync_longest(), task).await {
-            Ok(done) => done.map_err(|_| ServiceError::Internal)?,
-            Err(_) => Err(ServiceError::Stalled),
-        }
+        let done = self.in_time(task).await?;
+        done.map_err(|_| ServiceError::Internal)?
     }
 }

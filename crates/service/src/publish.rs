@@ -1,12 +1,12 @@
 //! Where a new version becomes the live one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
-use crate::catalogue::Edit;
+use crate::catalogue::{Catalogue, Edit};
 use crate::dirty::Changes;
 use crate::expression::Expression;
 use crate::metric_names as names;
@@ -65,12 +65,14 @@ impl Publisher {
         self.certified.load_full()
     }
 
+    fn assembling(&self) -> MutexGuard<'_, ()> {
+        let held = self.assembling.lock();
+        held.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Keeps `snapshot` as the last certified version.
     pub(crate) fn set_certified(&self, snapshot: Option<Snapshot>) {
-        let _held = self
-            .assembling
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _held = self.assembling();
         self.certified
             .store(snapshot.map(|snapshot| Arc::new(self.saying_what_is_said(snapshot))));
     }
@@ -87,41 +89,26 @@ impl Publisher {
     /// Has `rows`, of which an expression is true in the version `of`, followed from now on. Cost: a
     /// look at every row when `of` is not the version that there is.
     pub(crate) fn keep_filter(&self, expression: &Expression, rows: &Bitmap, of: &Arc<Snapshot>) {
-        let _held = self
-            .assembling
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let kept = |snapshot: &Snapshot| {
-            let mut kept = snapshot.clone();
-            let catalogue = &mut kept.catalogue;
+        let _held = self.assembling();
+        let keep = |catalogue: &mut Catalogue| {
             catalogue.keep_filter(expression, rows.clone(), &of.catalogue);
-            Arc::new(kept)
         };
-        match self.certified() {
-            Some(certified) if certified.version == of.version => {
-                self.certified.store(Some(kept(&certified)));
-            }
-            _ => {}
+        let certified = self.certified();
+        if let Some(certified) = certified.filter(|certified| certified.version == of.version) {
+            self.certified.store(Some(certified.with_catalogue(keep)));
         }
-        self.live.store(kept(&self.live.load()));
+        self.live.store(self.live.load().with_catalogue(keep));
     }
 
     /// Makes changes in what is said about items, in every version there is. The model and the
     /// number of its version stay. Cost: what changed.
     pub(crate) fn edit(&self, edits: &[Edit]) {
-        let _held = self
-            .assembling
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let edited = |snapshot: &Snapshot| {
-            let mut edited = snapshot.clone();
-            edited.catalogue.edit(edits);
-            Arc::new(edited)
-        };
+        let _held = self.assembling();
+        let edit = |catalogue: &mut Catalogue| catalogue.edit(edits);
         if let Some(certified) = self.certified() {
-            self.certified.store(Some(edited(&certified)));
+            self.certified.store(Some(certified.with_catalogue(edit)));
         }
-        self.live.store(edited(&self.live.load()));
+        self.live.store(self.live.load().with_catalogue(edit));
     }
 
     /// Takes out of the certified version what `changes` took out of the live one.
@@ -154,10 +141,7 @@ impl Publisher {
     pub fn swap(&self, progress: Progress, snapshot: Snapshot, making: Duration) {
         let started = Instant::now();
         report(&snapshot);
-        let held = self
-            .assembling
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let held = self.assembling();
         self.live
             .store(Arc::new(self.saying_what_is_said(snapshot)));
         drop(held);

@@ -82,7 +82,7 @@ impl Snapshot {
             Some(factors) => self.top_k(factors, k, &filter),
             None => self.most_popular(k, &filter),
         };
-        best.drain(..query.offset.min(best.len()));
+        turn_to_page(&mut best, query.offset);
         let explanation = query.explain.then(|| {
             let served = Served {
                 source: person.source,
@@ -128,7 +128,7 @@ impl Snapshot {
                 Some(_) => found.next().unwrap_or_default(),
                 None => self.most_popular(k, &self.filter(&confinement, excluded)),
             };
-            best.drain(..query.offset.min(best.len()));
+            turn_to_page(&mut best, query.offset);
             self.answer(person.source, best)
         });
         answers.collect()
@@ -369,7 +369,7 @@ impl Snapshot {
             &[],
             eligible,
         );
-        best.drain(..query.offset.min(best.len()));
+        turn_to_page(&mut best, query.offset);
         Some(SimilarItems {
             model_version: self.version,
             items: self.name(best),
@@ -388,4 +388,9 @@ impl Snapshot {
             })
             .collect()
     }
+}
+
+/// Leaves out what comes before a page.
+fn turn_to_page(best: &mut Vec<(u32, f32)>, offset: usize) {
+    best.drain(..offset.min(best.len()));
 }

@@ -250,14 +250,20 @@ impl Service {
         })
     }
 
-    /// Commits a request. A disk that does not finish a sync is an answer, too: what becomes of the
-    /// request is open then.
+    /// Commits a request, in time.
     pub(crate) async fn commit(&self, batch: WriteBatch) -> Result<Committed, ServiceError> {
-        let commit = self.0.store.commit(batch);
-        match tokio::time::timeout(self.0.store.sync_longest(), commit).await {
-            Ok(committed) => committed.map_err(ServiceError::from),
-            Err(_) => Err(ServiceError::Stalled),
-        }
+        let committed = self.in_time(self.0.store.commit(batch)).await?;
+        committed.map_err(ServiceError::from)
+    }
+
+    /// What comes of a commit. A disk that does not finish a sync is an answer, too: what becomes of
+    /// the request is open then.
+    pub(crate) async fn in_time<T>(
+        &self,
+        commit: impl Future<Output = T>,
+    ) -> Result<T, ServiceError> {
+        let done = tokio::time::timeout(self.0.store.sync_longest(), commit).await;
+        done.map_err(|_| ServiceError::Stalled)
     }
 
     /// Everything held about a user; empty for an unknown one. What an accepted erasure names is

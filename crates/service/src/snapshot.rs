@@ -160,6 +160,13 @@ impl Snapshot {
             .map_or(&[], |history| history.as_slice())
     }
 
+    /// The same model, with its catalogue changed.
+    pub(crate) fn with_catalogue(&self, change: impl FnOnce(&mut Catalogue)) -> Arc<Self> {
+        let mut changed = self.clone();
+        change(&mut changed.catalogue);
+        Arc::new(changed)
+    }
+
     /// Takes over what is said in `catalogue`, which is of another version. Cost: a look at every
     /// row.
     pub(crate) fn take_catalogue(&mut self, catalogue: &Catalogue) {

@@ -161,8 +161,9 @@ impl Trainer {
         }
     }
 
-    /// Gives back the rows of items of which nothing is left, and says so in `applied`; the factors of all such items are to be removed. An erasure whose pairs left the
-    /// store before this trainer was loaded can leave such items.
+    /// Gives back the rows of items of which nothing is left, and says so in `applied`; the factors of
+    /// all such items are to be removed. An erasure whose pairs left the store before this trainer was
+    /// loaded can leave such items.
     pub fn release_empty_items(&mut self, applied: &mut Applied) {
         for row in 0..self.items.directory().capacity() as u32 {
             let known = self.items.directory().id(row).is_some();
