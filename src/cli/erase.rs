@@ -13,9 +13,7 @@ use super::error::CliError;
 use super::output::{print, print_json};
 use super::strength::Strength;
 use recant_receipt::{CommitmentClaim, JwkSet, Salt, commit, verify};
-use recant_types::{
-    Certificate, ERASURE_PAIRS_MAX, ErasureId, ErasureTarget, InvalidId, ItemId, Names, UserId,
-};
+use recant_types::{Certificate, ErasureId, ErasureTarget, InvalidId, ItemId, Names, UserId};
 
 /// The variable that holds the API key.
 const KEY_VARIABLE: &str = "RECANT_API_KEY";
@@ -177,29 +175,16 @@ impl EraseArgs {
             Ok((user, item))
         });
         let pairs: Vec<_> = pairs.collect::<Result<_, CliError>>()?;
-        let parts = chunks(&users, |users| Names {
-            users,
-            ..Names::default()
-        })
-        .chain(chunks(&items, |items| Names {
-            items,
-            ..Names::default()
-        }))
-        .chain(chunks(&pairs, |pairs| Names {
-            pairs,
-            ..Names::default()
-        }));
         let all = Names {
-            users: users.clone(),
-            items: items.clone(),
-            pairs: pairs.clone(),
+            users,
+            items,
+            pairs,
         };
         match all.count() {
             0 => Err(CliError::usage(
                 "nothing is named: give --user, --item, --pair, --users-file or --items-file",
             )),
-            1..=ERASURE_PAIRS_MAX => Ok(vec![all]),
-            _ => Ok(parts.collect()),
+            _ => Ok(all.into_requests()),
         }
     }
 
@@ -293,12 +278,6 @@ impl EraseArgs {
     }
 }
 
-/// `all` in requests of as many as one may name.
-fn chunks<T: Clone>(all: &[T], make: impl Fn(Vec<T>) -> Names) -> impl Iterator<Item = Names> {
-    all.chunks(ERASURE_PAIRS_MAX)
-        .map(move |chunk| make(chunk.to_vec()))
-}
-
 /// Checks a receipt: who signed it, which erasure it is for, and what that was about.
 fn check(
     accepted: &Accepted,
@@ -382,6 +361,7 @@ mod tests {
 
     use super::super::{Cli, Command};
     use super::*;
+    use recant_types::ERASURE_PAIRS_MAX;
 
     fn args(flags: &[&str]) -> EraseArgs {
         let arguments = ["recant", "erase"].iter().chain(flags);

@@ -17,8 +17,7 @@ use recant_receipt::{Salt, commit};
 use recant_service::Service;
 use recant_store::{Store, WriteBatch};
 use recant_types::{
-    ERASURE_PAIRS_MAX, ErasureId, ErasureTarget, Event, IdFlaw, ItemId, Names, UnixMillis, UserId,
-    id_flaw, mended_id,
+    ErasureId, ErasureTarget, Event, IdFlaw, ItemId, Names, UnixMillis, UserId, id_flaw, mended_id,
 };
 
 /// Flags of `recant ids`.
@@ -233,18 +232,16 @@ impl Found {
 
     /// Erases them: durable, and unreadable, on return.
     fn erase(&self, store: &Store) -> Result<Vec<Erased>, CliError> {
-        let users: Vec<UserId> = self.users.values().map(|(id, _)| id.clone()).collect();
-        let items: Vec<ItemId> = self.items.values().map(|(id, _)| id.clone()).collect();
-        let users = users.chunks(ERASURE_PAIRS_MAX).map(|users| Names {
-            users: users.to_vec(),
+        let users = Names {
+            users: self.users.values().map(|(id, _)| id.clone()).collect(),
             ..Names::default()
-        });
-        let items = items.chunks(ERASURE_PAIRS_MAX).map(|items| Names {
-            items: items.to_vec(),
+        };
+        let items = Names {
+            items: self.items.values().map(|(id, _)| id.clone()).collect(),
             ..Names::default()
-        });
-        users
-            .chain(items)
+        };
+        let requests = [users, items].into_iter().flat_map(Names::into_requests);
+        requests
             .map(|names| erase(store, ErasureTarget::from(names)))
             .collect()
     }

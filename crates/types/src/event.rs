@@ -118,6 +118,31 @@ impl Names {
         self.users.len() + self.items.len() + self.pairs.len()
     }
 
+    /// The same in requests of as many names as one erasure may hold: one where that does, else some
+    /// of one kind each.
+    pub fn into_requests(self) -> Vec<Self> {
+        if self.count() <= ERASURE_PAIRS_MAX {
+            return if self.count() == 0 {
+                Vec::new()
+            } else {
+                vec![self]
+            };
+        }
+        let users = self.users.chunks(ERASURE_PAIRS_MAX).map(|users| Self {
+            users: users.to_vec(),
+            ..Self::default()
+        });
+        let items = self.items.chunks(ERASURE_PAIRS_MAX).map(|items| Self {
+            items: items.to_vec(),
+            ..Self::default()
+        });
+        let pairs = self.pairs.chunks(ERASURE_PAIRS_MAX).map(|pairs| Self {
+            pairs: pairs.to_vec(),
+            ..Self::default()
+        });
+        users.chain(items).chain(pairs).collect()
+    }
+
     /// The same as targets of one kind each, the pairs last.
     pub fn parts(&self) -> impl Iterator<Item = ErasureTarget> {
         let users = self.users.iter().cloned().map(ErasureTarget::User);
