@@ -15,14 +15,14 @@ use cel::{Context, Env, IdedExpr, Value};
 use recant_types::{ItemDescription, PropertyValue, UnixMillis};
 
 /// Longest expression, in bytes of UTF-8.
-pub const EXPRESSION_BYTES_MAX: usize = 2_048;
+const EXPRESSION_BYTES_MAX: usize = 2_048;
 
 /// Deepest nesting of an expression.
-pub const EXPRESSION_DEPTH_MAX: u16 = 32;
+const EXPRESSION_DEPTH_MAX: u16 = 32;
 
 /// Most steps an expression may take for one item, counted as if it had as many tags or properties
 /// as it may.
-pub const EXPRESSION_STEPS_MAX: usize = 5_000;
+const EXPRESSION_STEPS_MAX: usize = 5_000;
 
 /// Rounds of a macro such as `exists`: as many as an item may have tags or properties.
 const ROUNDS: usize = 100;

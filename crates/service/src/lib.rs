@@ -48,10 +48,7 @@ pub use digits::two_digits;
 pub use dirty::{Changes, DirtyRows};
 pub use erasures::AcceptedErasure;
 pub use explain::{Explanation, Reason};
-pub use expression::{
-    EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, EXPRESSION_STEPS_MAX, Expression, ExpressionFault,
-    InvalidExpression,
-};
+pub use expression::{Expression, ExpressionFault, InvalidExpression};
 pub use learner::{IalsLearner, Learner};
 pub use load::{Loaded, load};
 pub use network::Network;

@@ -101,7 +101,7 @@ impl Snapshot {
 
     /// Answers `query` for some of its users, each as [`Snapshot::recommend`] would, in one walk
     /// through the items.
-    pub fn recommend_each(
+    pub(crate) fn recommend_each(
         &self,
         users: &[UserId],
         query: &BatchQuery,

@@ -10,25 +10,25 @@ use crate::ids::ItemId;
 
 /// Longest title, in bytes of UTF-8. It fits the longest of the catalogues measured four times over
 /// and keeps a stray document out of every answer that shows the item.
-pub const TITLE_BYTES_MAX: usize = 1_024;
+const TITLE_BYTES_MAX: usize = 1_024;
 
 /// Most tags of an item.
-pub const TAGS_MAX: usize = 100;
+const TAGS_MAX: usize = 100;
 
 /// Longest tag, in bytes of UTF-8.
-pub const TAG_BYTES_MAX: usize = 128;
+const TAG_BYTES_MAX: usize = 128;
 
 /// Most properties of an item.
-pub const PROPERTIES_MAX: usize = 100;
+const PROPERTIES_MAX: usize = 100;
 
 /// Longest name of a property, in bytes.
-pub const PROPERTY_NAME_BYTES_MAX: usize = 64;
+const PROPERTY_NAME_BYTES_MAX: usize = 64;
 
 /// Longest text of a property, in bytes of UTF-8.
-pub const PROPERTY_TEXT_BYTES_MAX: usize = 1_024;
+const PROPERTY_TEXT_BYTES_MAX: usize = 1_024;
 
 /// Longest description as it is stored, in bytes of JSON: a record of the store has to hold it.
-pub const DESCRIPTION_BYTES_MAX: usize = 30_000;
+const DESCRIPTION_BYTES_MAX: usize = 30_000;
 
 /// Most items one request may describe.
 pub const DESCRIPTIONS_MAX: usize = 10_000;
@@ -193,12 +193,12 @@ fn escaped(text: &str) -> usize {
 }
 
 /// Whether a text can be a tag.
-pub fn is_tag(text: &str) -> bool {
+fn is_tag(text: &str) -> bool {
     (1..=TAG_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// Whether a text can be the name of a property: an identifier, so that expressions can name it.
-pub fn is_property_name(text: &str) -> bool {
+fn is_property_name(text: &str) -> bool {
     let begins = |first: u8| first.is_ascii_alphabetic() || first == b'_';
     text.len() <= PROPERTY_NAME_BYTES_MAX
         && text.bytes().next().is_some_and(begins)

@@ -31,9 +31,7 @@ mod weight;
 pub use certificate::{Certificate, GapCertificate};
 pub use configuration::ModelConfiguration;
 pub use description::{
-    DESCRIPTION_BYTES_MAX, DESCRIPTIONS_MAX, DescriptionPatch, InvalidDescription, ItemDescription,
-    PROPERTIES_MAX, PROPERTY_NAME_BYTES_MAX, PROPERTY_TEXT_BYTES_MAX, PropertyValue, TAG_BYTES_MAX,
-    TAGS_MAX, TITLE_BYTES_MAX, is_property_name, is_tag,
+    DESCRIPTIONS_MAX, DescriptionPatch, InvalidDescription, ItemDescription, PropertyValue,
 };
 pub use erasure::{
     Commitment, ErasureFilter, ErasureRecord, ErasureStatus, TargetKind, UnknownStatus,

@@ -25,11 +25,6 @@ impl Entry {
         }
     }
 
-    /// Whether the pair speaks for the other side rather than against it.
-    pub fn is_wanted(&self) -> bool {
-        self.target > 0.5
-    }
-
     /// The same pair, seen from the side of `index`.
     fn seen_from(self, index: u32) -> Self {
         Self { index, ..self }
