@@ -5,4 +5,5 @@ mod architecture;
 mod circles;
 mod commands;
 mod documents;
+mod fuzz_lock;
 mod paths;
