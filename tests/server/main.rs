@@ -9,6 +9,7 @@
 
 mod described_answers;
 mod erase_command;
+mod export_command;
 mod filters;
 mod first_release;
 mod fuzz_corpus;
