@@ -1,5 +1,6 @@
 //! The commands of the `recant` binary, one file each: flags in, one call, an answer out.
 
+mod api_client;
 mod audit;
 mod backup;
 mod compact;

@@ -20,6 +20,9 @@ const PROGRESS_ROWS: u64 = 8_192;
 
 /// Where rows go: the store's import session, or memory in a test.
 pub trait RowSink {
+    /// What is taken next stands at this line of a file, or in this row of a Parquet file.
+    fn at(&mut self, _path: &Path, _line: u64) {}
+
     /// Takes one interaction. Both ids are valid, the weight is within the range of weights. Of a pair
     /// the newest row counts.
     fn push(
@@ -198,6 +201,7 @@ impl<S: RowSink> Import<'_, S> {
         while let Some(numbered) = rows.next_row()? {
             self.counts.read += 1;
             let line = numbered.line;
+            self.sink.at(&part.path, line);
             if let Err(reason) = self.take(numbered.row)? {
                 self.counts.rejected.add(&reason);
                 first_rejected.get_or_insert_with(|| (line, reason.clone()));
@@ -263,6 +267,7 @@ impl<S: RowSink> Import<'_, S> {
         let (mut read, mut rejected, mut first_rejected) = (0, 0, None);
         while let Some(numbered) = titles.next_title()? {
             read += 1;
+            self.sink.at(&part.path, numbered.line);
             match numbered.title {
                 Ok(title) => {
                     self.sink
