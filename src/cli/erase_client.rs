@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::api_client::{ApiClient, Refusal};
 use recant_receipt::JwkSet;
-use recant_types::Names;
+use recant_types::{Names, TypedPair};
 
 /// What a server is asked about erasures.
 pub(super) struct Client(ApiClient);
@@ -24,8 +24,11 @@ impl Client {
 
     /// Asks for one erasure of `names`; with the same idempotency key again it is the same one.
     pub(super) fn erase(&self, names: &Names, key: &str) -> Result<Accepted, Refusal> {
-        let pair = |(user, item): &(_, _)| json!({"user": user, "item": item});
-        let pairs: Vec<Value> = names.pairs.iter().map(pair).collect();
+        let whole = |(user, item): &(_, _)| json!({"user": user, "item": item});
+        let typed =
+            |pair: &TypedPair| json!({"user": pair.user, "item": pair.item, "type": pair.feedback});
+        let pairs = names.pairs.iter().map(whole);
+        let pairs: Vec<Value> = pairs.chain(names.typed_pairs.iter().map(typed)).collect();
         let body = json!({"users": names.users, "items": names.items, "interactions": pairs});
         let headers = [
             ("content-type", "application/json"),

@@ -12,8 +12,12 @@ use super::json_lines::{InteractionLine, ItemLine};
 use super::line_output::LineOutput;
 use super::output::print_note;
 use super::settings::{StoreArgs, open_store};
+use recant_import::TakenRow;
 use recant_store::{Entry, KeyedHash, Named, Store, StoreError};
 use recant_types::{Interaction, ItemId};
+
+/// What is wrong with a store whose records name a type of feedback that it does not.
+const UNKNOWN_TYPE: &str = "the store is damaged: there is no such type of feedback";
 
 /// Where an export comes from and goes to.
 #[derive(Debug, Clone, Args)]
@@ -48,7 +52,8 @@ Example:
   recant export-interactions --data-dir recant-data --output interactions.jsonl
   recant import interactions.jsonl --data-dir another
 
-Writes what everybody did, one JSON object a line: what `recant import` and POST /interactions read.
+Writes what everybody did, one JSON object a line: what `recant import` reads, and
+POST /interactions where no line has a feedback_type, which it calls type.
 THE LINES ARE PERSONAL DATA, unsealed: what is erased from the store later stays in the file, until you
 overwrite it. What is queued and not applied yet follows what is. The server must be stopped meanwhile.")]
 pub(crate) struct ExportInteractionsArgs {
@@ -81,23 +86,34 @@ pub(super) fn run_interactions(args: &ExportInteractionsArgs) -> Result<(), CliE
         .map(|(row, record)| (row, record.id))
         .filter(|(_, item)| !pending.is_erased(&store, item))
         .collect();
+    let types = store.feedback_types();
+    let mut write = |row: TakenRow<'_>, weight| {
+        let line = InteractionLine::of_file(row, weight);
+        output.write(&json(&line)?)
+    };
     for (row, user) in store.users().map_err(CliError::failed)? {
         for held in store.history(row).map_err(CliError::failed)? {
+            let feedback = types.get(usize::from(held.feedback.0));
+            let feedback = feedback.ok_or_else(|| CliError::failed(UNKNOWN_TYPE))?;
             if let Some(item) = items.get(&held.item) {
-                let line =
-                    InteractionLine::new(user.expose(), item.expose(), held.weight, held.timestamp);
-                output.write(&json(&line)?)?;
+                let row = TakenRow {
+                    user: user.expose(),
+                    item: item.expose(),
+                    feedback,
+                    timestamp: held.timestamp,
+                };
+                write(row, held.weight)?;
             }
         }
     }
     for row in &pending.rows {
-        let line = InteractionLine::new(
-            row.user.expose(),
-            row.item.expose(),
-            row.weight,
-            row.timestamp,
-        );
-        output.write(&json(&line)?)?;
+        let taken = TakenRow {
+            user: row.user.expose(),
+            item: row.item.expose(),
+            feedback: &row.feedback,
+            timestamp: row.timestamp,
+        };
+        write(taken, row.weight)?;
     }
     let lines = output.finish()?;
     print_note(&format!(
@@ -138,12 +154,10 @@ impl Pending {
     }
 
     fn erase(&mut self, named: &Named) {
-        match named {
-            Named::Item(hash) => drop(self.erased.insert(*hash)),
-            several @ Named::Several { .. } => {
-                several.parts().iter().for_each(|part| self.erase(part))
+        for part in named.parts() {
+            if let Named::Item(hash) = part {
+                self.erased.insert(hash);
             }
-            Named::User(_) | Named::Pairs(_) => {}
         }
     }
 

@@ -5,27 +5,48 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use recant_types::{ItemDescription, ItemId, PropertyValue, TimeRule, UnixMillis};
+use recant_import::TakenRow;
+use recant_types::{FeedbackType, ItemDescription, ItemId, PropertyValue, TimeRule, UnixMillis};
 
-/// One interaction, by the names that it has over HTTP.
+/// One interaction. What was done is left out where it is what is meant without it.
 #[derive(Serialize)]
 pub(super) struct InteractionLine<'a> {
     user: &'a str,
     item: &'a str,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    of_request: Option<&'a str>,
+    #[serde(rename = "feedback_type", skip_serializing_if = "Option::is_none")]
+    of_file: Option<&'a str>,
     weight: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp: Option<Time>,
 }
 
 impl<'a> InteractionLine<'a> {
-    /// A line; `timestamp` as the store keeps it.
-    pub(super) fn new(user: &'a str, item: &'a str, weight: f32, timestamp: Option<i64>) -> Self {
+    /// A line of a request.
+    pub(super) fn of_request(row: TakenRow<'a>, weight: f32) -> Self {
         Self {
-            user,
-            item,
-            weight,
-            timestamp: timestamp.map(Time::of),
+            of_file: None,
+            of_request: Self::named(row.feedback),
+            ..Self::of_file(row, weight)
         }
+    }
+
+    /// A line of a file for `recant import`, which calls the type `feedback_type`: many files have
+    /// something else under `type`.
+    pub(super) fn of_file(row: TakenRow<'a>, weight: f32) -> Self {
+        Self {
+            user: row.user,
+            item: row.item,
+            of_request: None,
+            of_file: Self::named(row.feedback),
+            weight,
+            timestamp: row.timestamp.map(Time::of),
+        }
+    }
+
+    fn named(feedback: &'a FeedbackType) -> Option<&'a str> {
+        Some(feedback.as_str()).filter(|_| *feedback != FeedbackType::default())
     }
 }
 

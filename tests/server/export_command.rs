@@ -34,7 +34,10 @@ fn export(data: &Path, folder: &Path) {
     }
 }
 
-fn import(data: &Path, folder: &Path) -> Value {
+const TYPES: &str =
+    "[feedback.types.view]\nweight = 0.5\n[feedback.types.click]\ncombine = \"sum\"\n";
+
+fn import(data: &Path, folder: &Path, config: &Path) -> Value {
     let summary = run(recant()
         .arg("import")
         .arg(folder.join("interactions.jsonl"))
@@ -42,6 +45,8 @@ fn import(data: &Path, folder: &Path) -> Value {
         .arg(folder.join("items.jsonl"))
         .arg("--data-dir")
         .arg(data)
+        .arg("--config")
+        .arg(config)
         .args(["--strict", "--json"]));
     serde_json::from_str(&summary).expect("JSON")
 }
@@ -61,6 +66,8 @@ fn interactions() -> Vec<Value> {
         // Seconds whose digits are a date.
         json!({"user": "needle", "item": "y", "timestamp": "1970-08-23T06:15:15Z"}),
         json!({"user": "7", "item": "0", "weight": 3, "timestamp": "2024-01-15T12:30:00.5Z"}),
+        json!({"user": "7", "item": "0", "type": "view", "weight": 2.5}),
+        json!({"user": "7", "item": "0", "type": "click", "weight": 4, "timestamp": 1_700_000_000}),
     ];
     let plain = (0..40).map(|row| {
         json!({"user": format!("u{}", row % 7), "item": format!("i{}", row % 11), "weight": 1.5 + f64::from(row)})
@@ -83,17 +90,25 @@ fn items() -> Value {
 fn what_is_exported_makes_the_same_store() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, other) = (folder.path().join("data"), folder.path().join("other"));
-    let server = Server::start(&data);
+    let config = folder.path().join("types.toml");
+    std::fs::write(&config, TYPES).expect("written");
+    let start = |data: &Path| {
+        Server::start_with(data, |command| {
+            command.arg("--config").arg(&config);
+        })
+    };
+    let server = start(&data);
     assert_eq!(server.post("/items", &items()).status, 200);
     let answer = server.post("/interactions", &json!({"interactions": interactions()}));
     assert_eq!(answer.json()["rejected"], json!([]), "{}", answer.text);
-    let count = interactions().len();
+    // Three types of one pair are one pair.
+    let count = interactions().len() - 2;
     server.until("learnt", |server| server.model()["interactions"] == count);
     let listed = server.get("/items?limit=1000").json();
     assert_eq!(server.stop(), Some(0));
     export(&data, folder.path());
     let held: usize = lines(&folder.path().join("interactions.jsonl")).len();
-    let summary = import(&other, folder.path());
+    let summary = import(&other, folder.path(), &config);
     assert_eq!(summary["rows_read"], held);
     assert_eq!(summary["kept"], held, "{summary}");
     assert_eq!(summary["titles"], 4, "{summary}");
@@ -104,7 +119,7 @@ fn what_is_exported_makes_the_same_store() {
         let (first, second) = (folder.path().join(file), again.path().join(file));
         assert_eq!(lines(&first), lines(&second), "{file}");
     }
-    let served = Server::start(&other);
+    let served = start(&other);
     assert_eq!(served.get("/items?limit=1000").json(), listed);
     let exported = |user: &str| {
         let answer = served.send(
@@ -128,7 +143,16 @@ fn what_is_exported_makes_the_same_store() {
     ] {
         assert!(times.contains(&time), "{time}: {times:?}");
     }
-    assert_eq!(exported("7")[0]["timestamp"], 1_705_321_800_500_i64);
+    let typed: BTreeSet<String> = exported("7")
+        .iter()
+        .map(|row| format!("{} {} {}", row["type"], row["weight"], row["timestamp"]))
+        .collect();
+    let expected = [
+        r#""click" 4.0 1700000000"#,
+        r#""interaction" 3.0 1705321800500"#,
+        r#""view" 2.5 null"#,
+    ];
+    assert_eq!(typed, expected.map(str::to_owned).into());
 }
 
 #[test]

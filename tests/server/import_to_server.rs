@@ -138,6 +138,35 @@ fn what_a_file_does_not_say_about_an_item_stays() {
     );
 }
 
+#[test]
+fn types_of_feedback_are_those_of_the_server() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let types = "[feedback.types.view]\n[feedback.types.unheard-of]\n";
+    let config = written(folder.path(), "types.toml", types);
+    let served = written(folder.path(), "served.toml", "[feedback.types.view]\n");
+    let server = Server::start_with(&folder.path().join("data"), |command| {
+        command.arg("--config").arg(&served);
+    });
+    let rows = "user_id,item_id,feedback_type\nu,x,view\nu,y,\nu,z,unheard-of\nu,z,other\n";
+    let file = written(folder.path(), "rows.csv", rows);
+    let config = config.to_str().expect("UTF-8");
+    let more = ["--config", config, "--after-erasures"];
+    let summary = summary(&import(&server.url(""), &file, &more));
+    assert!(adds_up(&summary), "{summary}");
+    let reasons = json!({"refused_by_server": 1, "unknown_type": 1});
+    assert_eq!(summary["rejected_by_reason"], reasons);
+    server.until("learnt", |server| server.model()["interactions"] == 2);
+    let exported = server.get("/export?user=u").text;
+    assert!(
+        exported.contains(r#""item":"x","type":"view""#),
+        "{exported}"
+    );
+    assert!(
+        exported.contains(r#""item":"y","type":"interaction""#),
+        "{exported}"
+    );
+}
+
 /// A server that takes everything but what `refuse` answers; gives the bodies that it took.
 fn taking(
     mut refuse: impl FnMut(usize) -> Option<Option<Reply>> + Send + 'static,

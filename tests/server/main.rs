@@ -10,6 +10,7 @@
 mod described_answers;
 mod erase_command;
 mod export_command;
+mod feedback;
 mod filters;
 mod first_release;
 mod fuzz_corpus;

@@ -74,6 +74,7 @@ def write_data(folder: Path) -> None:
         for item in range(ITEMS):
             rows.writerow([f"i{item}", f"Item {item}", "even" if item % 2 == 0 else "odd"])
     with (folder / "keys.toml").open("w") as file:
+        file.write("[feedback.types.view]\nweight = 0.5\n[feedback.types.dislike]\ntarget = 0.0\n")
         for key, role in ((ADMIN, "admin"), (READER, "read"), (ERASER, "erase")):
             digest = hashlib.sha256(key.encode()).hexdigest()
             file.write(

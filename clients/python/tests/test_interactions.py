@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from recant_client import AsyncClient, Client, Interaction, RowsRejected
+from recant_client import AsyncClient, Client, Interaction, Names, Pair, RowsRejected
 
 from .conftest import ADMIN, READERS, Clients, Server, until
 
@@ -79,3 +79,24 @@ def test_the_asynchronous_client_takes_asynchronous_iterators(
             ]
 
     assert clients.run(run()) == (12, READERS)
+
+
+def test_types_of_feedback_are_told_apart(client: Client, clients: Clients) -> None:
+    user = f"typed-{id(clients)}"
+    client.interactions.add(user, "i3", type="view", weight=2)
+    client.interactions.add_many([Interaction(user, "i3"), Interaction(user, "i5", "dislike")])
+
+    def held() -> set[tuple[str, str, float]]:
+        return {(row.item, row.type, row.weight) for row in client.export(user)}
+
+    all_of_it = {("i3", "view", 2.0), ("i3", "interaction", 1.0), ("i5", "dislike", 1.0)}
+    until(lambda: held() == all_of_it)
+    with pytest.raises(RowsRejected, match="type"):
+        client.interactions.add(user, "i3", type="unheard-of")
+    erasure = client.erase_interactions([Pair(user, "i3", "view")])
+    assert held() == all_of_it - {("i3", "view", 2.0)}
+    receipt = erasure.verified_receipt()
+    assert receipt.kind == "typed_pairs"
+    with_more = Names(users=["nobody"], interactions=[(user, "i3"), (user, "i5", "dislike")])
+    assert client.erase(with_more).verified_receipt().kind == "several_typed"
+    assert client.export(user) == ()

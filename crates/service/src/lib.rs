@@ -17,6 +17,7 @@ mod erasures;
 mod explain;
 mod expression;
 mod held_ids;
+mod history;
 mod learner;
 mod learning;
 mod load;

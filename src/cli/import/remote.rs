@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::super::api_client::{Answer, ApiClient, Refusal};
 use super::super::json_lines::{InteractionLine, ItemLine};
-use recant_import::{REJECTED_SHOWN_MAX, RowSink, SinkError, SinkTotals};
+use recant_import::{REJECTED_SHOWN_MAX, RowSink, SinkError, SinkTotals, TakenRow};
 use recant_types::{DescriptionPatch, ItemDescription, ItemId};
 
 /// A request holds at most so many rows and about so many bytes: far below what a server takes, so that
@@ -276,14 +276,8 @@ impl RowSink for Remote {
         self.place.line = line;
     }
 
-    fn push(
-        &mut self,
-        user: &str,
-        item: &str,
-        weight: f32,
-        timestamp: Option<i64>,
-    ) -> Result<(), SinkError> {
-        if timestamp.is_none() && !self.takes_untimed {
+    fn push(&mut self, row: TakenRow<'_>, weight: f32) -> Result<(), SinkError> {
+        if row.timestamp.is_none() && !self.takes_untimed {
             let Place { path, line } = &self.place;
             let path = path.display();
             return Err(format!(
@@ -292,7 +286,7 @@ impl RowSink for Remote {
             )
             .into());
         }
-        let line = InteractionLine::new(user, item, weight, timestamp);
+        let line = InteractionLine::of_request(row, weight);
         self.add(|remote| &mut remote.interactions, &line);
         if self.interactions.is_full() {
             self.flush(|remote| &mut remote.interactions);
@@ -301,7 +295,7 @@ impl RowSink for Remote {
     }
 
     /// Nothing is taken back over HTTP: the flag that would need it is refused beforehand.
-    fn withdraw(&mut self, _: &str, _: &str, _: Option<i64>) -> Result<(), SinkError> {
+    fn withdraw(&mut self, _: TakenRow<'_>) -> Result<(), SinkError> {
         Err("a row cannot be taken back from a running server".into())
     }
 

@@ -243,12 +243,13 @@ class Calls:
 
     def erase_interactions(
         self,
-        pairs: Iterable[Pair | tuple[Id, Id]],
+        pairs: Iterable[Pair | tuple[Id, Id] | tuple[Id, Id, str]],
         *,
         wait: float | None = None,
         idempotency_key: str | None = None,
     ) -> Flow[ErasureCalls]:
-        """Erases these pairs of a user and an item. Otherwise as `erase`."""
+        """Erases these pairs of a user and an item; of one that names a type of feedback too, what is
+        of this type. Otherwise as `erase`."""
         names = Names(interactions=_encode.listed("pairs", pairs))
         return self.erase(names, wait=wait, idempotency_key=idempotency_key)
 

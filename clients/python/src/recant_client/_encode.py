@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from .models import KEEP, Id, Interaction, Item, Keep, Names, PropertyValue, Selection, Time
+from .models import KEEP, Id, Interaction, Item, Keep, Names, Pair, PropertyValue, Selection, Time
 
 _PLURAL = ("exclude", "allow", "tags", "tags_all", "tags_none")
 
@@ -102,7 +102,11 @@ def names(value: Names) -> dict[str, list[Any]]:
     if value.items:
         fields["items"] = listed("items", value.items)
     if value.interactions:
-        fields["interactions"] = [{"user": user, "item": item} for user, item in value.interactions]
+        pairs = (Pair(*given) for given in value.interactions)
+        fields["interactions"] = [
+            {name: part for name, part in pair._asdict().items() if part is not None}
+            for pair in pairs
+        ]
     return fields
 
 

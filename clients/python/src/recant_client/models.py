@@ -214,7 +214,7 @@ class Interaction:
 
     user: Id
     item: Id
-    #: Which type of feedback, of those that the service is configured with.
+    #: Which type of feedback, of those that the service is configured with; `interaction` unless given.
     type: str | None = None
     #: Confidence; 1 unless given.
     weight: float | None = None
@@ -223,10 +223,11 @@ class Interaction:
 
 
 class Pair(NamedTuple):
-    """What one user did with one item."""
+    """What one user did with one item; with `type` only what is of this type of feedback."""
 
     user: Id
     item: Id
+    type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,8 +283,10 @@ class Names:
     users: Sequence[Id] = field(default=(), repr=False)
     #: Every interaction with each of these items; what is said about them stays.
     items: Sequence[Id] = field(default=(), repr=False)
-    #: These pairs, and nothing else of their users.
-    interactions: Sequence[Pair | tuple[Id, Id]] = field(default=(), repr=False)
+    #: These pairs, each with a type of feedback or not, and nothing else of their users.
+    interactions: Sequence[Pair | tuple[Id, Id] | tuple[Id, Id, str]] = field(
+        default=(), repr=False
+    )
 
     def __len__(self) -> int:
         return len(self.users) + len(self.items) + len(self.interactions)
@@ -370,6 +373,9 @@ class ExportedInteraction:
 
     item: str
     title: str | None
+    #: Which type of feedback.
+    type: str
+    #: The weight that it came with.
     weight: float
     #: In the unit that it came with.
     timestamp: int | None
@@ -381,6 +387,7 @@ class ExportedInteraction:
         return cls(
             item=fields.text("item"),
             title=fields.some_text("title"),
+            type=fields.some_text("type") or "interaction",
             weight=fields.number("weight"),
             timestamp=fields.some_whole("timestamp"),
             raw=fields.raw(),

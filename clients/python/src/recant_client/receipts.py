@@ -22,7 +22,7 @@ import jwt
 
 from ._fields import Fields
 from .errors import ReceiptError, UnexpectedAnswer
-from .models import Certificate, Id, Names
+from .models import Certificate, Id, Names, Pair
 
 #: The only algorithm (RFC 8037): Ed25519 is the only curve of a key that is taken.
 _ALGORITHM: Final = "EdDSA"
@@ -49,7 +49,8 @@ class Receipt:
     issuer: str
     signed_at: datetime
     erasure_id: str
-    #: What kind of thing was named: `pairs`, `user`, `item` or `several`.
+    #: What kind of thing was named: `pairs`, `typed_pairs`, `user`, `item`, `several` or
+    #: `several_typed`.
     kind: str
     #: The salted commitment to what was named; `None` of an erasure from before there were any.
     commitment: str | None = field(repr=False)
@@ -215,22 +216,36 @@ def _committed(names: Names) -> Iterable[bytes]:
     """The fields of the message. A request means the same however it is written, so the kind is that
     of what it names."""
     users, items = [_id(user) for user in names.users], [_id(item) for item in names.items]
-    pairs = {(_id(user), _id(item)) for user, item in names.interactions}
+    pairs, typed = set[tuple[bytes, ...]](), set[tuple[bytes, ...]]()
+    for pair in (Pair(*given) for given in names.interactions):
+        sides = _id(pair.user), _id(pair.item)
+        if pair.type is None:
+            pairs.add(sides)
+        else:
+            typed.add((*sides, pair.type.encode()))
     yield _COMMITMENT_DOMAIN
-    match (len(users), len(items), len(pairs)):
-        case (1, 0, 0):
+    match (len(users), len(items), len(pairs), len(typed)):
+        case (1, 0, 0, 0):
             yield from (b"user", users[0])
-        case (0, 1, 0):
+        case (0, 1, 0, 0):
             yield from (b"item", items[0])
-        case (0, 0, _):
+        case (0, 0, _, 0):
             yield b"pairs"
+        case (0, 0, 0, _):
+            yield b"typed_pairs"
         case _:
-            yield b"several"
+            yield b"several_typed" if typed else b"several"
             for ids in (set(users), set(items)):
-                yield struct.pack(">I", len(ids))
+                yield _count(len(ids))
                 yield from sorted(ids)
-    for pair in sorted(pairs):
-        yield from pair
+            if typed:
+                yield _count(len(pairs))
+    for named in (*sorted(pairs), *sorted(typed)):
+        yield from named
+
+
+def _count(number: int) -> bytes:
+    return struct.pack(">I", number)
 
 
 def _id(given: Id) -> bytes:
