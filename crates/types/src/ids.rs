@@ -75,6 +75,10 @@ pub fn is_null_word(text: &str) -> bool {
 /// This and [`id_of_float`] are the one rule for ids, whichever file or request they come in. What
 /// the service holds already is read with [`UserId::new`] as it is.
 pub fn trim_id(text: &str) -> Result<&str, InvalidId> {
+    // What is written counts, blanks included: so a description of the interface can state the limit.
+    if text.len() > ID_BYTES_MAX && text.chars().count() > ID_BYTES_MAX {
+        return Err(InvalidId::TooLong(text.len()));
+    }
     // Most ids begin and end in a letter or a digit.
     let trimmed = match text.as_bytes() {
         [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
@@ -350,6 +354,16 @@ mod tests {
         assert_eq!(UserId::new(&"é".repeat(129)), Err(InvalidId::TooLong(258)));
         assert_eq!(ItemId::new("a\0b"), Err(InvalidId::ControlCharacter));
         assert!(ItemId::new(&"x".repeat(ID_BYTES_MAX)).is_ok());
+    }
+
+    #[test]
+    fn blanks_around_an_id_count_towards_its_length() {
+        let padded = |blanks: usize| format!("ada{}", " ".repeat(blanks));
+        assert_eq!(trim_id(&padded(ID_BYTES_MAX - 3)), Ok("ada"));
+        assert!(matches!(
+            trim_id(&padded(ID_BYTES_MAX - 2)),
+            Err(InvalidId::TooLong(257))
+        ));
     }
 
     #[test]
