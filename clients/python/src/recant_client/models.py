@@ -330,7 +330,7 @@ class ErasureState:
     #: The first version that had forgotten.
     model_version_after: int | None
     certificate: Certificate | None
-    #: Why it failed, when it did; it is tried again.
+    #: Why it failed, or has no certificate yet, when that was tried; it is tried again.
     failure: str | None
 
     @property
