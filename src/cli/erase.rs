@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 
-use super::erase_client::{Accepted, Client, Refusal};
+use super::api_client::{Refusal, api_key};
+use super::erase_client::{Accepted, Client};
 use super::error::CliError;
 use super::output::{print, print_json};
 use super::strength::Strength;
@@ -16,9 +17,6 @@ use recant_receipt::{CommitmentClaim, JwkSet, Salt, commit, verify};
 use recant_types::{
     Certificate, ErasureId, ErasureTarget, FeedbackType, InvalidId, ItemId, Names, UserId,
 };
-
-/// The variable that holds the API key.
-const KEY_VARIABLE: &str = "RECANT_API_KEY";
 
 /// Pause before a receipt is asked for again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -92,7 +90,8 @@ struct Outcome {
 /// Erases what is named and verifies every receipt.
 pub(super) fn run(args: &EraseArgs) -> Result<(), CliError> {
     let requests = args.requests()?;
-    let client = Client::new(&args.url, args.key()?.as_deref());
+    let key = api_key(args.key_file.as_deref())?;
+    let client = Client::new(&args.url, key.as_deref());
     let sent = requests.len();
     // Before anybody's id is sent: is this the right server?
     client.keys().map_err(CliError::failed)?;
@@ -189,15 +188,6 @@ impl EraseArgs {
                 "nothing is named: give --user, --item, --pair, --users-file or --items-file",
             )),
             _ => Ok(all.into_requests()),
-        }
-    }
-
-    fn key(&self) -> Result<Option<String>, CliError> {
-        match &self.key_file {
-            Some(path) => read(path).map(|key| Some(key.trim().to_owned())),
-            None => Ok(std::env::var(KEY_VARIABLE)
-                .ok()
-                .filter(|key| !key.is_empty())),
         }
     }
 

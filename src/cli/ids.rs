@@ -1,9 +1,6 @@
 //! `recant ids`: ids that are held from before the rule for ids.
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::error::CliError;
+use super::line_output::LineOutput;
 use super::output::{print, print_json};
 use super::settings::{StoreArgs, open_store};
 use recant_receipt::{Salt, commit};
@@ -265,18 +263,8 @@ fn erase(store: &Store, target: ErasureTarget) -> Result<Erased, CliError> {
 }
 
 /// Writes to a new file that nobody else may read, or to standard output.
-fn write_lines(path: &Path, lines: impl Iterator<Item = String>) -> Result<(), CliError> {
-    if path == Path::new("-") {
-        return print(&lines.map(|line| line + "\n").collect::<String>());
-    }
-    let failed = |error: std::io::Error| CliError::Failed(format!("{}: {error}", path.display()));
-    let mut new = OpenOptions::new();
-    new.write(true).create_new(true).mode(0o600);
-    let mut file = new.open(path).map_err(failed)?;
-    for line in lines {
-        writeln!(file, "{line}").map_err(failed)?;
-    }
-    // What is written here may be erased from the store next.
-    #[allow(clippy::disallowed_methods, reason = "no file of a store")]
-    file.sync_all().map_err(failed)
+fn write_lines(path: &Path, mut lines: impl Iterator<Item = String>) -> Result<(), CliError> {
+    let mut output = LineOutput::open(Some(path))?;
+    lines.try_for_each(|line| output.write(&line))?;
+    output.finish().map(drop)
 }

@@ -1,14 +1,16 @@
 //! `recant import`: interactions and titles from files into a store.
 
+mod remote;
 mod summary;
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::api_client::{ApiClient, api_key};
 use super::error::CliError;
 use super::output::print;
 use super::settings::{StoreArgs, store_options};
@@ -21,6 +23,7 @@ use recant_store::{ImportSession, ImportTotals, ImportWriter};
 use recant_types::{
     DescriptionPatch, FeedbackRules, FeedbackType, TimeRule, UnixMillis, WeightTransform,
 };
+use remote::{Refused, Remote, Stopped};
 use summary::Summary;
 
 /// How often the progress bar is drawn at most, per second.
@@ -32,12 +35,18 @@ const DRAWS_PER_SECOND: u8 = 10;
 Example:
   recant import ratings.csv.gz --items movies.csv --min-rating 4 --data-dir recant-data
   recant import clicks.jsonl --user-col who --item-col what
+  recant import new.csv --url http://127.0.0.1:8080 --key-file key
 
 Formats: CSV and TSV with a header line, MovieLens u.data and ratings.dat, JSON Lines, Parquet;
 text formats also as .gz and .zst. A folder stands for the files in it. Of a pair that occurs again
 the newest counts. Ids are texts without the blanks around them. Times are RFC 3339 or numbers since
 1970. Every row that is not kept is counted, with the reason; a file without a good row is a failure.
-Rows that happened before an erasure that names them are held back; so are rows without a time.")]
+Rows that happened before an erasure that names them are held back; so are rows without a time.
+
+With --url the rows go to a running server, some thousand a request, with the API key of RECANT_API_KEY
+or --key-file. A server that is busy or gone is asked again for as long as --wait says. What it refuses is
+counted as rejected, with its reason; what could not be delivered is counted too, from which line on, and
+is a failure. Rows without a time would happen now: they are sent only with --after-erasures.")]
 pub(crate) struct ImportArgs {
     /// Files of interactions, or folders of them (names that begin with _ or . are left out)
     #[arg(required = true, value_name = "FILE")]
@@ -104,6 +113,15 @@ pub(crate) struct ImportArgs {
     /// erasure names them
     #[arg(long)]
     pub after_erasures: bool,
+    /// Give the rows to the running server there, instead of a store
+    #[arg(long, value_name = "URL", conflicts_with_all = ["data_dir", "min_rating", "strict"])]
+    pub url: Option<String>,
+    /// File that holds the API key
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub key_file: Option<PathBuf>,
+    /// How long a server that is busy or gone is asked again, for each request
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "url")]
+    pub wait: u64,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
@@ -192,6 +210,14 @@ impl ImportArgs {
         counts
     }
 
+    fn show(&self, summary: &Summary) -> Result<(), CliError> {
+        if self.json {
+            print(&summary.to_json().map_err(CliError::failed)?)
+        } else {
+            print(&summary.to_string())
+        }
+    }
+
     /// A bar of the bytes of all files, drawn on stderr when that is a terminal and not otherwise.
     fn progress_bar<'a>(&self, parts: impl Iterator<Item = &'a Part>) -> ProgressBar {
         let bytes = parts
@@ -229,9 +255,17 @@ impl RowSink for StoreSink<'_> {
     }
 }
 
-/// Imports the files and prints what became of their rows. All of it is stored, or nothing: nothing
-/// when a file has no good row, or when some row is not accounted for.
+/// Imports the files and prints what became of their rows.
 pub(super) fn run(args: &ImportArgs) -> Result<(), CliError> {
+    match &args.url {
+        Some(url) => deliver(args, url),
+        None => store(args),
+    }
+}
+
+/// Imports into a store: all of it is stored, or nothing. Nothing when a file has no good row, or when
+/// some row is not accounted for.
+fn store(args: &ImportArgs) -> Result<(), CliError> {
     let settings = args.store.settings(Vec::new())?;
     let options = args.options(&settings.feedback.types)?;
     let began = Instant::now();
@@ -255,10 +289,51 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), CliError> {
         "imported"
     );
     let summary = Summary::new(&counts, &account, &totals, began.elapsed());
-    if args.json {
-        print(&summary.to_json().map_err(CliError::failed)?)
-    } else {
-        print(&summary.to_string())
+    args.show(&summary)
+}
+
+/// Gives the rows to a running server. What was delivered when it cannot go on stays.
+fn deliver(args: &ImportArgs, url: &str) -> Result<(), CliError> {
+    // The server judges types of feedback by its own configuration; this one says which are meant.
+    let settings = args.store.settings(Vec::new())?;
+    let options = args.options(&settings.feedback.types)?;
+    let key = api_key(args.key_file.as_deref())?;
+    let client = ApiClient::new(url, key.as_deref());
+    let mut remote = Remote::new(client, Duration::from_secs(args.wait), args.after_erasures);
+    let began = Instant::now();
+    remote.greet().map_err(CliError::failed)?;
+    let counts = args.read_into(&options, &mut remote).map_err(|error| {
+        let (rows, titles) = remote.totals();
+        let before = rows.kept + rows.held_back + rows.refused + titles.kept + titles.refused;
+        CliError::Failed(format!("{error} ({before} rows were delivered before)"))
+    })?;
+    remote.finish();
+    let (rows, titles) = remote.totals();
+    let account = counts.close(rows).map_err(CliError::failed)?;
+    let summary = Summary::of_delivery(&counts, &account, &titles, &remote, began.elapsed());
+    args.show(&summary)?;
+    verdict(&remote)
+}
+
+/// A failure when rows were not delivered, or none was taken.
+fn verdict(remote: &Remote) -> Result<(), CliError> {
+    let (rows, titles) = remote.totals();
+    if let Some(Stopped { place, reason }) = &remote.stopped {
+        let left = rows.undelivered + titles.undelivered;
+        return Err(CliError::Failed(format!(
+            "{left} rows, from {}:{} on, were not delivered: {reason}",
+            place.path.display(),
+            place.line
+        )));
+    }
+    let taken = rows.kept + rows.held_back + titles.kept;
+    match remote.refused_first.first() {
+        Some(Refused { place, reason }) if taken == 0 => Err(CliError::Failed(format!(
+            "the server refused every row; {}:{}: {reason}",
+            place.path.display(),
+            place.line
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -269,5 +344,6 @@ fn close(counts: &RowCounts, totals: &ImportTotals) -> Result<Account, ImportErr
         duplicate: totals.duplicates,
         held_back: totals.held_back,
         filtered: totals.withdrawn,
+        ..SinkTotals::default()
     })?)
 }

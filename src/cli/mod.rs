@@ -1,5 +1,6 @@
 //! The commands of the `recant` binary, one file each: flags in, one call, an answer out.
 
+mod api_client;
 mod audit;
 mod backup;
 mod compact;
@@ -10,11 +11,14 @@ mod erase;
 mod erase_client;
 mod error;
 mod eval;
+mod export;
 mod hardening;
 mod health;
 mod ids;
 mod import;
+mod json_lines;
 mod keys;
+mod line_output;
 mod output;
 mod progress;
 mod restore;
@@ -61,6 +65,10 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     /// Read interactions and titles from files into a store
     Import(import::ImportArgs),
+    /// Write what is said about items, for `recant import --items`
+    ExportCatalogue(export::ExportCatalogueArgs),
+    /// Write what everybody did, personal data, for `recant import`
+    ExportInteractions(export::ExportInteractionsArgs),
     /// Train the model to its tolerance and store it
     Train(train_args::TrainArgs),
     /// Choose hyper-parameters by what a model finds of held-out interactions
@@ -112,6 +120,8 @@ pub(crate) fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Demo(args) => demo::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::ExportCatalogue(args) => export::run_catalogue(&args),
+        Command::ExportInteractions(args) => export::run_interactions(&args),
         Command::Train(args) => train::run(&args),
         Command::Tune(args) => tune::run(&args),
         Command::Serve(args) => serve::run(&args),

@@ -5,10 +5,11 @@ use std::path::Path;
 use super::documents::{Document, documents, root};
 
 /// Folders at the root whose files documents name by their path.
-const FOLDERS: [&str; 11] = [
+const FOLDERS: [&str; 12] = [
     ".ci",
     ".github",
     "benches",
+    "clients",
     "config",
     "crates",
     "docs",

@@ -1,11 +1,9 @@
 //! `recant erase` against a real server.
 
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::process::Output;
-use std::sync::{Arc, Mutex};
 
+use crate::scripted::server_that;
 use crate::support::{Server, import_and_train, recant};
 use serde_json::{Value, json};
 
@@ -81,64 +79,6 @@ fn an_operator_erases_people_and_pairs_and_holds_verified_receipts() {
     assert_eq!(verified.status.code(), Some(0), "{said}");
     assert!(said.contains("the certificate holds"), "{said}");
     assert!(said.contains("the salt opens it"), "{said}");
-}
-
-/// A server that answers `status` and `body` to what `answers` is asked, a call at a time; the calls
-/// it had are in the list. `None` closes the connection instead.
-fn server_that(
-    mut answers: impl FnMut(&str) -> Option<(u16, String)> + Send + 'static,
-) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("bound"));
-    let calls = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&calls);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let stream = stream.expect("a connection");
-            let Some(call) = read_call(&stream) else {
-                continue;
-            };
-            seen.lock().expect("not poisoned").push(call.clone());
-            if let Some((status, body)) = answers(&call) {
-                let head = format!(
-                    "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                    body.len()
-                );
-                let _ = (&stream).write_all((head + &body).as_bytes());
-            }
-        }
-    });
-    (url, calls)
-}
-
-/// Method, target, idempotency key and body of the next call.
-fn read_call(stream: &TcpStream) -> Option<String> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let mut call = line
-        .split_whitespace()
-        .take(2)
-        .collect::<Vec<_>>()
-        .join(" ");
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok()?;
-        let header = header.trim_end().to_ascii_lowercase();
-        if header.is_empty() {
-            break;
-        }
-        if let Some(value) = header.strip_prefix("content-length: ") {
-            length = value.parse().ok()?;
-        }
-        if let Some(key) = header.strip_prefix("idempotency-key: ") {
-            call.push_str(&format!(" {key}"));
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(call + " " + &String::from_utf8_lossy(&body))
 }
 
 fn erase(url: &str, flags: &[&str]) -> (Output, String) {

@@ -9,12 +9,14 @@
 
 mod described_answers;
 mod erase_command;
+mod export_command;
 mod feedback;
 mod filters;
 mod first_release;
 mod fuzz_corpus;
 mod heavy_weights;
 mod import_command;
+mod import_to_server;
 mod items;
 mod leaks;
 mod maintenance;
@@ -28,6 +30,7 @@ mod requesters;
 mod restart;
 mod same_answer;
 mod scan_command;
+mod scripted;
 mod service_http;
 mod support;
 mod tuning_and_audit;

@@ -35,6 +35,10 @@ pub struct SinkTotals {
     pub held_back: u64,
     /// Rows that took their pair back, being the newest and below the wanted rating.
     pub filtered: u64,
+    /// Rows that the sink did not take, with a reason for each.
+    pub refused: u64,
+    /// Rows that never came as far as the sink could tell.
+    pub undelivered: u64,
 }
 
 /// What became of every row that was read: the parts add up to it, or there is none of these.
@@ -61,6 +65,8 @@ impl Account {
             sink.duplicate,
             sink.held_back,
             sink.filtered,
+            sink.refused,
+            sink.undelivered,
             filtered,
             rejected.total(),
         ];
@@ -103,6 +109,16 @@ impl Account {
         self.sink.filtered + self.filtered
     }
 
+    /// Rows that the sink did not take.
+    pub fn refused(&self) -> u64 {
+        self.sink.refused
+    }
+
+    /// Rows that never came as far as the sink could tell.
+    pub fn undelivered(&self) -> u64 {
+        self.sink.undelivered
+    }
+
     /// Rows that could not be used.
     pub fn rejected(&self) -> &Rejections {
         &self.rejected
@@ -124,14 +140,17 @@ mod tests {
             duplicate: 2,
             held_back: 1,
             filtered: 1,
+            refused: 4,
+            undelivered: 6,
         };
-        let account = Account::close(14, rejected.clone(), 2, sink).expect("it adds up");
+        let account = Account::close(24, rejected.clone(), 2, sink).expect("it adds up");
+        assert_eq!((account.refused(), account.undelivered()), (4, 6));
         assert_eq!((account.filtered(), account.rejected().total()), (3, 3));
         let reasons: Vec<_> = account.rejected().by_reason().collect();
         assert_eq!(reasons, [("header", 1), ("weight_empty", 2)]);
-        for read in [13, 15] {
+        for read in [23, 25] {
             let unbalanced = Account::close(read, rejected.clone(), 2, sink);
-            let accounted = 14;
+            let accounted = 24;
             assert_eq!(unbalanced, Err(Unbalanced { read, accounted }));
         }
     }

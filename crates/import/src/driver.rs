@@ -33,6 +33,9 @@ pub struct TakenRow<'a> {
 
 /// Where rows go: the store's import session, or memory in a test.
 pub trait RowSink {
+    /// What is taken next stands at this line of a file, or in this row of a Parquet file.
+    fn at(&mut self, _path: &Path, _line: u64) {}
+
     /// Takes one interaction of a weight within the range of weights. Of a pair and a type the newest
     /// row counts, unless the type's rule says otherwise.
     fn push(&mut self, row: TakenRow<'_>, weight: f32) -> Result<(), SinkError>;
@@ -204,6 +207,7 @@ impl<'o, S: RowSink> Import<'o, S> {
         while let Some(numbered) = rows.next_row()? {
             self.counts.read += 1;
             let line = numbered.line;
+            self.sink.at(&part.path, line);
             if let Err(reason) = self.take(numbered.row)? {
                 self.counts.rejected.add(&reason);
                 first_rejected.get_or_insert_with(|| (line, reason.clone()));
@@ -282,6 +286,7 @@ impl<'o, S: RowSink> Import<'o, S> {
         let (mut read, mut rejected, mut first_rejected) = (0, 0, None);
         while let Some(numbered) = titles.next_title()? {
             read += 1;
+            self.sink.at(&part.path, numbered.line);
             match numbered.title {
                 Ok(title) => {
                     self.sink

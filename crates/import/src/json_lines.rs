@@ -55,6 +55,7 @@ impl JsonLinesReader {
 
     fn parse(&self, record: &mut Record) -> Result<(), Rejection> {
         record.clear(self.wanted.len());
+        record.is_exact = true;
         let mut rejection = None;
         let mut parser = serde_json::Deserializer::from_slice(&self.text);
         let object = ObjectSeed {

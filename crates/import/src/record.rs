@@ -29,6 +29,8 @@ pub(super) struct Record {
     pub(super) moment: Option<i64>,
     /// Whether the text was decoded, so that a replacement character stands for damage.
     pub(super) is_decoded: bool,
+    /// Whether the format itself says where a text begins and ends, so that blanks there are part of it.
+    pub(super) is_exact: bool,
 }
 
 impl Record {

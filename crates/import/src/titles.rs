@@ -76,8 +76,12 @@ impl TitleReader {
 
 fn parse(record: &Record, keep_null_ids: bool) -> Result<RawTitle<'_>, Rejection> {
     let item = id(record, item::ITEM, "item_id", keep_null_ids)?;
-    let title = filled(record, item::TITLE, "title")?;
-    let tags = text(record, item::TAGS, "tags")?.map(tags).transpose()?;
+    let title = match text(record, item::TITLE, "title")? {
+        Some(title) if record.is_exact && !title.trim().is_empty() => Some(title),
+        _ => filled(record, item::TITLE, "title")?,
+    };
+    let tags = filled(record, item::TAGS, "tags")?;
+    let tags = tags.map(tags_of).transpose()?;
     let properties = filled(record, item::PROPERTIES, "properties")?;
     let properties = properties.map(properties_of).transpose()?;
     let timestamp = timestamp(record)?;
@@ -117,8 +121,7 @@ fn filled<'a>(
 }
 
 /// The tags in an array of JSON, or with bars between them.
-fn tags(text: &str) -> Result<Vec<Arc<str>>, Rejection> {
-    let text = text.trim();
+fn tags_of(text: &str) -> Result<Vec<Arc<str>>, Rejection> {
     if text.starts_with('[') {
         return serde_json::from_str(text).map_err(|_| Rejection::Malformed {
             field: "tags",

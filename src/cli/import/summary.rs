@@ -6,11 +6,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use recant_import::{Account, REJECTED_SHOWN_MAX, RejectedRow, RowCounts};
+use super::remote::{Refused, Remote};
+use recant_import::{Account, REJECTED_SHOWN_MAX, RejectedRow, RowCounts, SinkTotals};
 use recant_store::ImportTotals;
 
+/// The reason of rows that a server did not take.
+const REFUSED: &str = "refused_by_server";
+
 /// The numbers a person wants after an import. `rows_read` is always the sum of `kept`,
-/// `duplicate`, `held_back`, `filtered` and `rejected`, and `rejected` that of its reasons.
+/// `duplicate`, `held_back`, `filtered`, `rejected` and `undelivered`, and `rejected` that of its
+/// reasons.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Summary {
     rows_read: u64,
@@ -21,15 +26,28 @@ pub(super) struct Summary {
     rejected: u64,
     rejected_by_reason: BTreeMap<&'static str, u64>,
     rejected_first: Vec<Rejected>,
+    /// Rows that a server did not get.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undelivered: Option<u64>,
     titles: u64,
     titles_rejected: u64,
     titles_rejected_by_reason: BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    titles_undelivered: Option<u64>,
     warnings: Vec<String>,
+    /// What the store holds now.
+    #[serde(flatten)]
+    held: Option<Held>,
+    seconds: f64,
+    rows_per_second: f64,
+}
+
+/// What a store holds after an import.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Held {
     users: u64,
     items: u64,
     interactions: u64,
-    seconds: f64,
-    rows_per_second: f64,
 }
 
 /// One of the first rejected rows.
@@ -50,6 +68,16 @@ impl From<&RejectedRow> for Rejected {
     }
 }
 
+impl From<&Refused> for Rejected {
+    fn from(row: &Refused) -> Self {
+        Self {
+            file: row.place.path.display().to_string(),
+            line: row.place.line,
+            reason: row.reason.clone(),
+        }
+    }
+}
+
 impl Summary {
     /// Puts together what became of the rows and what the store holds, after `elapsed`.
     pub(super) fn new(
@@ -58,6 +86,59 @@ impl Summary {
         totals: &ImportTotals,
         elapsed: Duration,
     ) -> Self {
+        Self {
+            held: Some(Held {
+                users: totals.users,
+                items: totals.items,
+                interactions: totals.interactions,
+            }),
+            ..Self::of_rows(counts, account, elapsed)
+        }
+    }
+
+    /// Puts together what became of rows that a server was given.
+    pub(super) fn of_delivery(
+        counts: &RowCounts,
+        account: &Account,
+        titles: &SinkTotals,
+        remote: &Remote,
+        elapsed: Duration,
+    ) -> Self {
+        let mut summary = Self::of_rows(counts, account, elapsed);
+        summary.undelivered = Some(account.undelivered());
+        summary.titles_undelivered = Some(titles.undelivered);
+        summary.titles = titles.kept;
+        for (refused, total, by_reason) in [
+            (
+                account.refused(),
+                &mut summary.rejected,
+                &mut summary.rejected_by_reason,
+            ),
+            (
+                titles.refused,
+                &mut summary.titles_rejected,
+                &mut summary.titles_rejected_by_reason,
+            ),
+        ] {
+            if refused > 0 {
+                *total += refused;
+                by_reason.insert(REFUSED, refused);
+            }
+        }
+        let shown = &mut summary.rejected_first;
+        shown.extend(remote.refused_first.iter().map(Rejected::from));
+        shown.truncate(REJECTED_SHOWN_MAX);
+        if remote.sent_again > 0 {
+            summary.warnings.push(format!(
+                "{} rows were sent again when it was not known whether they had been taken: of a pair the \
+                 newest event counts, but what adds up may count twice",
+                grouped(remote.sent_again)
+            ));
+        }
+        summary
+    }
+
+    fn of_rows(counts: &RowCounts, account: &Account, elapsed: Duration) -> Self {
         let seconds = elapsed.as_secs_f64();
         Self {
             rows_read: account.read(),
@@ -72,9 +153,9 @@ impl Summary {
             titles_rejected: counts.titles_rejected.total(),
             titles_rejected_by_reason: counts.titles_rejected.by_reason().collect(),
             warnings: warnings(counts),
-            users: totals.users,
-            items: totals.items,
-            interactions: totals.interactions,
+            undelivered: None,
+            titles_undelivered: None,
+            held: None,
             seconds,
             rows_per_second: counts.read as f64 / seconds.max(f64::MIN_POSITIVE),
         }
@@ -115,16 +196,25 @@ impl fmt::Display for Summary {
         for (reason, rows) in &self.rejected_by_reason {
             f.write_str(&count(&format!("    {}", reason.replace('_', " ")), *rows))?;
         }
-        if self.titles + self.titles_rejected > 0 {
+        if let Some(undelivered @ 1..) = self.undelivered {
+            f.write_str(&count("  not delivered", undelivered))?;
+        }
+        let titles_undelivered = self.titles_undelivered.unwrap_or_default();
+        if self.titles + self.titles_rejected + titles_undelivered > 0 {
             f.write_str(&count("titles kept", self.titles))?;
             f.write_str(&count("  rejected", self.titles_rejected))?;
             for (reason, rows) in &self.titles_rejected_by_reason {
                 f.write_str(&count(&format!("    {}", reason.replace('_', " ")), *rows))?;
             }
+            if titles_undelivered > 0 {
+                f.write_str(&count("  not delivered", titles_undelivered))?;
+            }
         }
-        f.write_str(&count("users", self.users))?;
-        f.write_str(&count("items", self.items))?;
-        f.write_str(&count("interactions", self.interactions))?;
+        if let Some(held) = self.held {
+            f.write_str(&count("users", held.users))?;
+            f.write_str(&count("items", held.items))?;
+            f.write_str(&count("interactions", held.interactions))?;
+        }
         writeln!(
             f,
             "in {:.2} s, {} rows/s",

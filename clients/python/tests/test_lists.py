@@ -1,0 +1,91 @@
+"""Recommendations and similar items."""
+
+import pytest
+
+from recant_client import Client, InvalidFilter, InvalidRequest, ItemNotFound
+
+from .conftest import READERS
+
+
+def test_a_known_user_gets_items_best_first_without_those_they_have(
+    client: Client, somebody: str
+) -> None:
+    had = {row.item for row in client.export(somebody)}
+    found = client.recommend(somebody, k=7)
+    assert (found.user, found.source, len(found.items)) == (somebody, "model", 7)
+    scores = [item.score for item in found.items]
+    assert scores == sorted(scores, reverse=True)
+    assert had and not had & {item.item for item in found.items}
+    assert all(item.title == f"Item {item.item[1:]}" for item in found.items)
+    again = client.recommend(somebody, k=30, exclude_seen=False)
+    assert had <= {item.item for item in again.items}
+
+
+def test_somebody_unknown_gets_what_is_popular(client: Client) -> None:
+    assert client.recommend("nobody-knows-them").source == "popular"
+    assert client.recommend(4711).user == "4711"
+
+
+def test_a_list_can_be_explained_and_be_that_of_the_certified_version(
+    client: Client, somebody: str
+) -> None:
+    found = client.recommend(somebody, explain=True, as_of="certified")
+    assert found.explanation is not None
+    assert found.explanation.certificate is not None
+    assert found.explanation.certificate.is_proof
+    assert found.explanation.leading_positions_proven <= len(found.items)
+    assert client.recommend(somebody).explanation is None
+
+
+def test_a_session_is_known_by_its_items(client: Client) -> None:
+    found = client.recommend_session(["i1", "i8"], k=5)
+    assert (found.user, found.source) == (None, "fold_in")
+    assert not {"i1", "i8"} & {item.item for item in found.items}
+
+
+def test_filters_leave_what_holds_in_the_same_order(client: Client, somebody: str) -> None:
+    def ids(**selection: object) -> list[str]:
+        found = client.recommend(somebody, exclude_seen=False, **selection)  # type: ignore[arg-type]
+        return [item.item for item in found.items]
+
+    whole = ids(k=30)
+    even = [item for item in whole if int(item[1:]) % 2 == 0]
+    assert ids(k=30, tags=["even"]) == even
+    assert ids(k=30, tags_none=["odd"]) == even
+    assert ids(k=30, tags_all=("even", "odd")) == []
+    assert ids(k=30, filter='"even" in tags') == even
+    assert ids(k=30, allow=[even[0], even[1]]) == even[:2]
+    assert ids(k=30, exclude=iter(even)) == [item for item in whole if item not in even]
+    assert ids(k=4, offset=3) == whole[3:7]
+
+
+def test_what_is_wrong_with_a_request_has_a_class_and_a_code(client: Client) -> None:
+    with pytest.raises(InvalidFilter, match="line 1") as wrong_filter:
+        client.recommend(READERS[0], filter="tags ==")
+    assert (wrong_filter.value.status, wrong_filter.value.code) == (400, "invalid_filter")
+    assert wrong_filter.value.request_id
+    with pytest.raises(InvalidRequest) as wrong_number:
+        client.recommend(READERS[0], k=0)
+    assert wrong_number.value.code == "invalid_body"
+    with pytest.raises(TypeError):
+        client.recommend(READERS[0], tags="even")
+
+
+def test_lists_for_many_come_in_their_order_whatever_the_batch(client: Client) -> None:
+    users = [READERS[0], READERS[2], READERS[2], READERS[1], "nobody-knows-them"]
+    found = list(client.recommend_many(users, batch=2, k=3))
+    assert [one.user for one in found] == users
+    assert [one.source for one in found] == ["model"] * 4 + ["popular"]
+    alone = client.recommend(READERS[1], k=3)
+    assert [item.item for item in found[3].items] == [item.item for item in alone.items]
+    assert list(client.recommend_many([])) == []
+
+
+def test_similar_items_are_found_and_an_unknown_item_is_not(client: Client, somebody: str) -> None:
+    found = client.similar("i3", k=5)
+    assert found.item == "i3" and len(found.items) == 5
+    had = {row.item for row in client.export(somebody)}
+    assert not had & {item.item for item in client.similar("i3", user=somebody, k=30).items}
+    with pytest.raises(ItemNotFound) as unknown:
+        client.similar("no-such-item")
+    assert unknown.value.status == 404
