@@ -144,7 +144,7 @@ impl Snapshot {
                 Scores::of(&served.rows, candidates, score)
             }
             (None, _) => Scores::of(&served.rows, candidates, |row| {
-                Score::exact(f64::from(self.item_count(row)))
+                Score::exact(f64::from(self.popular.count(row)))
             }),
         };
         let (bound, without) = match served.source {
