@@ -7,6 +7,7 @@
     reason = "a test tells one story from beginning to end"
 )]
 
+mod because;
 mod described_answers;
 mod erase_command;
 mod filters;

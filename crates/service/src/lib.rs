@@ -7,6 +7,7 @@
 
 mod background;
 mod backlog;
+mod because;
 mod catalogue;
 mod checkpoint;
 mod curator;
@@ -42,6 +43,7 @@ mod training;
 mod versions;
 mod worker;
 
+pub use because::{Because, HistoryShare};
 pub use catalogue::Catalogue;
 pub use curator::DescribeError;
 pub use digits::two_digits;
@@ -57,10 +59,10 @@ pub use neural_training::{NeuralProgress, NeuralTraining, train_neural};
 pub use popularity::Popularity;
 pub use publish::{Progress, Publisher};
 pub use query::{
-    Added, AsOf, BATCH_USERS_MAX, BatchQuery, CertifiedSummary, ExportedInteraction,
-    IdempotencyKey, K_MAX, ModelSummary, OFFSET_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX,
-    RecommendQuery, Recommendations, ScoredItem, Selection, ServiceError, SimilarItems,
-    SimilarQuery, Subject,
+    Added, AsOf, BATCH_USERS_MAX, BECAUSE_DEFAULT, BECAUSE_MAX, BatchQuery, CertifiedSummary,
+    ExportedInteraction, IdempotencyKey, K_MAX, ModelSummary, OFFSET_MAX, QUERY_ITEMS_MAX,
+    QUERY_TAGS_MAX, RecommendQuery, Recommendations, ScoredItem, Selection, ServiceError,
+    SimilarItems, SimilarQuery, Subject,
 };
 pub use receipts::ReceiptAnswer;
 pub use remedy::Remedy;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::because::Because;
 use crate::explain::Explanation;
 use crate::expression::Expression;
 use crate::source::Source;
@@ -15,6 +16,12 @@ pub const QUERY_ITEMS_MAX: usize = 10_000;
 
 /// Most users a batch may name.
 pub const BATCH_USERS_MAX: usize = 10_000;
+
+/// Most items of a history that may be named for each score.
+pub const BECAUSE_MAX: usize = 1_000;
+
+/// How many are when the caller does not say.
+pub const BECAUSE_DEFAULT: usize = 5;
 
 /// Most tags a question may name.
 pub const QUERY_TAGS_MAX: usize = 64;
@@ -76,10 +83,28 @@ pub struct RecommendQuery {
     pub offset: usize,
     /// Which items may be in the list.
     pub selection: Selection,
-    /// Say what is proven about the list too.
+    /// Say what is proven about the list too, and where its scores come from.
     pub explain: bool,
+    /// How many items of the history to name for a score then, up to [`BECAUSE_MAX`].
+    pub because: usize,
     /// Which version answers.
     pub as_of: AsOf,
+}
+
+impl RecommendQuery {
+    /// The `k` best of all items that the subject does not have, by the live version.
+    pub fn new(subject: Subject, k: usize) -> Self {
+        Self {
+            subject,
+            k,
+            exclude_seen: true,
+            offset: 0,
+            selection: Selection::default(),
+            explain: false,
+            because: BECAUSE_DEFAULT,
+            as_of: AsOf::Live,
+        }
+    }
 }
 
 /// Which version of the model answers.
@@ -118,6 +143,8 @@ pub struct ScoredItem {
     pub score: f32,
     /// Its title, when one is known.
     pub title: Option<Arc<str>>,
+    /// Where its score comes from, when that was asked for and can be said.
+    pub because: Option<Because>,
 }
 
 /// The answer to a [`RecommendQuery`]; every part of it comes from one model version.

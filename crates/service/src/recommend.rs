@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::HashSet;
+use std::iter::repeat_with;
 
+use crate::because::{Because, Told};
 use crate::explain::Served;
 use crate::query::{
     BatchQuery, RecommendQuery, Recommendations, ScoredItem, Selection, SimilarItems, SimilarQuery,
@@ -40,6 +43,8 @@ struct Person<'a> {
     source: Source,
     /// Rows of what the subject has.
     seen: Vec<u32>,
+    /// What the factors are made of.
+    history: Cow<'a, [Entry]>,
     factors: Option<Cow<'a, [f32]>>,
 }
 
@@ -48,26 +53,34 @@ impl<'a> Person<'a> {
         Self {
             source: Source::Popular,
             seen,
+            history: Cow::default(),
             factors: None,
         }
     }
 
-    fn folded_in(seen: Vec<u32>, factors: Vec<f32>) -> Self {
+    fn folded_in(seen: Vec<u32>, history: Cow<'a, [Entry]>, factors: Vec<f32>) -> Self {
         Self {
             source: Source::FoldIn,
             seen,
+            history,
             factors: Some(Cow::Owned(factors)),
         }
     }
 }
 
 impl Snapshot {
-    /// Answers `query` exactly. `matching` are the rows of which its filter is true. Cost: what
+    /// Answers `query` exactly. `matching` are the rows of which its filter is true. Of a user's history
+    /// an explanation names those items alone that are in `nameable`, where that is given. Cost: what
     /// [`ItemIndex::top_k`] looks at, and for a session history of length h one system of
     /// h·d² + d³/3 more.
     ///
     /// [`ItemIndex::top_k`]: recant_core::topk::ItemIndex::top_k
-    pub fn recommend(&self, query: &RecommendQuery, matching: Option<&Bitmap>) -> Recommendations {
+    pub fn recommend(
+        &self,
+        query: &RecommendQuery,
+        matching: Option<&Bitmap>,
+        nameable: Option<&HashSet<ItemId>>,
+    ) -> Recommendations {
         let confinement = self.confine(&query.selection, matching);
         let person = self.resolve(&query.subject);
         let seen: &[u32] = if query.exclude_seen {
@@ -93,9 +106,22 @@ impl Snapshot {
                 self.item_count(row) > 0 && filter.admits(row)
             })
         });
+        let because = match &person.factors {
+            Some(_) if query.explain => {
+                let told = Told {
+                    history: &person.history,
+                    nameable,
+                    count_max: query.because,
+                };
+                self.because(&told, &best)
+            }
+            _ => Vec::new(),
+        };
         Recommendations {
+            model_version: self.version,
+            source: person.source,
+            items: self.name(best, because),
             explanation,
-            ..self.answer(person.source, best)
         }
     }
 
@@ -129,7 +155,12 @@ impl Snapshot {
                 None => self.most_popular(k, &self.filter(&confinement, excluded)),
             };
             turn_to_page(&mut best, query.offset);
-            self.answer(person.source, best)
+            Recommendations {
+                model_version: self.version,
+                source: person.source,
+                items: self.name(best, Vec::new()),
+                explanation: None,
+            }
         });
         answers.collect()
     }
@@ -178,15 +209,6 @@ impl Snapshot {
                 network.top_k(factors, &self.item_factors, k, filter, is_active)
             }
             None => self.item_index.top_k(factors, k, filter),
-        }
-    }
-
-    fn answer(&self, source: Source, best: Vec<(u32, f32)>) -> Recommendations {
-        Recommendations {
-            model_version: self.version,
-            source,
-            items: self.name(best),
-            explanation: None,
         }
     }
 
@@ -253,7 +275,7 @@ impl Snapshot {
                 let rows = self.known_rows(items);
                 let history: Vec<Entry> = rows.iter().map(|row| Entry::wanted(*row, 1.0)).collect();
                 match self.fold_in(&history) {
-                    Some(factors) => Person::folded_in(rows, factors),
+                    Some(factors) => Person::folded_in(rows, history.into(), factors),
                     None => Person::stranger(rows),
                 }
             }
@@ -281,21 +303,21 @@ impl Snapshot {
         let stored = self.user_factors.row(row);
         if stored.iter().all(|value| *value == 0.0) {
             return match self.fold_in(history) {
-                Some(factors) => Person::folded_in(seen, factors),
+                Some(factors) => Person::folded_in(seen, history.into(), factors),
                 None => Person::stranger(seen),
             };
         }
         Person {
             source: Source::Model,
             seen,
+            history: history.into(),
             factors: Some(Cow::Borrowed(stored)),
         }
     }
 
     /// Factors for a history; `None` when the model knows none of it.
     fn fold_in(&self, history: &[Entry]) -> Option<Vec<f32>> {
-        let known = history.iter().filter(|e| self.item_count(e.index) > 0);
-        let known: Vec<Entry> = known.copied().collect();
+        let known = self.known_entries(history);
         if known.is_empty() {
             return None;
         }
@@ -372,18 +394,22 @@ impl Snapshot {
         turn_to_page(&mut best, query.offset);
         Some(SimilarItems {
             model_version: self.version,
-            items: self.name(best),
+            items: self.name(best, Vec::new()),
         })
     }
 
-    fn name(&self, best: Vec<(u32, f32)>) -> Vec<ScoredItem> {
+    /// The items of a list; `because` is of each of them, or empty.
+    fn name(&self, best: Vec<(u32, f32)>, because: Vec<Because>) -> Vec<ScoredItem> {
+        let because = because.into_iter().map(Some).chain(repeat_with(|| None));
         best.into_iter()
-            .filter_map(|(row, score)| {
+            .zip(because)
+            .filter_map(|((row, score), because)| {
                 let item = self.items.id(row)?.clone();
                 Some(ScoredItem {
                     item,
                     score,
                     title: self.catalogue.title(row),
+                    because,
                 })
             })
             .collect()

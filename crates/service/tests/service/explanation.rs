@@ -5,23 +5,23 @@ use recant_core::model::Ials;
 use recant_core::unlearn::{GapOptions, duality_gap};
 use recant_service::RowTable;
 use recant_service::Trainer;
-use recant_service::{AsOf, RecommendQuery, Recommendations, Selection, Source, Subject};
 use recant_service::{Explanation, Reason};
 use recant_service::{Quality, Snapshot};
+use recant_service::{RecommendQuery, Recommendations, Selection, Source, Subject};
 use recant_testkit::convex::{ITEMS, Problem, USERS};
 use recant_types::{Certificate, GapCertificate, ItemId, UserId};
 
 const VERSION: u64 = 5;
 
-fn user(row: usize) -> UserId {
+pub fn user(row: usize) -> UserId {
     UserId::new(&format!("user-{row}")).expect("an id")
 }
 
-fn item(row: usize) -> ItemId {
+pub fn item(row: usize) -> ItemId {
     ItemId::new(&format!("item-{row}")).expect("an id")
 }
 
-fn quality(frobenius: f64) -> Quality {
+pub fn quality(frobenius: f64) -> Quality {
     Quality {
         objective: None,
         residual: None,
@@ -41,7 +41,7 @@ fn quality(frobenius: f64) -> Quality {
     }
 }
 
-fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
+pub fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
     let matrix = problem.matrix.clone();
     let mut trainer = Trainer::empty(problem.hyper, 1);
     let active = |u: &usize| !matrix.user(*u as u32).is_empty();
@@ -61,29 +61,25 @@ fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
 
 fn ask(snapshot: &Snapshot, subject: Subject, k: usize) -> (Recommendations, Explanation) {
     let query = RecommendQuery {
-        subject,
-        k,
-        offset: 0,
         selection: Selection {
             exclude: vec![item(1), ItemId::new("unknown").expect("an id")],
             ..Selection::default()
         },
-        exclude_seen: true,
         explain: true,
-        as_of: AsOf::Live,
+        ..RecommendQuery::new(subject, k)
     };
-    let mut answer = snapshot.recommend(&query, None);
+    let mut answer = snapshot.recommend(&query, None, None);
     let explanation = answer.explanation.take().expect("it was asked for");
     (answer, explanation)
 }
 
-fn row(id: &ItemId) -> usize {
+pub fn row(id: &ItemId) -> usize {
     let number = id.expose().strip_prefix("item-").expect("one of ours");
     number.parse().expect("a row")
 }
 
 /// The items the minimiser puts first, in its order, among those that may be recommended.
-fn truth(problem: &Problem, x: &Mat<f64>, user: usize) -> Vec<usize> {
+pub fn truth(problem: &Problem, x: &Mat<f64>, user: usize) -> Vec<usize> {
     let history = problem.matrix.user(user as u32);
     let seen = |i: usize| history.iter().any(|entry| entry.index as usize == i);
     let active = |i: usize| !problem.matrix.item(i as u32).is_empty();
@@ -94,7 +90,7 @@ fn truth(problem: &Problem, x: &Mat<f64>, user: usize) -> Vec<usize> {
     open
 }
 
-fn sorted(mut rows: Vec<usize>) -> Vec<usize> {
+pub fn sorted(mut rows: Vec<usize>) -> Vec<usize> {
     rows.sort_unstable();
     rows
 }
