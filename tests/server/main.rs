@@ -7,6 +7,7 @@
     reason = "a test tells one story from beginning to end"
 )]
 
+mod arranged;
 mod because;
 mod described_answers;
 mod erase_command;

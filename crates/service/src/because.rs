@@ -13,7 +13,7 @@ use recant_types::ItemId;
 pub struct Because {
     /// The items of the history that bring most to it or take most from it, largest first.
     pub items: Vec<HistoryShare>,
-    /// The score less these shares: what all other items of the history bring. With it goes how far the
+    /// The score less its boost and these shares: what all other items of the history bring. With it goes how far the
     /// user's factors are from solving for the history exactly, the next refinement's concern, and
     /// rounding.
     pub others: f64,
@@ -41,10 +41,10 @@ pub(crate) struct Told<'a> {
 }
 
 impl Snapshot {
-    /// Splits each score of `listed`, item rows with their scores, over the history; empty where scores
+    /// Splits each score of `listed`, item rows with their scores without boosts, over the history; empty where scores
     /// are no sums over it, as those of a network. Entries of target 0 bring nothing and are not named.
     /// Cost: that of [`score_shares`].
-    pub(crate) fn because(&self, told: &Told<'_>, listed: &[(u32, f32)]) -> Vec<Because> {
+    pub(crate) fn because(&self, told: &Told<'_>, listed: &[(u32, f64)]) -> Vec<Because> {
         let ServedModel::Ials {
             hyperparameters,
             item_gramian,
@@ -60,7 +60,7 @@ impl Snapshot {
             entry.target != 0.0 && id.is_some_and(is_held)
         };
         let nameable: Vec<bool> = history.iter().map(may_be_named).collect();
-        let mut scores = listed.iter().map(|(_, score)| f64::from(*score));
+        let mut scores = listed.iter().map(|(_, score)| *score);
         score_shares(
             hyperparameters,
             &history,

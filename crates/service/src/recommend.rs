@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::iter::repeat_with;
 
+use crate::arrange::{Arranged, Begun, union};
 use crate::because::{Because, Told};
 use crate::explain::Served;
 use crate::query::{
@@ -22,7 +23,7 @@ use recant_types::{ItemId, UserId};
 const FEW_ALLOWED_SHARE: usize = 16;
 
 /// What a question says about items, as rows.
-struct Confinement {
+pub(crate) struct Confinement {
     /// Sorted.
     excluded: Vec<u32>,
     allowed: Option<RowSet>,
@@ -31,15 +32,12 @@ struct Confinement {
 impl Confinement {
     /// The excluded rows and those of `seen`, sorted, each once.
     fn excluded_with(&self, seen: &[u32]) -> Vec<u32> {
-        let mut rows = [&self.excluded[..], seen].concat();
-        rows.sort_unstable();
-        rows.dedup();
-        rows
+        union(&self.excluded, seen)
     }
 }
 
 /// A subject as the model sees it.
-struct Person<'a> {
+pub(crate) struct Person<'a> {
     source: Source,
     /// Rows of what the subject has.
     seen: Vec<u32>,
@@ -89,19 +87,21 @@ impl Snapshot {
             &[]
         };
         let excluded = confinement.excluded_with(seen);
-        let filter = self.filter(&confinement, &excluded);
-        let k = query.offset + query.k;
-        let mut best = match &person.factors {
-            Some(factors) => self.top_k(factors, k, &filter),
-            None => self.most_popular(k, &filter),
-        };
-        turn_to_page(&mut best, query.offset);
+        let arranged = self.arranged(&query.arrangement);
+        let end = query.offset + query.k;
+        let begun = self.begin(&person, &confinement, &arranged, &excluded, end);
+        let filter = self.filter(&confinement, &begun.set_aside);
+        let rest = self.best(&person, begun.depth, &filter);
+        let list = self.complete(begun, &arranged, rest, query.offset);
         let explanation = query.explain.then(|| {
             let served = Served {
                 source: person.source,
                 factors: person.factors.as_deref(),
-                rows: best.iter().map(|(row, _)| *row).collect(),
+                list: &list,
+                arranged: &arranged,
             };
+            let besides = union(&excluded, &list.pins);
+            let filter = self.filter(&confinement, &besides);
             self.explain(&served, |row| {
                 self.item_count(row) > 0 && filter.admits(row)
             })
@@ -113,14 +113,18 @@ impl Snapshot {
                     nameable,
                     count_max: query.because,
                 };
-                self.because(&told, &best)
+                let own = |(row, score): &(u32, f32)| {
+                    let boost = arranged.boost(*row).unwrap_or(0.0);
+                    (*row, f64::from(*score) - boost)
+                };
+                self.because(&told, &list.page.iter().map(own).collect::<Vec<_>>())
             }
             _ => Vec::new(),
         };
         Recommendations {
             model_version: self.version,
             source: person.source,
-            items: self.name(best, because),
+            items: self.name(list.page, &arranged, because),
             explanation,
         }
     }
@@ -145,20 +149,29 @@ impl Snapshot {
                 }
             })
             .collect();
-        let k = query.offset + query.k;
+        let arranged = self.arranged(&query.arrangement);
+        let end = query.offset + query.k;
+        let begun: Vec<Begun> = persons
+            .iter()
+            .zip(&excluded)
+            .map(|(person, excluded)| self.begin(person, &confinement, &arranged, excluded, end))
+            .collect();
         let mut found = self
-            .best_of_each(&persons, &excluded, &confinement, k)
+            .best_of_each(&persons, &begun, &confinement)
             .into_iter();
-        let answers = persons.iter().zip(&excluded).map(|(person, excluded)| {
-            let mut best = match person.factors {
+        let answers = persons.iter().zip(begun).map(|(person, begun)| {
+            let rest = match person.factors {
                 Some(_) => found.next().unwrap_or_default(),
-                None => self.most_popular(k, &self.filter(&confinement, excluded)),
+                None => {
+                    let filter = self.filter(&confinement, &begun.set_aside);
+                    self.most_popular(begun.depth, &filter)
+                }
             };
-            turn_to_page(&mut best, query.offset);
+            let list = self.complete(begun, &arranged, rest, query.offset);
             Recommendations {
                 model_version: self.version,
                 source: person.source,
-                items: self.name(best, Vec::new()),
+                items: self.name(list.page, &arranged, Vec::new()),
                 explanation: None,
             }
         });
@@ -169,20 +182,16 @@ impl Snapshot {
     fn best_of_each(
         &self,
         persons: &[Person<'_>],
-        excluded: &[Vec<u32>],
+        begun: &[Begun],
         confinement: &Confinement,
-        k: usize,
     ) -> Vec<Vec<(u32, f32)>> {
-        let known = persons
-            .iter()
-            .zip(excluded)
-            .filter_map(|(person, excluded)| {
-                Some(Question {
-                    query: person.factors.as_deref()?,
-                    k,
-                    filter: self.filter(confinement, excluded),
-                })
-            });
+        let known = persons.iter().zip(begun).filter_map(|(person, begun)| {
+            Some(Question {
+                query: person.factors.as_deref()?,
+                k: begun.depth,
+                filter: self.filter(confinement, &begun.set_aside),
+            })
+        });
         let questions: Vec<Question> = known.collect();
         if self.scoring_network().is_none() {
             return self.item_index.top_k_batch(&questions);
@@ -193,7 +202,19 @@ impl Snapshot {
         answers.collect()
     }
 
-    fn filter<'a>(&'a self, confinement: &'a Confinement, excluded: &'a [u32]) -> Filter<'a> {
+    /// The best rows for a person, by the model or by counts, exactly.
+    pub(crate) fn best(&self, person: &Person<'_>, k: usize, filter: &Filter) -> Vec<(u32, f32)> {
+        match &person.factors {
+            Some(factors) => self.top_k(factors, k, filter),
+            None => self.most_popular(k, filter),
+        }
+    }
+
+    pub(crate) fn filter<'a>(
+        &'a self,
+        confinement: &'a Confinement,
+        excluded: &'a [u32],
+    ) -> Filter<'a> {
         Filter {
             excluded,
             allowed: confinement.allowed.as_ref(),
@@ -394,12 +415,17 @@ impl Snapshot {
         turn_to_page(&mut best, query.offset);
         Some(SimilarItems {
             model_version: self.version,
-            items: self.name(best, Vec::new()),
+            items: self.name(best, &Arranged::default(), Vec::new()),
         })
     }
 
     /// The items of a list; `because` is of each of them, or empty.
-    fn name(&self, best: Vec<(u32, f32)>, because: Vec<Because>) -> Vec<ScoredItem> {
+    fn name(
+        &self,
+        best: Vec<(u32, f32)>,
+        arranged: &Arranged,
+        because: Vec<Because>,
+    ) -> Vec<ScoredItem> {
         let because = because.into_iter().map(Some).chain(repeat_with(|| None));
         best.into_iter()
             .zip(because)
@@ -408,6 +434,8 @@ impl Snapshot {
                 Some(ScoredItem {
                     item,
                     score,
+                    boost: arranged.boost(row),
+                    is_pinned: arranged.is_pinned(row),
                     title: self.catalogue.title(row),
                     because,
                 })

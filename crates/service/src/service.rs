@@ -87,7 +87,8 @@ impl Service {
         // An explanation adds all scores up once more, in f64.
         let indexed = matches!(snapshot.model, ServedModel::Ials { .. });
         let inline = indexed && codes <= INLINE_CODES_MAX && folded <= INLINE_MULTIPLY_ADDS_MAX;
-        if inline && !query.explain {
+        // Diversity compares items with each other.
+        if inline && !query.explain && query.arrangement.diversity == 0.0 {
             return Ok(snapshot.recommend(&query, matching.as_ref(), None));
         }
         let work = move || snapshot.recommend(&query, matching.as_ref(), nameable.as_ref());

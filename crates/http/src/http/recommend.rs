@@ -13,6 +13,7 @@ use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::arrangement::{ArrangementFields, Boosts, arrangement_of, boosts_schema};
 use super::explanation::ExplanationAnswer;
 use super::json_body::{Id, JsonBody, number};
 use super::layers::Deadline;
@@ -75,9 +76,16 @@ pub(super) struct ItemAnswer {
     /// Its id.
     #[schema(value_type = String, example = "dune")]
     item: ItemId,
-    /// What the list is ordered by.
+    /// What the list is ordered by, where the question does not arrange it otherwise.
     #[schema(example = 0.93)]
     score: f32,
+    /// What of the score the question added; absent where it added nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 0.2)]
+    boost: Option<f64>,
+    /// True where it comes first because the question says so; absent elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<bool>,
     /// Its title, when one is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "Dune")]
@@ -86,7 +94,8 @@ pub(super) struct ItemAnswer {
     /// asks for it, and where scores are sums over a history: not of popular items, nor of neural models.
     #[serde(skip_serializing_if = "Option::is_none")]
     because: Option<Vec<ShareAnswer>>,
-    /// What all others of the history bring: with the shares above it adds up to the score.
+    /// What all others of the history bring: with the shares above, and the boost, it adds up to the
+    /// score.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 0.12)]
     others: Option<f64>,
@@ -113,6 +122,8 @@ impl From<ScoredItem> for ItemAnswer {
         Self {
             item: scored.item,
             score: scored.score,
+            boost: scored.boost,
+            pinned: scored.is_pinned.then_some(true),
             title: scored.title,
             others: scored.because.as_ref().map(|because| because.others),
             because: scored
@@ -136,7 +147,7 @@ impl From<HistoryShare> for ShareAnswer {
 #[derive(Deserialize, ToSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "an object with user, users or history, and k, offset, exclude_seen, exclude, allow, tags, tags_all, tags_none, filter, explain, because, as_of"
+    expecting = "an object with user, users or history, and k, offset, exclude_seen, exclude, allow, tags, tags_all, tags_none, filter, boosts, pins, diversity, explain, because, as_of"
 )]
 #[schema(as = RecommendRequest, example = json!({"history": ["dune", "solaris"], "k": 10}))]
 pub(super) struct RecommendBody {
@@ -159,6 +170,17 @@ pub(super) struct RecommendBody {
     #[serde(default)]
     #[schema(value_type = Vec<Id>)]
     exclude: Vec<Given<ItemId>>,
+    /// What is added to the scores of these items.
+    #[serde(default)]
+    #[schema(schema_with = boosts_schema)]
+    boosts: Boosts,
+    /// These items come first, in this order, up to 100: those of them that may be in the list.
+    #[serde(default)]
+    #[schema(value_type = Vec<Id>, max_items = 100)]
+    pins: Vec<Given<ItemId>>,
+    /// How much likeness to what comes before it counts against an item, 0 to 1; 0 unless given.
+    #[schema(minimum = 0, maximum = 1)]
+    diversity: Option<f64>,
     /// Say what is proven about the list too, and which items of the history its scores come from.
     #[serde(default)]
     explain: bool,
@@ -196,6 +218,7 @@ pub(super) struct RecommendBody {
         ("exclude_seen" = Option<bool>, Query, description = "Leave out what the user has; true unless given"),
         ("offset" = Option<usize>, Query, description = "How many of the best to leave out before these; the same of one version", minimum = 0, maximum = 10000),
         ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them; may be repeated, like the four below"),
+        ("diversity" = Option<f64>, Query, description = "How much likeness to what comes before it counts against an item; 0 unless given", minimum = 0, maximum = 1),
         ("explain" = Option<bool>, Query, description = "Say what is proven about the list too, and which items of the history its scores come from"),
         ("because" = Option<usize>, Query, description = "How many items of the history to name for each score; 5 unless given. Only with explain", minimum = 0, maximum = 1000),
         ("as_of" = Option<String>, Query, description = "Which version answers: live unless given, or certified for the last one whose certificate held; for a user of whom something was erased since, or who came later, the live one"),
@@ -259,7 +282,7 @@ enum Request {
 fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
     let known = [
         &["user", "k", "offset", "exclude_seen", "explain"][..],
-        &["because", "as_of"],
+        &["diversity", "because", "as_of"],
         &SELECTION,
     ];
     let mut parameters = Parameters::parse(query, &known.concat())?;
@@ -276,6 +299,7 @@ fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
         because: parameters.number("because", 0..=BECAUSE_MAX, BECAUSE_DEFAULT)?,
         as_of: as_of(parameters.text("as_of").as_deref())?,
         selection: selection_of(&mut parameters)?,
+        arrangement: arrangement_of(&mut parameters)?,
     };
     refuse_explained_page(query.explain, query.offset)?;
     if asks_because && !query.explain {
@@ -320,6 +344,12 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
         filter: body.filter,
     };
     let selection = selection.check()?;
+    let arrangement = ArrangementFields {
+        boosts: body.boosts,
+        pins: body.pins,
+        diversity: body.diversity,
+    };
+    let arrangement = arrangement.check()?;
     let exclude_seen = body.exclude_seen.unwrap_or(true);
     let as_of = as_of(body.as_of.as_deref())?;
     Ok(match subject {
@@ -329,6 +359,7 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
             offset,
             exclude_seen,
             selection,
+            arrangement,
             explain: body.explain,
             because,
             as_of,
@@ -348,6 +379,7 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
             offset,
             exclude_seen,
             selection,
+            arrangement,
         }),
     })
 }
@@ -504,6 +536,8 @@ mod tests {
             items: vec![ItemAnswer {
                 item: ItemId::new("dune").expect("an id"),
                 score: 0.25,
+                boost: None,
+                pinned: None,
                 title: None,
                 because: None,
                 others: None,
