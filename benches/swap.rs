@@ -40,6 +40,8 @@ fn trainer(users: usize) -> Trainer {
     let user = |row| UserId::new(&format!("user-{row}")).expect("an id");
     let item = |row| ItemId::new(&format!("item-{row}")).expect("an id");
     Trainer {
+        feedback: Default::default(),
+        unseen: Default::default(),
         popular: (0..ITEMS as u32)
             .map(|row| (row, matrix.item(row).len() as u32))
             .collect(),
@@ -77,8 +79,8 @@ fn change(trainer: &mut Trainer, random: &mut ChaCha12Rng) -> DirtyRows {
         .matrix
         .insert(changed[0], Entry::wanted(items[0], 1.0));
     let count = trainer.matrix.item(items[0]).len() as u32;
-    let before = trainer.item_counts.set(items[0] as usize, count);
-    trainer.popular.change(items[0], before, count);
+    trainer.item_counts.set(items[0] as usize, count);
+    trainer.popular.set(items[0], count);
     dirty
 }
 

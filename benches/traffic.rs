@@ -139,6 +139,7 @@ async fn add(service: Service, matrix: Arc<InteractionMatrix>, time: Duration) -
         let service = service.clone();
         tasks.push(tokio::spawn(async move {
             let interaction = Interaction {
+                feedback: Default::default(),
                 user,
                 item,
                 weight: 1.0,

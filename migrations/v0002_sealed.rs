@@ -18,7 +18,11 @@ use crate::keys::{self, row_of};
 use crate::position::LogPosition;
 use crate::records::{IdempotencyRecord, StoredInteraction, unpack_history};
 use crate::stage::Stage;
-use recant_types::{ErasureId, ErasureRecord, Event, UserId};
+use recant_types::{
+    ErasureId, ErasureRecord, ErasureTarget, Event, FeedbackType, Interaction, ItemId, UnixMillis,
+    UserId,
+};
+use serde::Deserialize;
 
 /// Users that are sealed as one write.
 const USERS_PER_WRITE: usize = 4_096;
@@ -178,8 +182,80 @@ impl Migration<'_> {
         }
         let entries = entries.into_iter();
         entries
-            .map(|(position, bytes)| Ok((position, codec::from_postcard(&bytes)?)))
+            .map(|(position, bytes)| {
+                let event: StoredEvent = codec::from_postcard(&bytes)?;
+                Ok((position, event.into()))
+            })
             .collect()
+    }
+}
+
+/// A log entry as version 1 wrote it: the fields and variants stand in this order in its bytes.
+#[derive(Deserialize)]
+enum StoredEvent {
+    Add(Vec<StoredAddition>),
+    Erase {
+        id: ErasureId,
+        accepted_at: UnixMillis,
+        target: StoredTarget,
+    },
+}
+
+/// An interaction of an addition as version 1 wrote it.
+#[derive(Deserialize)]
+struct StoredAddition {
+    user: UserId,
+    item: ItemId,
+    weight: f32,
+    timestamp: Option<i64>,
+}
+
+/// What an erasure named, as version 1 wrote it.
+#[derive(Deserialize)]
+enum StoredTarget {
+    Pairs(Vec<(UserId, ItemId)>),
+    User(UserId),
+    Item(ItemId),
+}
+
+impl From<StoredEvent> for Event {
+    fn from(stored: StoredEvent) -> Self {
+        match stored {
+            StoredEvent::Add(interactions) => {
+                Self::Add(interactions.into_iter().map(Interaction::from).collect())
+            }
+            StoredEvent::Erase {
+                id,
+                accepted_at,
+                target,
+            } => Self::Erase {
+                id,
+                accepted_at,
+                target: target.into(),
+            },
+        }
+    }
+}
+
+impl From<StoredAddition> for Interaction {
+    fn from(stored: StoredAddition) -> Self {
+        Self {
+            user: stored.user,
+            item: stored.item,
+            feedback: FeedbackType::default(),
+            weight: stored.weight,
+            timestamp: stored.timestamp,
+        }
+    }
+}
+
+impl From<StoredTarget> for ErasureTarget {
+    fn from(stored: StoredTarget) -> Self {
+        match stored {
+            StoredTarget::Pairs(pairs) => Self::Pairs(pairs),
+            StoredTarget::User(user) => Self::User(user),
+            StoredTarget::Item(item) => Self::Item(item),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use recant_core::model::InteractionMatrix;
 use recant_core::optim::als::TrainingOptions;
 use recant_http::{CertificateSettings, LearningSettings, TrainingSettings};
-use recant_import::{RowSink, SinkError};
+use recant_import::{RowSink, SinkError, TakenRow};
 use recant_service::ServiceOptions;
 use recant_service::WorkerOptions;
 use recant_store::{ImportSession, ImportWriter, Store, StoreOptions};
@@ -20,26 +20,17 @@ use super::table::shown;
 pub struct StoreSink<'a>(pub ImportWriter<'a>);
 
 impl RowSink for StoreSink<'_> {
-    fn push(
-        &mut self,
-        user: &str,
-        item: &str,
-        weight: f32,
-        timestamp: Option<i64>,
-    ) -> Result<(), SinkError> {
+    fn push(&mut self, row: TakenRow<'_>, weight: f32) -> Result<(), SinkError> {
+        let feedback = self.0.feedback_number(row.feedback)?;
         self.0
-            .push(user, item, weight, timestamp)
+            .push_typed(feedback, row.user, row.item, weight, row.timestamp)
             .map_err(SinkError::from)
     }
 
-    fn withdraw(
-        &mut self,
-        user: &str,
-        item: &str,
-        timestamp: Option<i64>,
-    ) -> Result<(), SinkError> {
+    fn withdraw(&mut self, row: TakenRow<'_>) -> Result<(), SinkError> {
+        let feedback = self.0.feedback_number(row.feedback)?;
         self.0
-            .withdraw(user, item, timestamp)
+            .withdraw(feedback, row.user, row.item, row.timestamp)
             .map_err(SinkError::from)
     }
 

@@ -13,7 +13,9 @@ use super::error::CliError;
 use super::output::{print, print_json};
 use super::strength::Strength;
 use recant_receipt::{CommitmentClaim, JwkSet, Salt, commit, verify};
-use recant_types::{Certificate, ErasureId, ErasureTarget, InvalidId, ItemId, Names, UserId};
+use recant_types::{
+    Certificate, ErasureId, ErasureTarget, FeedbackType, InvalidId, ItemId, Names, UserId,
+};
 
 /// The variable that holds the API key.
 const KEY_VARIABLE: &str = "RECANT_API_KEY";
@@ -49,6 +51,9 @@ pub(crate) struct EraseArgs {
     /// Erase what this user did with this item; may be given more than once
     #[arg(long, value_names = ["USER", "ITEM"], num_args = 2, allow_hyphen_values = true)]
     pub pair: Vec<String>,
+    /// Of the pairs that --pair names erase what is of this type of feedback alone
+    #[arg(long = "type", value_name = "TYPE", requires = "pair", value_parser = FeedbackType::new)]
+    pub feedback: Option<FeedbackType>,
     /// File with one user a line; - for standard input
     #[arg(long, value_name = "FILE")]
     pub users_file: Option<PathBuf>,
@@ -169,17 +174,16 @@ impl EraseArgs {
         users.extend(from_file(self.users_file.as_deref(), UserId::new)?);
         let mut items = parse("--item", &self.item, ItemId::new)?;
         items.extend(from_file(self.items_file.as_deref(), ItemId::new)?);
-        let pairs = self.pair.chunks_exact(2).map(|pair| {
-            let user = UserId::new(&pair[0]).map_err(|reason| refuse("--pair", reason))?;
-            let item = ItemId::new(&pair[1]).map_err(|reason| refuse("--pair", reason))?;
-            Ok((user, item))
-        });
-        let pairs: Vec<_> = pairs.collect::<Result<_, CliError>>()?;
-        let all = Names {
+        let mut all = Names {
             users,
             items,
-            pairs,
+            ..Names::default()
         };
+        for pair in self.pair.chunks_exact(2) {
+            let user = UserId::new(&pair[0]).map_err(|reason| refuse("--pair", reason))?;
+            let item = ItemId::new(&pair[1]).map_err(|reason| refuse("--pair", reason))?;
+            all.add_pair(user, item, self.feedback.clone());
+        }
         match all.count() {
             0 => Err(CliError::usage(
                 "nothing is named: give --user, --item, --pair, --users-file or --items-file",

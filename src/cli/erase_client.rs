@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use recant_receipt::JwkSet;
-use recant_types::Names;
+use recant_types::{Names, TypedPair};
 
 /// Longest wait for one answer, a wait that was asked for included.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(90);
@@ -53,8 +53,11 @@ impl Client {
 
     /// Asks for one erasure of `names`; with the same idempotency key again it is the same one.
     pub(super) fn erase(&self, names: &Names, key: &str) -> Result<Accepted, Refusal> {
-        let pair = |(user, item): &(_, _)| json!({"user": user, "item": item});
-        let pairs: Vec<Value> = names.pairs.iter().map(pair).collect();
+        let whole = |(user, item): &(_, _)| json!({"user": user, "item": item});
+        let typed =
+            |pair: &TypedPair| json!({"user": pair.user, "item": pair.item, "type": pair.feedback});
+        let pairs = names.pairs.iter().map(whole);
+        let pairs: Vec<Value> = pairs.chain(names.typed_pairs.iter().map(typed)).collect();
         let body = json!({"users": names.users, "items": names.items, "interactions": pairs});
         let mut request = self
             .agent

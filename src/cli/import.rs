@@ -13,11 +13,14 @@ use super::error::CliError;
 use super::output::print;
 use super::settings::{StoreArgs, store_options};
 use recant_import::{
-    Account, Columns, Delimiter, Encoding, Escape, Format, ImportError, ImportOptions, Part, Quote,
-    ReadOptions, RowCounts, RowSink, SinkError, SinkTotals, parts,
+    Account, Columns, Delimiter, Encoding, Escape, FeedbackChoice, Format, ImportError,
+    ImportOptions, Part, Quote, ReadOptions, RowCounts, RowSink, SinkError, SinkTotals, TakenRow,
+    parts,
 };
 use recant_store::{ImportSession, ImportTotals, ImportWriter};
-use recant_types::{DescriptionPatch, TimeRule, UnixMillis, WeightTransform};
+use recant_types::{
+    DescriptionPatch, FeedbackRules, FeedbackType, TimeRule, UnixMillis, WeightTransform,
+};
 use summary::Summary;
 
 /// How often the progress bar is drawn at most, per second.
@@ -58,6 +61,12 @@ pub(crate) struct ImportArgs {
     /// Column of the time [default: timestamp, where there is one]
     #[arg(long, value_name = "NAME")]
     pub time_col: Option<String>,
+    /// Column of the type of feedback [default: feedback_type, where there is one]
+    #[arg(long, value_name = "NAME")]
+    pub type_col: Option<String>,
+    /// Type of feedback of rows that name none; one that the configuration knows
+    #[arg(long = "type", value_name = "TYPE", value_parser = FeedbackType::new)]
+    pub feedback: Option<FeedbackType>,
     /// Format of the interaction files, where name and content do not tell
     #[arg(long, value_name = "FORMAT", value_parser = formats())]
     pub format: Option<Format>,
@@ -114,8 +123,24 @@ fn finite(text: &str) -> Result<f32, String> {
 }
 
 impl ImportArgs {
-    /// The options the reader needs.
-    pub(crate) fn options(&self) -> Result<ImportOptions, CliError> {
+    /// The types of feedback that rows may have: those of the configuration.
+    fn feedback_choice(&self, rules: &FeedbackRules) -> Result<FeedbackChoice, CliError> {
+        let default = self.feedback.clone().unwrap_or_default();
+        if default != FeedbackType::default() && !rules.contains_key(&default) {
+            return Err(CliError::usage(format!(
+                "--type {default}: the configuration does not know it: add a section \
+                 [feedback.types.{default}]"
+            )));
+        }
+        let interaction = FeedbackType::default();
+        Ok(FeedbackChoice {
+            default,
+            known: rules.keys().cloned().chain([interaction]).collect(),
+        })
+    }
+
+    /// The options the reader needs, with these types of feedback.
+    pub(crate) fn options(&self, rules: &FeedbackRules) -> Result<ImportOptions, CliError> {
         let times = TimeRule::new(UnixMillis::now());
         let times = match &self.time_format {
             Some(format) => times
@@ -130,6 +155,7 @@ impl ImportArgs {
                     item: self.item_col.clone(),
                     weight: self.weight_col.clone(),
                     time: self.time_col.clone(),
+                    feedback: self.type_col.clone(),
                 },
                 format: self.format,
                 encoding: self.encoding,
@@ -145,6 +171,7 @@ impl ImportArgs {
                 },
             },
             min_rating: self.min_rating,
+            feedback: self.feedback_choice(rules)?,
             strict: self.strict,
         })
     }
@@ -183,26 +210,17 @@ impl ImportArgs {
 struct StoreSink<'a>(ImportWriter<'a>);
 
 impl RowSink for StoreSink<'_> {
-    fn push(
-        &mut self,
-        user: &str,
-        item: &str,
-        weight: f32,
-        timestamp: Option<i64>,
-    ) -> Result<(), SinkError> {
+    fn push(&mut self, row: TakenRow<'_>, weight: f32) -> Result<(), SinkError> {
+        let feedback = self.0.feedback_number(row.feedback)?;
         self.0
-            .push(user, item, weight, timestamp)
+            .push_typed(feedback, row.user, row.item, weight, row.timestamp)
             .map_err(SinkError::from)
     }
 
-    fn withdraw(
-        &mut self,
-        user: &str,
-        item: &str,
-        timestamp: Option<i64>,
-    ) -> Result<(), SinkError> {
+    fn withdraw(&mut self, row: TakenRow<'_>) -> Result<(), SinkError> {
+        let feedback = self.0.feedback_number(row.feedback)?;
         self.0
-            .withdraw(user, item, timestamp)
+            .withdraw(feedback, row.user, row.item, row.timestamp)
             .map_err(SinkError::from)
     }
 
@@ -214,8 +232,8 @@ impl RowSink for StoreSink<'_> {
 /// Imports the files and prints what became of their rows. All of it is stored, or nothing: nothing
 /// when a file has no good row, or when some row is not accounted for.
 pub(super) fn run(args: &ImportArgs) -> Result<(), CliError> {
-    let options = args.options()?;
     let settings = args.store.settings(Vec::new())?;
+    let options = args.options(&settings.feedback.types)?;
     let began = Instant::now();
     let span = tracing::info_span!("import", files = args.files.len());
     let _entered = span.enter();

@@ -61,6 +61,7 @@ pub(super) fn store_options(settings: &Settings) -> StoreOptions {
         tombstone_days: settings.store.tombstone_days,
         sync_longest: settings.store.sync_longest(),
         recovery_copy_max_bytes: settings.store.recovery_copy_max_bytes,
+        feedback: settings.feedback.types.clone(),
         ..StoreOptions::default()
     }
 }

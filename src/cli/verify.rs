@@ -13,7 +13,7 @@ use super::output::print;
 use super::settings::StoreArgs;
 use recant_receipt::{JwkSet, Salt, check_chain, commit, verify};
 use recant_store::published_receipt_keys;
-use recant_types::{ErasureTarget, Given, InvalidId, ItemId, Names, UserId};
+use recant_types::{ErasureTarget, FeedbackType, Given, InvalidId, ItemId, Names, UserId};
 use report::{Opening, Report};
 
 /// Flags of `recant verify`.
@@ -59,6 +59,9 @@ pub(crate) struct VerifyArgs {
         allow_hyphen_values = true
     )]
     pub item: Option<String>,
+    /// The type of feedback that was named of the pair
+    #[arg(long = "type", value_name = "TYPE", requires_all = ["user", "item"], value_parser = FeedbackType::new)]
+    pub feedback: Option<FeedbackType>,
     /// Everything that was named: the JSON body of the request
     #[arg(long, value_name = "FILE", requires = "salt", alias = "request")]
     pub pairs: Option<PathBuf>,
@@ -136,7 +139,11 @@ impl VerifyArgs {
         let item = self.item.as_deref().map(ItemId::trimmed).transpose();
         let item = item.map_err(|reason| id("--item", reason))?;
         Ok(match (user, item, &self.pairs) {
-            (Some(user), Some(item), _) => Some(ErasureTarget::Pairs(vec![(user, item)])),
+            (Some(user), Some(item), _) => {
+                let mut names = Names::default();
+                names.add_pair(user, item, self.feedback.clone());
+                Some(names.into())
+            }
             (Some(user), None, _) => Some(ErasureTarget::User(user)),
             (None, Some(item), _) => Some(ErasureTarget::Item(item)),
             (None, None, Some(path)) => Some(read_request(path)?),
@@ -159,6 +166,8 @@ fn read_request(path: &Path) -> Result<ErasureTarget, CliError> {
     struct Pair {
         user: Given<UserId>,
         item: Given<ItemId>,
+        #[serde(default, rename = "type")]
+        feedback: Option<FeedbackType>,
     }
     let body: Body = serde_json::from_str(&read(path)?).map_err(|error| {
         // What the library says may quote an id.
@@ -168,12 +177,14 @@ fn read_request(path: &Path) -> Result<ErasureTarget, CliError> {
             error.line()
         ))
     })?;
-    let pairs = body.interactions.into_iter();
-    let names = Names {
+    let mut names = Names {
         users: body.users.into_iter().map(|user| user.0).collect(),
         items: body.items.into_iter().map(|item| item.0).collect(),
-        pairs: pairs.map(|pair| (pair.user.0, pair.item.0)).collect(),
+        ..Names::default()
     };
+    for pair in body.interactions {
+        names.add_pair(pair.user.0, pair.item.0, pair.feedback);
+    }
     Ok(names.into())
 }
 

@@ -200,6 +200,7 @@ async fn carry_out(step: Step, store: &Store, service: &Service, expected: &Mute
         Step::Add(pairs) => {
             change(&|expected| expected.perhaps.extend(pairs));
             let interactions = pairs.iter().map(|(of, with)| Interaction {
+                feedback: Default::default(),
                 user: user(*of),
                 item: item(*with),
                 weight: 1.0,

@@ -11,6 +11,7 @@ mod arranged;
 mod because;
 mod described_answers;
 mod erase_command;
+mod feedback;
 mod filters;
 mod first_release;
 mod fuzz_corpus;

@@ -21,6 +21,9 @@ pub struct Columns {
     pub weight: Option<String>,
     /// When; otherwise `timestamp`, where a file has it.
     pub time: Option<String>,
+    /// What was done, by the name of a type of feedback; otherwise `feedback_type`, where a file has
+    /// it.
+    pub feedback: Option<String>,
 }
 
 /// One wanted column.
@@ -107,6 +110,7 @@ pub(super) mod interaction {
     pub(in super::super) const ITEM: usize = 1;
     pub(in super::super) const WEIGHT: usize = 2;
     pub(in super::super) const TIME: usize = 3;
+    pub(in super::super) const FEEDBACK: usize = 4;
 }
 
 /// Positions of the fields of an item among the wanted columns.
@@ -149,6 +153,13 @@ impl Columns {
                 "--time-col",
                 self.time.as_ref(),
                 &["timestamp"],
+                false,
+            ),
+            Wanted::new(
+                "feedback_type",
+                "--type-col",
+                self.feedback.as_ref(),
+                &["feedback_type"],
                 false,
             ),
         ]
@@ -292,7 +303,7 @@ mod tests {
             &wanted,
         )
         .expect("all there");
-        assert_eq!(found, [Some(3), Some(1), Some(4), Some(0)]);
+        assert_eq!(found, [Some(3), Some(1), Some(4), Some(0), None]);
     }
 
     #[test]
@@ -300,7 +311,7 @@ mod tests {
         let wanted = Columns::default().of_interactions();
         let names = header(&["user", "item", "rating", "weight"]);
         let found = resolve(Path::new("f.csv"), &names, &wanted).expect("all there");
-        assert_eq!(found, [Some(0), Some(1), Some(3), None]);
+        assert_eq!(found, [Some(0), Some(1), Some(3), None, None]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use recant_types::{DescriptionPatch, looks_like_float};
+use recant_types::{DescriptionPatch, FeedbackType, looks_like_float};
 
 use super::account::{Account, Rejections, SinkTotals};
 use super::error::{ImportError, Rejection, SinkError, Unbalanced};
@@ -18,22 +18,28 @@ pub const REJECTED_SHOWN_MAX: usize = 10;
 /// Rows between two reports of progress: some hundred reports a second at full speed.
 const PROGRESS_ROWS: u64 = 8_192;
 
+/// A row as a sink takes it. Both ids are valid.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TakenRow<'a> {
+    /// Who.
+    pub user: &'a str,
+    /// With what.
+    pub item: &'a str,
+    /// What was done.
+    pub feedback: &'a FeedbackType,
+    /// When, in the unit of the source.
+    pub timestamp: Option<i64>,
+}
+
 /// Where rows go: the store's import session, or memory in a test.
 pub trait RowSink {
-    /// Takes one interaction. Both ids are valid, the weight is within the range of weights. Of a pair
-    /// the newest row counts.
-    fn push(
-        &mut self,
-        user: &str,
-        item: &str,
-        weight: f32,
-        timestamp: Option<i64>,
-    ) -> Result<(), SinkError>;
+    /// Takes one interaction of a weight within the range of weights. Of a pair and a type the newest
+    /// row counts, unless the type's rule says otherwise.
+    fn push(&mut self, row: TakenRow<'_>, weight: f32) -> Result<(), SinkError>;
 
-    /// Takes a row whose rating is below the wanted one: if it is the newest of its pair, the pair is
-    /// not kept.
-    fn withdraw(&mut self, user: &str, item: &str, timestamp: Option<i64>)
-    -> Result<(), SinkError>;
+    /// Takes a row whose rating is below the wanted one: if it is the newest of its pair and type, the
+    /// pair is not kept.
+    fn withdraw(&mut self, row: TakenRow<'_>) -> Result<(), SinkError>;
 
     /// Takes what is said about an item with a valid id. What is not said stays as it was.
     fn describe(&mut self, item: &str, said: &DescriptionPatch) -> Result<(), SinkError>;
@@ -188,7 +194,7 @@ enum Decision {
     Filter,
 }
 
-impl<S: RowSink> Import<'_, S> {
+impl<'o, S: RowSink> Import<'o, S> {
     fn take_interactions(&mut self, part: &Part) -> Result<u64, ImportError> {
         let Some(mut rows) = unless_empty(part, open(&part.path, &self.options.read))? else {
             return Ok(0);
@@ -219,14 +225,13 @@ impl<S: RowSink> Import<'_, S> {
         &mut self,
         row: Result<RawRow<'_>, Rejection>,
     ) -> Result<Result<(), Rejection>, ImportError> {
-        let (row, decision) = match row.and_then(|row| Ok((row, self.decide(&row)?))) {
-            Ok(decided) => decided,
+        let (row, decision) = match row.and_then(|row| self.judge(&row)) {
+            Ok(judged) => judged,
             Err(reason) => return Ok(Err(reason)),
         };
-        let (user, item, timestamp) = (row.user, row.item, row.timestamp);
         match decision {
-            Decision::Keep(weight) => self.sink.push(user, item, weight, timestamp),
-            Decision::Withdraw => self.sink.withdraw(user, item, timestamp),
+            Decision::Keep(weight) => self.sink.push(row, weight),
+            Decision::Withdraw => self.sink.withdraw(row),
             Decision::Filter => {
                 self.counts.filtered += 1;
                 return Ok(Ok(()));
@@ -234,10 +239,24 @@ impl<S: RowSink> Import<'_, S> {
         }
         .map_err(ImportError::Sink)?;
         self.counts.taken += 1;
-        for (count, id) in self.counts.float_like.iter_mut().zip([user, item]) {
+        for (count, id) in self.counts.float_like.iter_mut().zip([row.user, row.item]) {
             *count += u64::from(looks_like_float(id));
         }
         Ok(Ok(()))
+    }
+
+    fn judge<'r>(&self, row: &RawRow<'r>) -> Result<(TakenRow<'r>, Decision), Rejection>
+    where
+        'o: 'r,
+    {
+        let options: &'o ImportOptions = self.options;
+        let taken = TakenRow {
+            user: row.user,
+            item: row.item,
+            feedback: options.feedback.find(row.feedback)?,
+            timestamp: row.timestamp,
+        };
+        Ok((taken, self.decide(row)?))
     }
 
     fn decide(&self, row: &RawRow<'_>) -> Result<Decision, Rejection> {

@@ -46,6 +46,9 @@ pub enum Rejection {
     /// The weight is out of range.
     #[error("{0}")]
     Weight(InvalidWeight),
+    /// The type of feedback is none that the configuration names.
+    #[error("names a type of feedback that is not configured under feedback.types")]
+    UnknownFeedback,
     /// The time cannot be used.
     #[error("timestamp {0}")]
     Time(InvalidTime),
@@ -117,6 +120,7 @@ impl Rejection {
             Self::Weight(_) => "weight_too_small",
             Self::Time(InvalidTime::Ahead) => "time_ahead",
             Self::Time(_) => "time_unreadable",
+            Self::UnknownFeedback => "unknown_type",
             Self::HeaderAgain => "header",
             Self::TooLong | Self::Description(_) => "too_long",
             Self::Malformed { .. } => "wrong_type",

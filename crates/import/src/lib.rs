@@ -38,13 +38,15 @@ mod titles;
 
 pub use account::{Account, Rejections, SinkTotals};
 pub use columns::Columns;
-pub use driver::{ImportProgress, REJECTED_SHOWN_MAX, RejectedRow, RowCounts, RowSink, run};
+pub use driver::{
+    ImportProgress, REJECTED_SHOWN_MAX, RejectedRow, RowCounts, RowSink, TakenRow, run,
+};
 pub use encoding::{Encoding, UnknownEncoding};
 pub use error::{ImportError, ParquetError, Rejection, SinkError, Unbalanced};
 pub use folder::{Part, parts};
 pub use format::{Format, UnknownFormat};
 pub use limits::{LINE_BYTES_MAX, RECORD_LINES_MAX};
-pub use options::{ImportOptions, ReadOptions};
+pub use options::{FeedbackChoice, ImportOptions, ReadOptions};
 pub use row::{NumberedRow, RawRow, RowReader, open};
 pub use syntax::{Delimiter, Escape, NotACharacter, Quote};
 pub use titles::{NumberedTitle, RawTitle, TAG_SEPARATOR, TitleReader, open_titles};

@@ -1,9 +1,10 @@
 //! How files are to be read, where they do not tell by themselves.
 
-use recant_types::{TimeRule, UnixMillis, WeightTransform};
+use recant_types::{FeedbackType, TimeRule, UnixMillis, WeightTransform};
 
 use super::columns::Columns;
 use super::encoding::Encoding;
+use super::error::Rejection;
 use super::format::Format;
 use super::syntax::{Delimiter, Escape, Quote};
 
@@ -54,6 +55,30 @@ pub struct ImportOptions {
     /// Keeps the pairs whose newest weight or rating is at least this; a row without one is
     /// filtered out.
     pub min_rating: Option<f32>,
+    /// The types of feedback that rows may have.
+    pub feedback: FeedbackChoice,
     /// Makes the first rejected row an error.
     pub strict: bool,
+}
+
+/// The types of feedback that rows may have.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FeedbackChoice {
+    /// The type of rows that name none.
+    pub default: FeedbackType,
+    /// Those that rows may name besides.
+    pub known: Vec<FeedbackType>,
+}
+
+impl FeedbackChoice {
+    /// The type that a row means which gives this name, or none.
+    pub(super) fn find(&self, name: Option<&str>) -> Result<&FeedbackType, Rejection> {
+        let Some(name) = name else {
+            return Ok(&self.default);
+        };
+        let mut types = std::iter::once(&self.default).chain(&self.known);
+        types
+            .find(|known| known.as_str() == name)
+            .ok_or(Rejection::UnknownFeedback)
+    }
 }

@@ -20,6 +20,8 @@ pub struct RawRow<'a> {
     /// Weight or rating as the row gives it, before any transform; not NaN. `None` when the file has
     /// none, or when none is needed and the row's is empty.
     pub rating: Option<f64>,
+    /// What was done, as the row names it; `None` when it names nothing.
+    pub feedback: Option<&'a str>,
     /// When. A number keeps the unit of the source; it is not ahead of the clock by more than a day.
     pub timestamp: Option<i64>,
 }
@@ -92,6 +94,9 @@ fn parse<'a>(record: &'a Record, options: &ReadOptions) -> Result<RawRow<'a>, Re
         user: id(record, interaction::USER, "user_id", options.keep_null_ids)?,
         item: id(record, interaction::ITEM, "item_id", options.keep_null_ids)?,
         rating: rating(record, options.weights)?,
+        feedback: text(record, interaction::FEEDBACK, "feedback_type")?
+            .map(str::trim)
+            .filter(|name| !name.is_empty()),
         timestamp: timestamp(record, options)?,
     })
 }

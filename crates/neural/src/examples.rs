@@ -161,7 +161,7 @@ impl Examples {
 
     fn concerned(&self, graph: &Graph, users: &[u32], everybody: bool) -> Vec<u32> {
         let items = 0..self.item_rows() as u32;
-        let in_use = |item: u32| graph.items.degree(item) > 0;
+        let in_use = |item: u32| graph.is_in_use(item);
         let mut changed = items.filter(|item| in_use(*item) == self.item(*item).is_empty());
         let mut rows = users.to_vec();
         if everybody || changed.clone().any(in_use) {
@@ -201,14 +201,22 @@ impl Examples {
 }
 
 /// The groups of a user, in the order of their items.
+///
+/// What the user does not want takes the place of negatives that would be drawn: one of the first group,
+/// one of the second and so on, and round again. There is room for as many as negatives; of a user who
+/// wants nothing nothing is learnt.
 pub(super) fn groups_of(graph: &Graph, sampling: Sampling, epoch: u64, user: u32) -> Vec<u32> {
     let items = graph.users.neighbours(user);
+    let unwanted = graph.unwanted.neighbours(user);
     let mut groups = Vec::with_capacity(items.len() * (sampling.negatives + 1));
-    for item in items {
+    for (place, item) in items.iter().enumerate() {
         let source = Source::new(sampling.seed, epoch, user, *item);
         groups.push(*item);
-        let draws = 0..sampling.negatives as u64;
-        groups.extend(draws.map(|draw| source.negative(graph, user, draw).unwrap_or(*item)));
+        groups.extend((0..sampling.negatives).map(|draw| {
+            let known = unwanted.get(draw * items.len() + place).copied();
+            let drawn = || source.negative(graph, user, draw as u64);
+            known.or_else(drawn).unwrap_or(*item)
+        }));
     }
     groups
 }

@@ -12,10 +12,12 @@ pub struct Adjacency {
 }
 
 impl Adjacency {
-    fn from_lists<'a>(lists: impl Iterator<Item = &'a [Entry]>) -> Self {
+    /// The entries of `lists` that are wanted, or those that are not.
+    fn from_lists<'a>(lists: impl Iterator<Item = &'a [Entry]>, are_wanted: bool) -> Self {
         let (mut starts, mut neighbours) = (vec![0], Vec::new());
         for list in lists {
-            neighbours.extend(list.iter().map(|entry| entry.index));
+            let of_kind = list.iter().filter(|entry| entry.is_wanted() == are_wanted);
+            neighbours.extend(of_kind.map(|entry| entry.index));
             starts.push(neighbours.len());
         }
         Self { starts, neighbours }
@@ -41,7 +43,8 @@ impl Adjacency {
     }
 }
 
-/// Who interacted with what, without weights, from either side. 4 bytes a pair in each orientation.
+/// Who wanted what, without weights, from either side, and what is known to be unwanted. 4 bytes a pair
+/// in each orientation.
 ///
 /// Made from the interactions whenever they changed: O(pairs), some ten milliseconds a million.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,6 +53,10 @@ pub struct Graph {
     pub users: Adjacency,
     /// Users of each item.
     pub items: Adjacency,
+    /// Items that each user does not want: no edges, but negatives that need not be drawn.
+    pub unwanted: Adjacency,
+    /// Users who do not want each item.
+    pub unwanted_by: Adjacency,
 }
 
 impl Graph {
@@ -58,12 +65,14 @@ impl Graph {
         let users = 0..matrix.user_rows() as u32;
         let items = 0..matrix.item_rows() as u32;
         Self {
-            users: Adjacency::from_lists(users.map(|row| matrix.user(row))),
-            items: Adjacency::from_lists(items.map(|row| matrix.item(row))),
+            users: Adjacency::from_lists(users.clone().map(|row| matrix.user(row)), true),
+            items: Adjacency::from_lists(items.clone().map(|row| matrix.item(row)), true),
+            unwanted: Adjacency::from_lists(users.map(|row| matrix.user(row)), false),
+            unwanted_by: Adjacency::from_lists(items.map(|row| matrix.item(row)), false),
         }
     }
 
-    /// Number of pairs.
+    /// Number of pairs of something wanted.
     pub fn pairs(&self) -> usize {
         self.users.neighbours.len()
     }
@@ -71,6 +80,16 @@ impl Graph {
     /// Whether user and item are connected. O(log degree).
     pub fn contains(&self, user: u32, item: u32) -> bool {
         self.users.neighbours(user).binary_search(&item).is_ok()
+    }
+
+    /// Whether somebody has said something about an item.
+    pub fn is_in_use(&self, item: u32) -> bool {
+        self.items.degree(item) > 0 || self.unwanted_by.degree(item) > 0
+    }
+
+    /// Whether `item` is known to be unwanted by `user`. O(log degree).
+    pub fn is_unwanted(&self, user: u32, item: u32) -> bool {
+        self.unwanted.neighbours(user).binary_search(&item).is_ok()
     }
 
     /// Rows of items.

@@ -39,7 +39,7 @@ impl Source {
     /// draws. An item that `user` loses can become one of their negatives.
     pub fn negative(self, graph: &Graph, user: u32, draw: u64) -> Option<u32> {
         self.negative_among(graph.item_rows(), draw, |item| {
-            graph.items.degree(item) > 0 && !graph.contains(user, item)
+            graph.is_in_use(item) && !graph.contains(user, item) && !graph.is_unwanted(user, item)
         })
     }
 

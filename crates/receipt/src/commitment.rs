@@ -9,11 +9,14 @@
 //! followed by the bytes, so that no two sequences share an encoding:
 //!
 //! 1. `recant erasure commitment 1`
-//! 2. the kind: `pairs`, `user`, `item` or `several`
+//! 2. the kind: `pairs`, `typed_pairs`, `user`, `item`, `several` or `several_typed`
 //! 3. for `user` and `item` the id; for `pairs` the user and the item of each pair in turn, the
-//!    pairs sorted by the bytes of the user, then of the item, and each named once; for `several`
-//!    the number of users as u32, big endian, and the users, the number of items and the items, and
-//!    then the pairs as for `pairs`, users and items too sorted by their bytes and each named once.
+//!    pairs sorted by the bytes of the user, then of the item, and each named once; for
+//!    `typed_pairs` the user, the item and the name of the type of feedback, in the same way; for
+//!    `several` the number of users as u32, big endian, and the users, the number of items and the
+//!    items, and then the pairs as for `pairs`, users and items too sorted by their bytes and each
+//!    named once; for `several_typed` users and items likewise, the number of pairs and the pairs,
+//!    and then the typed pairs as for `typed_pairs`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -25,7 +28,7 @@ use sha2::Sha256;
 use zeroize::Zeroize;
 
 use super::text;
-use recant_types::{Commitment, ErasureTarget, ItemId, TargetKind, UserId};
+use recant_types::{Commitment, ErasureTarget, ItemId, TargetKind, TypedPair, UserId};
 
 /// First field of every message: what the commitment is for, and how it is made.
 const DOMAIN: &[u8] = b"recant erasure commitment 1";
@@ -84,11 +87,17 @@ pub fn commit(salt: &Salt, target: &ErasureTarget) -> Commitment {
     match target {
         ErasureTarget::User(user) => message.field(user.expose().as_bytes()),
         ErasureTarget::Item(item) => message.field(item.expose().as_bytes()),
-        ErasureTarget::Pairs(pairs) => message.pairs(pairs),
+        ErasureTarget::Pairs(pairs) => message.pairs(pairs.iter().collect()),
+        ErasureTarget::TypedPairs(pairs) => message.typed_pairs(pairs),
         ErasureTarget::Several(names) => {
             message.ids(names.users.iter().map(UserId::expose));
             message.ids(names.items.iter().map(ItemId::expose));
-            message.pairs(&names.pairs);
+            let pairs: BTreeSet<_> = names.pairs.iter().collect();
+            if !names.typed_pairs.is_empty() {
+                message.count(pairs.len());
+            }
+            message.pairs(pairs);
+            message.typed_pairs(&names.typed_pairs);
         }
     }
     Commitment(message.0.finalize().into_bytes().into())
@@ -104,16 +113,29 @@ impl Message {
     /// How many different ids there are, and each of them once.
     fn ids<'a>(&mut self, ids: impl Iterator<Item = &'a str>) {
         let ids: BTreeSet<&str> = ids.collect();
-        let count = u32::try_from(ids.len()).expect("a request is short");
-        self.field(&count.to_be_bytes());
+        self.count(ids.len());
         ids.into_iter().for_each(|id| self.field(id.as_bytes()));
     }
 
+    fn count(&mut self, count: usize) {
+        let count = u32::try_from(count).expect("a request is short");
+        self.field(&count.to_be_bytes());
+    }
+
     /// Each pair once. Ids order as their bytes do.
-    fn pairs(&mut self, pairs: &[(UserId, ItemId)]) {
-        for (user, item) in pairs.iter().collect::<BTreeSet<_>>() {
+    fn pairs(&mut self, pairs: BTreeSet<&(UserId, ItemId)>) {
+        for (user, item) in pairs {
             self.field(user.expose().as_bytes());
             self.field(item.expose().as_bytes());
+        }
+    }
+
+    /// Each of them once, in the order of user, item and type.
+    fn typed_pairs(&mut self, pairs: &[TypedPair]) {
+        for pair in pairs.iter().collect::<BTreeSet<_>>() {
+            self.field(pair.user.expose().as_bytes());
+            self.field(pair.item.expose().as_bytes());
+            self.field(pair.feedback.as_str().as_bytes());
         }
     }
 
@@ -129,14 +151,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use recant_types::Names;
+    use recant_types::{FeedbackType, Names};
+
+    fn pair(user: &str, item: &str) -> (UserId, ItemId) {
+        let user = UserId::new(user).expect("an id");
+        (user, ItemId::new(item).expect("an id"))
+    }
+
+    fn typed(user: &str, item: &str, feedback: &str) -> TypedPair {
+        let (user, item) = pair(user, item);
+        let feedback = FeedbackType::new(feedback).expect("a name");
+        TypedPair {
+            user,
+            item,
+            feedback,
+        }
+    }
 
     fn pairs(named: &[(&str, &str)]) -> ErasureTarget {
-        let pair = |(user, item): &(&str, &str)| {
-            let user = UserId::new(user).expect("an id");
-            (user, ItemId::new(item).expect("an id"))
-        };
-        ErasureTarget::Pairs(named.iter().map(pair).collect())
+        let pairs = named.iter().map(|(user, item)| pair(user, item));
+        ErasureTarget::Pairs(pairs.collect())
     }
 
     fn user(id: &str) -> ErasureTarget {
@@ -157,6 +191,24 @@ mod tests {
             (
                 pairs(&[("bob", "x"), ("ada", "y"), ("ada", "x"), ("ada", "y")]),
                 "zITgoF3NU-akt_4XzRjltK8agz_4UDwEJzbpYuCn74c",
+            ),
+            (
+                ErasureTarget::TypedPairs(vec![
+                    typed("bob", "x", "view"),
+                    typed("ada", "x", "view"),
+                    typed("bob", "x", "like"),
+                    typed("ada", "x", "view"),
+                ]),
+                "a2DDFWhOND2mw0KzhRgLeWtePtJrEnWKTNCYsafL91Q",
+            ),
+            (
+                ErasureTarget::Several(Names {
+                    users: vec![UserId::new("eve").expect("an id")],
+                    pairs: vec![pair("bob", "y")],
+                    typed_pairs: vec![typed("ada", "x", "view")],
+                    ..Names::default()
+                }),
+                "RNQstfOdVm0vghU_oVAupZd8u0c4UZdCXQ4MkT8ithg",
             ),
         ] {
             assert_eq!(text::encode(&commit(&salt, &target).0), expected);
@@ -221,6 +273,7 @@ mod tests {
                     .map(|id| ItemId::new(id).expect("an id"))
                     .collect(),
                 pairs,
+                typed_pairs: Vec::new(),
             })
         };
         let salt = Salt::from_bytes([1; SALT_BYTES]);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use recant_types::{ErasureId, ErasureTarget, ItemId, UnixMillis, UserId};
+use recant_types::{ErasureId, ErasureTarget, FeedbackType, ItemId, TypedPair, UnixMillis, UserId};
 
 /// What waits, shared between the routes that accept and the worker that forgets.
 ///
@@ -115,10 +115,12 @@ impl Backlog {
                 ErasureTarget::User(named) => hidden.everything |= named == user,
                 ErasureTarget::Item(named) => drop(hidden.items.insert(named.clone())),
                 ErasureTarget::Pairs(pairs) => hidden.add_pairs(pairs, user),
+                ErasureTarget::TypedPairs(pairs) => hidden.add_typed_pairs(pairs, user),
                 ErasureTarget::Several(names) => {
                     hidden.everything |= names.users.contains(user);
                     hidden.items.extend(names.items.iter().cloned());
                     hidden.add_pairs(&names.pairs, user);
+                    hidden.add_typed_pairs(&names.typed_pairs, user);
                 }
             }
         }
@@ -131,6 +133,7 @@ impl Backlog {
 pub(crate) struct Hidden {
     everything: bool,
     items: HashSet<ItemId>,
+    typed: HashSet<(ItemId, FeedbackType)>,
 }
 
 impl Hidden {
@@ -139,9 +142,16 @@ impl Hidden {
         self.items.extend(own.map(|(_, item)| item.clone()));
     }
 
-    /// Whether what the user did with this item is hidden.
-    pub(crate) fn hides(&self, item: &ItemId) -> bool {
-        self.everything || self.items.contains(item)
+    fn add_typed_pairs(&mut self, pairs: &[TypedPair], user: &UserId) {
+        let own = pairs.iter().filter(|pair| pair.user == *user);
+        let own = own.map(|pair| (pair.item.clone(), pair.feedback.clone()));
+        self.typed.extend(own);
+    }
+
+    /// Whether what the user did with this item, of this type, is hidden.
+    pub(crate) fn hides(&self, item: &ItemId, feedback: &FeedbackType) -> bool {
+        let is_named = || self.typed.contains(&(item.clone(), feedback.clone()));
+        self.everything || self.items.contains(item) || (!self.typed.is_empty() && is_named())
     }
 }
 
@@ -157,7 +167,10 @@ mod tests {
         );
         let (x, y) = (ItemId::new("x").expect("id"), ItemId::new("y").expect("id"));
         let backlog = Backlog::default();
-        let hides = |user: &UserId, item: &ItemId| backlog.hidden_of(user).hides(item);
+        let hides = |user: &UserId, item: &ItemId| {
+            let hidden = backlog.hidden_of(user);
+            hidden.hides(item, &FeedbackType::default())
+        };
         let ids = [
             ErasureId::generate(),
             ErasureId::generate(),

@@ -19,6 +19,7 @@ mod erasures;
 mod explain;
 mod expression;
 mod held_ids;
+mod history;
 mod learner;
 mod learning;
 mod load;

@@ -1,6 +1,9 @@
 //! From the store to a trainer, and from a trained model back to the store.
 
+use std::sync::Arc;
+
 use crate::dirty::DirtyRows;
+use crate::history::{Unseen, learnt, unseen, wanted};
 use crate::learner::{IalsLearner, Learner};
 use crate::neural_learner::NeuralLearner;
 use crate::rows::RowTable;
@@ -12,7 +15,7 @@ use recant_neural::Block;
 use recant_store::{
     LogPosition, ModelHeader, SHARED_ROW_VALUES, Store, StoreError, Tensor, WriteBatch,
 };
-use recant_types::{IalsHyperparameters, ModelConfiguration, ModelSpecification};
+use recant_types::{FeedbackTypes, IalsHyperparameters, ModelConfiguration, ModelSpecification};
 
 /// A trainer as the store holds it.
 #[derive(Debug)]
@@ -44,8 +47,10 @@ pub fn load(
     let items = store.items()?.into_iter();
     let items = RowTable::from_rows(items.map(|(row, record)| (row, record.id)));
     let users = RowTable::from_rows(store.users()?);
-    let matrix = read_matrix(
+    let feedback = store.feedback()?;
+    let (matrix, unseen) = read_matrix(
         store,
+        &feedback,
         users.directory().capacity(),
         items.directory().capacity(),
     )?;
@@ -60,7 +65,8 @@ pub fn load(
     };
     let counts = (0..matrix.item_rows() as u32).map(|row| matrix.item(row).len() as u32);
     let item_counts: imbl::Vector<u32> = counts.collect();
-    let popular = (0..).zip(item_counts.iter().copied()).collect();
+    let rows = 0..matrix.item_rows() as u32;
+    let popular = rows.map(|row| (row, wanted(matrix.item(row)))).collect();
     let trainer = Trainer {
         matrix,
         learner,
@@ -69,6 +75,8 @@ pub fn load(
         items,
         item_counts,
         popular,
+        feedback,
+        unseen,
     };
     Ok(Loaded {
         trainer,
@@ -132,17 +140,31 @@ fn read_neural(
     Ok(learner)
 }
 
-fn read_matrix(store: &Store, users: usize, items: usize) -> Result<InteractionMatrix, StoreError> {
+/// What is learnt of every history, and which of its items do not count as seen.
+fn read_matrix(
+    store: &Store,
+    feedback: &FeedbackTypes,
+    users: usize,
+    items: usize,
+) -> Result<(InteractionMatrix, Unseen), StoreError> {
     let mut histories: Vec<Vec<Entry>> = vec![Vec::new(); users];
+    let mut all_unseen = Unseen::new();
+    let asks = !feedback.all_are_seen();
     store.visit_histories(|row, held| {
         if let Some(slot) = histories.get_mut(row as usize) {
-            *slot = held
-                .iter()
-                .map(|h| Entry::wanted(h.item, h.weight))
-                .collect();
+            *slot = learnt(feedback, held).collect();
+        }
+        let unseen = if asks {
+            unseen(feedback, held)
+        } else {
+            Vec::new()
+        };
+        if !unseen.is_empty() {
+            all_unseen.insert(row, Arc::new(unseen));
         }
     })?;
-    Ok(InteractionMatrix::from_histories(histories, items))
+    let matrix = InteractionMatrix::from_histories(histories, items);
+    Ok((matrix, all_unseen))
 }
 
 /// The records that make `trainer`'s model the stored one: the header and every item row.

@@ -159,10 +159,9 @@ impl NeuralLearner {
     /// Whether every row of `rows` has fewer neighbours in `matrix` than in the graph, and no new one.
     fn only_lost(&self, matrix: &InteractionMatrix, rows: &RowSets) -> bool {
         let lost = |before: &[u32], after: &[Entry]| {
-            after.len() < before.len()
-                && after
-                    .iter()
-                    .all(|entry| before.binary_search(&entry.index).is_ok())
+            let mut after = after.iter().filter(|entry| entry.is_wanted());
+            after.clone().count() < before.len()
+                && after.all(|entry| before.binary_search(&entry.index).is_ok())
         };
         let (users, items) = (&self.graph.users, &self.graph.items);
         let mut of_users = rows.users.iter();

@@ -6,7 +6,7 @@ use crate::because::Because;
 use crate::explain::Explanation;
 use crate::expression::Expression;
 use crate::source::Source;
-use recant_types::{Certificate, ItemId, ModelConfiguration, UnixMillis, UserId};
+use recant_types::{Certificate, FeedbackType, ItemId, ModelConfiguration, UnixMillis, UserId};
 
 /// Most recommendations one question may ask for.
 pub const K_MAX: usize = 1_000;
@@ -207,7 +207,9 @@ pub struct ExportedInteraction {
     pub item: ItemId,
     /// Its title, when one is known.
     pub title: Option<Arc<str>>,
-    /// Confidence.
+    /// What was done.
+    pub feedback: FeedbackType,
+    /// The weight that it came with.
     pub weight: f32,
     /// When, in the unit of the source.
     pub timestamp: Option<i64>,

@@ -303,13 +303,23 @@ impl Snapshot {
         }
     }
 
+    /// The rows of the items that a user has, ascending: of those of which only what does not count
+    /// as seen is known, none.
+    fn seen(&self, user: u32) -> Vec<u32> {
+        let history = self.history(user).iter().map(|entry| entry.index);
+        match self.unseen.get(&user) {
+            Some(unseen) => history
+                .filter(|row| unseen.binary_search(row).is_err())
+                .collect(),
+            None => history.collect(),
+        }
+    }
+
     /// The items that a user has.
     pub(crate) fn seen_by(&self, user: &UserId) -> Vec<ItemId> {
         let row = self.users.row(user);
-        let history = row.map_or(&[][..], |row| self.history(row));
-        let ids = history
-            .iter()
-            .filter_map(|entry| self.items.id(entry.index));
+        let seen = row.map_or_else(Vec::new, |row| self.seen(row));
+        let ids = seen.into_iter().filter_map(|row| self.items.id(row));
         ids.cloned().collect()
     }
 
@@ -319,8 +329,7 @@ impl Snapshot {
         let Some(row) = self.users.row(user) else {
             return Person::stranger(Vec::new());
         };
-        let history = self.history(row);
-        let seen = history.iter().map(|entry| entry.index).collect();
+        let (history, seen) = (self.history(row), self.seen(row));
         let stored = self.user_factors.row(row);
         if stored.iter().all(|value| *value == 0.0) {
             return match self.fold_in(history) {
@@ -354,7 +363,11 @@ impl Snapshot {
                 self.active_items,
             ),
             ServedModel::Neural(network) => {
-                let mut rows: Vec<u32> = known.iter().map(|e| e.index).collect();
+                let wanted = known.iter().filter(|entry| entry.is_wanted());
+                let mut rows: Vec<u32> = wanted.map(|entry| entry.index).collect();
+                if rows.is_empty() {
+                    return None;
+                }
                 rows.sort_unstable();
                 let is_active = |row| self.item_count(row) > 0;
                 network.fold_in(&rows, &self.item_factors, is_active)
@@ -372,14 +385,17 @@ impl Snapshot {
         rows
     }
 
-    /// The items with the most interactions, of those that `filter` leaves; ties in item order.
+    /// The items that most people wanted, of those that `filter` leaves; ties in item order.
     fn most_popular(&self, k: usize, filter: &Filter) -> Vec<(u32, f32)> {
         let hidden = self.catalogue.hidden();
         let left = |row: u32| filter.excluded.binary_search(&row).is_err() && !hidden.contains(row);
         let counted = |(row, count): (u32, u32)| (row, count as f32);
         match filter.allowed {
             Some(few) if few.len() <= self.active_items / FEW_ALLOWED_SHARE => {
-                let counts = few.rows().iter().map(|row| (*row, self.item_count(*row)));
+                let counts = few
+                    .rows()
+                    .iter()
+                    .map(|row| (*row, self.popular.count(*row)));
                 let counts = counts.filter(|(row, count)| *count > 0 && left(*row));
                 let mut counts: Vec<(u32, u32)> = counts.collect();
                 counts.sort_unstable_by_key(|(row, count)| (Reverse(*count), *row));
@@ -400,8 +416,7 @@ impl Snapshot {
         let row = self.items.row(&query.item)?;
         let confinement = self.confine(&query.selection, matching);
         let user = query.user.as_ref().and_then(|user| self.users.row(user));
-        let history = user.map_or(&[][..], |user| self.history(user));
-        let seen: Vec<u32> = history.iter().map(|entry| entry.index).collect();
+        let seen = user.map_or_else(Vec::new, |user| self.seen(user));
         let excluded = confinement.excluded_with(&[&[row][..], &seen].concat());
         let filter = self.filter(&confinement, &excluded);
         let eligible = |candidate| self.item_count(candidate) > 0 && filter.admits(candidate);

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use crate::trainer::Trainer;
-use recant_store::{IdHasher, KeyedHash, Named};
-use recant_types::{ErasureTarget, Event, Interaction, ItemId, Names, UserId};
+use recant_store::{HashedTypedPair, IdHasher, KeyedHash, Named};
+use recant_types::{
+    ErasureTarget, Event, FeedbackType, Interaction, ItemId, Names, TypedPair, UserId,
+};
 
 /// Every id that a trainer knows, by its hash, and those that additions brought which it has not
 /// applied yet. Cost to make: one hash an id; made lazily, for users and items apart.
@@ -68,19 +70,33 @@ impl<'a> Resolver<'a> {
                 });
                 ErasureTarget::Pairs(known.collect())
             }
-            several @ Named::Several { .. } => {
+            Named::TypedPairs(pairs) => {
+                let known = pairs.iter().filter_map(|pair| self.typed_pair(pair));
+                ErasureTarget::TypedPairs(known.collect())
+            }
+            several @ (Named::Several { .. } | Named::SeveralTyped { .. }) => {
                 let mut names = Names::default();
                 for part in several.parts() {
                     match self.target(&part) {
                         ErasureTarget::User(user) => names.users.push(user),
                         ErasureTarget::Item(item) => names.items.push(item),
                         ErasureTarget::Pairs(pairs) => names.pairs.extend(pairs),
+                        ErasureTarget::TypedPairs(pairs) => names.typed_pairs.extend(pairs),
                         ErasureTarget::Several(_) => {}
                     }
                 }
                 names.into()
             }
         }
+    }
+
+    fn typed_pair(&self, pair: &HashedTypedPair) -> Option<TypedPair> {
+        let hashed = |name: &&FeedbackType| self.hasher.feedback(name) == pair.feedback;
+        Some(TypedPair {
+            user: self.user(&pair.user)?.clone(),
+            item: self.item(&pair.item)?.clone(),
+            feedback: self.trainer.feedback.names().find(hashed)?.clone(),
+        })
     }
 
     fn user(&self, hash: &KeyedHash) -> Option<&UserId> {

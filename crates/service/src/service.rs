@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::Semaphore;
 
-use crate::backlog::Backlog;
+use crate::backlog::{Backlog, Hidden};
 use crate::curator::Curator;
 use crate::metric_names as names;
 use crate::publish::Publisher;
@@ -295,7 +295,9 @@ impl Service {
         let before = self.0.backlog.hidden_of(user);
         let mut held = self.read(move |store| held_by(store, row, &id)).await?;
         let after = self.0.backlog.hidden_of(user);
-        held.retain(|held| !before.hides(&held.item) && !after.hides(&held.item));
+        let hides =
+            |hidden: &Hidden, held: &ExportedInteraction| hidden.hides(&held.item, &held.feedback);
+        held.retain(|held| !hides(&before, held) && !hides(&after, held));
         let catalogue = self.catalogue();
         for held in &mut held {
             let said = catalogue.item(&held.item);
@@ -390,12 +392,17 @@ fn held_by(store: &Store, row: u32, user: &UserId) -> Result<Vec<ExportedInterac
     };
     let mut history = look()?;
     loop {
+        let types = store.feedback_types();
         let mut held = Vec::new();
         for interaction in &history {
             if let Some(record) = store.item(interaction.item)? {
                 held.push(ExportedInteraction {
                     item: record.id,
                     title: None,
+                    feedback: types
+                        .get(usize::from(interaction.feedback.0))
+                        .cloned()
+                        .unwrap_or_default(),
                     weight: interaction.weight,
                     timestamp: interaction.timestamp,
                 });

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::catalogue::Catalogue;
 use crate::dirty::Changes;
+use crate::history::Unseen;
 use crate::network::Network;
 use crate::popularity::Popularity;
 use crate::rows::RowDirectory;
@@ -47,9 +48,11 @@ pub struct Snapshot {
     pub model: ServedModel,
     /// Histories by user row, items ascending.
     pub histories: imbl::Vector<Arc<Vec<Entry>>>,
-    /// Interactions by item row.
+    /// Of users who have such pairs, by row: the rows of items that do not count as seen, ascending.
+    pub unseen: Unseen,
+    /// Pairs by item row.
     pub item_counts: imbl::Vector<u32>,
-    /// Items with interactions, the most popular first.
+    /// Items that somebody wanted, the most popular first.
     pub popular: Popularity,
     /// Users with at least one interaction.
     pub active_users: usize,
@@ -123,6 +126,7 @@ impl Snapshot {
         for row in users.filter(|row| (*row as usize) < rows) {
             self.users.clear(row);
             self.user_factors.set_row(row, &zeros);
+            self.unseen.remove(&row);
             if (row as usize) < self.histories.len() {
                 self.histories.set(row as usize, Arc::default());
             }
@@ -138,8 +142,7 @@ impl Snapshot {
             self.catalogue.place(*row, None);
             self.item_factors
                 .set_row(*row, &vec![0.0; self.item_factors.dim()]);
-            let count = self.item_count(*row);
-            self.popular.change(*row, count, 0);
+            self.popular.set(*row, 0);
             if (*row as usize) < self.item_counts.len() {
                 self.item_counts.set(*row as usize, 0);
             }

@@ -1,16 +1,19 @@
 //! The mutable side: interactions, factors and id tables, and what an event does to them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use crate::dirty::Changes;
+use crate::history::{Unseen, entry, unseen, wanted};
 use crate::learner::Learner;
 use crate::popularity::Popularity;
 use crate::rows::RowTable;
-use recant_core::model::{Entry, InteractionMatrix, RowSets};
+use recant_core::model::{InteractionMatrix, RowSets};
 use recant_store::{ItemRecord, Store, StoreError, StoredInteraction, WriteBatch};
 use recant_types::{
-    ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, ItemId, UserId,
-    takes_the_place,
+    ErasureId, ErasureTarget, Event, FeedbackNumber, FeedbackTypes, IalsHyperparameters,
+    Interaction, ItemId, TypedPair, UserId, takes_the_place,
 };
 
 /// The one mutable model and its data.
@@ -29,10 +32,14 @@ pub struct Trainer {
     pub users: RowTable<UserId>,
     /// Rows of items with interactions.
     pub items: RowTable<ItemId>,
-    /// Number of interactions by item row.
+    /// Number of pairs by item row.
     pub item_counts: imbl::Vector<u32>,
-    /// The same counts, most first.
+    /// Items by the number of people who wanted them.
     pub popular: Popularity,
+    /// What the events of a pair say together.
+    pub feedback: FeedbackTypes,
+    /// Of users who have such pairs, by row: the rows of items that do not count as seen, ascending.
+    pub unseen: Unseen,
 }
 
 /// What applying some events did.
@@ -63,6 +70,8 @@ impl Trainer {
             items: RowTable::default(),
             item_counts: imbl::Vector::new(),
             popular: Popularity::default(),
+            feedback: FeedbackTypes::default(),
+            unseen: Unseen::new(),
         }
     }
 
@@ -84,6 +93,8 @@ impl Trainer {
             items: self.items.clone(),
             item_counts: self.item_counts.clone(),
             popular: self.popular.clone(),
+            feedback: self.feedback.clone(),
+            unseen: self.unseen.clone(),
         }
     }
 
@@ -98,7 +109,9 @@ impl Trainer {
         events: impl IntoIterator<Item = Event>,
     ) -> Result<Applied, StoreError> {
         let events: Vec<Event> = events.into_iter().collect();
+        let feedback = store.feedback()?;
         let histories = self.read_histories(store, &events)?;
+        self.feedback = feedback;
         let mut application = Application {
             trainer: self,
             histories,
@@ -134,7 +147,7 @@ impl Trainer {
                 let held = store.history(row)?;
                 Ok((
                     row,
-                    held.into_iter().map(|held| (held.item, held)).collect(),
+                    held.into_iter().map(|held| (held.key(), held)).collect(),
                 ))
             })
             .collect()
@@ -146,6 +159,9 @@ impl Trainer {
         match target {
             ErasureTarget::Pairs(pairs) => {
                 rows.extend(pairs.iter().filter_map(|(user, _)| user_row(user)));
+            }
+            ErasureTarget::TypedPairs(pairs) => {
+                rows.extend(pairs.iter().filter_map(|pair| user_row(&pair.user)));
             }
             ErasureTarget::User(user) => rows.extend(user_row(user)),
             ErasureTarget::Item(item) => {
@@ -182,14 +198,36 @@ impl Trainer {
         while self.item_counts.len() <= row as usize {
             self.item_counts.push_back(0);
         }
-        let count = self.matrix.item(row).len() as u32;
-        let before = self.item_counts.set(row as usize, count);
-        self.popular.change(row, before, count);
+        let users = self.matrix.item(row);
+        self.item_counts.set(row as usize, users.len() as u32);
+        self.popular.set(row, wanted(users));
     }
 }
 
-/// A user's interactions by item row.
-type History = BTreeMap<u32, StoredInteraction>;
+/// A user's interactions by item row and type of feedback.
+type History = BTreeMap<(u32, FeedbackNumber), StoredInteraction>;
+
+/// The keys of everything that a history holds of an item.
+fn of_item(item: u32) -> RangeInclusive<(u32, FeedbackNumber)> {
+    (item, FeedbackNumber(u8::MIN))..=(item, FeedbackNumber(u8::MAX))
+}
+
+/// What is held of a pair and a type when one more event comes to it; `None` when nothing changes.
+fn together(
+    types: &FeedbackTypes,
+    held: &StoredInteraction,
+    new: StoredInteraction,
+) -> Option<StoredInteraction> {
+    let is_newer = takes_the_place(new.timestamp, held.timestamp);
+    let event = |it: &StoredInteraction| (it.weight, it.timestamp);
+    let (weight, timestamp) = types.combine(new.feedback, event(held), event(&new), is_newer);
+    let together = StoredInteraction {
+        weight,
+        timestamp,
+        ..new
+    };
+    (is_newer || together != *held).then_some(together)
+}
 
 /// One run of [`Trainer::apply`]: events go in one by one, `finish` settles rows and records.
 struct Application<'a> {
@@ -217,6 +255,7 @@ impl Application<'_> {
     fn erase(&mut self, target: &ErasureTarget) {
         match target {
             ErasureTarget::Pairs(pairs) => self.erase_pairs(pairs),
+            ErasureTarget::TypedPairs(pairs) => pairs.iter().for_each(|it| self.erase_typed(it)),
             ErasureTarget::User(user) => self.erase_user(user),
             ErasureTarget::Item(item) => self.erase_item(item),
             ErasureTarget::Several(names) => names.parts().for_each(|part| self.erase(&part)),
@@ -226,28 +265,68 @@ impl Application<'_> {
     fn add(&mut self, added: Interaction) {
         let user = self.trainer.users.assign(&added.user);
         let item = self.trainer.items.assign(&added.item);
+        let types = &self.trainer.feedback;
+        // Names are read together with the histories, after the log: it names no other.
+        let feedback = types.number(&added.feedback).unwrap_or_default();
         let held = StoredInteraction {
             item,
+            feedback,
             weight: added.weight,
             timestamp: added.timestamp,
         };
         let history = self.histories.entry(user).or_default();
-        let before = history.get(&item);
-        // The newest event counts, whichever comes first.
-        if before.is_some_and(|before| !takes_the_place(added.timestamp, before.timestamp)) {
+        let held = match history.get(&held.key()) {
+            Some(before) => together(types, before, held),
+            None => Some(held),
+        };
+        let Some(held) = held else {
             return;
-        }
-        history.insert(item, held);
+        };
+        history.insert(held.key(), held);
         self.items.insert(item);
-        self.trainer
-            .matrix
-            .insert(user, Entry::wanted(item, added.weight));
+        self.learn(user, item);
         self.applied.pairs_added += 1;
+    }
+
+    /// Brings the matrix to what the history of `user` says of `item`.
+    fn learn(&mut self, user: u32, item: u32) {
+        let history = self.histories.entry(user).or_default();
+        let events = history.range(of_item(item)).map(|(_, held)| held);
+        match entry(&self.trainer.feedback, events) {
+            Some(entry) => drop(self.trainer.matrix.insert(user, entry)),
+            None => drop(self.trainer.matrix.remove(user, item)),
+        }
+    }
+
+    /// Takes what a history holds of an item.
+    fn take_item(&mut self, user: u32, item: u32) {
+        let history = self.histories.entry(user).or_default();
+        history.retain(|(held, _), _| *held != item);
+    }
+
+    /// Of a pair the store has lost what is of one type when the erasure was accepted: what it still
+    /// holds is what is left to be learnt.
+    fn erase_typed(&mut self, pair: &TypedPair) {
+        let rows = (
+            self.trainer.users.directory().row(&pair.user),
+            self.trainer.items.directory().row(&pair.item),
+        );
+        let (Some(user), Some(item)) = rows else {
+            return;
+        };
+        if let Some(number) = self.trainer.feedback.number(&pair.feedback) {
+            let history = self.histories.entry(user).or_default();
+            history.remove(&(item, number));
+            self.items.insert(item);
+            self.learn(user, item);
+            self.applied.changes.lost.users(&[user]);
+            self.applied.pairs_removed += 1;
+        }
     }
 
     fn remove(&mut self, user: u32, item: u32) {
         if self.trainer.matrix.remove(user, item).is_some() {
-            self.histories.entry(user).or_default().remove(&item);
+            self.take_item(user, item);
             self.items.insert(item);
             self.applied.changes.lost.users(&[user]);
             self.applied.pairs_removed += 1;
@@ -285,7 +364,7 @@ impl Application<'_> {
         self.applied.pairs_removed += removed.len();
         self.items.insert(row);
         for entry in removed {
-            self.histories.entry(entry.index).or_default().remove(&row);
+            self.take_item(entry.index, row);
             self.renewed.insert(entry.index);
             self.applied.changes.lost.users(&[entry.index]);
         }
@@ -303,6 +382,7 @@ impl Application<'_> {
     }
 
     fn settle_user(&mut self, row: u32, history: History) {
+        self.note_unseen(row, &history);
         let batch = &mut self.applied.batch;
         self.applied.touched.users.push(row);
         self.applied.changes.touched.users(&[row]);
@@ -322,6 +402,20 @@ impl Application<'_> {
             if self.renewed.contains(&row) {
                 batch.renew_key(row);
             }
+        }
+    }
+
+    fn note_unseen(&mut self, row: u32, history: &History) {
+        let feedback = &self.trainer.feedback;
+        if feedback.all_are_seen() && self.trainer.unseen.is_empty() {
+            return;
+        }
+        let history: Vec<StoredInteraction> = history.values().copied().collect();
+        let items = unseen(feedback, &history);
+        if items.is_empty() {
+            self.trainer.unseen.remove(&row);
+        } else {
+            self.trainer.unseen.insert(row, Arc::new(items));
         }
     }
 

@@ -131,6 +131,7 @@ impl Trainer {
             item_index,
             model: self.learner.served(),
             histories: self.matrix.histories(),
+            unseen: self.unseen.clone(),
             item_counts: self.item_counts.clone(),
             popular: self.popular.clone(),
             active_users: self.matrix.active_users(),

@@ -5,7 +5,9 @@ use crate::records::{ItemRecord, ModelHeader, StoredInteraction, pack_row};
 use crate::tensor::Tensor;
 use crate::{codec, keys};
 use recant_receipt::ChainHead;
-use recant_types::{Commitment, ErasureId, ErasureRecord, Event, ItemDescription, ItemId, UserId};
+use recant_types::{
+    Commitment, ErasureId, ErasureRecord, Event, FeedbackType, ItemDescription, ItemId, UserId,
+};
 
 /// What an idempotency key is recognised by. Neither the key nor the request is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub(super) enum Change {
     RemoveItem {
         row: u32,
     },
+    /// Gives numbers to types of feedback that have none yet.
+    NameFeedbackTypes(Vec<FeedbackType>),
     /// Writes what a catalogue says about an item, in place of what it said before.
     Describe(ItemDescription),
     /// Removes what a catalogue says about an item.
@@ -118,6 +122,11 @@ impl WriteBatch {
     /// Frees an item's row.
     pub fn remove_item(&mut self, row: u32) {
         self.changes.push(Change::RemoveItem { row });
+    }
+
+    /// Gives numbers to those of these types of feedback that have none yet, in this order.
+    pub fn name_feedback_types(&mut self, types: Vec<FeedbackType>) {
+        self.changes.push(Change::NameFeedbackTypes(types));
     }
 
     /// Writes what a catalogue says about an item, in place of what it said before. Whether the item

@@ -175,6 +175,13 @@ pub(crate) fn from_postcard<T: DeserializeOwned>(payload: &[u8]) -> Result<T, St
     postcard::from_bytes(payload).map_err(|_| StoreError::damaged("a record is not readable"))
 }
 
+/// Reads a value that stands first in a record, and what stands behind it.
+pub(crate) fn split_postcard<T: DeserializeOwned>(
+    payload: &[u8],
+) -> Result<(T, &[u8]), StoreError> {
+    postcard::take_from_bytes(payload).map_err(|_| StoreError::damaged("a record is not readable"))
+}
+
 /// The eight bytes of a number in a record, little endian.
 pub(crate) fn read_u64(payload: &[u8]) -> Result<u64, StoreError> {
     let bytes = payload

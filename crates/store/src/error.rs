@@ -3,9 +3,17 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use recant_types::{FEEDBACK_TYPES_MAX, UnknownFeedbackType};
+
 /// Why the store refused. No message holds an id of a person or an item.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
+    /// There are as many types of feedback as there may be.
+    #[error("the store has {FEEDBACK_TYPES_MAX} types of feedback: there can be no more")]
+    TooManyFeedbackTypes,
+    /// It holds feedback of a type that nobody says anything about.
+    #[error(transparent)]
+    UnknownFeedbackType(#[from] UnknownFeedbackType),
     /// There is too little room; nothing was acknowledged.
     #[error("no room on the disk of {}: free some space, it goes on by itself then", path.display())]
     NoSpace {

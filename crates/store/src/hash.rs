@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::seal::SecretKey;
-use recant_types::{ErasureTarget, ItemId, UserId};
+use recant_types::{ErasureTarget, FeedbackType, ItemId, Names, TypedPair, UserId};
 
 /// The keyed hash of an id or of a pair. Two different ones meet by chance once in 2^64 ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,24 +32,54 @@ pub enum Named {
         /// Pairs of user and item.
         pairs: Vec<(KeyedHash, KeyedHash)>,
     },
+    /// Of pairs what is of one type of feedback.
+    TypedPairs(Vec<HashedTypedPair>),
+    /// The same as `Several`, with typed pairs.
+    SeveralTyped {
+        /// Users.
+        users: Vec<KeyedHash>,
+        /// Items.
+        items: Vec<KeyedHash>,
+        /// Pairs of user and item.
+        pairs: Vec<(KeyedHash, KeyedHash)>,
+        /// Of pairs what is of one type of feedback.
+        typed_pairs: Vec<HashedTypedPair>,
+    },
+}
+
+/// What a user did with an item, of one type of feedback, by hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HashedTypedPair {
+    /// The hash of the user.
+    pub user: KeyedHash,
+    /// The hash of the item.
+    pub item: KeyedHash,
+    /// The hash of the type's name.
+    pub feedback: KeyedHash,
 }
 
 impl Named {
     /// The same as names of one kind each.
     pub fn parts(&self) -> Vec<Named> {
-        match self {
+        let (users, items, pairs, typed_pairs) = match self {
             Self::Several {
                 users,
                 items,
                 pairs,
-            } => {
-                let users = users.iter().copied().map(Self::User);
-                let items = items.iter().copied().map(Self::Item);
-                let pairs = (!pairs.is_empty()).then(|| Self::Pairs(pairs.clone()));
-                users.chain(items).chain(pairs).collect()
-            }
-            one => vec![one.clone()],
-        }
+            } => (users, items, pairs, &[][..]),
+            Self::SeveralTyped {
+                users,
+                items,
+                pairs,
+                typed_pairs,
+            } => (users, items, pairs, &typed_pairs[..]),
+            one => return vec![one.clone()],
+        };
+        let users = users.iter().copied().map(Self::User);
+        let items = items.iter().copied().map(Self::Item);
+        let pairs = (!pairs.is_empty()).then(|| Self::Pairs(pairs.clone()));
+        let typed = (!typed_pairs.is_empty()).then(|| Self::TypedPairs(typed_pairs.to_vec()));
+        users.chain(items).chain(pairs).chain(typed).collect()
     }
 
     /// The items among what is named, which the worker takes from the histories of all users; what
@@ -58,11 +88,13 @@ impl Named {
     pub fn items(&self) -> Option<Named> {
         match self {
             Self::Item(_) => Some(self.clone()),
-            Self::Several { items, .. } if !items.is_empty() => Some(Self::Several {
-                users: Vec::new(),
-                items: items.clone(),
-                pairs: Vec::new(),
-            }),
+            Self::Several { items, .. } | Self::SeveralTyped { items, .. } if !items.is_empty() => {
+                Some(Self::Several {
+                    users: Vec::new(),
+                    items: items.clone(),
+                    pairs: Vec::new(),
+                })
+            }
             _ => None,
         }
     }
@@ -100,6 +132,16 @@ impl IdHasher {
         self.hash(&[b"p", &user.0, &item.0])
     }
 
+    /// The hash of a type of feedback.
+    pub fn feedback(&self, feedback: &FeedbackType) -> KeyedHash {
+        self.hash(&[b"f", feedback.as_str().as_bytes()])
+    }
+
+    /// The hash of what a user did with an item, of one type.
+    pub fn typed_pair(&self, pair: HashedTypedPair) -> KeyedHash {
+        self.hash(&[b"t", &pair.user.0, &pair.item.0, &pair.feedback.0])
+    }
+
     /// All 32 bytes of the hash of a digest.
     pub fn digest(&self, digest: &[u8; 32]) -> [u8; 32] {
         let mut state = self.0.clone();
@@ -114,12 +156,37 @@ impl IdHasher {
             ErasureTarget::User(user) => Named::User(self.user(user)),
             ErasureTarget::Item(item) => Named::Item(self.item(item)),
             ErasureTarget::Pairs(pairs) => Named::Pairs(self.sides(pairs)),
-            ErasureTarget::Several(names) => Named::Several {
-                users: names.users.iter().map(|user| self.user(user)).collect(),
-                items: names.items.iter().map(|item| self.item(item)).collect(),
-                pairs: self.sides(&names.pairs),
-            },
+            ErasureTarget::TypedPairs(pairs) => Named::TypedPairs(self.typed_sides(pairs)),
+            ErasureTarget::Several(names) => self.several(names),
         }
+    }
+
+    fn several(&self, names: &Names) -> Named {
+        let users = names.users.iter().map(|user| self.user(user)).collect();
+        let items = names.items.iter().map(|item| self.item(item)).collect();
+        let pairs = self.sides(&names.pairs);
+        if names.typed_pairs.is_empty() {
+            return Named::Several {
+                users,
+                items,
+                pairs,
+            };
+        }
+        Named::SeveralTyped {
+            users,
+            items,
+            pairs,
+            typed_pairs: self.typed_sides(&names.typed_pairs),
+        }
+    }
+
+    fn typed_sides(&self, pairs: &[TypedPair]) -> Vec<HashedTypedPair> {
+        let hash = |pair: &TypedPair| HashedTypedPair {
+            user: self.user(&pair.user),
+            item: self.item(&pair.item),
+            feedback: self.feedback(&pair.feedback),
+        };
+        pairs.iter().map(hash).collect()
     }
 
     /// The hashes of both sides of each pair.
@@ -127,6 +194,27 @@ impl IdHasher {
         let hash = |(user, item): &(UserId, ItemId)| (self.user(user), self.item(item));
         pairs.iter().map(hash).collect()
     }
+}
+
+/// Under which hashes a tombstone may stand that holds back an interaction.
+pub(crate) fn tombstones_over(
+    hasher: &IdHasher,
+    user: &UserId,
+    item: &ItemId,
+    feedback: &FeedbackType,
+) -> [KeyedHash; 4] {
+    let (user, item) = (hasher.user(user), hasher.item(item));
+    let typed = HashedTypedPair {
+        user,
+        item,
+        feedback: hasher.feedback(feedback),
+    };
+    [
+        user,
+        item,
+        hasher.pair(user, item),
+        hasher.typed_pair(typed),
+    ]
 }
 
 #[cfg(test)]

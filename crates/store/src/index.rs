@@ -16,6 +16,7 @@ use crate::keys::{self, Pseudonym};
 use crate::log::ErasureEntry;
 use crate::position::LogPosition;
 use crate::records::{ItemRecord, QueuedRecord, UserRecord};
+use recant_types::{FeedbackNumber, FeedbackType};
 
 /// One person: whose key is where, and by what name the records go.
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub(super) struct Person {
 pub(super) struct Unapplied {
     users: HashMap<KeyedHash, LogPosition>,
     pairs: HashMap<KeyedHash, HashMap<KeyedHash, LogPosition>>,
+    /// By user, and then by item and type of feedback.
+    typed_pairs: HashMap<KeyedHash, HashMap<(KeyedHash, KeyedHash), LogPosition>>,
     items: HashMap<KeyedHash, LogPosition>,
 }
 
@@ -54,10 +57,16 @@ impl Unapplied {
                     self.pairs.entry(*user).or_default().insert(*item, position);
                 }
             }
+            Named::TypedPairs(pairs) => {
+                for pair in pairs {
+                    let of_user = self.typed_pairs.entry(pair.user).or_default();
+                    of_user.insert((pair.item, pair.feedback), position);
+                }
+            }
             Named::Item(item) => {
                 self.items.insert(*item, position);
             }
-            several @ Named::Several { .. } => {
+            several @ (Named::Several { .. } | Named::SeveralTyped { .. }) => {
                 for named in several.parts() {
                     self.insert(&named, position);
                 }
@@ -72,6 +81,10 @@ impl Unapplied {
             items.retain(|_, position| *position > applied);
             !items.is_empty()
         });
+        self.typed_pairs.retain(|_, pairs| {
+            pairs.retain(|_, position| *position > applied);
+            !pairs.is_empty()
+        });
         self.items.retain(|_, position| *position > applied);
     }
 
@@ -84,6 +97,19 @@ impl Unapplied {
     /// Whether everything that a commit up to `reached` knows of a user was erased after that.
     pub(super) fn user_erased_after(&self, user: KeyedHash, reached: LogPosition) -> bool {
         self.users.get(&user).is_some_and(|at| *at > reached)
+    }
+
+    /// The items and types of feedback that a user's interactions of one type were erased with after
+    /// `reached`.
+    pub(super) fn typed_pairs_erased_after(
+        &self,
+        user: KeyedHash,
+        reached: LogPosition,
+    ) -> impl Iterator<Item = (KeyedHash, KeyedHash)> + '_ {
+        let pairs = self.typed_pairs.get(&user).into_iter().flatten();
+        pairs
+            .filter(move |(_, at)| **at > reached)
+            .map(|(pair, _)| *pair)
     }
 
     /// The items that a user's interactions were erased with after `reached`.
@@ -113,6 +139,8 @@ pub(super) struct Index {
     /// How many tombstones there may be; 0 means none.
     pub(super) tombstones: usize,
     pub(super) unapplied: Unapplied,
+    /// The types of feedback by number; the first is the default.
+    pub(super) feedback_types: Vec<FeedbackType>,
 }
 
 impl Index {
@@ -122,7 +150,10 @@ impl Index {
         codec: &Codec,
         hasher: &IdHasher,
     ) -> Result<Self, StoreError> {
-        let mut index = Self::default();
+        let mut index = Self {
+            feedback_types: read_feedback_types(database, codec)?,
+            ..Self::default()
+        };
         for record in database.scan(&[keys::USER]) {
             let (key, value) = record?;
             index.take_user(codec, hasher, &key, &value)?;
@@ -182,7 +213,7 @@ impl Index {
         key: &[u8],
         value: &[u8],
     ) -> Result<(), StoreError> {
-        let record: QueuedRecord = codec::from_postcard(&codec.open(key, value)?)?;
+        let record = QueuedRecord::unpack(&codec.open(key, value)?)?;
         let (live, backup) = (codec::slot_of(value)?, Slot(record.backup));
         let part = keys::log_parts(key).ok_or_else(StoreError::cut_key)?;
         let hash = hasher.user(&record.user);
@@ -266,6 +297,12 @@ impl Index {
         Some(person)
     }
 
+    /// The number of a type of feedback; `None` when the store has never heard of it.
+    pub(super) fn feedback_number(&self, feedback: &FeedbackType) -> Option<FeedbackNumber> {
+        let place = self.feedback_types.iter().position(|it| it == feedback)?;
+        u8::try_from(place).ok().map(FeedbackNumber)
+    }
+
     /// The row of an item.
     pub(super) fn item(&self, hash: KeyedHash) -> Option<u32> {
         self.items.get(&hash).copied()
@@ -292,5 +329,16 @@ impl Index {
         {
             self.items.remove(&hash);
         }
+    }
+}
+
+/// The types of feedback of a database, by number: of one that names none the default alone.
+pub(super) fn read_feedback_types(
+    database: &Database,
+    codec: &Codec,
+) -> Result<Vec<FeedbackType>, StoreError> {
+    match database.get(&keys::FEEDBACK_TYPES)? {
+        Some(value) => codec::from_json(&codec.open(&keys::FEEDBACK_TYPES, &value)?),
+        None => Ok(vec![FeedbackType::default()]),
     }
 }

@@ -45,6 +45,8 @@ pub(crate) const ERASURES: [u8; 2] = [META, b'e'];
 pub(crate) const BEGUN: [u8; 2] = [META, b'g'];
 /// The model's header.
 pub(crate) const MODEL: [u8; 2] = [META, b'm'];
+/// The names of the types of feedback, in the order of their numbers.
+pub(crate) const FEEDBACK_TYPES: [u8; 2] = [META, b'f'];
 /// The end of the chain of receipts.
 pub(crate) const RECEIPT_HEAD: [u8; 2] = [META, b'r'];
 

@@ -69,7 +69,7 @@ pub use batch::{Idempotency, WriteBatch};
 pub use compaction::{Compaction, CompactionState};
 pub use error::StoreError;
 pub use failpoint::{FAILPOINTS, failpoint};
-pub use hash::{IdHasher, KeyedHash, Named};
+pub use hash::{HashedTypedPair, IdHasher, KeyedHash, Named};
 pub use import::{ImportSession, ImportSessionError, ImportTotals, ImportWriter};
 pub use keyring::{MasterKey, MasterKeySource};
 pub use log::{Entry, ErasureEntry};

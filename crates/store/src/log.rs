@@ -20,10 +20,10 @@ use crate::hash::Named;
 use crate::keys;
 use crate::position::LogPosition;
 use crate::records::{QueuedRecord, QueuedRow};
-use recant_types::{ErasureId, Interaction, UnixMillis, UserId};
+use recant_types::{ErasureId, FeedbackType, Interaction, UnixMillis, UserId};
 
 /// Bytes of a queued row besides its item and of a queued record besides its rows, at most.
-const ROW_BYTES_MAX: usize = 3 + 5 + 4 + 11;
+const ROW_BYTES_MAX: usize = 3 + 5 + 4 + 11 + 1;
 const RECORD_BYTES_MAX: usize = 300;
 
 /// An entry as it is read: what is left of what was appended.
@@ -86,18 +86,29 @@ pub(super) fn queued_records(
 /// The parts of the entry that is being read.
 #[derive(Default)]
 struct Parts {
-    queued: Vec<(u16, Interaction)>,
+    queued: Vec<(u16, QueuedRow, UserId)>,
     erasure: Vec<u8>,
 }
 
 impl Parts {
-    fn finish(mut self) -> Result<Entry, StoreError> {
+    /// The entry that they are; `types` are the types of feedback by number.
+    fn finish(mut self, types: &[FeedbackType]) -> Result<Entry, StoreError> {
         if !self.erasure.is_empty() {
             return codec::from_postcard(&self.erasure).map(Entry::Erase);
         }
-        self.queued.sort_by_key(|(index, _)| *index);
-        let interactions = self.queued.into_iter().map(|(_, interaction)| interaction);
-        Ok(Entry::Add(interactions.collect()))
+        self.queued.sort_by_key(|(index, ..)| *index);
+        let interactions = self.queued.into_iter().map(|(_, row, user)| {
+            let feedback = types.get(usize::from(row.feedback.0)).cloned();
+            let unknown = || StoreError::damaged("there is no such type of feedback");
+            Ok(Interaction {
+                user,
+                item: row.item,
+                feedback: feedback.ok_or_else(unknown)?,
+                weight: row.weight,
+                timestamp: row.timestamp,
+            })
+        });
+        interactions.collect::<Result<_, _>>().map(Entry::Add)
     }
 
     fn take(&mut self, personal: bool, payload: &[u8]) -> Result<(), StoreError> {
@@ -105,26 +116,21 @@ impl Parts {
             self.erasure.extend_from_slice(payload);
             return Ok(());
         }
-        let record: QueuedRecord = codec::from_postcard(payload)?;
+        let record = QueuedRecord::unpack(payload)?;
         let user = record.user;
-        self.queued.extend(record.rows.into_iter().map(|row| {
-            let interaction = Interaction {
-                user: user.clone(),
-                item: row.item,
-                weight: row.weight,
-                timestamp: row.timestamp,
-            };
-            (row.index, interaction)
-        }));
+        let rows = record.rows.into_iter();
+        self.queued
+            .extend(rows.map(|row| (row.index, row, user.clone())));
         Ok(())
     }
 }
 
 /// Up to `limit` entries at positions in `range`, in order. A position whose entry lost everything to
-/// erasures is passed over.
+/// erasures is passed over. `types` are the types of feedback by number.
 pub(super) fn read_from(
     database: &Database,
     codec: &Codec,
+    types: &[FeedbackType],
     range: RangeInclusive<LogPosition>,
     limit: usize,
 ) -> Result<Vec<(LogPosition, Entry)>, StoreError> {
@@ -138,7 +144,7 @@ pub(super) fn read_from(
             break;
         }
         if let Some((finished, parts)) = reading.take_if(|(current, _)| *current != position) {
-            entries.push((finished, parts.finish()?));
+            entries.push((finished, parts.finish(types)?));
         }
         if entries.len() == limit {
             return Ok(entries);
@@ -150,7 +156,7 @@ pub(super) fn read_from(
         parts.take(codec.is_personal(&value)?, &payload)?;
     }
     if let Some((position, parts)) = reading {
-        entries.push((position, parts.finish()?));
+        entries.push((position, parts.finish(types)?));
     }
     entries.truncate(limit);
     Ok(entries)

@@ -7,6 +7,8 @@
 mod v0001_initial;
 #[path = "../../../migrations/v0002_sealed.rs"]
 mod v0002_sealed;
+#[path = "../../../migrations/v0003_feedback_types.rs"]
+mod v0003_feedback_types;
 
 use crate::codec;
 use crate::database::Database;
@@ -32,7 +34,7 @@ pub(super) struct Migration {
 }
 
 /// All steps in order: the one at index n leads from version n to version n + 1.
-pub(super) const MIGRATIONS: [Migration; 2] = [
+pub(super) const MIGRATIONS: [Migration; 3] = [
     Migration {
         name: "initial",
         migrate: v0001_initial::migrate,
@@ -40,6 +42,10 @@ pub(super) const MIGRATIONS: [Migration; 2] = [
     Migration {
         name: "sealed",
         migrate: v0002_sealed::migrate,
+    },
+    Migration {
+        name: "feedback types",
+        migrate: v0003_feedback_types::migrate,
     },
 ];
 
@@ -124,6 +130,11 @@ pub(super) fn bring_up_to_date(files: &Files, migrations: &[Migration]) -> Resul
     let (current, found) = find(files, known)?;
     if found == known {
         return Ok(());
+    }
+    if matches!(current, Found::Sealed(_)) {
+        // Every key is kept until the opening that follows knows which are needed.
+        let kept = files.ring.slots_with_keys()?;
+        files.ring.reclaim_unused(&kept)?;
     }
     let next = NextGeneration::begin(files)?;
     let plain = match current {

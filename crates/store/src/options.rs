@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::keyring::MasterKeySource;
 use crate::sync::SyncObserver;
+use recant_types::FeedbackRules;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct StoreOptions {
     pub sync_longest: Duration,
     /// Largest database that is copied before it is opened after an unclean stop.
     pub recovery_copy_max_bytes: u64,
+    /// What the types of feedback mean, where events of one pair are put together.
+    pub feedback: FeedbackRules,
     /// Is told of every sync; for tests.
     pub sync_observer: Option<SyncObserver>,
 }
@@ -37,6 +40,7 @@ impl Default for StoreOptions {
             tombstone_days: 3_650,
             sync_longest: Duration::from_secs(10),
             recovery_copy_max_bytes: 1 << 30,
+            feedback: FeedbackRules::new(),
             sync_observer: None,
         }
     }

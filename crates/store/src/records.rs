@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::PAYLOAD_BYTES_MAX;
+use crate::codec::{self, PAYLOAD_BYTES_MAX};
 use crate::error::StoreError;
 use crate::position::LogPosition;
 use recant_types::{
-    Certificate, ErasureId, ErasureRecord, ItemDescription, ItemId, ModelConfiguration, UnixMillis,
-    UserId,
+    Certificate, ErasureId, ErasureRecord, FEEDBACK_TYPES_MAX, FeedbackNumber, ItemDescription,
+    ItemId, ModelConfiguration, UnixMillis, UserId,
 };
 
 /// An item that has a row: people have interacted with it.
@@ -52,10 +52,19 @@ impl ItemRecord {
 pub struct StoredInteraction {
     /// Row of the item.
     pub item: u32,
-    /// Confidence c > 0.
+    /// What was done.
+    pub feedback: FeedbackNumber,
+    /// The weight that it came with, above 0.
     pub weight: f32,
     /// When, in the unit of the source.
     pub timestamp: Option<i64>,
+}
+
+impl StoredInteraction {
+    /// What a history is in order of: one user has at most one interaction of a type with an item.
+    pub fn key(&self) -> (u32, FeedbackNumber) {
+        (self.item, self.feedback)
+    }
 }
 
 /// What is stored of a model besides its rows.
@@ -127,10 +136,46 @@ pub(crate) struct QueuedRow {
     pub index: u16,
     /// The item interacted with.
     pub item: ItemId,
-    /// Confidence c > 0.
+    /// The weight that it came with, above 0.
     pub weight: f32,
     /// When, in the unit of the source.
     pub timestamp: Option<i64>,
+    /// What was done. Written behind the record ([`QueuedRecord::pack`]).
+    #[serde(skip)]
+    pub feedback: FeedbackNumber,
+}
+
+impl QueuedRecord {
+    /// The record as bytes, with a byte a row for what was done behind it, unless everything is of the
+    /// first type: so earlier versions wrote it.
+    pub(crate) fn pack(&self) -> Vec<u8> {
+        let mut packed = codec::to_postcard(self);
+        let numbers = self.rows.iter().map(|row| row.feedback.0);
+        if numbers.clone().any(|number| number > 0) {
+            packed.extend(numbers);
+        }
+        packed
+    }
+
+    /// Reads what [`QueuedRecord::pack`] wrote.
+    pub(crate) fn unpack(packed: &[u8]) -> Result<Self, StoreError> {
+        let (mut record, numbers) = codec::split_postcard::<Self>(packed)?;
+        if !numbers.is_empty() && numbers.len() != record.rows.len() {
+            return Err(StoreError::damaged("types of feedback are cut off"));
+        }
+        for (row, number) in record.rows.iter_mut().zip(numbers) {
+            row.feedback = feedback_number(*number)?;
+        }
+        Ok(record)
+    }
+}
+
+fn feedback_number(number: u8) -> Result<FeedbackNumber, StoreError> {
+    if usize::from(number) < FEEDBACK_TYPES_MAX {
+        Ok(FeedbackNumber(number))
+    } else {
+        Err(StoreError::damaged("there is no such type of feedback"))
+    }
 }
 
 /// That something was erased, and must not come back with an old batch.
@@ -177,7 +222,8 @@ pub struct Committed {
     pub held_back: usize,
 }
 
-/// Bytes of one packed interaction: item u32, weight f32, presence u8, timestamp i64.
+/// Bytes of one packed interaction: item u32, weight f32, u8 of which the lowest bit says whether
+/// there is a timestamp and the others what was done, timestamp i64.
 const INTERACTION_BYTES: usize = 17;
 
 /// Interactions in one chunk of a history.
@@ -189,7 +235,7 @@ pub(crate) fn pack_history(held: &[StoredInteraction]) -> Vec<u8> {
     for interaction in held {
         packed.extend_from_slice(&interaction.item.to_le_bytes());
         packed.extend_from_slice(&interaction.weight.to_le_bytes());
-        packed.push(u8::from(interaction.timestamp.is_some()));
+        packed.push(interaction.feedback.0 << 1 | u8::from(interaction.timestamp.is_some()));
         packed.extend_from_slice(&interaction.timestamp.unwrap_or(0).to_le_bytes());
     }
     packed
@@ -206,11 +252,12 @@ pub(crate) fn unpack_history(
     }
     into.reserve(records.len());
     for record in records {
-        let [i0, i1, i2, i3, w0, w1, w2, w3, present, timestamp @ ..] = *record;
+        let [i0, i1, i2, i3, w0, w1, w2, w3, flags, timestamp @ ..] = *record;
         into.push(StoredInteraction {
             item: u32::from_le_bytes([i0, i1, i2, i3]),
+            feedback: FeedbackNumber(flags >> 1),
             weight: f32::from_le_bytes([w0, w1, w2, w3]),
-            timestamp: (present != 0).then(|| i64::from_le_bytes(timestamp)),
+            timestamp: (flags & 1 != 0).then(|| i64::from_le_bytes(timestamp)),
         });
     }
     Ok(())
@@ -303,11 +350,19 @@ mod tests {
     proptest! {
         #[test]
         fn packed_histories_read_back(
-            held in prop::collection::vec((any::<u32>(), 0.1f32..9.0, any::<Option<i64>>()), 0..50),
+            held in prop::collection::vec(
+                (any::<u32>(), 0u8..128, 0.1f32..9.0, any::<Option<i64>>()),
+                0..50,
+            ),
         ) {
             let held: Vec<StoredInteraction> = held
                 .into_iter()
-                .map(|(item, weight, timestamp)| StoredInteraction { item, weight, timestamp })
+                .map(|(item, number, weight, timestamp)| StoredInteraction {
+                    item,
+                    feedback: FeedbackNumber(number),
+                    weight,
+                    timestamp,
+                })
                 .collect();
             let packed = pack_history(&held);
             let mut read = Vec::new();
@@ -316,6 +371,29 @@ mod tests {
             if !packed.is_empty() {
                 prop_assert!(unpack_history(&packed[1..], &mut read).is_err());
             }
+        }
+
+        /// And what an earlier version wrote, which knew of one type alone.
+        #[test]
+        fn packed_additions_read_back(
+            rows in prop::collection::vec((any::<u16>(), 0u8..128, 0.1f32..9.0, any::<Option<i64>>()), 0..9),
+        ) {
+            let row = |(index, number, weight, timestamp)| QueuedRow {
+                index,
+                item: ItemId::new("dune").expect("an id"),
+                weight,
+                timestamp,
+                feedback: FeedbackNumber(number),
+            };
+            let mut record = QueuedRecord {
+                user: UserId::new("ada").expect("an id"),
+                backup: 7,
+                rows: rows.into_iter().map(row).collect(),
+            };
+            prop_assert_eq!(&QueuedRecord::unpack(&record.pack()).expect("intact"), &record);
+            let before = codec::to_postcard(&record);
+            record.rows.iter_mut().for_each(|row| row.feedback = FeedbackNumber::default());
+            prop_assert_eq!(&QueuedRecord::unpack(&before).expect("intact"), &record);
         }
 
         #[test]

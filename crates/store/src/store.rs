@@ -7,7 +7,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use recant_receipt::ChainHead;
-use recant_types::{ErasureFilter, ErasureId, ErasureRecord, ItemDescription, ItemId, UserId};
+use recant_types::{
+    ErasureFilter, ErasureId, ErasureRecord, FeedbackType, FeedbackTypes, ItemDescription, ItemId,
+    UserId,
+};
 
 use crate::backup::{self, BackupSummary};
 use crate::batch::WriteBatch;
@@ -110,8 +113,10 @@ impl Store {
         // The database shows entries of a commit that is under way, and may fail yet: its position
         // would be given to another one.
         let durable = *self.shared.log.borrow();
-        self.shared
-            .read(|open| log::read_from(&open.database, &open.codec, from..=durable, limit))
+        self.shared.read(|open| {
+            let types = self.feedback_types();
+            log::read_from(&open.database, &open.codec, &types, from..=durable, limit)
+        })
     }
 
     /// Follows the position of the last durable log entry.
@@ -209,7 +214,18 @@ impl Store {
         Ok(descriptions.into_values().collect())
     }
 
-    /// The history of the user at `row`, items ascending; empty when nothing is held.
+    /// The types of feedback that this store has heard of, in the order of their numbers.
+    pub fn feedback_types(&self) -> Vec<FeedbackType> {
+        self.shared.index().feedback_types.clone()
+    }
+
+    /// The types of feedback that this store has heard of, with the rules that it was opened with.
+    pub fn feedback(&self) -> Result<FeedbackTypes, StoreError> {
+        let rules = &self.shared.files.options.feedback;
+        Ok(FeedbackTypes::new(&self.feedback_types(), rules)?)
+    }
+
+    /// The history of the user at `row`, items and types of feedback ascending; empty when nothing is held.
     pub fn history(&self, row: u32) -> Result<Vec<StoredInteraction>, StoreError> {
         let held = self.read_person(row, |open, person| {
             let mut held = Vec::new();

@@ -13,7 +13,8 @@ use rustix::fs::{MemfdFlags, memfd_create};
 
 use recant_http::fuzzing as http;
 use recant_import::{
-    Format, ImportError, ImportOptions, Part, ReadOptions, RowSink, SinkError, SinkTotals, open,
+    Format, ImportError, ImportOptions, Part, ReadOptions, RowSink, SinkError, SinkTotals,
+    TakenRow, open,
 };
 use recant_receipt::{JwkSet, SigningKey, check_chain, sign, sign_bytes, verify};
 use recant_store::fuzzing as store;
@@ -186,13 +187,13 @@ fn records_of(bytes: &[u8], format: Format) -> Option<u64> {
 struct Counting(u64);
 
 impl RowSink for Counting {
-    fn push(&mut self, _: &str, _: &str, weight: f32, _: Option<i64>) -> Result<(), SinkError> {
+    fn push(&mut self, _: TakenRow<'_>, weight: f32) -> Result<(), SinkError> {
         assert!((recant_types::WEIGHT_MIN..=recant_types::WEIGHT_MAX).contains(&weight));
         self.0 += 1;
         Ok(())
     }
 
-    fn withdraw(&mut self, _: &str, _: &str, _: Option<i64>) -> Result<(), SinkError> {
+    fn withdraw(&mut self, _: TakenRow<'_>) -> Result<(), SinkError> {
         unreachable!("no rating is wanted")
     }
 

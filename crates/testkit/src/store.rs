@@ -10,8 +10,9 @@ use recant_store::{
     StoreOptions, StoredInteraction, Tensor, WriteBatch,
 };
 use recant_types::{
-    Certificate, Commitment, ErasureFilter, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget,
-    Event, IalsHyperparameters, Interaction, ItemId, ModelConfiguration, UnixMillis, UserId,
+    Certificate, Combine, Commitment, ErasureFilter, ErasureId, ErasureRecord, ErasureStatus,
+    ErasureTarget, Event, FeedbackNumber, FeedbackRule, FeedbackRules, FeedbackType,
+    IalsHyperparameters, Interaction, ItemId, ModelConfiguration, UnixMillis, UserId,
 };
 
 /// Longest that a lock is waited for.
@@ -22,8 +23,35 @@ pub fn options() -> StoreOptions {
     StoreOptions {
         cache_bytes: 8 << 20,
         free_space_min_bytes: 0,
+        feedback: feedback_rules(),
         ..StoreOptions::default()
     }
+}
+
+/// The types of feedback of the tests, by number: the default, one whose events add up and do not count
+/// as seen, and one that says what is unwanted.
+pub const FEEDBACK: [&str; 3] = ["interaction", "view", "dislike"];
+
+/// One of [`FEEDBACK`].
+pub fn feedback(number: u8) -> FeedbackType {
+    FeedbackType::new(FEEDBACK[usize::from(number)]).expect("a name")
+}
+
+/// What [`FEEDBACK`] means.
+pub fn feedback_rules() -> FeedbackRules {
+    let view = FeedbackRule {
+        weight: 0.5,
+        seen: false,
+        combine: Combine::Sum,
+        ..FeedbackRule::default()
+    };
+    let dislike = FeedbackRule {
+        weight: 2.0,
+        target: 0.0,
+        combine: Combine::Max,
+        ..FeedbackRule::default()
+    };
+    FeedbackRules::from([(feedback(1), view), (feedback(2), dislike)])
 }
 
 /// Opens the store in `path`. A child process that another test has just forked holds the locks of this
@@ -66,6 +94,7 @@ pub fn item(number: u32, title: Option<&str>) -> ItemRecord {
 pub fn held(item: u32, weight: f32, timestamp: Option<i64>) -> StoredInteraction {
     StoredInteraction {
         item,
+        feedback: FeedbackNumber::default(),
         weight,
         timestamp,
     }
@@ -100,6 +129,7 @@ pub fn header(version: u64) -> ModelHeader {
 /// An addition of `length` interactions of one user.
 pub fn addition(of: u32, length: u32) -> Event {
     let interaction = |number| Interaction {
+        feedback: Default::default(),
         user: user(of),
         item: item_id(number),
         weight: 2.5,
@@ -127,6 +157,13 @@ pub fn erasure(id: ErasureId, target: ErasureTarget) -> Event {
         accepted_at: UnixMillis::now(),
         target,
     }
+}
+
+/// Has an erasure accepted.
+pub fn erase(store: &Store, number: u8, target: ErasureTarget) {
+    commit(store, |batch| {
+        batch.append(erasure(erasure_id(number), target));
+    });
 }
 
 /// Appends an erasure, unless the same key came with the same request before.

@@ -76,12 +76,16 @@ impl FromStr for ErasureStatus {
 pub enum TargetKind {
     /// Pairs of a user and an item.
     Pairs,
+    /// Of pairs what is of one type of feedback.
+    TypedPairs,
     /// Everything of one user.
     User,
     /// Every interaction with one item.
     Item,
     /// Users, items and pairs together.
     Several,
+    /// The same with pairs of one type of feedback among them.
+    SeveralTyped,
 }
 
 impl TargetKind {
@@ -89,9 +93,11 @@ impl TargetKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pairs => "pairs",
+            Self::TypedPairs => "typed_pairs",
             Self::User => "user",
             Self::Item => "item",
             Self::Several => "several",
+            Self::SeveralTyped => "several_typed",
         }
     }
 }
@@ -100,9 +106,11 @@ impl From<&ErasureTarget> for TargetKind {
     fn from(target: &ErasureTarget) -> Self {
         match target {
             ErasureTarget::Pairs(_) => Self::Pairs,
+            ErasureTarget::TypedPairs(_) => Self::TypedPairs,
             ErasureTarget::User(_) => Self::User,
             ErasureTarget::Item(_) => Self::Item,
-            ErasureTarget::Several(_) => Self::Several,
+            ErasureTarget::Several(names) if names.typed_pairs.is_empty() => Self::Several,
+            ErasureTarget::Several(_) => Self::SeveralTyped,
         }
     }
 }
@@ -216,13 +224,12 @@ impl ErasureFilter {
 }
 
 fn different_pairs(target: &ErasureTarget) -> Option<u32> {
-    match target {
-        ErasureTarget::Pairs(pairs) => {
-            let different = pairs.iter().collect::<BTreeSet<_>>().len();
-            Some(u32::try_from(different).unwrap_or(u32::MAX))
-        }
-        ErasureTarget::User(_) | ErasureTarget::Item(_) | ErasureTarget::Several(_) => None,
-    }
+    let different = match target {
+        ErasureTarget::Pairs(pairs) => pairs.iter().collect::<BTreeSet<_>>().len(),
+        ErasureTarget::TypedPairs(pairs) => pairs.iter().collect::<BTreeSet<_>>().len(),
+        ErasureTarget::User(_) | ErasureTarget::Item(_) | ErasureTarget::Several(_) => return None,
+    };
+    Some(u32::try_from(different).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! What callers tell the service: interactions that happened, and what is to be erased.
 //!
-//! These are the payloads of the durable log. They carry ids as callers know them; dense row
-//! numbers are given out later, when the entry is applied.
+//! They carry ids as callers know them; dense row numbers are given out later, when the entry of the
+//! log is applied.
 
 use serde::{Deserialize, Serialize};
 
 use crate::date_digits::millis_of_date_digits;
+use crate::feedback::FeedbackType;
 use crate::ids::{ErasureId, ItemId, UserId};
 
 /// Most pairs one erasure may name.
@@ -50,12 +51,14 @@ impl UnixMillis {
 }
 
 /// One interaction of a user with an item.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Interaction {
     /// The user who interacted.
     pub user: UserId,
     /// The item interacted with.
     pub item: ItemId,
+    /// What was done.
+    pub feedback: FeedbackType,
     /// Confidence c, from [`crate::WEIGHT_MIN`] to [`crate::WEIGHT_MAX`]; 1 when the source gives
     /// none.
     pub weight: f32,
@@ -88,10 +91,12 @@ fn nanoseconds(timestamp: i64) -> i128 {
 }
 
 /// What an erasure names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum ErasureTarget {
     /// These pairs and nothing else; 1 to [`ERASURE_PAIRS_MAX`].
     Pairs(Vec<(UserId, ItemId)>),
+    /// Of these pairs what is of one type; 1 to [`ERASURE_PAIRS_MAX`].
+    TypedPairs(Vec<TypedPair>),
     /// Everything of one user, the id and the model's row included.
     User(UserId),
     /// Every interaction with one item.
@@ -100,9 +105,20 @@ pub enum ErasureTarget {
     Several(Names),
 }
 
+/// What a user did with an item, of one type of feedback.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct TypedPair {
+    /// Who.
+    pub user: UserId,
+    /// With what.
+    pub item: ItemId,
+    /// What was done.
+    pub feedback: FeedbackType,
+}
+
 /// What one erasure names when it is more than one thing of one kind; together 1 to
 /// [`ERASURE_PAIRS_MAX`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Names {
     /// Everything of each of these users.
     pub users: Vec<UserId>,
@@ -110,12 +126,27 @@ pub struct Names {
     pub items: Vec<ItemId>,
     /// These pairs.
     pub pairs: Vec<(UserId, ItemId)>,
+    /// Of these pairs what is of one type.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub typed_pairs: Vec<TypedPair>,
 }
 
 impl Names {
+    /// Names a pair, or of it what is of one type of feedback.
+    pub fn add_pair(&mut self, user: UserId, item: ItemId, feedback: Option<FeedbackType>) {
+        match feedback {
+            None => self.pairs.push((user, item)),
+            Some(feedback) => self.typed_pairs.push(TypedPair {
+                user,
+                item,
+                feedback,
+            }),
+        }
+    }
+
     /// How many names there are.
     pub fn count(&self) -> usize {
-        self.users.len() + self.items.len() + self.pairs.len()
+        self.users.len() + self.items.len() + self.pairs.len() + self.typed_pairs.len()
     }
 
     /// The same in requests of as many names as one erasure may hold: one where that does, else some
@@ -140,7 +171,12 @@ impl Names {
             pairs: pairs.to_vec(),
             ..Self::default()
         });
-        users.chain(items).chain(pairs).collect()
+        let typed = self.typed_pairs.chunks(ERASURE_PAIRS_MAX);
+        let typed = typed.map(|typed_pairs| Self {
+            typed_pairs: typed_pairs.to_vec(),
+            ..Self::default()
+        });
+        users.chain(items).chain(pairs).chain(typed).collect()
     }
 
     /// The same as targets of one kind each, the pairs last.
@@ -148,7 +184,11 @@ impl Names {
         let users = self.users.iter().cloned().map(ErasureTarget::User);
         let items = self.items.iter().cloned().map(ErasureTarget::Item);
         let pairs = Some(self.pairs.clone()).filter(|pairs| !pairs.is_empty());
-        users.chain(items).chain(pairs.map(ErasureTarget::Pairs))
+        let typed = Some(self.typed_pairs.clone()).filter(|typed| !typed.is_empty());
+        users
+            .chain(items)
+            .chain(pairs.map(ErasureTarget::Pairs))
+            .chain(typed.map(ErasureTarget::TypedPairs))
     }
 }
 
@@ -156,17 +196,24 @@ impl From<Names> for ErasureTarget {
     /// The target of one kind where there is one, so that a request means the same however it is
     /// written.
     fn from(mut names: Names) -> Self {
-        match (names.users.len(), names.items.len(), names.pairs.len()) {
-            (1, 0, 0) => Self::User(names.users.remove(0)),
-            (0, 1, 0) => Self::Item(names.items.remove(0)),
-            (0, 0, _) => Self::Pairs(names.pairs),
+        let counts = (
+            names.users.len(),
+            names.items.len(),
+            names.pairs.len(),
+            names.typed_pairs.len(),
+        );
+        match counts {
+            (1, 0, 0, 0) => Self::User(names.users.remove(0)),
+            (0, 1, 0, 0) => Self::Item(names.items.remove(0)),
+            (0, 0, _, 0) => Self::Pairs(names.pairs),
+            (0, 0, 0, _) => Self::TypedPairs(names.typed_pairs),
             _ => Self::Several(names),
         }
     }
 }
 
 /// One entry of the durable log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// Interactions to learn; a pair that is already held is replaced.
     Add(Vec<Interaction>),

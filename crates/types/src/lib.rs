@@ -20,6 +20,7 @@ mod date_digits;
 mod description;
 mod erasure;
 mod event;
+mod feedback;
 mod given;
 mod hyper;
 mod ids;
@@ -38,7 +39,12 @@ pub use erasure::{
 };
 pub use event::{
     ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget, Event, Interaction, Names,
-    UnixMillis, takes_the_place,
+    TypedPair, UnixMillis, takes_the_place,
+};
+pub use feedback::{
+    Combine, FEEDBACK_TYPE_BYTES_MAX, FEEDBACK_TYPES_MAX, FeedbackNumber, FeedbackRule,
+    FeedbackRules, FeedbackType, FeedbackTypes, HeldEvent, InvalidFeedbackType, Learnt,
+    UnknownFeedbackType,
 };
 pub use given::{Given, Id};
 pub use hyper::{DIM_MAX, IalsHyperparameters, InvalidHyperparameter};

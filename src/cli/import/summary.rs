@@ -170,7 +170,7 @@ fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use recant_import::{ImportOptions, Part, RowSink, SinkError, SinkTotals};
+    use recant_import::{ImportOptions, Part, RowSink, SinkError, SinkTotals, TakenRow};
 
     use super::*;
 
@@ -178,11 +178,11 @@ mod tests {
     struct Nowhere;
 
     impl RowSink for Nowhere {
-        fn push(&mut self, _: &str, _: &str, _: f32, _: Option<i64>) -> Result<(), SinkError> {
+        fn push(&mut self, _: TakenRow<'_>, _: f32) -> Result<(), SinkError> {
             Ok(())
         }
 
-        fn withdraw(&mut self, _: &str, _: &str, _: Option<i64>) -> Result<(), SinkError> {
+        fn withdraw(&mut self, _: TakenRow<'_>) -> Result<(), SinkError> {
             Ok(())
         }
 

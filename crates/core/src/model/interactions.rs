@@ -25,6 +25,11 @@ impl Entry {
         }
     }
 
+    /// Whether the preference is nearer to wanted than to unwanted.
+    pub fn is_wanted(&self) -> bool {
+        self.target >= 0.5
+    }
+
     /// The same pair, seen from the side of `index`.
     fn seen_from(self, index: u32) -> Self {
         Self { index, ..self }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::invalid::InvalidSetting;
 use super::settings::Settings;
+use recant_types::FeedbackRule;
 
 /// The file that is read when no other is named, if it is there.
 const DEFAULT_FILE: &str = "config/default.toml";
@@ -204,7 +205,8 @@ fn checked(
         .try_deserialize()
         .map_err(|error| malformed(source_name, &error))?;
     remove_old_names(&mut tree);
-    read_numbers(&mut tree, &defaults_tree());
+    let defaults = defaults_with_types(&tree);
+    read_scalars(&mut tree, &defaults);
     let settings: Settings =
         serde_path_to_error::deserialize(tree).map_err(|error| ConfigError::Key {
             source_name: source_name.to_owned(),
@@ -222,14 +224,26 @@ fn defaults_tree() -> Value {
     serde_json::to_value(Settings::default()).expect("settings are plain data")
 }
 
-/// Environment and flags know only texts: reads those as numbers where the default is a number.
+/// The defaults, with those of a rule for every type of feedback that `tree` has.
+fn defaults_with_types(tree: &Value) -> Value {
+    let mut defaults = defaults_tree();
+    let types = tree.pointer("/feedback/types").and_then(Value::as_object);
+    let known = defaults.pointer_mut("/feedback/types");
+    if let (Some(types), Some(Value::Object(known))) = (types, known) {
+        let rule = serde_json::to_value(FeedbackRule::default()).expect("a rule is plain data");
+        known.extend(types.keys().map(|name| (name.clone(), rule.clone())));
+    }
+    defaults
+}
+
+/// Environment and flags know only texts: reads those as numbers and truths where the default is one.
 /// A text that is none stays, for the type check to name.
-fn read_numbers(value: &mut Value, default: &Value) {
+fn read_scalars(value: &mut Value, default: &Value) {
     match (value, default) {
         (Value::Object(fields), Value::Object(defaults)) => {
             for (name, field) in fields {
                 if let Some(default) = defaults.get(name) {
-                    read_numbers(field, default);
+                    read_scalars(field, default);
                 }
             }
         }
@@ -242,6 +256,12 @@ fn read_numbers(value: &mut Value, default: &Value) {
                 *value = Value::Number(number);
             }
         }
+        (value, Value::Bool(_)) => {
+            let truth = value.as_str().and_then(|text| text.trim().parse().ok());
+            if let Some(truth) = truth {
+                *value = Value::Bool(truth);
+            }
+        }
         _ => {}
     }
 }
@@ -252,6 +272,7 @@ mod tests {
 
     use super::*;
     use crate::config::Role;
+    use recant_types::{Combine, FeedbackType};
 
     fn from_file(text: &str) -> Result<Settings, ConfigError> {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
@@ -345,6 +366,37 @@ mod tests {
             .expect_err("no number")
             .to_string();
         assert!(text.contains("model.dim"), "{text}");
+    }
+
+    #[test]
+    fn types_of_feedback_come_from_every_layer() {
+        let settings = from_file(
+            "[feedback.types.view]\nweight = 0.5\n\n[feedback.types.dislike]\ntarget = 0.0\n\
+             seen = false\ncombine = \"max\"\n",
+        )
+        .expect("good types");
+        let rule = |name: &str| settings.feedback.types[&FeedbackType::new(name).expect("a name")];
+        assert_eq!((rule("view").weight, rule("view").target), (0.5, 1.0));
+        let dislike = FeedbackRule {
+            target: 0.0,
+            seen: false,
+            combine: Combine::Max,
+            ..FeedbackRule::default()
+        };
+        assert_eq!(rule("dislike"), dislike);
+        let settings = with_environment("RECANT__FEEDBACK__TYPES__LIKE__WEIGHT", "2.5");
+        let types = settings.expect("a good type").feedback.types;
+        assert_eq!(
+            types[&FeedbackType::new("like").expect("a name")].weight,
+            2.5
+        );
+        let settings = with_environment("RECANT__FEEDBACK__TYPES__LIKE__SEEN", "false");
+        let types = settings.expect("a good type").feedback.types;
+        assert!(!types[&FeedbackType::new("like").expect("a name")].seen);
+        let error = from_file("[feedback.types.view]\ntarget = 2\n").expect_err("no preference");
+        assert!(error.to_string().contains("feedback.types.view.target"));
+        let error = from_file("[feedback.types.\"a b\"]\n").expect_err("no name");
+        assert!(error.to_string().contains("feedback.types"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::access::AccessSettings;
+use super::feedback::FeedbackSettings;
 use super::interactions::InteractionSettings;
 use super::invalid::InvalidSetting;
 use super::learning::{CertificateSettings, LearningSettings, ModelSettings, TrainingSettings};
@@ -23,6 +24,8 @@ pub struct Settings {
     pub keys: MasterKeySettings,
     /// Interactions that arrive over HTTP.
     pub interactions: InteractionSettings,
+    /// The types of feedback.
+    pub feedback: FeedbackSettings,
     /// The model and its hyper-parameters.
     pub model: ModelSettings,
     /// Training from scratch.
@@ -45,6 +48,7 @@ impl Settings {
         self.server.check()?;
         self.store.check()?;
         self.keys.check()?;
+        self.feedback.check()?;
         self.model.check()?;
         self.training.check()?;
         self.learning.check()?;

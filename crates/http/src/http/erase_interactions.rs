@@ -8,10 +8,11 @@ use axum::response::Response;
 use super::access::Caller;
 use super::erasure_answer::{self, AcceptedAnswer, ErasureBody};
 use super::json_body;
+use super::known_feedback::KnownFeedback;
 use super::parameters::{Parameters, invalid};
 use super::problem::Problem;
 use super::state::AppState;
-use recant_types::ErasureTarget;
+use recant_types::{ErasureTarget, Names};
 
 /// Erases interactions and makes the model forget them: one (`user` and `item`), everything of a
 /// user (`user`), every interaction with an item (`item`), or what a body names as in `POST /erasures`. The answer is
@@ -23,6 +24,7 @@ use recant_types::ErasureTarget;
     params(
         ("user" = Option<String>, Query, description = "Erase what this user did", example = "ada", min_length = 1, max_length = 256),
         ("item" = Option<String>, Query, description = "Erase what was done with this item", example = "dune", min_length = 1, max_length = 256),
+        ("type" = Option<String>, Query, description = "Of the pair of user and item what is of this type alone", example = "interaction", min_length = 1, max_length = 64),
         ("Prefer" = Option<String>, Header, description = "`wait=S` waits up to S seconds, at most 60, until the model has forgotten"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key and request again return the same erasure", min_length = 1, max_length = 255),
     ),
@@ -37,11 +39,12 @@ pub(super) async fn erase(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
     Extension(caller): Extension<Caller>,
+    Extension(feedback): Extension<KnownFeedback>,
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers().clone();
     let body = OptionalBody::from_request(request, &state).await?;
-    let target = target(query.as_deref(), body)?;
+    let target = target(query.as_deref(), body, &feedback)?;
     erasure_answer::erase(&state, &caller, &headers, target).await
 }
 
@@ -62,19 +65,36 @@ impl<S: Send + Sync> FromRequest<S> for OptionalBody {
 }
 
 /// What is to be erased: named by the query or by the body, never by both.
-fn target(query: Option<&str>, body: OptionalBody) -> Result<ErasureTarget, Problem> {
+fn target(
+    query: Option<&str>,
+    body: OptionalBody,
+    known: &KnownFeedback,
+) -> Result<ErasureTarget, Problem> {
     Parameters::refuse_raw_plus(query)?;
-    let mut parameters = Parameters::parse(query, &["user", "item"])?;
+    let mut parameters = Parameters::parse(query, &["user", "item", "type"])?;
     let named = (parameters.user()?, parameters.item()?);
+    let feedback = parameters.text("type").map(|name| known.find(&name));
+    let feedback = feedback
+        .transpose()
+        .map_err(|error| invalid(error.to_string()))?;
+    if feedback.is_some() && !matches!(named, (Some(_), Some(_))) {
+        return Err(invalid(
+            "type goes with user and item: it names what of one pair is erased",
+        ));
+    }
     match (named, body.0) {
-        ((None, None), Some(bytes)) => json_body::parse::<ErasureBody>(&bytes)?.target(),
+        ((None, None), Some(bytes)) => json_body::parse::<ErasureBody>(&bytes)?.target(known),
         ((None, None), None) => Err(invalid(
             "nothing is named: give user, item or both, or name it in a JSON body",
         )),
         (_, Some(_)) => Err(invalid(
             "name what to erase in the query or in the body, not in both",
         )),
-        ((Some(user), Some(item)), None) => Ok(ErasureTarget::Pairs(vec![(user, item)])),
+        ((Some(user), Some(item)), None) => {
+            let mut names = Names::default();
+            names.add_pair(user, item, feedback);
+            Ok(names.into())
+        }
         ((Some(user), None), None) => Ok(ErasureTarget::User(user)),
         ((None, Some(item)), None) => Ok(ErasureTarget::Item(item)),
     }
@@ -86,13 +106,15 @@ mod tests {
 
     fn read(query: &str, body: &'static str) -> Result<ErasureTarget, Problem> {
         let body = Some(Bytes::from_static(body.as_bytes())).filter(|body| !body.is_empty());
-        target(Some(query), OptionalBody(body))
+        target(Some(query), OptionalBody(body), &KnownFeedback::default())
     }
 
     #[test]
     fn the_query_or_the_body_names_the_target() {
         use ErasureTarget::{Item, Pairs, User};
         assert!(matches!(read("user=a&item=x", ""), Ok(Pairs(pairs)) if pairs.len() == 1));
+        let typed = read("user=a&item=x&type=interaction", "");
+        assert!(matches!(typed, Ok(ErasureTarget::TypedPairs(pairs)) if pairs.len() == 1));
         assert!(matches!(read("user=a", ""), Ok(User(_))));
         assert!(matches!(read("item=x", ""), Ok(Item(_))));
         let body = r#"{"interactions":[{"user":"a","item":"x"},{"user":"b","item":"x"}]}"#;
@@ -103,6 +125,8 @@ mod tests {
             ("item=", ""),
             ("users=a", ""),
             ("user=a+b", ""),
+            ("user=a&type=interaction", ""),
+            ("user=a&item=x&type=unheard-of", ""),
         ] {
             assert!(read(query, body).is_err(), "{query} {body}");
         }

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::access::Caller;
 use super::json_body::Id;
+use super::known_feedback::KnownFeedback;
 use super::prefer;
 use super::problem::{BODY_TOO_LARGE, INVALID_BODY, INVALID_HEADER, Problem};
 use super::state::AppState;
@@ -59,17 +60,26 @@ pub(super) struct PairBody {
     /// With what.
     #[schema(value_type = Id)]
     item: Given<ItemId>,
+    /// What was done; everything unless given.
+    #[serde(default, rename = "type")]
+    #[schema(max_length = 64)]
+    feedback: Option<String>,
 }
 
 impl ErasureBody {
     /// The target it names.
-    pub(super) fn target(self) -> Result<ErasureTarget, Problem> {
-        let pairs = self.interactions.into_iter();
-        let names = Names {
+    pub(super) fn target(self, known: &KnownFeedback) -> Result<ErasureTarget, Problem> {
+        let mut names = Names {
             users: self.users.into_iter().map(|user| user.0).collect(),
             items: self.items.into_iter().map(|item| item.0).collect(),
-            pairs: pairs.map(|pair| (pair.user.0, pair.item.0)).collect(),
+            ..Names::default()
         };
+        for pair in self.interactions {
+            let feedback = pair.feedback.map(|name| known.find(&name)).transpose();
+            let feedback =
+                feedback.map_err(|error| Problem::new(&INVALID_BODY, error.to_string()))?;
+            names.add_pair(pair.user.0, pair.item.0, feedback);
+        }
         match names.count() {
             0 => {
                 let detail = "nothing is named: give users, items or interactions";
@@ -205,7 +215,8 @@ mod tests {
     use recant_types::{ErasureId, UnixMillis};
 
     fn target(body: &str) -> Result<ErasureTarget, Problem> {
-        json_body::parse::<ErasureBody>(body.as_bytes()).and_then(ErasureBody::target)
+        let body = json_body::parse::<ErasureBody>(body.as_bytes());
+        body.and_then(|body| body.target(&KnownFeedback::default()))
     }
 
     #[test]
@@ -223,6 +234,10 @@ mod tests {
             ),
             (r#"{"oops":1}"#, "does not know"),
             (r#"{"interactions":[{"user":"a","item":""}]}"#, "empty"),
+            (
+                r#"{"interactions":[{"user":"a","item":"x","type":"needle"}]}"#,
+                "feedback.types",
+            ),
         ] {
             let problem = target(bad).expect_err(bad);
             let (code, detail) = problem.parts();
@@ -247,6 +262,11 @@ mod tests {
         };
         let counts = (names.users.len(), names.items.len(), names.pairs.len());
         assert_eq!(counts, (2, 1, 1));
+        let typed = r#"{"user":"a","item":"x","type":"interaction"}"#;
+        let only = target(&format!(r#"{{"interactions":[{typed}]}}"#));
+        assert!(matches!(only, Ok(ErasureTarget::TypedPairs(pairs)) if pairs.len() == 1));
+        let mixed = target(&format!(r#"{{"items":["x"],"interactions":[{typed}]}}"#));
+        assert!(matches!(mixed, Ok(Several(names)) if names.typed_pairs.len() == 1));
         let half = vec![r#""u""#; ERASURE_PAIRS_MAX / 2 + 1].join(",");
         let problem = target(&format!("{{\"users\":[{half}],\"items\":[{half}]}}"));
         assert_eq!(problem.expect_err("too many").parts().0, "body_too_large");

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::access::Caller;
 use super::erasure_answer::{self, AcceptedAnswer, ErasureBody};
 use super::json_body::JsonBody;
+use super::known_feedback::KnownFeedback;
 use super::parameters::{Parameters, invalid};
 use super::problem::{ERASURE_NOT_FOUND, INVALID_ERASURE_ID, Problem, ProblemBody};
 use super::state::AppState;
@@ -111,11 +112,12 @@ pub(super) async fn create(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
     Extension(caller): Extension<Caller>,
+    Extension(feedback): Extension<KnownFeedback>,
     headers: HeaderMap,
     JsonBody(body): JsonBody<ErasureBody>,
 ) -> Result<Response, Problem> {
     Parameters::refuse(query.as_deref())?;
-    erasure_answer::erase(&state, &caller, &headers, body.target()?).await
+    erasure_answer::erase(&state, &caller, &headers, body.target(&feedback)?).await
 }
 
 /// Shows how far an erasure has come. Without the role `admin` only those that the same key

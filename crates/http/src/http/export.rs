@@ -16,7 +16,7 @@ use super::parameters::{Parameters, invalid};
 use super::problem::Problem;
 use super::state::AppState;
 use recant_service::ExportedInteraction;
-use recant_types::{Given, ItemId, UserId};
+use recant_types::{FeedbackType, Given, ItemId, UserId};
 
 /// Lines put into one piece of the body: large enough to be cheap, small enough to stay in memory
 /// only briefly.
@@ -33,7 +33,11 @@ pub(super) struct ExportLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     title: Option<Arc<str>>,
-    /// Confidence.
+    /// What was done.
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "interaction")]
+    feedback: FeedbackType,
+    /// The weight that it came with.
     weight: f32,
     /// When, in the unit it came with.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,6 +112,7 @@ fn chunks(rows: Vec<ExportedInteraction>) -> impl Iterator<Item = Bytes> {
             let line = ExportLine {
                 item: row.item,
                 title: row.title,
+                feedback: row.feedback,
                 weight: row.weight,
                 timestamp: row.timestamp,
             };
@@ -128,6 +133,7 @@ mod tests {
         let rows = (0..count).map(|index| ExportedInteraction {
             item: ItemId::new(&format!("i{index}")).expect("an id"),
             title: None,
+            feedback: FeedbackType::default(),
             weight: 1.5,
             timestamp: (index == 0).then_some(3),
         });
@@ -136,10 +142,16 @@ mod tests {
         let text = String::from_utf8(chunks.concat()).expect("UTF-8");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), count);
-        assert_eq!(lines[0], r#"{"item":"i0","weight":1.5,"timestamp":3}"#);
+        assert_eq!(
+            lines[0],
+            r#"{"item":"i0","type":"interaction","weight":1.5,"timestamp":3}"#
+        );
         assert_eq!(
             lines[count - 1],
-            format!(r#"{{"item":"i{}","weight":1.5}}"#, count - 1)
+            format!(
+                r#"{{"item":"i{}","type":"interaction","weight":1.5}}"#,
+                count - 1
+            )
         );
     }
 

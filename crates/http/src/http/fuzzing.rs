@@ -5,9 +5,14 @@ use super::erasure_answer::ErasureBody;
 use super::interaction_rows::RowRules;
 use super::interaction_rows::{rows_of_json, rows_of_lines};
 use super::json_body;
+use super::known_feedback::KnownFeedback;
 use super::parameters::Parameters;
 use super::problem::Problem;
-use recant_types::{ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget, Interaction};
+use crate::config::FeedbackSettings;
+use recant_types::{
+    ADDITION_INTERACTIONS_MAX, ERASURE_PAIRS_MAX, ErasureTarget, FeedbackRule, FeedbackType,
+    Interaction,
+};
 
 /// Reads the JSON body of `POST /interactions`; whether it was taken.
 pub fn interactions_json(bytes: &[u8]) -> bool {
@@ -20,7 +25,16 @@ pub fn interactions_lines(bytes: &[u8]) -> bool {
 }
 
 fn rules() -> RowRules {
-    RowRules::now(Default::default())
+    RowRules::now(Default::default(), known())
+}
+
+/// The default type of feedback, and two others.
+fn known() -> KnownFeedback {
+    let named = |name| FeedbackType::new(name).expect("a name");
+    let types = ["view", "dislike"].map(|name| (named(name), FeedbackRule::default()));
+    KnownFeedback::new(&FeedbackSettings {
+        types: types.into(),
+    })
 }
 
 fn check_rows(rows: Result<Rows<Interaction>, Problem>) -> bool {
@@ -40,8 +54,11 @@ fn check_rows(rows: Result<Rows<Interaction>, Problem>) -> bool {
 
 /// Reads the body of `POST /erasures`; whether it was taken.
 pub fn erasures(bytes: &[u8]) -> bool {
-    let target = json_body::parse::<ErasureBody>(bytes).and_then(ErasureBody::target);
+    let target = json_body::parse::<ErasureBody>(bytes).and_then(|body| body.target(&known()));
     if let Ok(ErasureTarget::Pairs(pairs)) = &target {
+        assert!(!pairs.is_empty() && pairs.len() <= ERASURE_PAIRS_MAX);
+    }
+    if let Ok(ErasureTarget::TypedPairs(pairs)) = &target {
         assert!(!pairs.is_empty() && pairs.len() <= ERASURE_PAIRS_MAX);
     }
     if let Ok(ErasureTarget::Several(names)) = &target {

@@ -8,12 +8,13 @@ use serde::de::{IgnoredAny, MapAccess};
 
 use super::body_rows::{self, Row, RowList, Rows, put};
 use super::json_body;
+use super::known_feedback::KnownFeedback;
 use super::problem::Problem;
 use super::scalar::{Scalar, id, time};
 use crate::config::InteractionSettings;
 use recant_types::{
-    ADDITION_INTERACTIONS_MAX, Interaction, InvalidTime, InvalidWeight, ItemId, TimeRule,
-    UnixMillis, UserId, WEIGHT_MAX, WEIGHT_MIN, WeightTransform, new_id,
+    ADDITION_INTERACTIONS_MAX, FeedbackType, Interaction, InvalidTime, InvalidWeight, ItemId,
+    TimeRule, UnixMillis, UserId, WEIGHT_MAX, WEIGHT_MIN, WeightTransform, new_id,
 };
 
 /// Weight of an interaction that gives none.
@@ -24,15 +25,17 @@ const WEIGHT_DEFAULT: f32 = 1.0;
 pub(super) struct RowRules {
     keep_null_ids: bool,
     weights: WeightTransform,
+    feedback: KnownFeedback,
     times: TimeRule,
 }
 
 impl RowRules {
     /// The rules that are configured, by the clock of now.
-    pub(super) fn now(settings: InteractionSettings) -> Self {
+    pub(super) fn now(settings: InteractionSettings, feedback: KnownFeedback) -> Self {
         Self {
             keep_null_ids: settings.keep_null_ids,
             weights: settings.weights,
+            feedback,
             times: TimeRule::new(UnixMillis::now()),
         }
     }
@@ -62,6 +65,7 @@ pub(super) fn rows_of_lines(bytes: &[u8], rules: &RowRules) -> Result<Rows<Inter
 struct InteractionFields {
     user: Option<Scalar>,
     item: Option<Scalar>,
+    feedback: Option<Scalar>,
     weight: Option<Scalar>,
     timestamp: Option<Scalar>,
     /// What is wrong with the row as a whole, if anything.
@@ -74,6 +78,9 @@ impl InteractionFields {
             return Err(flaw.to_owned());
         }
         let keep = rules.keep_null_ids;
+        let feedback = feedback(self.feedback.unwrap_or_default(), &rules.feedback)?;
+        let weight = weight(self.weight.unwrap_or_default(), rules.weights)?;
+        rules.feedback.check_weight(&feedback, weight)?;
         Ok(Interaction {
             user: id("user", self.user.unwrap_or_default(), |text| {
                 UserId::new(new_id(text, keep)?)
@@ -81,9 +88,18 @@ impl InteractionFields {
             item: id("item", self.item.unwrap_or_default(), |text| {
                 ItemId::new(new_id(text, keep)?)
             })?,
-            weight: weight(self.weight.unwrap_or_default(), rules.weights)?,
+            feedback,
+            weight,
             timestamp: timestamp(self.timestamp.unwrap_or_default(), &rules.times)?,
         })
+    }
+}
+
+fn feedback(value: Scalar, known: &KnownFeedback) -> Result<FeedbackType, String> {
+    match value {
+        Scalar::Absent => Ok(FeedbackType::default()),
+        Scalar::Text(name) => known.find(&name).map_err(|error| error.to_string()),
+        _ => Err(String::from("type must be a string")),
     }
 }
 
@@ -126,11 +142,13 @@ impl Row for InteractionFields {
             let is_twice = match name.as_str() {
                 "user" => put(&mut row.user, &mut fields)?,
                 "item" => put(&mut row.item, &mut fields)?,
+                "type" => put(&mut row.feedback, &mut fields)?,
                 "weight" => put(&mut row.weight, &mut fields)?,
                 "timestamp" => put(&mut row.timestamp, &mut fields)?,
                 _ => {
                     fields.next_value::<IgnoredAny>()?;
-                    row.flaw = Some("a row has user, item, weight and timestamp, no other field");
+                    row.flaw =
+                        Some("a row has user, item, type, weight and timestamp, no other field");
                     false
                 }
             };
@@ -147,7 +165,7 @@ mod tests {
     use super::*;
 
     fn rules() -> RowRules {
-        RowRules::now(InteractionSettings::default())
+        RowRules::now(InteractionSettings::default(), KnownFeedback::default())
     }
 
     fn of_rows(rows: &str) -> Rows<Interaction> {
@@ -177,10 +195,11 @@ mod tests {
 
     #[test]
     fn the_configuration_transforms_weights_and_keeps_odd_names() {
-        let rules = RowRules::now(InteractionSettings {
+        let settings = InteractionSettings {
             weights: WeightTransform::Log1p,
             keep_null_ids: true,
-        });
+        };
+        let rules = RowRules::now(settings, KnownFeedback::default());
         let body = br#"{"interactions":[{"user":"null","item":"x","weight":3e9}]}"#;
         let rows = rows_of_json(body, &rules).expect("a good envelope");
         assert_eq!(rows.good[0].weight, 3e9f64.ln_1p() as f32);
@@ -234,6 +253,15 @@ mod tests {
             (r#"{"user":"a","item":"x","weight":1e-300}"#, "weight"),
             (r#"{"user":"a","item":"x","weight":{"a":[1]}}"#, "weight"),
             (r#"{"user":"a","item":"x","timestamp":[1]}"#, "timestamp"),
+            (
+                r#"{"user":"a","item":"x","type":"needle"}"#,
+                "feedback.types",
+            ),
+            (r#"{"user":"a","item":"x","type":"nee dle"}"#, "letters"),
+            (
+                r#"{"user":"a","item":"x","type":7}"#,
+                "type must be a string",
+            ),
             (r#"{"user":"a","item":"x","timestamp":4102444800}"#, "ahead"),
             (
                 r#"{"user":"a","item":"x","weight":3e6}"#,

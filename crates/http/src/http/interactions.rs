@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::body_rows::{RejectedRow, Rows};
 use super::interaction_rows::{RowRules, rows_of_json, rows_of_lines};
 use super::json_body::{self, Id, media_type};
+use super::known_feedback::KnownFeedback;
 use super::parameters::Parameters;
 use super::problem::{Problem, ProblemBody, UNSUPPORTED_MEDIA_TYPE};
 use super::state::AppState;
@@ -56,7 +57,11 @@ pub(super) struct InteractionRow {
     /// With what, likewise.
     #[schema(value_type = Id)]
     item: String,
+    /// What was done: one of the types that the configuration names; `interaction` unless given.
+    #[schema(rename = "type", max_length = 64)]
+    feedback: Option<String>,
     /// Confidence, from 0.000001 to 1000000 once `interactions.weights` was applied; 1 unless given.
+    /// That of the type is multiplied with it.
     weight: Option<f64>,
     /// When: RFC 3339 as a text, or a number since 1970 in seconds (with a fraction or not),
     /// milliseconds, microseconds or nanoseconds, told apart by size; no more than a day ahead.
@@ -117,7 +122,11 @@ impl<S: Send + Sync> FromRequest<S> for RowsBody {
             }
         };
         let settings = request.extensions().get::<InteractionSettings>();
-        let rules = RowRules::now(settings.copied().unwrap_or_default());
+        let feedback = request.extensions().get::<KnownFeedback>();
+        let rules = RowRules::now(
+            settings.copied().unwrap_or_default(),
+            feedback.cloned().unwrap_or_default(),
+        );
         let bytes = json_body::read(request, state).await?;
         parse(&bytes, &rules).map(Self)
     }

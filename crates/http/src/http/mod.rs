@@ -28,6 +28,7 @@ mod item_rows;
 mod items;
 mod json_body;
 mod key_set;
+mod known_feedback;
 mod layers;
 pub(crate) mod metric_names;
 mod metrics;

@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 
 use super::access::{AccessPolicy, check_access};
 use super::body_buffer::{BodyBudget, buffer_body};
+use super::known_feedback::KnownFeedback;
 use super::metric_names::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL};
 use super::openapi::{ApiDescription, ApiDocument};
 use super::problem::{METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
@@ -41,7 +42,8 @@ pub fn router(state: AppState, settings: &Settings) -> Router {
         .merge(operations)
         .with_state(state)
         .layer(Extension(ApiDescription::new(&description)))
-        .layer(Extension(settings.interactions));
+        .layer(Extension(settings.interactions))
+        .layer(Extension(KnownFeedback::new(&settings.feedback)));
     guarded(routes, table, settings)
 }
 

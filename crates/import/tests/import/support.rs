@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use recant_import::{
-    ImportError, ImportOptions, ReadOptions, RowCounts, RowSink, SinkError, SinkTotals, parts, run,
+    ImportError, ImportOptions, ReadOptions, RowCounts, RowSink, SinkError, SinkTotals, TakenRow,
+    parts, run,
 };
-use recant_types::DescriptionPatch;
+use recant_types::{DescriptionPatch, FeedbackType};
 
 /// One row as a sink is given it; a row that takes its pair back has no weight.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Taken {
     pub user: String,
     pub item: String,
+    pub feedback: FeedbackType,
     pub weight: Option<f32>,
     pub timestamp: Option<i64>,
 }
@@ -25,12 +27,13 @@ pub struct Memory {
 }
 
 impl Memory {
-    fn take(&mut self, user: &str, item: &str, weight: Option<f32>, timestamp: Option<i64>) {
+    fn take(&mut self, row: TakenRow<'_>, weight: Option<f32>) {
         self.rows.push(Taken {
-            user: user.to_owned(),
-            item: item.to_owned(),
+            user: row.user.to_owned(),
+            item: row.item.to_owned(),
+            feedback: row.feedback.clone(),
             weight,
-            timestamp,
+            timestamp: row.timestamp,
         });
     }
 
@@ -46,24 +49,13 @@ impl Memory {
 }
 
 impl RowSink for Memory {
-    fn push(
-        &mut self,
-        user: &str,
-        item: &str,
-        weight: f32,
-        timestamp: Option<i64>,
-    ) -> Result<(), SinkError> {
-        self.take(user, item, Some(weight), timestamp);
+    fn push(&mut self, row: TakenRow<'_>, weight: f32) -> Result<(), SinkError> {
+        self.take(row, Some(weight));
         Ok(())
     }
 
-    fn withdraw(
-        &mut self,
-        user: &str,
-        item: &str,
-        timestamp: Option<i64>,
-    ) -> Result<(), SinkError> {
-        self.take(user, item, None, timestamp);
+    fn withdraw(&mut self, row: TakenRow<'_>) -> Result<(), SinkError> {
+        self.take(row, None);
         Ok(())
     }
 

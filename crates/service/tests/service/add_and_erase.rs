@@ -92,6 +92,7 @@ async fn take(running: Running, step: &Step, plain: &mut Plain, erased: &mut Era
                 rows.iter().partition(|row| erased.holds_back(row));
             plain.add(&taken);
             let interaction = |row: &Row| Interaction {
+                feedback: Default::default(),
                 user: user_id(row.user),
                 item: item_id(row.item),
                 weight: row.weight(),
@@ -135,6 +136,7 @@ async fn take(running: Running, step: &Step, plain: &mut Plain, erased: &mut Era
                 users: users.iter().map(|user| user_id(*user)).collect(),
                 items: items.iter().map(|item| item_id(*item)).collect(),
                 pairs: pairs.iter().map(pair).collect(),
+                typed_pairs: Vec::new(),
             };
             running.erase(names.into()).await;
         }
@@ -264,6 +266,7 @@ fn thousands_of_names_are_one_erasure_and_survive_a_restart() {
                 .chain([item_id(7)])
                 .collect(),
             pairs: vec![(user_id(2), item_id(3))],
+            typed_pairs: Vec::new(),
         };
         while names.count() < ERASURE_PAIRS_MAX {
             let user = UserId::new(&unknown(names.count())).expect("an id");

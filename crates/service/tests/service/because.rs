@@ -174,6 +174,7 @@ fn what_was_acknowledged_as_erased_is_named_in_no_answer_that_begins_later() {
         let pair = |person: &str, number| Interaction {
             user: UserId::new(person).expect("an id"),
             item: numbered(number),
+            feedback: Default::default(),
             weight: 1.0,
             timestamp: None,
         };

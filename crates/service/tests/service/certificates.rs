@@ -29,6 +29,7 @@ async fn running(path: &std::path::Path) -> Running {
 
 fn interaction(number: u64) -> Interaction {
     Interaction {
+        feedback: Default::default(),
         user: user_id((number % 5) as u8),
         item: item_id((number % 7) as u8),
         weight: 0.25 + (number % 11) as f32 / 4.0,

@@ -40,6 +40,7 @@ fn what_was_acknowledged_as_erased_is_in_no_export_that_begins_later() {
         let folder = tempfile::tempdir().expect("a folder");
         let running = Running::start(&folder.path().join("data")).await;
         let all = (0..ITEMS).map(|number| Interaction {
+            feedback: Default::default(),
             user: user(),
             item: item(number),
             weight: 1.0,

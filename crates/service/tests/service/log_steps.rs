@@ -67,6 +67,7 @@ fn entries(plain: &mut Plain) -> Vec<Event> {
 
 fn addition(rows: &[Row]) -> Event {
     let interactions = rows.iter().map(|row| Interaction {
+        feedback: Default::default(),
         user: user_id(row.user),
         item: item_id(row.item),
         weight: row.weight(),

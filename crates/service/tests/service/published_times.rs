@@ -43,6 +43,7 @@ fn auc(one: &[f64], other: &[f64]) -> f64 {
 
 async fn add(running: &Running, user: u8) {
     let interactions = rows(user).into_iter().map(|row| Interaction {
+        feedback: Default::default(),
         user: user_id(row.user),
         item: item_id(row.item),
         weight: row.weight(),

@@ -1,5 +1,6 @@
 //! Any sequence of additions, erasures, replays, crashes, compactions, backups and restores leaves
-//! what a plain map would hold.
+//! what a plain map would hold, of every type of feedback, and the matrix that is learnt from what it
+//! says.
 //!
 //! The machine plays the worker: what was accepted is applied when it says so. A crash is a copy of
 //! the directory while the store is open, from which everything goes on.
@@ -8,21 +9,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use recant_service::Resolver;
-use recant_service::load;
+use recant_service::{Resolver, Trainer, load};
 use recant_store::{Entry, Store, restore};
-use recant_testkit::store::{commit, copy_directory, erasure, item_id, open, options, user};
-use recant_types::{ErasureId, ErasureTarget, Event, IalsHyperparameters, Interaction, UnixMillis};
+use recant_testkit::store::{
+    FEEDBACK, commit, copy_directory, erasure, feedback, item_id, open, options, user,
+};
+use recant_types::{
+    ErasureId, ErasureTarget, Event, FeedbackNumber, IalsHyperparameters, Interaction, Names,
+    TypedPair, UnixMillis,
+};
 
 const USERS: u32 = 4;
 const ITEMS: u32 = 5;
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Users, items, weights, and whether it happened long ago.
-    Add(Vec<(u32, u32, u8, bool)>),
+    Add(Vec<Row>),
     EraseUser(u32),
     ErasePairs(Vec<(u32, u32)>),
+    /// Of pairs what is of one type.
+    EraseTyped(Vec<Key>),
+    /// A user, an item, a pair and of another pair what is of one type.
+    EraseSeveral(u32, u32, (u32, u32), Key),
     EraseItem(u32),
     /// The worker applies everything, or but the last entry.
     Apply(bool),
@@ -34,13 +42,32 @@ enum Step {
     Restore,
 }
 
+/// User, item and number of a type of feedback.
+type Key = (u32, u32, u8);
+
+#[derive(Debug, Clone)]
+struct Row {
+    key: Key,
+    weight: u8,
+    long_ago: bool,
+}
+
 fn step() -> impl Strategy<Value = Step> {
-    let row = (0..USERS, 0..ITEMS, 1..9_u8, prop::bool::weighted(0.3));
-    let pair = (0..USERS, 0..ITEMS);
+    let key = || (0..USERS, 0..ITEMS, 0..FEEDBACK.len() as u8);
+    let row = (key(), 1..9_u8, prop::bool::weighted(0.3));
+    let row = row.prop_map(|(key, weight, long_ago)| Row {
+        key,
+        weight,
+        long_ago,
+    });
+    let pair = || (0..USERS, 0..ITEMS);
+    let several = (0..USERS, 0..ITEMS, pair(), key());
     prop_oneof![
         6 => prop::collection::vec(row, 1..5).prop_map(Step::Add),
         2 => (0..USERS).prop_map(Step::EraseUser),
-        4 => prop::collection::vec(pair, 1..4).prop_map(Step::ErasePairs),
+        4 => prop::collection::vec(pair(), 1..4).prop_map(Step::ErasePairs),
+        4 => prop::collection::vec(key(), 1..4).prop_map(Step::EraseTyped),
+        1 => several.prop_map(|(user, item, pair, key)| Step::EraseSeveral(user, item, pair, key)),
         2 => (0..ITEMS).prop_map(Step::EraseItem),
         4 => any::<bool>().prop_map(Step::Apply),
         1 => Just(Step::Crash),
@@ -51,27 +78,42 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-type Pairs = BTreeMap<(u32, u32), u8>;
+/// The weight of everything that is held.
+type Events = BTreeMap<Key, f32>;
+
+/// Weight and target of every pair, as they are learnt.
+type Pairs = BTreeMap<(u32, u32), (f32, f32)>;
 
 /// What was erased.
 #[derive(Debug, Clone, Default)]
 struct Erased {
     users: BTreeSet<u32>,
     pairs: BTreeSet<(u32, u32)>,
+    typed: BTreeSet<Key>,
     items: BTreeSet<u32>,
 }
 
 impl Erased {
-    fn names(&self, user: u32, item: u32) -> bool {
+    fn names(&self, key: Key) -> bool {
+        let (user, item, _) = key;
         self.users.contains(&user)
             || self.items.contains(&item)
             || self.pairs.contains(&(user, item))
+            || self.typed.contains(&key)
+    }
+}
+
+fn typed_pair(key: &Key) -> TypedPair {
+    TypedPair {
+        user: user(key.0),
+        item: item_id(key.1),
+        feedback: feedback(key.2),
     }
 }
 
 struct Copied {
     file: PathBuf,
-    held: Pairs,
+    held: Events,
     erased_since: Erased,
 }
 
@@ -80,7 +122,7 @@ struct Machine {
     folder: tempfile::TempDir,
     data: PathBuf,
     store: Option<Store>,
-    held: Pairs,
+    held: Events,
     erased: Erased,
     backup: Option<Copied>,
     count: u32,
@@ -94,7 +136,7 @@ impl Machine {
             store: Some(open(&data)),
             data,
             folder,
-            held: Pairs::new(),
+            held: Events::new(),
             erased: Erased::default(),
             backup: None,
             count: 0,
@@ -122,6 +164,26 @@ impl Machine {
                 let ids = pairs.iter().map(|(u, i)| (user(*u), item_id(*i)));
                 self.erase(ErasureTarget::Pairs(ids.collect()), |erased| {
                     erased.pairs.extend(pairs);
+                });
+            }
+            Step::EraseTyped(keys) => {
+                let named = keys.iter().map(typed_pair).collect();
+                self.erase(ErasureTarget::TypedPairs(named), |erased| {
+                    erased.typed.extend(keys);
+                });
+            }
+            Step::EraseSeveral(of, item, pair, key) => {
+                let names = Names {
+                    users: vec![user(*of)],
+                    items: vec![item_id(*item)],
+                    pairs: vec![(user(pair.0), item_id(pair.1))],
+                    typed_pairs: vec![typed_pair(key)],
+                };
+                self.erase(names.into(), |erased| {
+                    erased.users.insert(*of);
+                    erased.items.insert(*item);
+                    erased.pairs.insert(*pair);
+                    erased.typed.insert(*key);
                 });
             }
             Step::EraseItem(item) => {
@@ -155,21 +217,22 @@ impl Machine {
         }
     }
 
-    fn add(&mut self, rows: &[(u32, u32, u8, bool)]) {
-        let interaction = |(of, item, weight, long_ago): &(u32, u32, u8, bool)| Interaction {
-            user: user(*of),
-            item: item_id(*item),
-            weight: f32::from(*weight),
-            timestamp: long_ago.then_some(1_000_000_000),
+    fn add(&mut self, rows: &[Row]) {
+        let interaction = |row: &Row| Interaction {
+            user: user(row.key.0),
+            item: item_id(row.key.1),
+            feedback: feedback(row.key.2),
+            weight: f32::from(row.weight),
+            timestamp: row.long_ago.then_some(1_000_000_000),
         };
         let event = Event::Add(rows.iter().map(interaction).collect());
         let committed = commit(self.store(), |batch| batch.append(event));
         let mut held_back = 0;
-        for (of, item, weight, long_ago) in rows {
-            if *long_ago && self.erased.names(*of, *item) {
+        for row in rows {
+            if row.long_ago && self.erased.names(row.key) {
                 held_back += 1;
             } else {
-                self.held.insert((*of, *item), *weight);
+                hold(&mut self.held, row);
             }
         }
         assert_eq!(committed.held_back, held_back);
@@ -180,7 +243,7 @@ impl Machine {
         commit(self.store(), |batch| batch.append(event));
         let mut named = Erased::default();
         note(&mut named);
-        self.held.retain(|(of, item), _| !named.names(*of, *item));
+        self.held.retain(|key, _| !named.names(*key));
         note(&mut self.erased);
         if let Some(backup) = &mut self.backup {
             note(&mut backup.erased_since);
@@ -194,7 +257,7 @@ impl Machine {
         self.store = None;
         let restored = restore(&backup.file, &self.data, &options()).expect("restored");
         let mut held = backup.held.clone();
-        held.retain(|(of, item), _| !backup.erased_since.names(*of, *item));
+        held.retain(|key, _| !backup.erased_since.names(*key));
         assert_eq!(restored.interactions, held.len() as u64);
         self.held = held;
         self.store = Some(open(&self.data));
@@ -207,18 +270,80 @@ impl Machine {
         self.store = None;
         self.store = Some(open(&self.data));
         assert_eq!(read(self.store()), self.held);
+        let expected = learnt(&self.held);
+        for matrix in matrices(&loaded(self.store())) {
+            assert!(matrix.keys().eq(expected.keys()));
+            for (found, expected) in matrix.values().zip(expected.values()) {
+                let close = |a: f32, b: f32| (a - b).abs() <= 1e-6 * b.abs().max(1.0);
+                assert!(close(found.0, expected.0) && close(found.1, expected.1));
+            }
+        }
     }
 }
 
-/// Does what the worker does with the log, and trims it.
-fn apply(store: &Store, all: bool) {
-    let hyperparameters = IalsHyperparameters {
+/// Puts a row beside what is held of its pair and type, as the type's rule says.
+fn hold(held: &mut Events, row: &Row) {
+    let new = f32::from(row.weight);
+    let before = held.get(&row.key).copied();
+    let together = match (row.key.2, before) {
+        (1, Some(before)) => before + new,
+        (2, Some(before)) => before.max(new),
+        _ => new,
+    };
+    held.insert(row.key, together);
+}
+
+/// What is to be learnt of what is held: the weighted mean of the targets, of the weights that count.
+fn learnt(held: &Events) -> Pairs {
+    let mut pairs = Pairs::new();
+    for ((user, item, number), weight) in held {
+        let (share, target) = [(1.0, 1.0), (0.5, 1.0), (2.0, 0.0)][usize::from(*number)];
+        let pair = pairs.entry((*user, *item)).or_insert((0.0, 0.0));
+        pair.0 += weight * share;
+        pair.1 += weight * share * target;
+    }
+    for (weight, target) in pairs.values_mut() {
+        *target /= *weight;
+    }
+    pairs
+}
+
+fn hyperparameters() -> IalsHyperparameters {
+    IalsHyperparameters {
         dim: 2,
         alpha0: 0.3,
         lambda: 0.1,
         nu: 1.0,
+    }
+}
+
+/// Weight and target of every pair of a trainer's matrix, found from the side of the users and from that
+/// of the items.
+fn matrices(trainer: &Trainer) -> [Pairs; 2] {
+    let number = |id: &str| -> u32 {
+        let (_, number) = id.rsplit_once('-').expect("a number");
+        number.parse().expect("a number")
     };
-    let mut trainer = load(store, hyperparameters, 1).expect("readable").trainer;
+    let (users, items) = (trainer.users.directory(), trainer.items.directory());
+    let user = |row: u32| number(users.id(row).expect("a user").expose());
+    let item = |row: u32| number(items.id(row).expect("an item").expose());
+    let (mut by_user, mut by_item) = (Pairs::new(), Pairs::new());
+    for row in 0..trainer.matrix.user_rows() as u32 {
+        for entry in trainer.matrix.user(row) {
+            by_user.insert((user(row), item(entry.index)), (entry.weight, entry.target));
+        }
+    }
+    for row in 0..trainer.matrix.item_rows() as u32 {
+        for entry in trainer.matrix.item(row) {
+            by_item.insert((user(entry.index), item(row)), (entry.weight, entry.target));
+        }
+    }
+    [by_user, by_item]
+}
+
+/// Does what the worker does with the log, and trims it.
+fn apply(store: &Store, all: bool) {
+    let mut trainer = loaded(store);
     let applied = store.applied().expect("readable");
     let mut entries = store.read_from(applied.next(), 1_000).expect("readable");
     if !all {
@@ -251,27 +376,50 @@ fn apply(store: &Store, all: bool) {
     changes.batch.set_applied(reached);
     changes.batch.trim_log(reached);
     store.commit(changes.batch).wait().expect("durable");
+    // What was changed in memory is what anybody would read now.
+    let again = loaded(store);
+    assert_eq!(matrices(&trainer), matrices(&again));
+    assert_eq!(unseen(&trainer), unseen(&again));
+    let counts = |trainer: &Trainer| trainer.popular.iter().collect::<Vec<_>>();
+    assert_eq!(counts(&trainer), counts(&again));
 }
 
-fn read(store: &Store) -> Pairs {
+fn loaded(store: &Store) -> Trainer {
+    load(store, hyperparameters(), 1).expect("readable").trainer
+}
+
+/// The rows of items that do not count as seen, of each user who has some.
+fn unseen(trainer: &Trainer) -> BTreeMap<u32, Vec<u32>> {
+    let users = trainer.unseen.iter();
+    users.map(|(user, items)| (*user, items.to_vec())).collect()
+}
+
+fn read(store: &Store) -> Events {
     let number = |id: &str| -> u32 {
         let (_, number) = id.rsplit_once('-').expect("a number");
         number.parse().expect("a number")
     };
     let users: BTreeMap<u32, _> = store.users().expect("readable").into_iter().collect();
     let items: BTreeMap<u32, _> = store.items().expect("readable").into_iter().collect();
-    let mut pairs = Pairs::new();
+    let types = store.feedback_types();
+    let feedback = |number: FeedbackNumber| {
+        let name = types[usize::from(number.0)].as_str();
+        let place = FEEDBACK.iter().position(|known| *known == name);
+        place.expect("a type of these tests") as u8
+    };
+    let mut events = Events::new();
     let visited = store.visit_histories(|row, held| {
         for held in held {
-            let pair = (
+            let key = (
                 number(users[&row].expose()),
                 number(items[&held.item].id.expose()),
+                feedback(held.feedback),
             );
-            pairs.insert(pair, held.weight as u8);
+            events.insert(key, held.weight);
         }
     });
     visited.expect("readable");
-    pairs
+    events
 }
 
 /// No file under `data` holds any of the ids.

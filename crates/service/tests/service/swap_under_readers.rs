@@ -54,6 +54,8 @@ fn trainer() -> Trainer {
     let counts = |row: u32| matrix.item(row).len() as u32;
     let item = |row: u32| ItemId::new(&format!("{row}")).expect("an id");
     Trainer {
+        feedback: Default::default(),
+        unseen: Default::default(),
         item_counts: (0..ITEMS as u32).map(counts).collect(),
         popular: (0..ITEMS as u32)
             .map(|row| (row, counts(row)))

@@ -16,7 +16,7 @@ use crate::codec;
 use crate::error::StoreError;
 use crate::keyring::{KeyRing, Slot, Special};
 use crate::seal::SecretKey;
-use recant_types::{ItemId, UnixMillis, UserId};
+use recant_types::{FeedbackNumber, FeedbackType, ItemId, UnixMillis, UserId};
 
 const MAGIC: [u8; 8] = *b"RECANTBK";
 const VERSION: u32 = 1;
@@ -57,6 +57,14 @@ pub(super) enum Frame {
     Record { key: Vec<u8>, payload: Vec<u8> },
     /// The last: SHA-256 of every byte before it.
     End { digest: [u8; 32] },
+    /// As `Person`, of types of feedback other than the default too: the row at a place has the type
+    /// at that number of `types`.
+    TypedPerson {
+        user: UserId,
+        rows: Vec<BackupRow>,
+        types: Vec<FeedbackType>,
+        numbers: Vec<u8>,
+    },
 }
 
 /// One interaction of a person.
@@ -65,6 +73,10 @@ pub(super) struct BackupRow {
     pub(super) item: ItemId,
     pub(super) weight: f32,
     pub(super) timestamp: Option<i64>,
+    /// What was done, in the store that it was read from or is brought to. Not a part of the row's
+    /// bytes.
+    #[serde(skip)]
+    pub(super) feedback: FeedbackNumber,
 }
 
 fn associated(id: &[u8; 16], number: u64, slot: Slot) -> Vec<u8> {

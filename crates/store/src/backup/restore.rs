@@ -11,7 +11,7 @@ use super::format::{BackupHeader, BackupRow, Frame, FrameReader, ReadFrame};
 use crate::error::StoreError;
 use crate::failpoint::failpoint;
 use crate::files::{Files, Generation};
-use crate::hash::KeyedHash;
+use crate::hash::{KeyedHash, tombstones_over};
 use crate::import::{ImportSessionError, ImportWriter};
 use crate::keyring::Slot;
 use crate::migrations::schema_version;
@@ -19,7 +19,7 @@ use crate::options::StoreOptions;
 use crate::records::{Tombstone, pack_row};
 use crate::tensor::Tensor;
 use crate::{codec, keys, migrations};
-use recant_types::{UnixMillis, UserId};
+use recant_types::{FeedbackType, UnixMillis, UserId};
 
 /// Milliseconds of a day.
 const DAY_MILLISECONDS: i64 = 24 * 60 * 60 * 1_000;
@@ -82,7 +82,7 @@ pub fn restore(
         ));
     }
     let mut restoring = Restoring {
-        writer: ImportWriter::begin(&files)?,
+        writer: ImportWriter::begin(&files, &options.feedback)?,
         since: HashMap::new(),
         records: HashMap::new(),
         factors: Vec::new(),
@@ -135,7 +135,8 @@ struct Restoring<'a> {
 }
 
 /// Facts about the whole store that a restore writes anew.
-const WRITTEN_ANEW: [[u8; 2]; 7] = [
+const WRITTEN_ANEW: [[u8; 2]; 8] = [
+    keys::FEEDBACK_TYPES,
     keys::SCHEMA,
     keys::COMMIT,
     keys::APPLIED,
@@ -205,6 +206,18 @@ impl Restoring<'_> {
                 ReadFrame::Frame(slot, Frame::Person { user, rows }) => {
                     self.take_person(slot, &user, rows)?;
                 }
+                ReadFrame::Frame(
+                    slot,
+                    Frame::TypedPerson {
+                        user,
+                        mut rows,
+                        types,
+                        numbers,
+                    },
+                ) => {
+                    self.number_types(&mut rows, &types, &numbers)?;
+                    self.take_person(slot, &user, rows)?;
+                }
                 ReadFrame::Frame(_, Frame::Item { id, title, factors }) => {
                     let erased = self.since.contains_key(&self.writer.hasher().item(&id));
                     let title = title.filter(|_| !erased);
@@ -221,6 +234,22 @@ impl Restoring<'_> {
         }
     }
 
+    /// Gives rows the numbers that their types have in the store that is restored.
+    fn number_types(
+        &mut self,
+        rows: &mut [BackupRow],
+        types: &[FeedbackType],
+        numbers: &[u8],
+    ) -> Result<(), StoreError> {
+        for (row, number) in rows.iter_mut().zip(numbers) {
+            let unknown = || StoreError::damaged("there is no such type of feedback");
+            let name = types.get(usize::from(*number)).ok_or_else(unknown)?;
+            let known = self.writer.feedback_number(name);
+            row.feedback = known.map_err(into_store_error)?;
+        }
+        Ok(())
+    }
+
     fn take_person(
         &mut self,
         slot: Slot,
@@ -231,14 +260,14 @@ impl Restoring<'_> {
         let hash = hasher.user(user);
         self.writer.expect_person(hash, slot)?;
         for row in rows {
-            let item = hasher.item(&row.item);
-            let named = [hash, item, hasher.pair(hash, item)];
+            let feedback = self.writer.feedback_type(row.feedback);
+            let named = tombstones_over(&hasher, user, &row.item, &feedback);
             if named.iter().any(|hash| self.since.contains_key(hash)) {
                 self.restored.erased += 1;
                 continue;
             }
             let (user, item) = (user.expose(), row.item.expose());
-            let taken = self.writer.take(user, item, row.weight, row.timestamp);
+            let taken = (self.writer).take(row.feedback, user, item, row.weight, row.timestamp);
             taken.map_err(into_store_error)?;
         }
         Ok(())

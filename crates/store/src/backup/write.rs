@@ -18,7 +18,7 @@ use crate::records::{
 };
 use crate::shared::Shared;
 use crate::tensor::Tensor;
-use recant_types::{ItemId, UnixMillis, UserId};
+use recant_types::{FeedbackNumber, ItemId, UnixMillis, UserId};
 
 use super::format::{BackupHeader, BackupRow, Frame, FrameWriter, ROWS_PER_FRAME};
 
@@ -81,6 +81,23 @@ pub(crate) fn backup(shared: &Shared, to: &Path) -> Result<BackupSummary, StoreE
     })
 }
 
+/// The frame of some rows of one person, with their types of feedback where they are not all the
+/// default. The types are read after the rows, for none is ever taken away.
+fn person_frame(user: UserId, rows: Vec<BackupRow>, shared: &Shared) -> Frame {
+    if rows
+        .iter()
+        .all(|row| row.feedback == FeedbackNumber::default())
+    {
+        return Frame::Person { user, rows };
+    }
+    Frame::TypedPerson {
+        numbers: rows.iter().map(|row| row.feedback.0).collect(),
+        types: shared.index().feedback_types.clone(),
+        user,
+        rows,
+    }
+}
+
 struct Backup<'a> {
     shared: &'a Shared,
     writer: FrameWriter<BufWriter<fs::File>>,
@@ -112,10 +129,7 @@ impl Backup<'_> {
             self.summary.users += 1;
             self.summary.interactions += rows.len() as u64;
             for rows in rows.chunks(ROWS_PER_FRAME) {
-                let frame = Frame::Person {
-                    user: user.clone(),
-                    rows: rows.to_vec(),
-                };
+                let frame = person_frame(user.clone(), rows.to_vec(), shared);
                 self.writer.put_under(person.backup, &key, &frame)?;
             }
         }
@@ -155,12 +169,12 @@ impl Backup<'_> {
                     item: self.item(open, index, held.item)?,
                     weight: held.weight,
                     timestamp: held.timestamp,
+                    feedback: held.feedback,
                 });
             }
         }
         for (position, part) in &person.queued {
-            let record: QueuedRecord =
-                codec::from_postcard(&get(&keys::log_part(*position, *part))?)?;
+            let record = QueuedRecord::unpack(&get(&keys::log_part(*position, *part))?)?;
             id = Some(record.user);
             let kept = record.rows.into_iter().filter(|row| {
                 let hash = self.shared.files.hasher.item(&row.item);
@@ -170,6 +184,7 @@ impl Backup<'_> {
                 item: row.item,
                 weight: row.weight,
                 timestamp: row.timestamp,
+                feedback: row.feedback,
             }));
         }
         Ok((

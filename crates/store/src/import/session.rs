@@ -7,6 +7,7 @@ use crate::error::StoreError;
 use crate::files::Files;
 use crate::migrations::{MIGRATIONS, bring_up_to_date};
 use crate::options::StoreOptions;
+use recant_types::FeedbackRules;
 
 /// A directory that is being imported into; nobody else can use it meanwhile.
 ///
@@ -16,6 +17,7 @@ use crate::options::StoreOptions;
 #[derive(Debug)]
 pub struct ImportSession {
     files: Files,
+    rules: FeedbackRules,
 }
 
 impl ImportSession {
@@ -23,7 +25,8 @@ impl ImportSession {
     pub fn begin(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         let files = Files::open(path, options)?;
         bring_up_to_date(&files, &MIGRATIONS).map_err(|error| files.opened_badly(error))?;
-        Ok(Self { files })
+        let rules = options.feedback.clone();
+        Ok(Self { files, rules })
     }
 
     /// Takes over what the store holds, to add to it.
@@ -31,7 +34,7 @@ impl ImportSession {
         let current = self.files.open_current()?;
         let index = self.files.read_index(&current)?;
         self.files.opened_well()?;
-        let mut writer = ImportWriter::begin(&self.files)?;
+        let mut writer = ImportWriter::begin(&self.files, &self.rules)?;
         writer.take_over(&current, index)?;
         writer.before = Some(current);
         Ok(writer)

@@ -10,7 +10,7 @@ use crate::codec::{self, seal_under};
 use crate::error::StoreError;
 use crate::files::{Files, Generation};
 use crate::generation::NextGeneration;
-use crate::hash::{IdHasher, KeyedHash};
+use crate::hash::{IdHasher, KeyedHash, tombstones_over};
 use crate::index::{Index, Person};
 use crate::keyring::Slot;
 use crate::keys::Pseudonym;
@@ -20,7 +20,10 @@ use crate::records::{
     pack_history, unpack_history,
 };
 use crate::tensor::Tensor;
-use recant_types::{DescriptionPatch, ItemId, UnixMillis, UserId, takes_the_place};
+use recant_types::{
+    DescriptionPatch, FEEDBACK_TYPES_MAX, FeedbackNumber, FeedbackRules, FeedbackType,
+    FeedbackTypes, ItemId, UnixMillis, UserId, takes_the_place,
+};
 
 /// New users whose keys are readied at a time.
 const KEYS_READIED: usize = 8_192;
@@ -60,10 +63,62 @@ struct Gathered {
     held: StoredInteraction,
 }
 
+/// The types of feedback of the store that is imported into.
+#[derive(Debug)]
+struct ImportedTypes<'a> {
+    rules: &'a FeedbackRules,
+    types: FeedbackTypes,
+}
+
+impl<'a> ImportedTypes<'a> {
+    /// Those with these `names`, in the order of their numbers.
+    fn new(names: Vec<FeedbackType>, rules: &'a FeedbackRules) -> Result<Self, StoreError> {
+        let types = FeedbackTypes::new(&names, rules)?;
+        Ok(Self { rules, types })
+    }
+
+    fn number(&mut self, feedback: &FeedbackType) -> Result<FeedbackNumber, StoreError> {
+        if let Some(number) = self.types.number(feedback) {
+            return Ok(number);
+        }
+        let names = self.types.names().chain([feedback]).cloned();
+        let names: Vec<FeedbackType> = names.collect();
+        if names.len() > FEEDBACK_TYPES_MAX {
+            return Err(StoreError::TooManyFeedbackTypes);
+        }
+        self.types = FeedbackTypes::new(&names, self.rules)?;
+        Ok(FeedbackNumber((names.len() - 1) as u8))
+    }
+
+    /// What counts for a pair and a type: `old` and `rows`, which come in order, put together. A row
+    /// that takes its pair back stands for all before it, and the next newer one for it.
+    fn together(&self, old: Option<StoredInteraction>, rows: &[Gathered]) -> StoredInteraction {
+        let mut rows = rows.iter().map(|row| row.held);
+        let Some(first) = old.or_else(|| rows.next()) else {
+            unreachable!("a chunk has a row")
+        };
+        rows.fold(first, |so_far, row| {
+            let is_newer = takes_the_place(row.timestamp, so_far.timestamp);
+            if is_withdrawn(&so_far) || is_withdrawn(&row) {
+                return if is_newer { row } else { so_far };
+            }
+            let event = |held: StoredInteraction| (held.weight, held.timestamp);
+            let together = (self.types).combine(row.feedback, event(so_far), event(row), is_newer);
+            let (weight, timestamp) = together;
+            StoredInteraction {
+                weight,
+                timestamp,
+                ..row
+            }
+        })
+    }
+}
+
 /// Takes interactions, titles and tags one by one.
 #[derive(Debug)]
 pub struct ImportWriter<'a> {
     next: NextGeneration<'a>,
+    feedback: ImportedTypes<'a>,
     /// What was held before.
     pub(super) before: Option<Generation>,
     users: Rows<UserId>,
@@ -95,9 +150,13 @@ pub struct ImportWriter<'a> {
 
 impl ImportWriter<'_> {
     /// Begins a generation without anything in it.
-    pub(crate) fn begin(files: &Files) -> Result<ImportWriter<'_>, StoreError> {
+    pub(crate) fn begin<'a>(
+        files: &'a Files,
+        rules: &'a FeedbackRules,
+    ) -> Result<ImportWriter<'a>, StoreError> {
         Ok(ImportWriter {
             next: NextGeneration::begin(files)?,
+            feedback: ImportedTypes::new(vec![FeedbackType::default()], rules)?,
             before: None,
             users: Rows::default(),
             persons: Vec::new(),
@@ -122,6 +181,10 @@ impl ImportWriter<'_> {
         current: &Generation,
         mut index: Index,
     ) -> Result<(), StoreError> {
+        self.feedback = ImportedTypes::new(
+            std::mem::take(&mut index.feedback_types),
+            self.feedback.rules,
+        )?;
         let mut held = Vec::new();
         let (users, items) = (&mut self.users, &mut self.items);
         let (descriptions, totals) = (&mut self.descriptions, &mut self.totals);
@@ -177,8 +240,20 @@ impl ImportWriter<'_> {
         self.after_erasures = true;
     }
 
-    /// Takes one interaction; of a pair the newest stays, and of those without a time or with the same
-    /// the one that comes later. One that happened before an erasure that names it is held back.
+    /// The number of a type of feedback, for [`ImportWriter::push_typed`]. It must have a rule.
+    pub fn feedback_number(
+        &mut self,
+        feedback: &FeedbackType,
+    ) -> Result<FeedbackNumber, ImportSessionError> {
+        Ok(self.feedback.number(feedback)?)
+    }
+
+    /// The type of feedback with this number.
+    pub(crate) fn feedback_type(&self, number: FeedbackNumber) -> FeedbackType {
+        self.feedback.types.name(number)
+    }
+
+    /// Takes one interaction of the default type, otherwise as [`ImportWriter::push_typed`].
     pub fn push(
         &mut self,
         user: &str,
@@ -186,26 +261,43 @@ impl ImportWriter<'_> {
         weight: f32,
         timestamp: Option<i64>,
     ) -> Result<(), ImportSessionError> {
-        if self.is_held_back(user, item, timestamp)? {
+        self.push_typed(FeedbackNumber::default(), user, item, weight, timestamp)
+    }
+
+    /// Takes one interaction. Several of a pair and a type are put together as the type's rule says;
+    /// unless it says otherwise the newest stays, and of those without a time or with the same the one
+    /// that comes later. One that happened before an erasure that names it is held back.
+    pub fn push_typed(
+        &mut self,
+        feedback: FeedbackNumber,
+        user: &str,
+        item: &str,
+        weight: f32,
+        timestamp: Option<i64>,
+    ) -> Result<(), ImportSessionError> {
+        if self.is_held_back(feedback, user, item, timestamp)? {
             self.totals.held_back += 1;
             return Ok(());
         }
-        self.take(user, item, weight, timestamp)
+        self.take(feedback, user, item, weight, timestamp)
     }
 
-    /// Takes a row that takes its pair back: when it is the newest, the pair is held no longer.
+    /// Takes a row that takes its pair back: when it is the newest of its type, the pair is held no
+    /// longer.
     pub fn withdraw(
         &mut self,
+        feedback: FeedbackNumber,
         user: &str,
         item: &str,
         timestamp: Option<i64>,
     ) -> Result<(), ImportSessionError> {
-        self.push(user, item, WITHDRAWN, timestamp)
+        self.push_typed(feedback, user, item, WITHDRAWN, timestamp)
     }
 
     /// Takes one interaction, whatever was erased.
     pub(crate) fn take(
         &mut self,
+        feedback: FeedbackNumber,
         user: &str,
         item: &str,
         weight: f32,
@@ -220,6 +312,7 @@ impl ImportWriter<'_> {
             user: user_row,
             held: StoredInteraction {
                 item,
+                feedback,
                 weight,
                 timestamp,
             },
@@ -275,6 +368,7 @@ impl ImportWriter<'_> {
 
     fn is_held_back(
         &self,
+        feedback: FeedbackNumber,
         user: &str,
         item: &str,
         timestamp: Option<i64>,
@@ -282,11 +376,10 @@ impl ImportWriter<'_> {
         if self.tombstones.is_empty() || (timestamp.is_none() && self.after_erasures) {
             return Ok(false);
         }
-        let hasher = self.next.hasher();
-        let user = hasher.user(&UserId::new(user)?);
-        let item = hasher.item(&ItemId::new(item)?);
+        let (user, item) = (UserId::new(user)?, ItemId::new(item)?);
+        let feedback = self.feedback.types.name(feedback);
         let happened_at = timestamp.map(UnixMillis::from_timestamp);
-        let hashes = [user, item, hasher.pair(user, item)];
+        let hashes = tombstones_over(self.next.hasher(), &user, &item, &feedback);
         let mut erased_at = hashes.iter().filter_map(|hash| self.tombstones.get(hash));
         // Without a time nothing says that it is not the very row that was erased.
         Ok(erased_at.any(|erased_at| happened_at.is_none_or(|at| at <= *erased_at)))
@@ -389,7 +482,7 @@ impl ImportWriter<'_> {
     fn merge(&mut self) -> Result<(), StoreError> {
         let mut gathered = std::mem::take(&mut self.buffer);
         // Stable: of equal pairs the last one given comes last.
-        gathered.sort_by_key(|row| (row.user, row.held.item));
+        gathered.sort_by_key(|row| (row.user, row.held.key()));
         for run in gathered.chunk_by(|a, b| a.user == b.user) {
             self.merge_user(run)?;
         }
@@ -407,13 +500,13 @@ impl ImportWriter<'_> {
         let mut history = Vec::with_capacity(held.len() + run.len());
         let mut held = held.into_iter().peekable();
         let mut held_before = None;
-        for rows in run.chunk_by(|a, b| a.held.item == b.held.item) {
-            let item = rows[0].held.item;
-            while let Some(other) = held.next_if(|held| held.item < item) {
+        for rows in run.chunk_by(|a, b| a.held.key() == b.held.key()) {
+            let key = rows[0].held.key();
+            while let Some(other) = held.next_if(|held| held.key() < key) {
                 history.push(other);
             }
-            let old = held.next_if(|held| held.item == item);
-            let mut newest = newest_of(old, rows);
+            let old = held.next_if(|held| held.key() == key);
+            let mut newest = self.feedback.together(old, rows);
             if is_withdrawn(&newest) {
                 self.withdrawing.insert(first.user);
                 if held_before.is_none() {
@@ -421,7 +514,7 @@ impl ImportWriter<'_> {
                 }
                 if held_before
                     .as_ref()
-                    .is_some_and(|items| items.contains(&item))
+                    .is_some_and(|before| before.contains(&key))
                 {
                     newest.weight = WITHDRAWN_HELD;
                 }
@@ -489,12 +582,12 @@ impl ImportWriter<'_> {
         for record in self.next.scan(&keys::history(person.pseudonym)) {
             unpack_history(&record?.1, &mut history)?;
         }
-        history.sort_by_key(|held| held.item);
+        history.sort_by_key(StoredInteraction::key);
         Ok(history)
     }
 
-    /// The items that a person had before this import.
-    fn held_before(&self, person: &Person) -> Result<HashSet<u32>, StoreError> {
+    /// What a person had before this import: items, and of which type.
+    fn held_before(&self, person: &Person) -> Result<HashSet<(u32, FeedbackNumber)>, StoreError> {
         let mut history = Vec::new();
         if let Some(before) = &self.before {
             for record in before.database.scan(&keys::history(person.pseudonym)) {
@@ -502,7 +595,7 @@ impl ImportWriter<'_> {
                 unpack_history(&before.codec.open(&key, &value)?, &mut history)?;
             }
         }
-        Ok(history.iter().map(|held| held.item).collect())
+        Ok(history.iter().map(StoredInteraction::key).collect())
     }
 
     fn put_history(
@@ -560,6 +653,7 @@ impl ImportWriter<'_> {
     pub fn finish(mut self) -> Result<ImportTotals, StoreError> {
         let totals = self.settle()?;
         self.write_items()?;
+        self.write_feedback_types()?;
         self.forget_measurements()?;
         drop(self.before.take());
         self.next.finish()?;
@@ -594,6 +688,15 @@ impl ImportWriter<'_> {
         Ok(())
     }
 
+    fn write_feedback_types(&self) -> Result<(), StoreError> {
+        let names: Vec<&FeedbackType> = self.feedback.types.names().collect();
+        if names.len() == 1 {
+            return Ok(());
+        }
+        let key = keys::FEEDBACK_TYPES.to_vec();
+        self.next.put(key, &codec::to_json(&names))
+    }
+
     /// What was measured of the model was measured on other data.
     fn forget_measurements(&self) -> Result<(), StoreError> {
         let Some(payload) = self.next.get(&keys::MODEL)? else {
@@ -611,17 +714,6 @@ impl ImportWriter<'_> {
         self.next
             .put(keys::MODEL.to_vec(), &codec::to_json(&header))
     }
-}
-
-/// The row that counts for a pair: `old`, or the newest of `rows`, which come in order.
-fn newest_of(old: Option<StoredInteraction>, rows: &[Gathered]) -> StoredInteraction {
-    let mut newest = old.unwrap_or(rows[0].held);
-    for row in rows {
-        if takes_the_place(row.held.timestamp, newest.timestamp) {
-            newest = row.held;
-        }
-    }
-    newest
 }
 
 /// Whether the newest row of a pair took it back.

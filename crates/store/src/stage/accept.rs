@@ -1,18 +1,20 @@
 //! Accepting: an entry gets its position, and what an erasure names is gone at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
+use super::person::NamedOfUser;
 use super::{Stage, is_expired};
 use crate::batch::{Append, Idempotency};
 use crate::codec;
 use crate::error::StoreError;
-use crate::hash::{KeyedHash, Named};
+use crate::hash::{IdHasher, KeyedHash, Named, tombstones_over};
 use crate::keys;
 use crate::log::{ErasureEntry, queued_records};
 use crate::position::LogPosition;
 use crate::records::{Committed, IdempotencyRecord, QueuedRow, Tombstone};
 use recant_types::{
-    ErasureId, ErasureRecord, ErasureTarget, Event, Interaction, ItemId, UnixMillis, UserId,
+    ErasureId, ErasureRecord, ErasureTarget, Event, FeedbackNumber, Interaction, ItemId,
+    UnixMillis, UserId,
 };
 
 impl Stage<'_> {
@@ -99,6 +101,7 @@ impl Stage<'_> {
             }
             let row = QueuedRow {
                 index: index as u16,
+                feedback: self.feedback_number(&added.feedback)?,
                 item: added.item,
                 weight: added.weight,
                 timestamp: added.timestamp,
@@ -134,7 +137,7 @@ impl Stage<'_> {
         let (live, backup) = (person.live, person.backup);
         for record in queued_records(user, backup.0, rows) {
             let key = keys::log_part(position, *part);
-            self.put_personal(live, key, &codec::to_postcard(&record))?;
+            self.put_personal(live, key, &record.pack())?;
             self.person(hash)?.queued.insert((position, *part));
             self.index.queued.insert((position, *part), hash);
             *part += 1;
@@ -156,6 +159,7 @@ impl Stage<'_> {
                 for (index, added) in (0..).zip(interactions) {
                     let row = QueuedRow {
                         index,
+                        feedback: self.feedback_number(&added.feedback)?,
                         item: added.item,
                         weight: added.weight,
                         timestamp: added.timestamp,
@@ -187,8 +191,7 @@ impl Stage<'_> {
             Some(timestamp) if self.index.tombstones > 0 => UnixMillis::from_timestamp(timestamp),
             _ => return Ok(false),
         };
-        let (user, item) = (self.hasher.user(&added.user), self.hasher.item(&added.item));
-        for hash in [user, item, self.hasher.pair(user, item)] {
+        for hash in tombstones_over(self.hasher, &added.user, &added.item, &added.feedback) {
             if let Some(payload) = self.get(&keys::tombstone(hash))? {
                 let tombstone: Tombstone = codec::from_postcard(&payload)?;
                 if happened_at <= tombstone.erased_at {
@@ -224,13 +227,17 @@ impl Stage<'_> {
                 self.erase_user(hash)?;
             }
             ErasureTarget::Pairs(pairs) => {
-                let mut users: HashMap<&UserId, HashSet<&ItemId>> = HashMap::new();
-                for (user, item) in pairs {
-                    users.entry(user).or_default().insert(item);
-                }
-                for (user, items) in users {
-                    until = until.max(self.erase_pairs(user, &items)?);
-                }
+                let pairs = pairs.iter().map(|(user, item)| (user, item, None));
+                until = self.erase_of_users(pairs)?;
+            }
+            ErasureTarget::TypedPairs(pairs) => {
+                // A type that the store has never heard of names nothing that it holds.
+                let known = pairs.iter().filter_map(|pair| {
+                    let number = self.index.feedback_number(&pair.feedback)?;
+                    Some((&pair.user, &pair.item, Some(number)))
+                });
+                let known: Vec<_> = known.collect();
+                until = self.erase_of_users(known.into_iter())?;
             }
             // Carried out by the worker, which knows who interacted with the item.
             ErasureTarget::Item(_) => {}
@@ -239,6 +246,23 @@ impl Stage<'_> {
                     until = until.max(self.erase_named(&part)?);
                 }
             }
+        }
+        Ok(until)
+    }
+
+    /// Takes pairs out of the records and of the log, or what they have of one type; returns when the
+    /// latest of it happened.
+    fn erase_of_users<'n>(
+        &mut self,
+        pairs: impl Iterator<Item = (&'n UserId, &'n ItemId, Option<FeedbackNumber>)>,
+    ) -> Result<UnixMillis, StoreError> {
+        let mut users: HashMap<&UserId, NamedOfUser<&ItemId>> = HashMap::new();
+        for (user, item, feedback) in pairs {
+            users.entry(user).or_default().add(item, feedback);
+        }
+        let mut until = UnixMillis(i64::MIN);
+        for (user, named) in users {
+            until = until.max(self.erase_pairs(user, &named)?);
         }
         Ok(until)
     }
@@ -283,11 +307,12 @@ impl Stage<'_> {
 }
 
 /// Under which hashes tombstones of what was named stand.
-fn tombstone_hashes(hasher: &crate::hash::IdHasher, named: &Named) -> Vec<KeyedHash> {
+fn tombstone_hashes(hasher: &IdHasher, named: &Named) -> Vec<KeyedHash> {
     match named {
         Named::User(hash) | Named::Item(hash) => vec![*hash],
         Named::Pairs(pairs) => pairs.iter().map(|(u, i)| hasher.pair(*u, *i)).collect(),
-        Named::Several { .. } => {
+        Named::TypedPairs(pairs) => pairs.iter().map(|pair| hasher.typed_pair(*pair)).collect(),
+        Named::Several { .. } | Named::SeveralTyped { .. } => {
             let parts = named.parts();
             let hashes = parts.iter().flat_map(|part| tombstone_hashes(hasher, part));
             hashes.collect()

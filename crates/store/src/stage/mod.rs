@@ -7,7 +7,7 @@ mod person;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::batch::{Change, WriteBatch};
-use crate::codec::Codec;
+use crate::codec::{self, Codec};
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::hash::IdHasher;
@@ -17,7 +17,7 @@ use crate::keys;
 use crate::position::LogPosition;
 use crate::records::{Committed, IdempotencyRecord};
 use crate::seal::SecretKey;
-use recant_types::UnixMillis;
+use recant_types::{FEEDBACK_TYPES_MAX, FeedbackNumber, FeedbackType, UnixMillis};
 
 /// How long an idempotency key is remembered.
 pub(crate) const IDEMPOTENCY_MILLISECONDS: i64 = 24 * 60 * 60 * 1000;
@@ -172,11 +172,31 @@ impl<'a> Stage<'a> {
             Change::RenewKey { row } => self.renew_key_at(row)?,
             Change::PutItem { row, item } => self.put_item(row, &item)?,
             Change::RemoveItem { row } => self.remove_item(row)?,
+            Change::NameFeedbackTypes(types) => {
+                for feedback in types {
+                    self.feedback_number(&feedback)?;
+                }
+            }
             Change::Describe(description) => self.describe(&description)?,
             Change::RemoveDescription { id } => self.remove_description(&id)?,
             Change::TrimLog(position) => self.trim_log(position)?,
         }
         Ok(())
+    }
+
+    /// The number of a type of feedback, which it gets now if it has none yet.
+    fn feedback_number(&mut self, feedback: &FeedbackType) -> Result<FeedbackNumber, StoreError> {
+        if let Some(number) = self.index.feedback_number(feedback) {
+            return Ok(number);
+        }
+        let known = &mut self.index.feedback_types;
+        if known.len() == FEEDBACK_TYPES_MAX {
+            return Err(StoreError::TooManyFeedbackTypes);
+        }
+        known.push(feedback.clone());
+        let (number, names) = (known.len() - 1, codec::to_json(known));
+        self.put(keys::FEEDBACK_TYPES.to_vec(), &names);
+        Ok(FeedbackNumber(number as u8))
     }
 
     fn trim_log(&mut self, position: LogPosition) -> Result<(), StoreError> {

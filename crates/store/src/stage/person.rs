@@ -1,6 +1,7 @@
 //! What is held of one person, and under which key.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 
 use super::Stage;
 use crate::codec::{self, open_under, seal_under};
@@ -15,7 +16,38 @@ use crate::records::{
     unpack_history,
 };
 use crate::seal::SecretKey;
-use recant_types::{ItemId, UnixMillis, UserId};
+use recant_types::{FeedbackNumber, FeedbackType, ItemId, UnixMillis, UserId};
+
+/// What an erasure names of one user, by their items: everything with one, or what is of one type of
+/// feedback.
+#[derive(Debug)]
+pub(super) struct NamedOfUser<Item> {
+    whole: HashSet<Item>,
+    typed: HashSet<(Item, FeedbackNumber)>,
+}
+
+impl<Item> Default for NamedOfUser<Item> {
+    fn default() -> Self {
+        Self {
+            whole: HashSet::new(),
+            typed: HashSet::new(),
+        }
+    }
+}
+
+impl<Item: Eq + Hash + Copy> NamedOfUser<Item> {
+    /// Names an item, or what is of one type with it.
+    pub(super) fn add(&mut self, item: Item, feedback: Option<FeedbackNumber>) {
+        match feedback {
+            None => drop(self.whole.insert(item)),
+            Some(number) => drop(self.typed.insert((item, number))),
+        }
+    }
+
+    fn names(&self, item: &Item, feedback: FeedbackNumber) -> bool {
+        self.whole.contains(item) || self.typed.contains(&(*item, feedback))
+    }
+}
 
 impl Stage<'_> {
     /// The key in a person's slot.
@@ -119,12 +151,28 @@ impl Stage<'_> {
         let person = person.clone();
         let items = self.index.unapplied.items_erased_after(hash, self.reached);
         let erased: HashSet<u32> = items.filter_map(|item| self.index.item(item)).collect();
+        let typed = self.typed_pairs_erased(hash, self.reached);
         let before = held.len();
-        held.retain(|held| !erased.contains(&held.item));
+        held.retain(|held| !erased.contains(&held.item) && !typed.contains(&held.key()));
         if held.is_empty() && before > 0 {
             return self.remove_user(row);
         }
         self.write_history(&person, &held)
+    }
+
+    /// Of which items which types of feedback of a user were erased after `reached`.
+    fn typed_pairs_erased(
+        &self,
+        user: KeyedHash,
+        reached: LogPosition,
+    ) -> HashSet<(u32, FeedbackNumber)> {
+        let pairs = self.index.unapplied.typed_pairs_erased_after(user, reached);
+        let known = pairs.filter_map(|(item, feedback)| {
+            let hashed = |name: &&FeedbackType| self.hasher.feedback(name) == feedback;
+            let name = self.index.feedback_types.iter().find(hashed)?;
+            Some((self.index.item(item)?, self.index.feedback_number(name)?))
+        });
+        known.collect()
     }
 
     fn write_history(
@@ -156,7 +204,11 @@ impl Stage<'_> {
         let person = person.clone();
         let unapplied = &self.index.unapplied;
         let is_stale = unapplied.user_erased_after(hash, known)
-            || unapplied.items_erased_after(hash, known).next().is_some();
+            || unapplied.items_erased_after(hash, known).next().is_some()
+            || unapplied
+                .typed_pairs_erased_after(hash, known)
+                .next()
+                .is_some();
         let key = keys::user_factors(person.pseudonym);
         if is_stale {
             self.remove(key);
@@ -231,33 +283,42 @@ impl Stage<'_> {
         Ok(latest(held.chain(queued.map(|row| row.timestamp))))
     }
 
-    /// Removes a user's interactions with `items` wherever they are, and seals what is left under a
-    /// new key. Does nothing when there are none. Returns when the latest of them happened.
+    /// Removes what is `named` of a user wherever it is, and seals what is left under a new key. Does
+    /// nothing when there is none of it. Returns when the latest of it happened.
     pub(super) fn erase_pairs(
         &mut self,
         user: &UserId,
-        items: &HashSet<&ItemId>,
+        named: &NamedOfUser<&ItemId>,
     ) -> Result<UnixMillis, StoreError> {
         let hash = self.hasher.user(user);
         let Some(person) = self.index.persons.get(&hash).cloned() else {
             return Ok(UnixMillis(i64::MIN));
         };
-        let hashes = items.iter().map(|item| self.hasher.item(item));
-        let rows: HashSet<u32> = hashes.filter_map(|hash| self.index.item(hash)).collect();
+        let row = |item: &ItemId| self.index.item(self.hasher.item(item));
+        let rows = NamedOfUser {
+            whole: named.whole.iter().filter_map(|it| row(it)).collect(),
+            typed: (named.typed.iter())
+                .filter_map(|(item, number)| Some((row(item)?, *number)))
+                .collect(),
+        };
         let mut held = self.history(&person)?;
         let mut queued = self.queued(&person)?;
         let count = |held: &[StoredInteraction], queued: &[(Vec<u8>, QueuedRecord)]| {
             held.len() + queued.iter().map(|(_, q)| q.rows.len()).sum::<usize>()
         };
         let before = count(&held, &queued);
-        let gone = held.iter().filter(|held| rows.contains(&held.item));
+        let gone = held
+            .iter()
+            .filter(|held| rows.names(&held.item, held.feedback));
         let queued_rows = queued.iter().flat_map(|(_, record)| &record.rows);
-        let queued_gone = queued_rows.filter(|row| items.contains(&row.item));
+        let queued_gone = queued_rows.filter(|row| named.names(&&row.item, row.feedback));
         let gone = gone.map(|held| held.timestamp);
         let until = latest(gone.chain(queued_gone.map(|row| row.timestamp)));
-        held.retain(|held| !rows.contains(&held.item));
+        held.retain(|held| !rows.names(&held.item, held.feedback));
         for (_, record) in &mut queued {
-            record.rows.retain(|row| !items.contains(&row.item));
+            record
+                .rows
+                .retain(|row| !named.names(&&row.item, row.feedback));
         }
         match count(&held, &queued) {
             same if same == before => {}
@@ -274,7 +335,7 @@ impl Stage<'_> {
             let key = keys::log_part(*position, *part);
             let payload = self.get_personal(person.live, &key)?;
             let payload = payload.ok_or_else(StoreError::missing_person)?;
-            queued.push((key, codec::from_postcard(&payload)?));
+            queued.push((key, QueuedRecord::unpack(&payload)?));
         }
         Ok(queued)
     }
@@ -320,7 +381,7 @@ impl Stage<'_> {
                 self.forget_part(hash, &key);
                 self.remove(key);
             } else {
-                self.put_personal(live, key, &codec::to_postcard(&record))?;
+                self.put_personal(live, key, &record.pack())?;
             }
         }
         self.drop_if_nothing_is_left(hash);

@@ -20,7 +20,7 @@ fn import(data: &Path, rows: &[Row]) -> ImportTotals {
         let (user, item) = (format!("u{user}"), format!("i{item}"));
         match weight {
             Some(weight) => writer.push(&user, &item, *weight, *time),
-            None => writer.withdraw(&user, &item, *time),
+            None => writer.withdraw(Default::default(), &user, &item, *time),
         }
         .expect("taken");
     }

@@ -8,6 +8,7 @@ mod crashes;
 mod damage;
 mod damage_everywhere;
 mod descriptions;
+mod feedback;
 mod import;
 mod intact;
 mod keys;

@@ -9,7 +9,7 @@ use std::path::Path;
 use recant_store::{Entry, ErasureEntry, Idempotency, LogPosition, Store, StoreError, WriteBatch};
 use recant_testkit::store::{
     Contents, added, addition, append_once, commit, copy_directory, database_directory, erasure_id,
-    header, held, item, item_id, open, options, user,
+    fill, header, held, item, item_id, open, options, user,
 };
 use recant_types::{
     Certificate, ErasureFilter, ErasureRecord, ErasureStatus, ErasureTarget, Event, TargetKind,
@@ -350,7 +350,7 @@ fn a_new_store_has_the_records_that_the_document_lists() {
     for (key, value) in &records {
         match key.as_ref() {
             // The one value that is not sealed.
-            b"ms" => assert_eq!(value, &*checked(b"ms", &2_u32.to_le_bytes())),
+            b"ms" => assert_eq!(value, &*checked(b"ms", &3_u32.to_le_bytes())),
             // Slot, nonce, eight bytes, tag; the first generation's key is in slot 1.
             b"ma" | b"mc" | b"mn" => {
                 assert_eq!(
@@ -366,4 +366,19 @@ fn a_new_store_has_the_records_that_the_document_lists() {
         current,
         format!("000001 {:08x}\n", crc32fast::hash(b"000001"))
     );
+}
+
+#[test]
+fn a_store_of_version_2_is_brought_up_to_date_with_everything_in_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let contents = fill(folder.path());
+    let database = sled::open(database_directory(folder.path())).expect("opened");
+    let version_2 = checked(b"ms", &2_u32.to_le_bytes());
+    database.insert(b"ms", version_2).expect("written");
+    drop(database);
+    for _ in 0..2 {
+        let store = open(folder.path());
+        assert_eq!(Contents::read(&store).expect("readable"), contents);
+    }
+    assert!(folder.path().join("generations").join("000002").exists());
 }

@@ -1,7 +1,7 @@
 //! A user's row of a model is a secret of that user: it goes with the key that it is sealed under.
 
 use recant_store::{LogPosition, Store};
-use recant_testkit::store::{commit, erasure, erasure_id, history, item, item_id, open, user};
+use recant_testkit::store::{commit, erase, history, item, item_id, open, user};
 use recant_types::ErasureTarget;
 
 fn rows(store: &Store) -> Vec<(u32, Vec<f32>)> {
@@ -25,12 +25,6 @@ fn prepared(data: &std::path::Path) -> Store {
         (0..12).for_each(|row| batch.put_item(row, &item(row, None)));
     });
     store
-}
-
-fn erase(store: &Store, number: u8, target: ErasureTarget) {
-    commit(store, |batch| {
-        batch.append(erasure(erasure_id(number), target));
-    });
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use recant_store::{Entry, LogPosition, Store};
 use recant_testkit::store::{
-    Contents, added, addition, commit, database_directory, erasure, erasure_id, fill, header, held,
-    history, item, item_id, open, user,
+    Contents, added, addition, commit, database_directory, erase, fill, header, held, history,
+    item, item_id, open, user,
 };
 use recant_types::{ErasureTarget, Event, Interaction, UnixMillis};
 
@@ -39,12 +39,6 @@ fn prepared(data: &Path) -> Store {
         batch.append(addition(1, 3));
     });
     store
-}
-
-fn erase(store: &Store, number: u8, target: ErasureTarget) {
-    commit(store, |batch| {
-        batch.append(erasure(erasure_id(number), target));
-    });
 }
 
 fn pair(of: u32, item: u32) -> ErasureTarget {
@@ -220,6 +214,7 @@ fn what_happened_before_an_erasure_is_held_back() {
     let old = [second - 1_000, (second - 1_000) * 1_000];
     let new = [second + 1_000, (second + 1_000) * 1_000];
     let of = |user: u32, item: u32, timestamp| Interaction {
+        feedback: Default::default(),
         user: recant_testkit::store::user(user),
         item: item_id(item),
         weight: 1.0,
