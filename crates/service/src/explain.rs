@@ -242,7 +242,7 @@ impl Snapshot {
                 Scores::of(ranked, candidates, pins, |row| boosted(row, score(row)))
             }
             (None, _) => {
-                let score = |row| Score::exact(f64::from(self.item_count(row)));
+                let score = |row| Score::exact(f64::from(self.popular.count(row)));
                 Scores::of(ranked, candidates, pins, |row| boosted(row, score(row)))
             }
         }

@@ -102,9 +102,11 @@ impl Snapshot {
             };
             let besides = union(&excluded, &list.pins);
             let filter = self.filter(&confinement, &besides);
-            self.explain(&served, |row| {
-                self.item_count(row) > 0 && filter.admits(row)
-            })
+            let is_counted = |row| match person.source {
+                Source::Popular => self.popular.count(row) > 0,
+                Source::Model | Source::FoldIn => self.item_count(row) > 0,
+            };
+            self.explain(&served, |row| is_counted(row) && filter.admits(row))
         });
         let because = match &person.factors {
             Some(_) if query.explain => {

@@ -1,7 +1,7 @@
 //! What an explanation proves, against the truth: the convex problem solved another way.
 
 use faer::Mat;
-use recant_core::model::Ials;
+use recant_core::model::{Ials, InteractionMatrix};
 use recant_core::unlearn::{GapOptions, duality_gap};
 use recant_service::RowTable;
 use recant_service::Trainer;
@@ -41,6 +41,12 @@ pub fn quality(frobenius: f64) -> Quality {
     }
 }
 
+/// How many people wanted an item.
+fn wanted(matrix: &InteractionMatrix, item: usize) -> usize {
+    let by = matrix.item(item as u32).iter();
+    by.filter(|entry| entry.is_wanted()).count()
+}
+
 pub fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
     let matrix = problem.matrix.clone();
     let mut trainer = Trainer::empty(problem.hyper, 1);
@@ -52,7 +58,7 @@ pub fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
         .map(|i| matrix.item(i as u32).len() as u32)
         .collect();
     trainer.popular = (0..ITEMS as u32)
-        .map(|i| (i, matrix.item(i).len() as u32))
+        .map(|i| (i, wanted(&matrix, i as usize) as u32))
         .collect();
     trainer.learner = model.clone().into();
     trainer.matrix = matrix;
@@ -265,5 +271,28 @@ fn a_session_is_not_covered_and_counts_are_exact() {
             (_, false) => Reason::CountsTied,
         };
         assert_eq!(found.reason, reason);
+    }
+}
+
+/// A list of popular items counts those who wanted them, and so does what is said about it.
+#[test]
+fn counts_are_of_what_was_wanted() {
+    for seed in 0..6 {
+        let problem = Problem::random(seed, true, 1.0, 0.05).with_targets(seed);
+        let model = problem.model(1, 20, 0.0);
+        let snapshot = snapshot(&problem, &model, Quality::default());
+        let stranger = || Subject::User(UserId::new("stranger").expect("an id"));
+        for k in 1..ITEMS {
+            let (answer, found) = ask(&snapshot, stranger(), k);
+            let scores = answer.items.iter().map(|listed| listed.score as usize);
+            let listed: Vec<usize> = answer.items.iter().map(|found| row(&found.item)).collect();
+            assert!(scores.eq(listed.iter().map(|row| wanted(&problem.matrix, *row))));
+            let rest = (0..ITEMS).filter(|row| *row != 1 && !listed.contains(row));
+            let counts = rest.map(|row| wanted(&problem.matrix, row));
+            let next = counts.filter(|count| *count > 0).max();
+            let last = answer.items.last().map(|found| f64::from(found.score));
+            let margin = next.zip(last).map(|(next, last)| last - next as f64);
+            assert_eq!(found.margin, margin, "{found:?}");
+        }
     }
 }
