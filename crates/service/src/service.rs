@@ -95,17 +95,25 @@ impl Service {
         self.blocking(work).await
     }
 
-    /// The items that an explanation may name of a user's history: those of the export. A version may
-    /// still hold what an accepted erasure names, until it is forgotten; the store does not. `None`
-    /// where nothing is explained, or where the history is the caller's own.
+    /// The items that an explanation may name of a user's history: those of the export that something
+    /// held says were wanted. A version may still hold what an accepted erasure names, until it is
+    /// forgotten; the store does not. `None` where nothing is explained, or where the history is the
+    /// caller's own.
     async fn nameable(
         &self,
         query: &RecommendQuery,
     ) -> Result<Option<HashSet<ItemId>>, ServiceError> {
         match &query.subject {
             Subject::User(user) if query.explain => {
+                let types = self.0.store.feedback()?;
+                let was_wanted = |held: &ExportedInteraction| {
+                    let number = types.number(&held.feedback);
+                    number.is_some_and(|number| types.rule(number).target > 0.0)
+                };
                 let held = self.export(user).await?.into_iter();
-                Ok(Some(held.map(|held| held.item).collect()))
+                Ok(Some(
+                    held.filter(was_wanted).map(|held| held.item).collect(),
+                ))
             }
             _ => Ok(None),
         }
