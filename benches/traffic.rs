@@ -15,7 +15,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use recant_core::model::InteractionMatrix;
-use recant_service::{AsOf, RecommendQuery, Service, Subject};
+use recant_service::{RecommendQuery, Service, Subject};
 use recant_store::{Store, StoreOptions};
 use recant_types::{ErasureId, ErasureStatus, ErasureTarget, IalsHyperparameters, Interaction};
 use support::argument;
@@ -112,15 +112,7 @@ async fn recommend(
         let (service, user) = (service.clone(), support::stored::ids(row, 0).0);
         tasks.push(tokio::spawn(async move {
             let started = Instant::now();
-            let query = RecommendQuery {
-                subject: Subject::User(user),
-                k: K,
-                offset: 0,
-                selection: Default::default(),
-                exclude_seen: true,
-                explain: false,
-                as_of: AsOf::Live,
-            };
+            let query = RecommendQuery::new(Subject::User(user), K);
             service.recommend(query).await.expect("an answer");
             started.elapsed()
         }));

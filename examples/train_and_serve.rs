@@ -7,7 +7,7 @@ mod support;
 use std::error::Error;
 use std::time::Duration;
 
-use recant_service::{AsOf, RecommendQuery, Service, Subject};
+use recant_service::{RecommendQuery, Service, Subject};
 use recant_types::{ErasureTarget, UserId};
 
 #[tokio::main]
@@ -34,15 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn show(service: &Service, user: &UserId) -> Result<(), Box<dyn Error>> {
-    let query = RecommendQuery {
-        as_of: AsOf::Live,
-        subject: Subject::User(user.clone()),
-        k: 5,
-        offset: 0,
-        selection: Default::default(),
-        exclude_seen: true,
-        explain: false,
-    };
+    let query = RecommendQuery::new(Subject::User(user.clone()), 5);
     let list = service.recommend(query).await?;
     for scored in list.items {
         let title = scored.title.as_deref().unwrap_or("untitled");

@@ -287,3 +287,36 @@ fn files_have_types_by_flag_or_by_column() {
     let all = all.map(|(name, weight)| (name.to_owned(), weight));
     server.until("it is served", |s| s.held("u7", "new") == all);
 }
+
+/// An item is a cause of a score as long as something that is held says that it was wanted.
+#[test]
+fn what_nothing_held_says_was_wanted_is_no_cause() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, config) = prepared(folder.path());
+    let server = serve(&data, &config);
+    let causes = |server: &Server| -> Vec<String> {
+        let path = "/recommend?user=u1&k=1000&exclude_seen=false&explain=true&because=1000";
+        let answer = server.get(path).json();
+        let items = answer["items"].as_array().expect("a list").iter();
+        let because = items.filter_map(|item| item["because"].as_array());
+        let named = because.flatten().map(|cause| cause["item"].as_str());
+        named.map(|id| id.expect("an id").to_owned()).collect()
+    };
+    let is_cause = |server: &Server, item: &str| causes(server).iter().any(|cause| cause == item);
+    let had = (0..ITEMS).find(|item| (5 + item * 3) % 7 < 3);
+    let (had, other) = (format!("i{}", had.expect("one")), unknown_to(1));
+    assert!(is_cause(&server, &had));
+    server.add(json!([
+        {"user": "u1", "item": had, "type": "dislike"},
+        {"user": "u1", "item": other, "type": "dislike"},
+    ]));
+    server.until("the dislikes are learnt", |s| !s.recommends("u1", &other));
+    assert!(is_cause(&server, &had) && !is_cause(&server, &other));
+    let answer = server.delete(&format!(
+        "/interactions?user=u1&item={had}&type=interaction"
+    ));
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    assert!(!is_cause(&server, &had), "at once");
+    server.forget(&format!("user=u1&item={had}&type=interaction"));
+    assert!(!is_cause(&server, &had), "and when it is forgotten");
+}

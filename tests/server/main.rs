@@ -7,6 +7,8 @@
     reason = "a test tells one story from beginning to end"
 )]
 
+mod arranged;
+mod because;
 mod described_answers;
 mod erase_command;
 mod export_command;

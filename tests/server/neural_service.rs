@@ -212,6 +212,9 @@ fn serves_its_taste(server: &Server, kind: &str) {
         explained["explanation"]["top_k_proven"], false,
         "{explained}"
     );
+    // The scores of a network are no sums over a history.
+    let items = explained["items"].as_array().expect("items").iter();
+    assert!(items.into_iter().all(|item| item.get("because").is_none()));
 }
 
 fn forgets_a_pair_and_a_user(server: &Server) {

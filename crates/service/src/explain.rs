@@ -12,9 +12,15 @@
 //! X is a matter of f64 factors; what is served are f32 factors made from them. Each value was
 //! rounded once, which moves a score by at most `2.2·2⁻²⁴ Σ|p_k q_k|`. The scores are added up
 //! anew here, in f64, for every candidate, so nothing depends on how the list was found.
+//!
+//! What a question adds to scores it adds to those of both models, which leaves their differences as they
+//! are; what it pins comes first in both, and the proof is about what comes after. Diversity chooses from
+//! a pool by how alike items are, and nothing bounds how far that is from its retrained value: only the pool
+//! is proven, as a set.
 
 use std::f64::consts::SQRT_2;
 
+use crate::arrange::{Arranged, List};
 use crate::snapshot::{Quality, Snapshot};
 use crate::source::Source;
 use recant_types::Certificate;
@@ -42,8 +48,8 @@ pub struct Explanation {
     pub certificate_version: Option<u64>,
     /// No score of this user, as served, is farther from its retrained value than this.
     pub score_bound: Option<f64>,
-    /// The least score of the list less the largest of any candidate outside it; `None` when there
-    /// is none outside, or none inside.
+    /// The least score of the list, or of the pool where that is longer, less the largest of any candidate
+    /// outside it; what is pinned is neither. `None` when there is none outside, or none inside.
     pub margin: Option<f64>,
     /// The margin from which on the set is proven.
     pub margin_needed: Option<f64>,
@@ -55,8 +61,19 @@ pub struct Explanation {
     /// The largest m such that the retrained model's first m items are the first m of this list, in
     /// this order.
     pub leading_positions_proven: usize,
+    /// What is proven of the pool that diversity chose from.
+    pub pool: Option<Pool>,
     /// What decided it.
     pub reason: Reason,
+}
+
+/// The best by their scores, of which diversity made a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// How many.
+    pub size: usize,
+    /// Whether the retrained model chooses from the same set of items.
+    pub proven: bool,
 }
 
 /// What a proof, or its absence, comes from.
@@ -68,6 +85,10 @@ pub enum Reason {
     MarginTooSmall,
     /// Every candidate is in the list.
     EveryCandidateListed,
+    /// Every item of the list is pinned.
+    Pinned,
+    /// The pool is proven, and the list is a part of it, chosen for diversity.
+    ChosenFromPool,
     /// The list is one of interaction counts, which follow from the data without a model.
     Counts,
     /// The list is one of interaction counts, and those at its end are equal.
@@ -94,6 +115,11 @@ impl Reason {
                  proves more lists"
             }
             Self::EveryCandidateListed => "there is no candidate outside the list",
+            Self::Pinned => "every item of the list is pinned, which no model changes",
+            Self::ChosenFromPool => {
+                "the list is chosen for diversity from a pool: the pool is proven as a set, what is \
+                 taken from it is not"
+            }
             Self::Counts => "the list is one of interaction counts, which need no model",
             Self::CountsTied => {
                 "the list is one of interaction counts, and the item after its end has as many as \
@@ -120,33 +146,39 @@ pub(super) struct Served<'a> {
     pub(super) source: Source,
     /// The user's factors; none for a list of counts.
     pub(super) factors: Option<&'a [f32]>,
-    /// Item rows, best first.
-    pub(super) rows: Vec<u32>,
+    /// The list, from its beginning.
+    pub(super) list: &'a List,
+    /// How it was arranged.
+    pub(super) arranged: &'a Arranged,
+}
+
+impl Served<'_> {
+    /// How many items of the list are pinned.
+    fn pinned(&self) -> usize {
+        self.list.pins.len().min(self.list.page.len())
+    }
+
+    /// Whether the first `length` of the list are a set that `scores` prove.
+    fn is_proven(&self, scores: &Scores, length: usize, margin_needed: Option<f64>) -> bool {
+        let Some(ranked) = length.checked_sub(self.pinned()).filter(|rest| *rest > 0) else {
+            return length > 0 || scores.leading_set_is_proven(0, margin_needed);
+        };
+        // Within the pool the list is in another order than the scores.
+        let is_by_score = self.list.pool.is_none_or(|pool| ranked >= pool);
+        is_by_score && scores.leading_set_is_proven(ranked, margin_needed)
+    }
 }
 
 impl Snapshot {
-    /// Explains `served`, the best of the rows that are a `candidate`. Cost: `2·items·d`
-    /// multiply-adds.
+    /// Explains `served`; what is not pinned is the best of the rows that are a `candidate`. Cost:
+    /// `2·items·d` multiply-adds.
     pub(super) fn explain(
         &self,
         served: &Served<'_>,
         candidate: impl Fn(u32) -> bool,
     ) -> Explanation {
-        let candidates = (0..self.item_factors.rows() as u32).filter(|row| candidate(*row));
-        let scores = match (served.factors, self.scoring_network()) {
-            (Some(factors), Some(network)) => {
-                let table = network.scores(factors, &self.item_factors);
-                let score = |row: u32| Score::exact(f64::from(table[row as usize]));
-                Scores::of(&served.rows, candidates, score)
-            }
-            (Some(factors), None) => {
-                let score = |row| Score::of(factors, self.item_factors.row(row));
-                Scores::of(&served.rows, candidates, score)
-            }
-            (None, _) => Scores::of(&served.rows, candidates, |row| {
-                Score::exact(f64::from(self.popular.count(row)))
-            }),
-        };
+        let scores = self.scores_of(served, candidate);
+        let ranked = &served.list.ranked;
         let (bound, without) = match served.source {
             Source::Popular => (Some(0.0), Reason::CountsTied),
             Source::FoldIn => (None, Reason::Session),
@@ -159,32 +191,60 @@ impl Snapshot {
         let certificate = self.quality.certificate.clone();
         let certificate_version = certificate.as_ref().and(self.quality.measured_version);
         let margin_needed = bound.map(|bound| margin_needed(bound, scores.narrowing));
-        let proven = |length: usize| scores.leading_set_is_proven(length, margin_needed);
-        let length = served.rows.len();
+        let proven = |length: usize| served.is_proven(&scores, length, margin_needed);
+        let length = served.list.page.len();
         let top_k_proven = proven(length);
+        let pool = served.list.pool.map(|size| Pool {
+            size,
+            proven: scores.leading_set_is_proven(size, margin_needed),
+        });
         Explanation {
             certificate: certificate.filter(|_| of_version),
             certificate_version,
             score_bound: bound.map(|bound| {
-                let summing = (self.item_factors.dim() as f64) * F32_ROUNDOFF * scores.absolute;
-                let served = if served.factors.is_some() {
-                    summing
-                } else {
-                    0.0
-                };
-                bound + scores.narrowing + served
+                let dim = served.factors.map_or(0, <[f32]>::len);
+                let roundings = dim + usize::from(served.arranged.has_boosts());
+                bound + scores.narrowing + roundings as f64 * F32_ROUNDOFF * scores.absolute
             }),
-            margin: scores.margin(length).filter(|_| length > 0),
+            margin: scores.margin(ranked.len()),
             margin_needed,
             top_k_proven,
             leading_set_proven: (1..=length).rev().find(|m| proven(*m)).unwrap_or(0),
             leading_positions_proven: (1..=length).take_while(|m| proven(*m)).count(),
+            pool,
             reason: match (top_k_proven, scores.outside.is_none(), served.source) {
+                (true, ..) if length > 0 && length == served.pinned() => Reason::Pinned,
                 (true, true, _) => Reason::EveryCandidateListed,
                 (true, false, Source::Popular) => Reason::Counts,
                 (true, false, _) => Reason::Margin,
+                (false, ..) if pool.is_some_and(|pool| pool.proven) => Reason::ChosenFromPool,
                 (false, ..) => without,
             },
+        }
+    }
+
+    /// The scores of what was served and of every candidate, added up anew.
+    fn scores_of(&self, served: &Served<'_>, candidate: impl Fn(u32) -> bool) -> Scores {
+        let candidates = (0..self.item_factors.rows() as u32).filter(|row| candidate(*row));
+        let boosted = |row: u32, score: Score| match served.arranged.boost(row) {
+            Some(boost) => score.plus(boost),
+            None => score,
+        };
+        let List { ranked, pins, .. } = served.list;
+        match (served.factors, self.scoring_network()) {
+            (Some(factors), Some(network)) => {
+                let table = network.scores(factors, &self.item_factors);
+                let score = |row: u32| Score::exact(f64::from(table[row as usize]));
+                Scores::of(ranked, candidates, pins, |row| boosted(row, score(row)))
+            }
+            (Some(factors), None) => {
+                let score = |row| Score::of(factors, self.item_factors.row(row));
+                Scores::of(ranked, candidates, pins, |row| boosted(row, score(row)))
+            }
+            (None, _) => {
+                let score = |row| Score::exact(f64::from(self.popular.count(row)));
+                Scores::of(ranked, candidates, pins, |row| boosted(row, score(row)))
+            }
         }
     }
 }
@@ -235,6 +295,16 @@ impl Score {
         }
     }
 
+    /// The score with `boost` added to it, which is rounded once.
+    fn plus(self, boost: f64) -> Self {
+        let size = self.value.abs() + boost.abs();
+        Self {
+            value: self.value + boost,
+            narrowing: self.narrowing + f64::EPSILON * size,
+            absolute: self.absolute.max(self.value.abs()) + boost.abs(),
+        }
+    }
+
     fn exact(value: f64) -> Self {
         Self {
             value,
@@ -258,9 +328,11 @@ struct Scores {
 }
 
 impl Scores {
+    /// Of `listed`, against the other `candidates`; those `besides` are served too.
     fn of(
         listed: &[u32],
         candidates: impl Iterator<Item = u32>,
+        besides: &[u32],
         score: impl Fn(u32) -> Score,
     ) -> Self {
         let mut sorted = listed.to_vec();
@@ -272,6 +344,9 @@ impl Scores {
             absolute = larger(absolute, score.absolute);
             score.value
         };
+        for row in besides {
+            largest(score(*row));
+        }
         let inside: Vec<f64> = listed.iter().map(|row| largest(score(*row))).collect();
         let outside = candidates
             .filter(|row| sorted.binary_search(row).is_err())

@@ -5,8 +5,10 @@
 
 #![deny(unreachable_pub)]
 
+mod arrange;
 mod background;
 mod backlog;
+mod because;
 mod catalogue;
 mod checkpoint;
 mod curator;
@@ -43,12 +45,13 @@ mod training;
 mod versions;
 mod worker;
 
+pub use because::{Because, HistoryShare};
 pub use catalogue::Catalogue;
 pub use curator::DescribeError;
 pub use digits::two_digits;
 pub use dirty::{Changes, DirtyRows};
 pub use erasures::AcceptedErasure;
-pub use explain::{Explanation, Reason};
+pub use explain::{Explanation, Pool, Reason};
 pub use expression::{Expression, ExpressionFault, InvalidExpression};
 pub use learner::{IalsLearner, Learner};
 pub use load::{Loaded, load};
@@ -58,10 +61,10 @@ pub use neural_training::{NeuralProgress, NeuralTraining, train_neural};
 pub use popularity::Popularity;
 pub use publish::{Progress, Publisher};
 pub use query::{
-    Added, AsOf, BATCH_USERS_MAX, BatchQuery, CertifiedSummary, ExportedInteraction,
-    IdempotencyKey, K_MAX, ModelSummary, OFFSET_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX,
-    RecommendQuery, Recommendations, ScoredItem, Selection, ServiceError, SimilarItems,
-    SimilarQuery, Subject,
+    Added, Arrangement, AsOf, BATCH_USERS_MAX, BECAUSE_DEFAULT, BECAUSE_MAX, BOOST_MAX, BOOSTS_MAX,
+    BatchQuery, CertifiedSummary, ExportedInteraction, IdempotencyKey, K_MAX, ModelSummary,
+    OFFSET_MAX, PINS_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery, Recommendations,
+    ScoredItem, Selection, ServiceError, SimilarItems, SimilarQuery, Subject,
 };
 pub use receipts::ReceiptAnswer;
 pub use remedy::Remedy;

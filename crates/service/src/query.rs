@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::because::Because;
 use crate::explain::Explanation;
 use crate::expression::Expression;
 use crate::source::Source;
@@ -16,11 +17,38 @@ pub const QUERY_ITEMS_MAX: usize = 10_000;
 /// Most users a batch may name.
 pub const BATCH_USERS_MAX: usize = 10_000;
 
+/// Most items of a history that may be named for each score.
+pub const BECAUSE_MAX: usize = 1_000;
+
+/// How many are when the caller does not say.
+pub const BECAUSE_DEFAULT: usize = 5;
+
 /// Most tags a question may name.
 pub const QUERY_TAGS_MAX: usize = 64;
 
 /// Most items that a page may leave out before it.
 pub const OFFSET_MAX: usize = 10_000;
+
+/// Most items whose scores a question may raise or lower.
+pub const BOOSTS_MAX: usize = 1_000;
+
+/// Most that may be added to a score or taken from it.
+pub const BOOST_MAX: f64 = 1e6;
+
+/// Most items that a question may pin.
+pub const PINS_MAX: usize = 100;
+
+/// How a list is arranged besides the order of its scores; the default changes nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Arrangement {
+    /// What is added to the scores of these items, each named once, finite and up to [`BOOST_MAX`] in size.
+    /// It is added to whatever orders the list: counts, in one of popular items.
+    pub boosts: Vec<(ItemId, f64)>,
+    /// Items that come first, in this order, each named once: those that may be in the list.
+    pub pins: Vec<ItemId>,
+    /// How much likeness to items before it counts against an item, 0 to 1.
+    pub diversity: f64,
+}
 
 /// Which items may be in a list: those that everything here leaves.
 #[derive(Debug, Clone, Default)]
@@ -76,10 +104,31 @@ pub struct RecommendQuery {
     pub offset: usize,
     /// Which items may be in the list.
     pub selection: Selection,
-    /// Say what is proven about the list too.
+    /// How the list is arranged.
+    pub arrangement: Arrangement,
+    /// Say what is proven about the list too, and where its scores come from.
     pub explain: bool,
+    /// How many items of the history to name for a score then, up to [`BECAUSE_MAX`].
+    pub because: usize,
     /// Which version answers.
     pub as_of: AsOf,
+}
+
+impl RecommendQuery {
+    /// The `k` best of all items that the subject does not have, by the live version.
+    pub fn new(subject: Subject, k: usize) -> Self {
+        Self {
+            subject,
+            k,
+            exclude_seen: true,
+            offset: 0,
+            selection: Selection::default(),
+            arrangement: Arrangement::default(),
+            explain: false,
+            because: BECAUSE_DEFAULT,
+            as_of: AsOf::Live,
+        }
+    }
 }
 
 /// Which version of the model answers.
@@ -107,6 +156,8 @@ pub struct BatchQuery {
     pub offset: usize,
     /// As in [`RecommendQuery`].
     pub selection: Selection,
+    /// As in [`RecommendQuery`].
+    pub arrangement: Arrangement,
 }
 
 /// One recommended item.
@@ -114,10 +165,17 @@ pub struct BatchQuery {
 pub struct ScoredItem {
     /// Which.
     pub item: ItemId,
-    /// Inner product or output of a network, cosine similarity or popularity count, by source.
+    /// Inner product or output of a network, cosine similarity or popularity count, by source; with the
+    /// boost.
     pub score: f32,
+    /// What of it the question added.
+    pub boost: Option<f64>,
+    /// Whether it comes first because the question says so.
+    pub is_pinned: bool,
     /// Its title, when one is known.
     pub title: Option<Arc<str>>,
+    /// Where its score comes from, when that was asked for and can be said.
+    pub because: Option<Because>,
 }
 
 /// The answer to a [`RecommendQuery`]; every part of it comes from one model version.
@@ -127,7 +185,7 @@ pub struct Recommendations {
     pub model_version: u64,
     /// How the list was made.
     pub source: Source,
-    /// Best first; ties in item order.
+    /// Best first, ties in item order, unless the question arranged them otherwise.
     pub items: Vec<ScoredItem>,
     /// What is proven about the list, when it was asked for.
     pub explanation: Option<Explanation>,

@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::HashSet;
+use std::iter::repeat_with;
 
+use crate::arrange::{Arranged, Begun, union};
+use crate::because::{Because, Told};
 use crate::explain::Served;
 use crate::query::{
     BatchQuery, RecommendQuery, Recommendations, ScoredItem, Selection, SimilarItems, SimilarQuery,
@@ -19,7 +23,7 @@ use recant_types::{ItemId, UserId};
 const FEW_ALLOWED_SHARE: usize = 16;
 
 /// What a question says about items, as rows.
-struct Confinement {
+pub(crate) struct Confinement {
     /// Sorted.
     excluded: Vec<u32>,
     allowed: Option<RowSet>,
@@ -28,18 +32,17 @@ struct Confinement {
 impl Confinement {
     /// The excluded rows and those of `seen`, sorted, each once.
     fn excluded_with(&self, seen: &[u32]) -> Vec<u32> {
-        let mut rows = [&self.excluded[..], seen].concat();
-        rows.sort_unstable();
-        rows.dedup();
-        rows
+        union(&self.excluded, seen)
     }
 }
 
 /// A subject as the model sees it.
-struct Person<'a> {
+pub(crate) struct Person<'a> {
     source: Source,
     /// Rows of what the subject has.
     seen: Vec<u32>,
+    /// What the factors are made of.
+    history: Cow<'a, [Entry]>,
     factors: Option<Cow<'a, [f32]>>,
 }
 
@@ -48,26 +51,34 @@ impl<'a> Person<'a> {
         Self {
             source: Source::Popular,
             seen,
+            history: Cow::default(),
             factors: None,
         }
     }
 
-    fn folded_in(seen: Vec<u32>, factors: Vec<f32>) -> Self {
+    fn folded_in(seen: Vec<u32>, history: Cow<'a, [Entry]>, factors: Vec<f32>) -> Self {
         Self {
             source: Source::FoldIn,
             seen,
+            history,
             factors: Some(Cow::Owned(factors)),
         }
     }
 }
 
 impl Snapshot {
-    /// Answers `query` exactly. `matching` are the rows of which its filter is true. Cost: what
+    /// Answers `query` exactly. `matching` are the rows of which its filter is true. Of a user's history
+    /// an explanation names those items alone that are in `nameable`, where that is given. Cost: what
     /// [`ItemIndex::top_k`] looks at, and for a session history of length h one system of
     /// h·d² + d³/3 more.
     ///
     /// [`ItemIndex::top_k`]: recant_core::topk::ItemIndex::top_k
-    pub fn recommend(&self, query: &RecommendQuery, matching: Option<&Bitmap>) -> Recommendations {
+    pub fn recommend(
+        &self,
+        query: &RecommendQuery,
+        matching: Option<&Bitmap>,
+        nameable: Option<&HashSet<ItemId>>,
+    ) -> Recommendations {
         let confinement = self.confine(&query.selection, matching);
         let person = self.resolve(&query.subject);
         let seen: &[u32] = if query.exclude_seen {
@@ -76,26 +87,47 @@ impl Snapshot {
             &[]
         };
         let excluded = confinement.excluded_with(seen);
-        let filter = self.filter(&confinement, &excluded);
-        let k = query.offset + query.k;
-        let mut best = match &person.factors {
-            Some(factors) => self.top_k(factors, k, &filter),
-            None => self.most_popular(k, &filter),
-        };
-        turn_to_page(&mut best, query.offset);
+        let arranged = self.arranged(&query.arrangement);
+        let end = query.offset + query.k;
+        let begun = self.begin(&person, &confinement, &arranged, &excluded, end);
+        let filter = self.filter(&confinement, &begun.set_aside);
+        let rest = self.best(&person, begun.depth, &filter);
+        let list = self.complete(begun, &arranged, rest, query.offset);
         let explanation = query.explain.then(|| {
             let served = Served {
                 source: person.source,
                 factors: person.factors.as_deref(),
-                rows: best.iter().map(|(row, _)| *row).collect(),
+                list: &list,
+                arranged: &arranged,
             };
-            self.explain(&served, |row| {
-                self.item_count(row) > 0 && filter.admits(row)
-            })
+            let besides = union(&excluded, &list.pins);
+            let filter = self.filter(&confinement, &besides);
+            let is_counted = |row| match person.source {
+                Source::Popular => self.popular.count(row) > 0,
+                Source::Model | Source::FoldIn => self.item_count(row) > 0,
+            };
+            self.explain(&served, |row| is_counted(row) && filter.admits(row))
         });
+        let because = match &person.factors {
+            Some(_) if query.explain => {
+                let told = Told {
+                    history: &person.history,
+                    nameable,
+                    count_max: query.because,
+                };
+                let own = |(row, score): &(u32, f32)| {
+                    let boost = arranged.boost(*row).unwrap_or(0.0);
+                    (*row, f64::from(*score) - boost)
+                };
+                self.because(&told, &list.page.iter().map(own).collect::<Vec<_>>())
+            }
+            _ => Vec::new(),
+        };
         Recommendations {
+            model_version: self.version,
+            source: person.source,
+            items: self.name(list.page, &arranged, because),
             explanation,
-            ..self.answer(person.source, best)
         }
     }
 
@@ -119,17 +151,31 @@ impl Snapshot {
                 }
             })
             .collect();
-        let k = query.offset + query.k;
+        let arranged = self.arranged(&query.arrangement);
+        let end = query.offset + query.k;
+        let begun: Vec<Begun> = persons
+            .iter()
+            .zip(&excluded)
+            .map(|(person, excluded)| self.begin(person, &confinement, &arranged, excluded, end))
+            .collect();
         let mut found = self
-            .best_of_each(&persons, &excluded, &confinement, k)
+            .best_of_each(&persons, &begun, &confinement)
             .into_iter();
-        let answers = persons.iter().zip(&excluded).map(|(person, excluded)| {
-            let mut best = match person.factors {
+        let answers = persons.iter().zip(begun).map(|(person, begun)| {
+            let rest = match person.factors {
                 Some(_) => found.next().unwrap_or_default(),
-                None => self.most_popular(k, &self.filter(&confinement, excluded)),
+                None => {
+                    let filter = self.filter(&confinement, &begun.set_aside);
+                    self.most_popular(begun.depth, &filter)
+                }
             };
-            turn_to_page(&mut best, query.offset);
-            self.answer(person.source, best)
+            let list = self.complete(begun, &arranged, rest, query.offset);
+            Recommendations {
+                model_version: self.version,
+                source: person.source,
+                items: self.name(list.page, &arranged, Vec::new()),
+                explanation: None,
+            }
         });
         answers.collect()
     }
@@ -138,20 +184,16 @@ impl Snapshot {
     fn best_of_each(
         &self,
         persons: &[Person<'_>],
-        excluded: &[Vec<u32>],
+        begun: &[Begun],
         confinement: &Confinement,
-        k: usize,
     ) -> Vec<Vec<(u32, f32)>> {
-        let known = persons
-            .iter()
-            .zip(excluded)
-            .filter_map(|(person, excluded)| {
-                Some(Question {
-                    query: person.factors.as_deref()?,
-                    k,
-                    filter: self.filter(confinement, excluded),
-                })
-            });
+        let known = persons.iter().zip(begun).filter_map(|(person, begun)| {
+            Some(Question {
+                query: person.factors.as_deref()?,
+                k: begun.depth,
+                filter: self.filter(confinement, &begun.set_aside),
+            })
+        });
         let questions: Vec<Question> = known.collect();
         if self.scoring_network().is_none() {
             return self.item_index.top_k_batch(&questions);
@@ -162,7 +204,19 @@ impl Snapshot {
         answers.collect()
     }
 
-    fn filter<'a>(&'a self, confinement: &'a Confinement, excluded: &'a [u32]) -> Filter<'a> {
+    /// The best rows for a person, by the model or by counts, exactly.
+    pub(crate) fn best(&self, person: &Person<'_>, k: usize, filter: &Filter) -> Vec<(u32, f32)> {
+        match &person.factors {
+            Some(factors) => self.top_k(factors, k, filter),
+            None => self.most_popular(k, filter),
+        }
+    }
+
+    pub(crate) fn filter<'a>(
+        &'a self,
+        confinement: &'a Confinement,
+        excluded: &'a [u32],
+    ) -> Filter<'a> {
         Filter {
             excluded,
             allowed: confinement.allowed.as_ref(),
@@ -178,15 +232,6 @@ impl Snapshot {
                 network.top_k(factors, &self.item_factors, k, filter, is_active)
             }
             None => self.item_index.top_k(factors, k, filter),
-        }
-    }
-
-    fn answer(&self, source: Source, best: Vec<(u32, f32)>) -> Recommendations {
-        Recommendations {
-            model_version: self.version,
-            source,
-            items: self.name(best),
-            explanation: None,
         }
     }
 
@@ -253,7 +298,7 @@ impl Snapshot {
                 let rows = self.known_rows(items);
                 let history: Vec<Entry> = rows.iter().map(|row| Entry::wanted(*row, 1.0)).collect();
                 match self.fold_in(&history) {
-                    Some(factors) => Person::folded_in(rows, factors),
+                    Some(factors) => Person::folded_in(rows, history.into(), factors),
                     None => Person::stranger(rows),
                 }
             }
@@ -290,21 +335,21 @@ impl Snapshot {
         let stored = self.user_factors.row(row);
         if stored.iter().all(|value| *value == 0.0) {
             return match self.fold_in(history) {
-                Some(factors) => Person::folded_in(seen, factors),
+                Some(factors) => Person::folded_in(seen, history.into(), factors),
                 None => Person::stranger(seen),
             };
         }
         Person {
             source: Source::Model,
             seen,
+            history: history.into(),
             factors: Some(Cow::Borrowed(stored)),
         }
     }
 
     /// Factors for a history; `None` when the model knows none of it.
     fn fold_in(&self, history: &[Entry]) -> Option<Vec<f32>> {
-        let known = history.iter().filter(|e| self.item_count(e.index) > 0);
-        let known: Vec<Entry> = known.copied().collect();
+        let known = self.known_entries(history);
         if known.is_empty() {
             return None;
         }
@@ -387,18 +432,29 @@ impl Snapshot {
         turn_to_page(&mut best, query.offset);
         Some(SimilarItems {
             model_version: self.version,
-            items: self.name(best),
+            items: self.name(best, &Arranged::default(), Vec::new()),
         })
     }
 
-    fn name(&self, best: Vec<(u32, f32)>) -> Vec<ScoredItem> {
+    /// The items of a list; `because` is of each of them, or empty.
+    fn name(
+        &self,
+        best: Vec<(u32, f32)>,
+        arranged: &Arranged,
+        because: Vec<Because>,
+    ) -> Vec<ScoredItem> {
+        let because = because.into_iter().map(Some).chain(repeat_with(|| None));
         best.into_iter()
-            .filter_map(|(row, score)| {
+            .zip(because)
+            .filter_map(|((row, score), because)| {
                 let item = self.items.id(row)?.clone();
                 Some(ScoredItem {
                     item,
                     score,
+                    boost: arranged.boost(row),
+                    is_pinned: arranged.is_pinned(row),
                     title: self.catalogue.title(row),
+                    because,
                 })
             })
             .collect()

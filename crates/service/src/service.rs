@@ -1,5 +1,6 @@
 //! The handle that routes and commands hold.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,7 +20,7 @@ use recant_core::topk::Bitmap;
 use recant_store::Committed;
 use recant_store::WriteBatch;
 use recant_store::{ReceiptKeys, Store, StoreError};
-use recant_types::{Event, Interaction, UnixMillis, UserId};
+use recant_types::{Event, Interaction, ItemId, UnixMillis, UserId};
 
 /// Multiply-adds of a scan that may run on the async threads: below about 50 µs a hop to another
 /// thread costs more than it saves.
@@ -75,6 +76,7 @@ impl Service {
     /// stall the async threads.
     pub async fn recommend(&self, query: RecommendQuery) -> Result<Recommendations, ServiceError> {
         let (snapshot, query) = self.answering(query);
+        let nameable = self.nameable(&query).await?;
         let matching = self.matching(&snapshot, &query.selection).await?;
         let dim = snapshot.item_factors.dim();
         let folded = match &query.subject {
@@ -85,11 +87,36 @@ impl Service {
         // An explanation adds all scores up once more, in f64.
         let indexed = matches!(snapshot.model, ServedModel::Ials { .. });
         let inline = indexed && codes <= INLINE_CODES_MAX && folded <= INLINE_MULTIPLY_ADDS_MAX;
-        if inline && !query.explain {
-            return Ok(snapshot.recommend(&query, matching.as_ref()));
+        // Diversity compares items with each other.
+        if inline && !query.explain && query.arrangement.diversity == 0.0 {
+            return Ok(snapshot.recommend(&query, matching.as_ref(), None));
         }
-        let work = move || snapshot.recommend(&query, matching.as_ref());
+        let work = move || snapshot.recommend(&query, matching.as_ref(), nameable.as_ref());
         self.blocking(work).await
+    }
+
+    /// The items that an explanation may name of a user's history: those of the export that something
+    /// held says were wanted. A version may still hold what an accepted erasure names, until it is
+    /// forgotten; the store does not. `None` where nothing is explained, or where the history is the
+    /// caller's own.
+    async fn nameable(
+        &self,
+        query: &RecommendQuery,
+    ) -> Result<Option<HashSet<ItemId>>, ServiceError> {
+        match &query.subject {
+            Subject::User(user) if query.explain => {
+                let types = self.0.store.feedback()?;
+                let was_wanted = |held: &ExportedInteraction| {
+                    let number = types.number(&held.feedback);
+                    number.is_some_and(|number| types.rule(number).target > 0.0)
+                };
+                let held = self.export(user).await?.into_iter();
+                Ok(Some(
+                    held.filter(was_wanted).map(|held| held.item).collect(),
+                ))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The rows of a version of which the filter of `selection` is true: at hand when it was asked for

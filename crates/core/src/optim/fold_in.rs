@@ -1,7 +1,8 @@
 //! The factors of a user who is not in the model, from a history and the items as they are served.
 
+use faer::linalg::matmul::matmul;
 use faer::linalg::solvers::Solve;
-use faer::{Mat, Side as Triangle};
+use faer::{Accum, Mat, Par, Side as Triangle};
 use pulp::Arch;
 
 use crate::model::gramian::Gramian;
@@ -31,30 +32,41 @@ pub fn fold_in(
     gramian: &Gramian,
     active_items: usize,
 ) -> Vec<f32> {
-    let known = history.iter().filter(|e| (e.index as usize) < items.rows());
-    let rows: Vec<(&[f32], &Entry)> = known.map(|e| (items.row(e.index), e)).collect();
     let mut solution = vec![0.0_f64; hyper.dim];
-    if !rows.is_empty() {
-        let system = System {
-            hyper,
-            rows,
-            gramian,
-            lambda: hyper.regularisation(history.len(), active_items),
-        };
+    let system = System::of(hyper, history, items, gramian, active_items);
+    if !system.rows.is_empty() {
         system.solve(&mut solution);
     }
     solution.into_iter().map(|value| value as f32).collect()
 }
 
 /// `(Σ c q qᵀ + α₀ QᵀQ + λ I) p = Σ c t q` for one history.
-struct System<'a> {
+pub(super) struct System<'a> {
     hyper: &'a IalsHyperparameters,
-    rows: Vec<(&'a [f32], &'a Entry)>,
+    /// The history's item rows, each with what the history says of it.
+    pub(super) rows: Vec<(&'a [f32], &'a Entry)>,
     gramian: &'a Gramian,
     lambda: f64,
 }
 
-impl System<'_> {
+impl<'a> System<'a> {
+    /// Of the entries of `history` whose rows `items` has.
+    pub(super) fn of(
+        hyper: &'a IalsHyperparameters,
+        history: &'a [Entry],
+        items: &'a PagedRows,
+        gramian: &'a Gramian,
+        active_items: usize,
+    ) -> Self {
+        let known = history.iter().filter(|e| (e.index as usize) < items.rows());
+        Self {
+            hyper,
+            rows: known.map(|e| (items.row(e.index), e)).collect(),
+            gramian,
+            lambda: hyper.regularisation(history.len(), active_items),
+        }
+    }
+
     /// Mixed precision, as in [`BlockSolver`](crate::optim::block::BlockSolver): factorised in f32,
     /// residuals in f64.
     fn solve(&self, solution: &mut [f64]) {
@@ -125,28 +137,41 @@ impl System<'_> {
 
     /// The same where f32 is not enough: a λ many orders below the curvature.
     fn solve_in_f64(&self, solution: &mut [f64]) {
-        let dim = self.hyper.dim;
-        let gram = self.gramian.matrix();
-        let mut hessian = Mat::from_fn(dim, dim, |i, j| {
-            self.hyper.alpha0 * gram[(i, j)] + if i == j { self.lambda } else { 0.0 }
-        });
-        let mut right = Mat::<f64>::zeros(dim, 1);
+        let mut right = Mat::<f64>::zeros(self.hyper.dim, 1);
         for (row, entry) in &self.rows {
-            for j in 0..dim {
-                let scaled = f64::from(entry.weight) * f64::from(row[j]);
-                right[(j, 0)] += scaled * f64::from(entry.target);
-                for i in 0..dim {
-                    hessian[(i, j)] += scaled * f64::from(row[i]);
-                }
+            let scaled = f64::from(entry.weight) * f64::from(entry.target);
+            for (k, q) in row.iter().enumerate() {
+                right[(k, 0)] += scaled * f64::from(*q);
             }
         }
-        let solved = match hessian.llt(Triangle::Lower) {
-            Ok(factor) => factor.solve(&right),
-            Err(_) => hessian.full_piv_lu().solve(&right),
-        };
+        let solved = self.solved_in_f64(right);
         for (k, value) in solution.iter_mut().enumerate() {
             *value = solved[(k, 0)];
         }
+    }
+
+    /// `H⁻¹ right` for d × n values, H the matrix of this system. Cost: `|history|·d² + d³/3 + n·d²`
+    /// multiply-adds in f64.
+    pub(super) fn solved_in_f64(&self, right: Mat<f64>) -> Mat<f64> {
+        let hessian = self.hessian_in_f64();
+        match hessian.llt(Triangle::Lower) {
+            Ok(factor) => factor.solve(&right),
+            Err(_) => hessian.full_piv_lu().solve(&right),
+        }
+    }
+
+    fn hessian_in_f64(&self) -> Mat<f64> {
+        let gram = self.gramian.matrix();
+        let mut hessian = Mat::from_fn(self.hyper.dim, self.hyper.dim, |i, j| {
+            self.hyper.alpha0 * gram[(i, j)] + if i == j { self.lambda } else { 0.0 }
+        });
+        let scaled = Mat::from_fn(self.rows.len(), self.hyper.dim, |at, k| {
+            let (row, entry) = self.rows[at];
+            f64::from(entry.weight).sqrt() * f64::from(row[k])
+        });
+        let (left, right) = (scaled.transpose(), &scaled);
+        matmul(hessian.as_mut(), Accum::Add, left, right, 1.0, Par::Seq);
+        hessian
     }
 }
 

@@ -8,7 +8,9 @@ mod fold_in;
 mod half_sweep;
 mod kernel;
 mod report;
+mod shares;
 
 pub use anderson::Anderson;
 pub use block::{BlockSolver, PackedFactor, SharedHessian, Step};
 pub use fold_in::fold_in;
+pub use shares::score_shares;

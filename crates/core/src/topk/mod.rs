@@ -5,6 +5,7 @@
 
 mod best;
 mod bitmap;
+mod diversity;
 mod filter;
 mod index;
 mod kernel;
@@ -18,6 +19,7 @@ mod transform;
 
 pub use best::Best;
 pub use bitmap::Bitmap;
+pub use diversity::diversified;
 pub use filter::{Filter, RowSet};
 pub use index::ItemIndex;
 pub use kernel::Kernel;

@@ -20,7 +20,8 @@ pub(super) struct ExplanationAnswer {
     /// No score of this user is farther from its retrained value than this.
     #[schema(example = 0.0021)]
     score_bound: Option<f64>,
-    /// How far the list's least score is above that of the best candidate outside it.
+    /// How far the list's least score, or that of the pool, is above that of the best candidate outside
+    /// it; what is pinned is neither.
     #[schema(example = 0.0154)]
     margin: Option<f64>,
     /// The margin above which the set of items is proven.
@@ -34,6 +35,13 @@ pub(super) struct ExplanationAnswer {
     /// So many items at the head of the list are provably the retrained model's, in this order.
     #[schema(example = 4)]
     leading_positions_proven: usize,
+    /// Of how many of the best, by their scores, diversity made the list; absent without diversity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 400)]
+    pool_size: Option<usize>,
+    /// Whether the retrained model provably chooses from the same pool; absent without diversity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool_proven: Option<bool>,
     /// What decided it.
     #[schema(example = "the margin is more than the certified bound can move two scores apart")]
     reason: &'static str,
@@ -50,6 +58,8 @@ impl From<Explanation> for ExplanationAnswer {
             top_k_proven: explanation.top_k_proven,
             leading_set_proven: explanation.leading_set_proven,
             leading_positions_proven: explanation.leading_positions_proven,
+            pool_size: explanation.pool.map(|pool| pool.size),
+            pool_proven: explanation.pool.map(|pool| pool.proven),
             reason: explanation.reason.sentence(),
         }
     }

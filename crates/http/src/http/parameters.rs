@@ -58,6 +58,11 @@ impl Parameters {
         Self::parse(query, &[]).map(drop)
     }
 
+    /// Whether a parameter was given and not taken yet.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.values.iter().any(|(known, _)| *known == name)
+    }
+
     /// The text of a parameter, if it was given.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         let index = self.values.iter().position(|(known, _)| *known == name)?;
@@ -138,7 +143,7 @@ impl Parameters {
         name: &str,
         count_max: usize,
     ) -> Result<Option<Vec<ItemId>>, Problem> {
-        let given = self.values.iter().any(|(known, _)| *known == name);
+        let given = self.has(name);
         let items = given.then(|| self.items(name, count_max));
         items.transpose()
     }

@@ -13,6 +13,7 @@ use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::arrangement::{ArrangementFields, Boosts, arrangement_of, boosts_schema};
 use super::explanation::ExplanationAnswer;
 use super::json_body::{Id, JsonBody, number};
 use super::layers::Deadline;
@@ -24,13 +25,16 @@ use super::selection::{
 };
 use super::state::AppState;
 use recant_service::{
-    AsOf, BATCH_USERS_MAX, BatchQuery, K_MAX, OFFSET_MAX, QUERY_ITEMS_MAX, RecommendQuery,
-    Recommendations, ScoredItem, Subject,
+    AsOf, BATCH_USERS_MAX, BECAUSE_DEFAULT, BECAUSE_MAX, BatchQuery, HistoryShare, K_MAX,
+    OFFSET_MAX, QUERY_ITEMS_MAX, RecommendQuery, Recommendations, ScoredItem, Subject,
 };
 use recant_types::{Given, ItemId, UserId};
 
 /// How many items are returned when the caller does not say.
 pub(super) const K_DEFAULT: usize = 10;
+
+/// What is wrong with a number of shares that nobody would see.
+const BECAUSE_WITHOUT_EXPLAIN: &str = "because is told where explain is true: ask for both";
 
 /// Recommendations, all of one model version.
 #[derive(Serialize, ToSchema)]
@@ -72,13 +76,45 @@ pub(super) struct ItemAnswer {
     /// Its id.
     #[schema(value_type = String, example = "dune")]
     item: ItemId,
-    /// What the list is ordered by.
+    /// What the list is ordered by, where the question does not arrange it otherwise.
     #[schema(example = 0.93)]
     score: f32,
+    /// What of the score the question added; absent where it added nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 0.2)]
+    boost: Option<f64>,
+    /// True where it comes first because the question says so; absent elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<bool>,
     /// Its title, when one is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "Dune")]
     title: Option<Arc<str>>,
+    /// The items of the history that the score comes from, largest share first. Only when `explain`
+    /// asks for it, and where scores are sums over a history: not of popular items, nor of neural models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<Vec<ShareAnswer>>,
+    /// What all others of the history bring: with the shares above, and the boost, it adds up to the
+    /// score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 0.12)]
+    others: Option<f64>,
+}
+
+/// What one item of a history brings to a score.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HistoryShare)]
+pub(super) struct ShareAnswer {
+    /// An item of the history.
+    #[schema(value_type = String, example = "solaris")]
+    item: ItemId,
+    /// Its title, when one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "Solaris")]
+    title: Option<Arc<str>>,
+    /// How much of the score it brings; negative where it speaks against.
+    #[schema(example = 0.41)]
+    share: f64,
 }
 
 impl From<ScoredItem> for ItemAnswer {
@@ -86,7 +122,23 @@ impl From<ScoredItem> for ItemAnswer {
         Self {
             item: scored.item,
             score: scored.score,
+            boost: scored.boost,
+            pinned: scored.is_pinned.then_some(true),
             title: scored.title,
+            others: scored.because.as_ref().map(|because| because.others),
+            because: scored
+                .because
+                .map(|because| because.items.into_iter().map(ShareAnswer::from).collect()),
+        }
+    }
+}
+
+impl From<HistoryShare> for ShareAnswer {
+    fn from(share: HistoryShare) -> Self {
+        Self {
+            item: share.item,
+            title: share.title,
+            share: share.share,
         }
     }
 }
@@ -95,7 +147,7 @@ impl From<ScoredItem> for ItemAnswer {
 #[derive(Deserialize, ToSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "an object with user, users or history, and k, offset, exclude_seen, exclude, allow, tags, tags_all, tags_none, filter, explain, as_of"
+    expecting = "an object with user, users or history, and k, offset, exclude_seen, exclude, allow, tags, tags_all, tags_none, filter, boosts, pins, diversity, explain, because, as_of"
 )]
 #[schema(as = RecommendRequest, example = json!({"history": ["dune", "solaris"], "k": 10}))]
 pub(super) struct RecommendBody {
@@ -118,9 +170,23 @@ pub(super) struct RecommendBody {
     #[serde(default)]
     #[schema(value_type = Vec<Id>)]
     exclude: Vec<Given<ItemId>>,
-    /// Say what is proven about the list too.
+    /// What is added to the scores of these items.
+    #[serde(default)]
+    #[schema(schema_with = boosts_schema)]
+    boosts: Boosts,
+    /// These items come first, in this order, up to 100: those of them that may be in the list.
+    #[serde(default)]
+    #[schema(value_type = Vec<Id>, max_items = 100)]
+    pins: Vec<Given<ItemId>>,
+    /// How much likeness to what comes before it counts against an item, 0 to 1; 0 unless given.
+    #[schema(minimum = 0, maximum = 1)]
+    diversity: Option<f64>,
+    /// Say what is proven about the list too, and which items of the history its scores come from.
     #[serde(default)]
     explain: bool,
+    /// How many items of the history to name for each score, 0 to 1000; 5 unless given. Only with
+    /// `explain`.
+    because: Option<usize>,
     /// Which version answers: `live` unless given, or `certified` for the last one whose certificate
     /// held.
     as_of: Option<String>,
@@ -152,7 +218,9 @@ pub(super) struct RecommendBody {
         ("exclude_seen" = Option<bool>, Query, description = "Leave out what the user has; true unless given"),
         ("offset" = Option<usize>, Query, description = "How many of the best to leave out before these; the same of one version", minimum = 0, maximum = 10000),
         ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them; may be repeated, like the four below"),
-        ("explain" = Option<bool>, Query, description = "Say what is proven about the list too"),
+        ("diversity" = Option<f64>, Query, description = "How much likeness to what comes before it counts against an item; 0 unless given", minimum = 0, maximum = 1),
+        ("explain" = Option<bool>, Query, description = "Say what is proven about the list too, and which items of the history its scores come from"),
+        ("because" = Option<usize>, Query, description = "How many items of the history to name for each score; 5 unless given. Only with explain", minimum = 0, maximum = 1000),
         ("as_of" = Option<String>, Query, description = "Which version answers: live unless given, or certified for the last one whose certificate held; for a user of whom something was erased since, or who came later, the live one"),
         ("allow" = Option<String>, Query, description = "Take only from these items, with commas between them"),
         ("tag" = Option<String>, Query, description = "Take only items with at least one of these tags, with commas between them"),
@@ -213,10 +281,12 @@ enum Request {
 
 fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
     let known = [
-        &["user", "k", "offset", "exclude_seen", "explain", "as_of"][..],
+        &["user", "k", "offset", "exclude_seen", "explain"][..],
+        &["diversity", "because", "as_of"],
         &SELECTION,
     ];
     let mut parameters = Parameters::parse(query, &known.concat())?;
+    let asks_because = parameters.has("because");
     let user = parameters
         .user()?
         .ok_or_else(|| invalid("user is missing: say for whom, as in /recommend?user=ID"))?;
@@ -226,10 +296,15 @@ fn read_query(query: Option<&str>) -> Result<RecommendQuery, Problem> {
         offset: offset_of(&mut parameters)?,
         exclude_seen: parameters.truth("exclude_seen", true)?,
         explain: parameters.truth("explain", false)?,
+        because: parameters.number("because", 0..=BECAUSE_MAX, BECAUSE_DEFAULT)?,
         as_of: as_of(parameters.text("as_of").as_deref())?,
         selection: selection_of(&mut parameters)?,
+        arrangement: arrangement_of(&mut parameters)?,
     };
     refuse_explained_page(query.explain, query.offset)?;
+    if asks_because && !query.explain {
+        return Err(invalid(BECAUSE_WITHOUT_EXPLAIN));
+    }
     Ok(query)
 }
 
@@ -253,6 +328,10 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
     let k = number("k", body.k, 1..=K_MAX, K_DEFAULT)?;
     let offset = number("offset", body.offset, 0..=OFFSET_MAX, 0)?;
     refuse_explained_page(body.explain, offset)?;
+    let because = number("because", body.because, 0..=BECAUSE_MAX, BECAUSE_DEFAULT)?;
+    if body.because.is_some() && !body.explain {
+        return refuse(String::from(BECAUSE_WITHOUT_EXPLAIN));
+    }
     if matches!(&subject, Ok(Subject::History(items)) if items.len() > QUERY_ITEMS_MAX) {
         return refuse(format!("history may name up to {QUERY_ITEMS_MAX} items"));
     }
@@ -265,6 +344,12 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
         filter: body.filter,
     };
     let selection = selection.check()?;
+    let arrangement = ArrangementFields {
+        boosts: body.boosts,
+        pins: body.pins,
+        diversity: body.diversity,
+    };
+    let arrangement = arrangement.check()?;
     let exclude_seen = body.exclude_seen.unwrap_or(true);
     let as_of = as_of(body.as_of.as_deref())?;
     Ok(match subject {
@@ -274,7 +359,9 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
             offset,
             exclude_seen,
             selection,
+            arrangement,
             explain: body.explain,
+            because,
             as_of,
         }),
         Err(users) if users.len() > BATCH_USERS_MAX => {
@@ -292,6 +379,7 @@ fn read_body(body: RecommendBody) -> Result<Request, Problem> {
             offset,
             exclude_seen,
             selection,
+            arrangement,
         }),
     })
 }
@@ -448,7 +536,11 @@ mod tests {
             items: vec![ItemAnswer {
                 item: ItemId::new("dune").expect("an id"),
                 score: 0.25,
+                boost: None,
+                pinned: None,
                 title: None,
+                because: None,
+                others: None,
             }],
             explanation: None,
         };

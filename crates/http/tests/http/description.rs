@@ -125,3 +125,23 @@ fn the_page_loads_everything_from_this_server() {
         assert!(!answer.body.is_empty());
     }
 }
+
+#[test]
+fn what_arranges_a_list_is_described_with_its_limits() {
+    let document = TestServer::start().get("/openapi.json").json();
+    let fields = &document["components"]["schemas"]["RecommendRequest"]["properties"];
+    let boosts = &fields["boosts"];
+    assert_eq!(boosts["maxProperties"], 1_000, "{boosts}");
+    let boost = &boosts["additionalProperties"];
+    let of_boost = |bound: &str| boost[bound].as_f64();
+    assert_eq!(
+        (of_boost("minimum"), of_boost("maximum")),
+        (Some(-1e6), Some(1e6))
+    );
+    assert_eq!(fields["pins"]["maxItems"], 100, "{fields}");
+    let diversity = &fields["diversity"];
+    assert_eq!(
+        (&diversity["minimum"], &diversity["maximum"]),
+        (&0.into(), &1.into())
+    );
+}

@@ -120,13 +120,9 @@ fn a_stop_in_the_middle_of_a_refinement_leaves_what_the_next_start_certifies() {
 
 fn question(user: u8, as_of: AsOf) -> RecommendQuery {
     RecommendQuery {
-        subject: Subject::User(user_id(user)),
-        k: 3,
-        offset: 0,
-        selection: Default::default(),
-        exclude_seen: true,
         explain: true,
         as_of,
+        ..RecommendQuery::new(Subject::User(user_id(user)), 3)
     }
 }
 

@@ -1,27 +1,27 @@
 //! What an explanation proves, against the truth: the convex problem solved another way.
 
 use faer::Mat;
-use recant_core::model::Ials;
+use recant_core::model::{Ials, InteractionMatrix};
 use recant_core::unlearn::{GapOptions, duality_gap};
 use recant_service::RowTable;
 use recant_service::Trainer;
-use recant_service::{AsOf, RecommendQuery, Recommendations, Selection, Source, Subject};
 use recant_service::{Explanation, Reason};
 use recant_service::{Quality, Snapshot};
+use recant_service::{RecommendQuery, Recommendations, Selection, Source, Subject};
 use recant_testkit::convex::{ITEMS, Problem, USERS};
 use recant_types::{Certificate, GapCertificate, ItemId, UserId};
 
 const VERSION: u64 = 5;
 
-fn user(row: usize) -> UserId {
+pub fn user(row: usize) -> UserId {
     UserId::new(&format!("user-{row}")).expect("an id")
 }
 
-fn item(row: usize) -> ItemId {
+pub fn item(row: usize) -> ItemId {
     ItemId::new(&format!("item-{row}")).expect("an id")
 }
 
-fn quality(frobenius: f64) -> Quality {
+pub fn quality(frobenius: f64) -> Quality {
     Quality {
         objective: None,
         residual: None,
@@ -41,7 +41,13 @@ fn quality(frobenius: f64) -> Quality {
     }
 }
 
-fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
+/// How many people wanted an item.
+fn wanted(matrix: &InteractionMatrix, item: usize) -> usize {
+    let by = matrix.item(item as u32).iter();
+    by.filter(|entry| entry.is_wanted()).count()
+}
+
+pub fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
     let matrix = problem.matrix.clone();
     let mut trainer = Trainer::empty(problem.hyper, 1);
     let active = |u: &usize| !matrix.user(*u as u32).is_empty();
@@ -52,7 +58,7 @@ fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
         .map(|i| matrix.item(i as u32).len() as u32)
         .collect();
     trainer.popular = (0..ITEMS as u32)
-        .map(|i| (i, matrix.item(i).len() as u32))
+        .map(|i| (i, wanted(&matrix, i as usize) as u32))
         .collect();
     trainer.learner = model.clone().into();
     trainer.matrix = matrix;
@@ -61,29 +67,25 @@ fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
 
 fn ask(snapshot: &Snapshot, subject: Subject, k: usize) -> (Recommendations, Explanation) {
     let query = RecommendQuery {
-        subject,
-        k,
-        offset: 0,
         selection: Selection {
             exclude: vec![item(1), ItemId::new("unknown").expect("an id")],
             ..Selection::default()
         },
-        exclude_seen: true,
         explain: true,
-        as_of: AsOf::Live,
+        ..RecommendQuery::new(subject, k)
     };
-    let mut answer = snapshot.recommend(&query, None);
+    let mut answer = snapshot.recommend(&query, None, None);
     let explanation = answer.explanation.take().expect("it was asked for");
     (answer, explanation)
 }
 
-fn row(id: &ItemId) -> usize {
+pub fn row(id: &ItemId) -> usize {
     let number = id.expose().strip_prefix("item-").expect("one of ours");
     number.parse().expect("a row")
 }
 
 /// The items the minimiser puts first, in its order, among those that may be recommended.
-fn truth(problem: &Problem, x: &Mat<f64>, user: usize) -> Vec<usize> {
+pub fn truth(problem: &Problem, x: &Mat<f64>, user: usize) -> Vec<usize> {
     let history = problem.matrix.user(user as u32);
     let seen = |i: usize| history.iter().any(|entry| entry.index as usize == i);
     let active = |i: usize| !problem.matrix.item(i as u32).is_empty();
@@ -94,7 +96,7 @@ fn truth(problem: &Problem, x: &Mat<f64>, user: usize) -> Vec<usize> {
     open
 }
 
-fn sorted(mut rows: Vec<usize>) -> Vec<usize> {
+pub fn sorted(mut rows: Vec<usize>) -> Vec<usize> {
     rows.sort_unstable();
     rows
 }
@@ -269,5 +271,28 @@ fn a_session_is_not_covered_and_counts_are_exact() {
             (_, false) => Reason::CountsTied,
         };
         assert_eq!(found.reason, reason);
+    }
+}
+
+/// A list of popular items counts those who wanted them, and so does what is said about it.
+#[test]
+fn counts_are_of_what_was_wanted() {
+    for seed in 0..6 {
+        let problem = Problem::random(seed, true, 1.0, 0.05).with_targets(seed);
+        let model = problem.model(1, 20, 0.0);
+        let snapshot = snapshot(&problem, &model, Quality::default());
+        let stranger = || Subject::User(UserId::new("stranger").expect("an id"));
+        for k in 1..ITEMS {
+            let (answer, found) = ask(&snapshot, stranger(), k);
+            let scores = answer.items.iter().map(|listed| listed.score as usize);
+            let listed: Vec<usize> = answer.items.iter().map(|found| row(&found.item)).collect();
+            assert!(scores.eq(listed.iter().map(|row| wanted(&problem.matrix, *row))));
+            let rest = (0..ITEMS).filter(|row| *row != 1 && !listed.contains(row));
+            let counts = rest.map(|row| wanted(&problem.matrix, row));
+            let next = counts.filter(|count| *count > 0).max();
+            let last = answer.items.last().map(|found| f64::from(found.score));
+            let margin = next.zip(last).map(|(next, last)| last - next as f64);
+            assert_eq!(found.margin, margin, "{found:?}");
+        }
     }
 }

@@ -3,6 +3,8 @@
 //! One binary for all of them: linking is what a test costs most.
 
 mod add_and_erase;
+mod arranged;
+mod because;
 mod certificates;
 mod erased_ahead;
 mod explanation;

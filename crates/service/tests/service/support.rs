@@ -10,7 +10,7 @@ use recant_core::optim::als::TrainingOptions;
 use recant_service::Service;
 use recant_service::WorkerOptions;
 use recant_service::train;
-use recant_service::{AsOf, ModelSummary, RecommendQuery, Source, Subject};
+use recant_service::{ModelSummary, RecommendQuery, Source, Subject};
 use recant_service::{ServiceOptions, WorkerGuard};
 use recant_store::{ImportSession, Store, StoreOptions, Tensor};
 use recant_types::{
@@ -365,13 +365,8 @@ impl Running {
         let mut scores = BTreeMap::new();
         for user in plain.users() {
             let query = RecommendQuery {
-                subject: Subject::User(user_id(user)),
-                k: usize::from(ITEMS),
-                offset: 0,
-                selection: Default::default(),
                 exclude_seen: false,
-                explain: false,
-                as_of: AsOf::Live,
+                ..RecommendQuery::new(Subject::User(user_id(user)), usize::from(ITEMS))
             };
             let answer = self.service.recommend(query).await.expect("an answer");
             assert_eq!(answer.source, Source::Model);

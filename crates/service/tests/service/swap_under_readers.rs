@@ -11,8 +11,8 @@ use recant_service::Popularity;
 use recant_service::Quality;
 use recant_service::RowTable;
 use recant_service::Trainer;
-use recant_service::{AsOf, RecommendQuery, Source, Subject};
 use recant_service::{Progress, Publisher};
+use recant_service::{RecommendQuery, Source, Subject};
 use recant_types::{IalsHyperparameters, ItemId, UserId};
 
 const USERS: usize = 16;
@@ -80,16 +80,8 @@ fn change(trainer: &mut Trainer, version: u64) -> DirtyRows {
 
 /// Asks once and checks every number of the answer; the version it is of.
 fn ask(publisher: &Publisher, at: usize) -> u64 {
-    let query = RecommendQuery {
-        subject: Subject::User(user(at % USERS)),
-        k: K,
-        offset: 0,
-        selection: Default::default(),
-        exclude_seen: true,
-        explain: false,
-        as_of: AsOf::Live,
-    };
-    let answer = publisher.current().recommend(&query, None);
+    let query = RecommendQuery::new(Subject::User(user(at % USERS)), K);
+    let answer = publisher.current().recommend(&query, None, None);
     assert_eq!((answer.source, answer.items.len()), (Source::Model, K));
     for (place, found) in answer.items.iter().enumerate() {
         assert_eq!(found.item.expose(), place.to_string());

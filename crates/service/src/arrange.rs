@@ -1,0 +1,192 @@
+//! Lists as a question wants them arranged: some scores raised or lowered, some items pinned to the top,
+//! some diversity in what follows.
+//!
+//! With boosts a list is still exactly the best of all items. Let S be the rows that are boosted or
+//! pinned, and R all others. The scores of R are those of the model, so a search that leaves S out finds
+//! its k best; S is scored row by row. Whatever is among the k best of all that is not pinned is among
+//! the k best of R or in S, for fewer than k rows of R come before it.
+
+use crate::query::Arrangement;
+use crate::recommend::{Confinement, Person};
+use crate::snapshot::Snapshot;
+use recant_core::topk::{Best, Filter, RowSet, diversified};
+
+/// For diversity so many of the best are ordered anew. A constant, so that all pages of a version are
+/// pages of one list; four times what a long page asks for.
+pub(crate) const DIVERSITY_POOL: usize = 400;
+
+/// An [`Arrangement`] in the rows of one version; items that it does not know are left out.
+#[derive(Debug, Default)]
+pub(crate) struct Arranged {
+    /// What is added to the scores of these rows, sorted by row.
+    boosts: Vec<(u32, f64)>,
+    /// Rows that come first, in this order.
+    pins: Vec<u32>,
+    /// The rows of both, sorted.
+    special: Vec<u32>,
+    diversity: f64,
+}
+
+impl Arranged {
+    /// What is added to the score of `row`, if anything is.
+    pub(crate) fn boost(&self, row: u32) -> Option<f64> {
+        let at = self.boosts.binary_search_by_key(&row, |(row, _)| *row);
+        Some(self.boosts[at.ok()?].1)
+    }
+
+    /// Whether any score is changed.
+    pub(crate) fn has_boosts(&self) -> bool {
+        !self.boosts.is_empty()
+    }
+
+    /// Whether `row` is to come first.
+    pub(crate) fn is_pinned(&self, row: u32) -> bool {
+        self.pins.contains(&row)
+    }
+
+    fn boosted(&self, (row, score): (u32, f32)) -> (u32, f32) {
+        match self.boost(row) {
+            Some(boost) => (row, (f64::from(score) + boost) as f32),
+            None => (row, score),
+        }
+    }
+}
+
+/// One person's list while the rest of it is searched for.
+pub(crate) struct Begun {
+    /// Pinned rows that may be in the list, in their order, with their scores.
+    pins: Vec<(u32, f32)>,
+    /// Boosted rows that may be in it, with their scores.
+    boosted: Vec<(u32, f32)>,
+    /// Rows that the search leaves out: what may not be in the list, and what was scored already.
+    pub(crate) set_aside: Vec<u32>,
+    /// How many rows to search for.
+    pub(crate) depth: usize,
+    /// How many rows of the list come after the pinned ones, to the end of the page.
+    after_pins: usize,
+    /// Where the page ends.
+    end: usize,
+}
+
+/// One person's list.
+pub(crate) struct List {
+    /// The pinned rows, best or not.
+    pub(crate) pins: Vec<u32>,
+    /// Other rows by their scores, best first: those of the list, and those of the pool.
+    pub(crate) ranked: Vec<u32>,
+    /// How many of these were ordered anew for diversity.
+    pub(crate) pool: Option<usize>,
+    /// The page: rows with their scores.
+    pub(crate) page: Vec<(u32, f32)>,
+}
+
+impl Snapshot {
+    /// The rows that `arrangement` speaks of.
+    pub(crate) fn arranged(&self, arrangement: &Arrangement) -> Arranged {
+        let boosts = arrangement.boosts.iter();
+        let known = boosts.filter_map(|(item, boost)| Some((self.items.row(item)?, *boost)));
+        let mut boosts: Vec<(u32, f64)> = known.collect();
+        boosts.sort_unstable_by_key(|(row, _)| *row);
+        let pins = arrangement.pins.iter();
+        let pins: Vec<u32> = pins.filter_map(|item| self.items.row(item)).collect();
+        let mut special: Vec<u32> = boosts.iter().map(|(row, _)| *row).collect();
+        special.extend(&pins);
+        special.sort_unstable();
+        special.dedup();
+        Arranged {
+            boosts,
+            pins,
+            special,
+            diversity: arrangement.diversity,
+        }
+    }
+
+    /// Begins a list whose page ends after `end` rows: scores what is pinned or boosted, of what is not
+    /// `excluded`. Cost: d for each of these rows.
+    pub(crate) fn begin(
+        &self,
+        person: &Person<'_>,
+        confinement: &Confinement,
+        arranged: &Arranged,
+        excluded: &[u32],
+        end: usize,
+    ) -> Begun {
+        let filter = self.filter(confinement, excluded);
+        let special = arranged.special.iter().copied();
+        let admitted: RowSet = special.filter(|row| filter.admits(*row)).collect();
+        let mut scored = Vec::new();
+        if !admitted.is_empty() {
+            let alone = Filter {
+                allowed: Some(&admitted),
+                ..filter
+            };
+            scored = self.best(person, admitted.len(), &alone);
+            scored
+                .iter_mut()
+                .for_each(|one| *one = arranged.boosted(*one));
+        }
+        let scored_at = |pin: &u32| scored.iter().find(|(row, _)| row == pin).copied();
+        let pins: Vec<(u32, f32)> = arranged.pins.iter().filter_map(scored_at).collect();
+        let after_pins = end.saturating_sub(pins.len());
+        let pool = if arranged.diversity > 0.0 {
+            DIVERSITY_POOL
+        } else {
+            0
+        };
+        let boosted = scored.iter().filter(|(row, _)| !arranged.is_pinned(*row));
+        Begun {
+            boosted: boosted.copied().collect(),
+            pins,
+            set_aside: union(excluded, &arranged.special),
+            depth: after_pins.max(pool),
+            after_pins,
+            end,
+        }
+    }
+
+    /// Completes a list with `rest`, the best of what was not set aside, and leaves out the first
+    /// `offset` rows of it.
+    pub(crate) fn complete(
+        &self,
+        begun: Begun,
+        arranged: &Arranged,
+        rest: Vec<(u32, f32)>,
+        offset: usize,
+    ) -> List {
+        let mut ranked = rest;
+        if !begun.boosted.is_empty() {
+            let mut best = Best::new(begun.depth, ranked.len() + begun.boosted.len());
+            let all = ranked.into_iter().chain(begun.boosted);
+            all.for_each(|(row, score)| best.offer(row, score));
+            ranked = best.into_sorted();
+        }
+        let rows = |list: &[(u32, f32)]| list.iter().map(|(row, _)| *row).collect::<Vec<u32>>();
+        let (pins, by_score) = (rows(&begun.pins), rows(&ranked));
+        let mut pool = None;
+        if arranged.diversity > 0.0 {
+            let (first, after) = ranked.split_at(ranked.len().min(DIVERSITY_POOL));
+            pool = Some(first.len());
+            let (count, factors) = (begun.after_pins, &self.item_factors);
+            let mut ordered = diversified(first, &pins, factors, arranged.diversity, count);
+            ordered.extend_from_slice(after);
+            ranked = ordered;
+        }
+        ranked.truncate(begun.after_pins);
+        let list = begun.pins.into_iter().chain(ranked);
+        let page = list.take(begun.end).skip(offset);
+        List {
+            pins,
+            ranked: by_score,
+            pool,
+            page: page.collect(),
+        }
+    }
+}
+
+/// Sorted rows in one or the other, each once.
+pub(crate) fn union(a: &[u32], b: &[u32]) -> Vec<u32> {
+    let mut rows = [a, b].concat();
+    rows.sort_unstable();
+    rows.dedup();
+    rows
+}
