@@ -6,14 +6,36 @@
 //! its k best; S is scored row by row. Whatever is among the k best of all that is not pinned is among
 //! the k best of R or in S, for fewer than k rows of R come before it.
 
-use crate::query::Arrangement;
-use crate::recommend::{Confinement, Person};
+use crate::confinement::{Confinement, union};
+use crate::person::Person;
 use crate::snapshot::Snapshot;
 use recant_core::topk::{Best, Filter, RowSet, diversified};
+use recant_types::ItemId;
 
 /// For diversity so many of the best are ordered anew. A constant, so that all pages of a version are
 /// pages of one list; four times what a long page asks for.
 pub(crate) const DIVERSITY_POOL: usize = 400;
+
+/// Most items whose scores a question may raise or lower.
+pub const BOOSTS_MAX: usize = 1_000;
+
+/// Most that may be added to a score or taken from it.
+pub const BOOST_MAX: f64 = 1e6;
+
+/// Most items that a question may pin.
+pub const PINS_MAX: usize = 100;
+
+/// How a list is arranged besides the order of its scores; the default changes nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Arrangement {
+    /// What is added to the scores of these items, each named once, finite and up to [`BOOST_MAX`] in size.
+    /// It is added to whatever orders the list: counts, in one of popular items.
+    pub boosts: Vec<(ItemId, f64)>,
+    /// Items that come first, in this order, each named once: those that may be in the list.
+    pub pins: Vec<ItemId>,
+    /// How much likeness to items before it counts against an item, 0 to 1.
+    pub diversity: f64,
+}
 
 /// An [`Arrangement`] in the rows of one version; items that it does not know are left out.
 #[derive(Debug, Default)]
@@ -181,12 +203,4 @@ impl Snapshot {
             page: page.collect(),
         }
     }
-}
-
-/// Sorted rows in one or the other, each once.
-pub(crate) fn union(a: &[u32], b: &[u32]) -> Vec<u32> {
-    let mut rows = [a, b].concat();
-    rows.sort_unstable();
-    rows.dedup();
-    rows
 }

@@ -11,6 +11,7 @@ mod backlog;
 mod because;
 mod catalogue;
 mod checkpoint;
+mod confinement;
 mod curator;
 mod describe;
 mod digits;
@@ -27,6 +28,7 @@ pub mod metric_names;
 mod network;
 mod neural_learner;
 mod neural_training;
+mod person;
 mod popularity;
 mod publish;
 mod published_time;
@@ -45,6 +47,7 @@ mod training;
 mod versions;
 mod worker;
 
+pub use arrange::{Arrangement, BOOST_MAX, BOOSTS_MAX, PINS_MAX};
 pub use because::{Because, HistoryShare};
 pub use catalogue::Catalogue;
 pub use curator::DescribeError;
@@ -61,10 +64,10 @@ pub use neural_training::{NeuralProgress, NeuralTraining, train_neural};
 pub use popularity::Popularity;
 pub use publish::{Progress, Publisher};
 pub use query::{
-    Added, Arrangement, AsOf, BATCH_USERS_MAX, BECAUSE_DEFAULT, BECAUSE_MAX, BOOST_MAX, BOOSTS_MAX,
-    BatchQuery, CertifiedSummary, ExportedInteraction, IdempotencyKey, K_MAX, ModelSummary,
-    OFFSET_MAX, PINS_MAX, QUERY_ITEMS_MAX, QUERY_TAGS_MAX, RecommendQuery, Recommendations,
-    ScoredItem, Selection, ServiceError, SimilarItems, SimilarQuery, Subject,
+    Added, AsOf, BATCH_USERS_MAX, BECAUSE_DEFAULT, BECAUSE_MAX, BatchQuery, CertifiedSummary,
+    ExportedInteraction, IdempotencyKey, K_MAX, ModelSummary, OFFSET_MAX, QUERY_ITEMS_MAX,
+    QUERY_TAGS_MAX, RecommendQuery, Recommendations, ScoredItem, Selection, ServiceError,
+    SimilarItems, SimilarQuery, Subject,
 };
 pub use receipts::ReceiptAnswer;
 pub use remedy::Remedy;

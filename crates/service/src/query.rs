@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::arrange::Arrangement;
 use crate::because::Because;
 use crate::explain::Explanation;
 use crate::expression::Expression;
@@ -28,27 +29,6 @@ pub const QUERY_TAGS_MAX: usize = 64;
 
 /// Most items that a page may leave out before it.
 pub const OFFSET_MAX: usize = 10_000;
-
-/// Most items whose scores a question may raise or lower.
-pub const BOOSTS_MAX: usize = 1_000;
-
-/// Most that may be added to a score or taken from it.
-pub const BOOST_MAX: f64 = 1e6;
-
-/// Most items that a question may pin.
-pub const PINS_MAX: usize = 100;
-
-/// How a list is arranged besides the order of its scores; the default changes nothing.
-#[derive(Debug, Clone, Default)]
-pub struct Arrangement {
-    /// What is added to the scores of these items, each named once, finite and up to [`BOOST_MAX`] in size.
-    /// It is added to whatever orders the list: counts, in one of popular items.
-    pub boosts: Vec<(ItemId, f64)>,
-    /// Items that come first, in this order, each named once: those that may be in the list.
-    pub pins: Vec<ItemId>,
-    /// How much likeness to items before it counts against an item, 0 to 1.
-    pub diversity: f64,
-}
 
 /// Which items may be in a list: those that everything here leaves.
 #[derive(Debug, Clone, Default)]

@@ -5,9 +5,11 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::iter::repeat_with;
 
-use crate::arrange::{Arranged, Begun, union};
+use crate::arrange::{Arranged, Begun};
 use crate::because::{Because, Told};
+use crate::confinement::{Confinement, union};
 use crate::explain::Served;
+use crate::person::Person;
 use crate::query::{
     BatchQuery, RecommendQuery, Recommendations, ScoredItem, Selection, SimilarItems, SimilarQuery,
     Subject,
@@ -21,50 +23,6 @@ use recant_types::{ItemId, UserId};
 
 /// With fewer allowed items than one in so many, these are counted instead of all walked through.
 const FEW_ALLOWED_SHARE: usize = 16;
-
-/// What a question says about items, as rows.
-pub(crate) struct Confinement {
-    /// Sorted.
-    excluded: Vec<u32>,
-    allowed: Option<RowSet>,
-}
-
-impl Confinement {
-    /// The excluded rows and those of `seen`, sorted, each once.
-    fn excluded_with(&self, seen: &[u32]) -> Vec<u32> {
-        union(&self.excluded, seen)
-    }
-}
-
-/// A subject as the model sees it.
-pub(crate) struct Person<'a> {
-    source: Source,
-    /// Rows of what the subject has.
-    seen: Vec<u32>,
-    /// What the factors are made of.
-    history: Cow<'a, [Entry]>,
-    factors: Option<Cow<'a, [f32]>>,
-}
-
-impl<'a> Person<'a> {
-    fn stranger(seen: Vec<u32>) -> Self {
-        Self {
-            source: Source::Popular,
-            seen,
-            history: Cow::default(),
-            factors: None,
-        }
-    }
-
-    fn folded_in(seen: Vec<u32>, history: Cow<'a, [Entry]>, factors: Vec<f32>) -> Self {
-        Self {
-            source: Source::FoldIn,
-            seen,
-            history,
-            factors: Some(Cow::Owned(factors)),
-        }
-    }
-}
 
 impl Snapshot {
     /// Answers `query` exactly. `matching` are the rows of which its filter is true. Of a user's history
