@@ -52,6 +52,13 @@ impl Snapshot {
         else {
             return Vec::new();
         };
+        if told.count_max == 0 {
+            let nothing = |(_, score): &(u32, f64)| Because {
+                items: Vec::new(),
+                others: *score,
+            };
+            return listed.iter().map(nothing).collect();
+        }
         let history = self.known_entries(told.history);
         let rows: Vec<u32> = listed.iter().map(|(row, _)| *row).collect();
         let may_be_named = |entry: &Entry| {

@@ -97,14 +97,14 @@ impl Service {
 
     /// The items that an explanation may name of a user's history: those of the export that something
     /// held says were wanted. A version may still hold what an accepted erasure names, until it is
-    /// forgotten; the store does not. `None` where nothing is explained, or where the history is the
+    /// forgotten; the store does not. `None` where nothing is named, or where the history is the
     /// caller's own.
     async fn nameable(
         &self,
         query: &RecommendQuery,
     ) -> Result<Option<HashSet<ItemId>>, ServiceError> {
         match &query.subject {
-            Subject::User(user) if query.explain => {
+            Subject::User(user) if query.explain && query.because > 0 => {
                 let types = self.0.store.feedback()?;
                 let was_wanted = |held: &ExportedInteraction| {
                     let number = types.number(&held.feedback);
