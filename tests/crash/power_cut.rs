@@ -12,6 +12,7 @@ use recant_service::Service;
 use recant_service::WorkerOptions;
 use recant_service::{ServiceOptions, WorkerGuard};
 use recant_store::{Store, StoreOptions, SyncObserver, SyncStep};
+use recant_testkit::store::open_with;
 use recant_types::{
     ErasureRecord, ErasureTarget, IalsHyperparameters, Interaction, ItemId, UserId,
 };
@@ -122,7 +123,7 @@ async fn exported(service: &Service) -> BTreeSet<Pair> {
 fn check(disk: &Disk, data: &Path, scratch: &Path, expected: &Expected, sync: usize) {
     let copy = scratch.join(format!("cut-{sync}"));
     disk.rebuild(data, &copy);
-    let store = Store::open(&copy, &options(None));
+    let store = open_with(&copy, &options(None));
     let store = store.unwrap_or_else(|error| panic!("sync {sync}: {error}"));
     block_on(async {
         let (service, guard) = start(store.clone(), REACHED).await;
@@ -282,8 +283,8 @@ fn cut_at_every_sync(target: f64) {
 /// Opens the store, at the second attempt when a sync fails in the first.
 fn open(data: &Path, observer: &SyncObserver) -> Store {
     let options = options(Some(observer.clone()));
-    let first = Store::open(data, &options);
-    let opened = first.or_else(|_| Store::open(data, &options));
+    let first = open_with(data, &options);
+    let opened = first.or_else(|_| open_with(data, &options));
     opened.expect("the store opens")
 }
 
@@ -330,7 +331,7 @@ fn a_sync_that_fails_loses_nothing_and_lets_nothing_come_back() {
             &expected,
             [REACHED, NEVER_REACHED][run_number / 2 % 2],
         );
-        let store = Store::open(&data, &options(None)).expect("the store opens");
+        let store = open_with(&data, &options(None)).expect("the store opens");
         let held = block_on(async {
             let (service, guard) = start(store.clone(), REACHED).await;
             let held = exported(&service).await;

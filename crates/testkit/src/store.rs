@@ -54,16 +54,22 @@ pub fn feedback_rules() -> FeedbackRules {
     FeedbackRules::from([(feedback(1), view), (feedback(2), dislike)])
 }
 
-/// Opens the store in `path`. A child process that another test has just forked holds the locks of this
-/// one until it is executed, those of stores that were closed since included.
+/// Opens the store in `path`.
 pub fn open(path: &Path) -> Store {
+    open_with(path, &options()).expect("the store opens")
+}
+
+/// Opens the store in `path`, which nobody else has open. A child process that another test has just
+/// forked holds the locks of this one until it is executed, those of stores that were closed since
+/// included.
+pub fn open_with(path: &Path, options: &StoreOptions) -> Result<Store, StoreError> {
     let started = Instant::now();
     loop {
-        match Store::open(path, &options()) {
+        match Store::open(path, options) {
             Err(StoreError::Locked { .. }) if started.elapsed() < PATIENCE => {
                 std::thread::yield_now();
             }
-            opened => return opened.expect("the store opens"),
+            opened => return opened,
         }
     }
 }

@@ -4,7 +4,7 @@ use recant_store::{
     Entry, ImportSession, LogPosition, Store, StoreError, StoreOptions, StoredInteraction, restore,
 };
 use recant_testkit::store::{
-    commit, erase, feedback, feedback_rules, held, item, item_id, open, options, user,
+    commit, erase, feedback, feedback_rules, held, item, item_id, open, open_with, options, user,
 };
 use recant_types::{
     ErasureTarget, Event, FeedbackNumber, FeedbackType, Interaction, TypedPair, UnixMillis,
@@ -173,7 +173,7 @@ fn a_type_without_a_rule_is_named_with_the_way_out() {
         feedback: Default::default(),
         ..options()
     };
-    let store = Store::open(folder.path(), &without).expect("it opens, to be exported from");
+    let store = open_with(folder.path(), &without).expect("it opens, to be exported from");
     let error = store.feedback().expect_err("nobody says what they mean");
     assert!(matches!(error, StoreError::UnknownFeedbackType(_)));
     assert!(
