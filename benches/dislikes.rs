@@ -16,7 +16,7 @@ use rand_chacha::ChaCha12Rng;
 use recant_core::model::{Entry, Ials, InteractionMatrix};
 use recant_core::optim::als::TrainingOptions;
 use recant_core::unlearn::cold;
-use recant_eval::{Holdout, accuracy};
+use recant_eval::{Holdout, accuracy, best, compare};
 use recant_types::IalsHyperparameters;
 
 /// Length of the lists.
@@ -79,7 +79,7 @@ fn main() {
             accuracy(&model, &likes, LIST).ndcg,
             unwanted_in_lists(&model, &dislikes),
             certified.map_or_else(|| String::from("open"), |rms| format!("{rms:.2e}")),
-            distance(&model, &again)
+            compare(&model, &again, &data, LIST, &|_| ()).root_mean_square
         );
     }
 }
@@ -112,36 +112,17 @@ fn hits(model: &Ials, dislikes: &Holdout, user: u32) -> usize {
     }
     let own = model.users.row(user as usize);
     let history = dislikes.train.user(user);
-    let score = |item: u32| -> f64 {
-        let row = model.items.row(item as usize);
+    let score = |item: usize| -> f64 {
+        let row = model.items.row(item);
         own.iter().zip(row).map(|(a, b)| a * b).sum()
     };
-    let is_free = |item: &u32| {
-        history
-            .binary_search_by_key(item, |entry| entry.index)
-            .is_err()
+    let scores: Vec<f64> = (0..dislikes.train.item_rows()).map(score).collect();
+    let is_free = |item: u32| {
+        let has = history.binary_search_by_key(&item, |entry| entry.index);
+        has.is_err()
     };
-    let mut scored: Vec<(f64, u32)> = (0..dislikes.train.item_rows() as u32)
-        .filter(is_free)
-        .map(|item| (score(item), item))
-        .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let listed = scored.iter().take(LIST);
-    listed.filter(|(_, item)| held_out.contains(item)).count()
-}
-
-/// Root mean square of the difference of all scores.
-fn distance(one: &Ials, other: &Ials) -> f64 {
-    let (mut sum, mut count) = (0.0, 0usize);
-    let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
-    for user in 0..one.users.rows() {
-        for item in 0..one.items.rows() {
-            let score = |model: &Ials| dot(model.users.row(user), model.items.row(item));
-            sum += (score(one) - score(other)).powi(2);
-            count += 1;
-        }
-    }
-    (sum / count.max(1) as f64).sqrt()
+    let listed = best(&scores, LIST, is_free).into_iter();
+    listed.filter(|item| held_out.contains(item)).count()
 }
 
 /// What is trained on: likes, and dislikes of this weight if there is one.
