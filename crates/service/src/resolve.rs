@@ -4,9 +4,7 @@ use std::collections::HashMap;
 
 use crate::trainer::Trainer;
 use recant_store::{HashedTypedPair, IdHasher, KeyedHash, Named};
-use recant_types::{
-    ErasureTarget, Event, FeedbackType, Interaction, ItemId, Names, TypedPair, UserId,
-};
+use recant_types::{ErasureTarget, Event, Interaction, ItemId, Names, TypedPair, UserId};
 
 /// Every id that a trainer knows, by its hash, and those that additions brought which it has not
 /// applied yet. Cost to make: one hash an id; made lazily, for users and items apart.
@@ -91,11 +89,11 @@ impl<'a> Resolver<'a> {
     }
 
     fn typed_pair(&self, pair: &HashedTypedPair) -> Option<TypedPair> {
-        let hashed = |name: &&FeedbackType| self.hasher.feedback(name) == pair.feedback;
+        let names = self.trainer.feedback.names();
         Some(TypedPair {
             user: self.user(&pair.user)?.clone(),
             item: self.item(&pair.item)?.clone(),
-            feedback: self.trainer.feedback.names().find(hashed)?.clone(),
+            feedback: self.hasher.feedback_named(pair.feedback, names)?.clone(),
         })
     }
 

@@ -400,17 +400,14 @@ fn held_by(store: &Store, row: u32, user: &UserId) -> Result<Vec<ExportedInterac
     };
     let mut history = look()?;
     loop {
-        let types = store.feedback_types();
+        let types = store.feedback()?;
         let mut held = Vec::new();
         for interaction in &history {
             if let Some(record) = store.item(interaction.item)? {
                 held.push(ExportedInteraction {
                     item: record.id,
                     title: None,
-                    feedback: types
-                        .get(usize::from(interaction.feedback.0))
-                        .cloned()
-                        .unwrap_or_default(),
+                    feedback: types.name(interaction.feedback),
                     weight: interaction.weight,
                     timestamp: interaction.timestamp,
                 });

@@ -212,23 +212,6 @@ fn of_item(item: u32) -> RangeInclusive<(u32, FeedbackNumber)> {
     (item, FeedbackNumber(u8::MIN))..=(item, FeedbackNumber(u8::MAX))
 }
 
-/// What is held of a pair and a type when one more event comes to it; `None` when nothing changes.
-fn together(
-    types: &FeedbackTypes,
-    held: &StoredInteraction,
-    new: StoredInteraction,
-) -> Option<StoredInteraction> {
-    let is_newer = takes_the_place(new.timestamp, held.timestamp);
-    let event = |it: &StoredInteraction| (it.weight, it.timestamp);
-    let (weight, timestamp) = types.combine(new.feedback, event(held), event(&new), is_newer);
-    let together = StoredInteraction {
-        weight,
-        timestamp,
-        ..new
-    };
-    (is_newer || together != *held).then_some(together)
-}
-
 /// One run of [`Trainer::apply`]: events go in one by one, `finish` settles rows and records.
 struct Application<'a> {
     trainer: &'a mut Trainer,
@@ -276,11 +259,14 @@ impl Application<'_> {
         };
         let history = self.histories.entry(user).or_default();
         let held = match history.get(&held.key()) {
-            Some(before) => together(types, before, held),
-            None => Some(held),
-        };
-        let Some(held) = held else {
-            return;
+            Some(before) => {
+                let together = before.together_with(held, types);
+                if together == *before && !takes_the_place(held.timestamp, before.timestamp) {
+                    return;
+                }
+                together
+            }
+            None => held,
         };
         history.insert(held.key(), held);
         self.items.insert(item);
@@ -373,7 +359,8 @@ impl Application<'_> {
     /// Gives back the rows of users and items that lost everything, and writes down the rest.
     fn finish(mut self) -> Applied {
         for (row, history) in std::mem::take(&mut self.histories) {
-            self.settle_user(row, history);
+            let history: Vec<StoredInteraction> = history.into_values().collect();
+            self.settle_user(row, &history);
         }
         for row in std::mem::take(&mut self.items) {
             self.settle_item(row);
@@ -381,8 +368,8 @@ impl Application<'_> {
         self.applied
     }
 
-    fn settle_user(&mut self, row: u32, history: History) {
-        self.note_unseen(row, &history);
+    fn settle_user(&mut self, row: u32, history: &[StoredInteraction]) {
+        self.note_unseen(row, history);
         let batch = &mut self.applied.batch;
         self.applied.touched.users.push(row);
         self.applied.changes.touched.users(&[row]);
@@ -398,20 +385,19 @@ impl Application<'_> {
             }
         } else if let Some(id) = self.trainer.users.directory().id(row) {
             batch.put_user(row, id);
-            batch.put_history(row, &history.into_values().collect::<Vec<_>>());
+            batch.put_history(row, history);
             if self.renewed.contains(&row) {
                 batch.renew_key(row);
             }
         }
     }
 
-    fn note_unseen(&mut self, row: u32, history: &History) {
+    fn note_unseen(&mut self, row: u32, history: &[StoredInteraction]) {
         let feedback = &self.trainer.feedback;
         if feedback.all_are_seen() && self.trainer.unseen.is_empty() {
             return;
         }
-        let history: Vec<StoredInteraction> = history.values().copied().collect();
-        let items = unseen(feedback, &history);
+        let items = unseen(feedback, history);
         if items.is_empty() {
             self.trainer.unseen.remove(&row);
         } else {

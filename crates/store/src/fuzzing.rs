@@ -1,9 +1,7 @@
 //! What fuzzing calls of this crate: payloads as they come out of their seals, and the key ring.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use crate::codec;
+use crate::error::StoreError;
 use crate::hash::{KeyedHash, Named};
 pub use crate::keyring::{key_ring, key_ring_seeds};
 use crate::log::ErasureEntry;
@@ -12,28 +10,31 @@ use recant_types::{ErasureId, FeedbackNumber, ItemId, UnixMillis, UserId};
 
 /// Reads the log entry of an erasure; whether it was taken.
 pub fn log_erasure(bytes: &[u8]) -> bool {
-    reads_back::<ErasureEntry>(bytes)
+    reads_back(
+        bytes,
+        codec::from_postcard,
+        codec::to_postcard::<ErasureEntry>,
+    )
 }
 
 /// Reads the log record of what one user did; whether it was taken.
 pub fn log_addition(bytes: &[u8]) -> bool {
-    let Ok(record) = QueuedRecord::unpack(bytes) else {
-        return false;
-    };
-    let again = QueuedRecord::unpack(&record.pack()).expect("just written");
-    // A weight that is no number differs from itself, its bytes do not.
-    assert_eq!(again.pack(), record.pack());
-    true
+    reads_back(bytes, QueuedRecord::unpack, QueuedRecord::pack)
 }
 
 /// What is taken survives being written again.
-fn reads_back<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> bool {
-    let Ok(value) = codec::from_postcard::<T>(bytes) else {
+fn reads_back<T>(
+    bytes: &[u8],
+    read: fn(&[u8]) -> Result<T, StoreError>,
+    write: fn(&T) -> Vec<u8>,
+) -> bool {
+    let Ok(value) = read(bytes) else {
         return false;
     };
-    let written = codec::to_postcard(&value);
-    let again: T = codec::from_postcard(&written).expect("just written");
-    assert_eq!(codec::to_postcard(&again), written);
+    let written = write(&value);
+    let again = read(&written).expect("just written");
+    // A weight that is no number differs from itself, its bytes do not.
+    assert_eq!(write(&again), written);
     true
 }
 

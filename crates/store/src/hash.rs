@@ -137,6 +137,16 @@ impl IdHasher {
         self.hash(&[b"f", feedback.as_str().as_bytes()])
     }
 
+    /// The one of `names` that has this hash.
+    pub fn feedback_named<'n>(
+        &self,
+        hash: KeyedHash,
+        names: impl IntoIterator<Item = &'n FeedbackType>,
+    ) -> Option<&'n FeedbackType> {
+        let mut names = names.into_iter();
+        names.find(|name| self.feedback(name) == hash)
+    }
+
     /// The hash of what a user did with an item, of one type.
     pub fn typed_pair(&self, pair: HashedTypedPair) -> KeyedHash {
         self.hash(&[b"t", &pair.user.0, &pair.item.0, &pair.feedback.0])
@@ -196,14 +206,14 @@ impl IdHasher {
     }
 }
 
-/// Under which hashes a tombstone may stand that holds back an interaction.
+/// Under which hashes a tombstone may stand that holds back an interaction of the user with this hash.
 pub(crate) fn tombstones_over(
     hasher: &IdHasher,
-    user: &UserId,
+    user: KeyedHash,
     item: &ItemId,
     feedback: &FeedbackType,
 ) -> [KeyedHash; 4] {
-    let (user, item) = (hasher.user(user), hasher.item(item));
+    let item = hasher.item(item);
     let typed = HashedTypedPair {
         user,
         item,

@@ -132,9 +132,7 @@ pub(super) fn bring_up_to_date(files: &Files, migrations: &[Migration]) -> Resul
         return Ok(());
     }
     if matches!(current, Found::Sealed(_)) {
-        // Every key is kept until the opening that follows knows which are needed.
-        let kept = files.ring.slots_with_keys()?;
-        files.ring.reclaim_unused(&kept)?;
+        files.ring.keep_every_key()?;
     }
     let next = NextGeneration::begin(files)?;
     let plain = match current {

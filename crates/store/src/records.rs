@@ -8,8 +8,8 @@ use crate::codec::{self, PAYLOAD_BYTES_MAX};
 use crate::error::StoreError;
 use crate::position::LogPosition;
 use recant_types::{
-    Certificate, ErasureId, ErasureRecord, FEEDBACK_TYPES_MAX, FeedbackNumber, ItemDescription,
-    ItemId, ModelConfiguration, UnixMillis, UserId,
+    Certificate, ErasureId, ErasureRecord, FEEDBACK_TYPES_MAX, FeedbackNumber, FeedbackTypes,
+    ItemDescription, ItemId, ModelConfiguration, UnixMillis, UserId, takes_the_place,
 };
 
 /// An item that has a row: people have interacted with it.
@@ -64,6 +64,19 @@ impl StoredInteraction {
     /// What a history is in order of: one user has at most one interaction of a type with an item.
     pub fn key(&self) -> (u32, FeedbackNumber) {
         (self.item, self.feedback)
+    }
+
+    /// What is held once `new`, one more event of the same pair and type, has come: both as the rule of
+    /// their type puts them together.
+    pub fn together_with(self, new: Self, types: &FeedbackTypes) -> Self {
+        let is_newer = takes_the_place(new.timestamp, self.timestamp);
+        let event = |it: &Self| (it.weight, it.timestamp);
+        let (weight, timestamp) = types.combine(new.feedback, event(&self), event(&new), is_newer);
+        Self {
+            weight,
+            timestamp,
+            ..new
+        }
     }
 }
 

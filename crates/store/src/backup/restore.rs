@@ -56,8 +56,7 @@ pub fn restore(
     };
     let files = Files::open_to_restore(directory, options)?
         .ok_or_else(|| refused("it can be restored only beside the key ring of its store"))?;
-    // Every key is kept until the next opening knows which are needed.
-    files.ring.reclaim_unused(&files.ring.slots_with_keys()?)?;
+    files.ring.keep_every_key()?;
     let header = check(backup, &files)?;
     let acknowledged = files.ring.watermark()?;
     if header.erasures > acknowledged.erasures || header.commit > acknowledged.commit {
@@ -261,7 +260,7 @@ impl Restoring<'_> {
         self.writer.expect_person(hash, slot)?;
         for row in rows {
             let feedback = self.writer.feedback_type(row.feedback);
-            let named = tombstones_over(&hasher, user, &row.item, &feedback);
+            let named = tombstones_over(&hasher, hash, &row.item, &feedback);
             if named.iter().any(|hash| self.since.contains_key(hash)) {
                 self.restored.erased += 1;
                 continue;

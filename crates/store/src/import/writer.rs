@@ -98,17 +98,13 @@ impl<'a> ImportedTypes<'a> {
             unreachable!("a chunk has a row")
         };
         rows.fold(first, |so_far, row| {
-            let is_newer = takes_the_place(row.timestamp, so_far.timestamp);
-            if is_withdrawn(&so_far) || is_withdrawn(&row) {
-                return if is_newer { row } else { so_far };
+            if !is_withdrawn(&so_far) && !is_withdrawn(&row) {
+                return so_far.together_with(row, &self.types);
             }
-            let event = |held: StoredInteraction| (held.weight, held.timestamp);
-            let together = (self.types).combine(row.feedback, event(so_far), event(row), is_newer);
-            let (weight, timestamp) = together;
-            StoredInteraction {
-                weight,
-                timestamp,
-                ..row
+            if takes_the_place(row.timestamp, so_far.timestamp) {
+                row
+            } else {
+                so_far
             }
         })
     }
@@ -376,10 +372,11 @@ impl ImportWriter<'_> {
         if self.tombstones.is_empty() || (timestamp.is_none() && self.after_erasures) {
             return Ok(false);
         }
-        let (user, item) = (UserId::new(user)?, ItemId::new(item)?);
+        let hasher = self.next.hasher();
+        let (user, item) = (hasher.user(&UserId::new(user)?), ItemId::new(item)?);
         let feedback = self.feedback.types.name(feedback);
         let happened_at = timestamp.map(UnixMillis::from_timestamp);
-        let hashes = tombstones_over(self.next.hasher(), &user, &item, &feedback);
+        let hashes = tombstones_over(hasher, user, &item, &feedback);
         let mut erased_at = hashes.iter().filter_map(|hash| self.tombstones.get(hash));
         // Without a time nothing says that it is not the very row that was erased.
         Ok(erased_at.any(|erased_at| happened_at.is_none_or(|at| at <= *erased_at)))

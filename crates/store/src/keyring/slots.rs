@@ -110,8 +110,14 @@ impl KeyRing {
         Ok(())
     }
 
+    /// Keeps every key of a person there is, until an opening reads which are in use and reclaims the
+    /// others. Without either, a slot in use would be given out again.
+    pub(crate) fn keep_every_key(&self) -> Result<(), StoreError> {
+        self.reclaim_unused(&self.slots_with_keys()?)
+    }
+
     /// Every slot of a person that holds a key, ascending.
-    pub(crate) fn slots_with_keys(&self) -> Result<Vec<Slot>, StoreError> {
+    fn slots_with_keys(&self) -> Result<Vec<Slot>, StoreError> {
         let mut slots = Vec::new();
         self.visit_slots(|slot, empty| {
             if !empty {

@@ -99,16 +99,10 @@ impl Stage<'_> {
                 committed.held_back += 1;
                 continue;
             }
-            let row = QueuedRow {
-                index: index as u16,
-                feedback: self.feedback_number(&added.feedback)?,
-                item: added.item,
-                weight: added.weight,
-                timestamp: added.timestamp,
-            };
-            let of_user = rows.entry(added.user.clone()).or_default();
+            let (user, row) = self.queued_row(index as u16, added)?;
+            let of_user = rows.entry(user.clone()).or_default();
             if of_user.is_empty() {
-                order.push(added.user);
+                order.push(user);
             }
             of_user.push(row);
         }
@@ -122,6 +116,22 @@ impl Stage<'_> {
             self.queue(position, &mut part, &user, rows)?;
         }
         Ok(())
+    }
+
+    /// The row of an interaction as it waits in the log, and whose it is.
+    fn queued_row(
+        &mut self,
+        index: u16,
+        added: Interaction,
+    ) -> Result<(UserId, QueuedRow), StoreError> {
+        let row = QueuedRow {
+            index,
+            feedback: self.feedback_number(&added.feedback)?,
+            item: added.item,
+            weight: added.weight,
+            timestamp: added.timestamp,
+        };
+        Ok((added.user, row))
     }
 
     /// Puts one user's rows into the log at `position`, from `part` on.
@@ -157,14 +167,8 @@ impl Stage<'_> {
             Event::Add(interactions) => {
                 let mut part = 0;
                 for (index, added) in (0..).zip(interactions) {
-                    let row = QueuedRow {
-                        index,
-                        feedback: self.feedback_number(&added.feedback)?,
-                        item: added.item,
-                        weight: added.weight,
-                        timestamp: added.timestamp,
-                    };
-                    self.queue(position, &mut part, &added.user, vec![row])?;
+                    let (user, row) = self.queued_row(index, added)?;
+                    self.queue(position, &mut part, &user, vec![row])?;
                 }
                 Ok(())
             }
@@ -191,7 +195,8 @@ impl Stage<'_> {
             Some(timestamp) if self.index.tombstones > 0 => UnixMillis::from_timestamp(timestamp),
             _ => return Ok(false),
         };
-        for hash in tombstones_over(self.hasher, &added.user, &added.item, &added.feedback) {
+        let user = self.hasher.user(&added.user);
+        for hash in tombstones_over(self.hasher, user, &added.item, &added.feedback) {
             if let Some(payload) = self.get(&keys::tombstone(hash))? {
                 let tombstone: Tombstone = codec::from_postcard(&payload)?;
                 if happened_at <= tombstone.erased_at {

@@ -16,7 +16,7 @@ use crate::records::{
     unpack_history,
 };
 use crate::seal::SecretKey;
-use recant_types::{FeedbackNumber, FeedbackType, ItemId, UnixMillis, UserId};
+use recant_types::{FeedbackNumber, ItemId, UnixMillis, UserId};
 
 /// What an erasure names of one user, by their items: everything with one, or what is of one type of
 /// feedback.
@@ -168,8 +168,7 @@ impl Stage<'_> {
     ) -> HashSet<(u32, FeedbackNumber)> {
         let pairs = self.index.unapplied.typed_pairs_erased_after(user, reached);
         let known = pairs.filter_map(|(item, feedback)| {
-            let hashed = |name: &&FeedbackType| self.hasher.feedback(name) == feedback;
-            let name = self.index.feedback_types.iter().find(hashed)?;
+            let name = (self.hasher).feedback_named(feedback, &self.index.feedback_types)?;
             Some((self.index.item(item)?, self.index.feedback_number(name)?))
         });
         known.collect()
