@@ -3,22 +3,30 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// Priority of the threads that refine, as `nice` counts: who answers a request goes first, at three
+use crate::foreground::Foreground;
+
+/// Priority of the threads that refine, as `nice` counts: who answers a request goes first, at nine
 /// times the share. Not lower: other programs on a busy machine would starve them.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
-/// Threads for refinements, which run one at a time and wait while a local update computes.
+/// Threads for refinements, which run one at a time, wait while a local update computes, and pause while
+/// many requests are answered.
 #[derive(Debug)]
 pub(crate) struct Background {
     pool: rayon::ThreadPool,
+    foreground: Foreground,
     gate: Gate,
     alone: Mutex<()>,
 }
 
 impl Background {
-    /// `threads` threads; 0 for as many as the machine has.
-    pub(crate) fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+    /// `threads` threads, which make room for what `foreground` counts; 0 for as many as the machine
+    /// has.
+    pub(crate) fn new(
+        threads: usize,
+        foreground: Foreground,
+    ) -> Result<Self, rayon::ThreadPoolBuildError> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("refine-{index}"))
@@ -26,6 +34,7 @@ impl Background {
             .build()?;
         Ok(Self {
             pool,
+            foreground,
             gate: Gate::default(),
             alone: Mutex::default(),
         })
@@ -43,9 +52,10 @@ impl Background {
         Held(Arc::clone(self))
     }
 
-    /// Waits while somebody holds. To be called between blocks.
+    /// Waits while somebody holds, and makes room for answers. To be called between blocks.
     pub(crate) fn pass(&self) {
         self.gate.pass();
+        self.foreground.make_room();
     }
 }
 
@@ -110,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_runs_there_waits_while_it_is_held() {
-        let background = Arc::new(Background::new(1).expect("a pool"));
+        let background = Arc::new(Background::new(1, Foreground::default()).expect("a pool"));
         let held = background.hold();
         let passed = Arc::new(AtomicBool::new(false));
         let (other, flag) = (Arc::clone(&background), Arc::clone(&passed));

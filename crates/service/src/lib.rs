@@ -19,6 +19,7 @@ mod dirty;
 mod erasures;
 mod explain;
 mod expression;
+mod foreground;
 mod held_ids;
 mod history;
 mod learner;

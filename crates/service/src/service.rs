@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::backlog::{Backlog, Hidden};
 use crate::curator::Curator;
+use crate::foreground::Foreground;
 use crate::metric_names as names;
 use crate::publish::Publisher;
 use crate::query::{
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) receipt_keys: Arc<ReceiptKeys>,
     pub(crate) curator: Curator,
+    /// What answers take.
+    pub(crate) foreground: Foreground,
     pub(crate) blocking: Semaphore,
     /// Held while the rows of a filter are found.
     pub(crate) filtering: Arc<Semaphore>,
@@ -75,6 +78,7 @@ impl Service {
     /// Recommendations from the live model. Large scans run on a bounded pool, so that they do not
     /// stall the async threads.
     pub async fn recommend(&self, query: RecommendQuery) -> Result<Recommendations, ServiceError> {
+        let _answering = self.0.foreground.answering();
         let (snapshot, query) = self.answering(query);
         let nameable = self.nameable(&query).await?;
         let matching = self.matching(&snapshot, &query.selection).await?;
@@ -195,7 +199,9 @@ impl Service {
         let blocks = stream::iter(starts).map(move |start| {
             let (service, work) = (service.clone(), Arc::clone(&work));
             async move {
+                let foreground = service.0.foreground.clone();
                 let block = move || {
+                    let _answering = foreground.answering();
                     let (snapshot, query, make, _, matching) = &*work;
                     let end = query.users.len().min(start + BATCH_BLOCK);
                     let users = &query.users[start..end];
@@ -214,6 +220,7 @@ impl Service {
 
     /// Items whose factors point the same way; `None` when the item is unknown.
     pub async fn similar(&self, query: SimilarQuery) -> Result<Option<SimilarItems>, ServiceError> {
+        let _answering = self.0.foreground.answering();
         let snapshot = self.0.publisher.current();
         let matching = self.matching(&snapshot, &query.selection).await?;
         self.scan(

@@ -13,6 +13,7 @@ use crate::backlog::Backlog;
 use crate::catalogue::Edit;
 use crate::curator::Curator;
 use crate::dirty::DirtyRows;
+use crate::foreground::Foreground;
 use crate::learner::Learner;
 use crate::load::{Loaded, load};
 use crate::publish::{Progress, Publisher};
@@ -129,8 +130,10 @@ impl Service {
                 last_certificate: last_certificate(&loaded.header),
             },
         );
+        let foreground = Foreground::default();
         let shared = Arc::new(Shared {
             store,
+            foreground: foreground.clone(),
             publisher: Arc::new(publisher),
             backlog: Arc::new(backlog),
             receipt_keys: Arc::new(receipt_keys),
@@ -141,7 +144,7 @@ impl Service {
             queue_max: options.queue_max,
             working: AtomicBool::new(true),
         });
-        let background = Arc::new(Background::new(options.worker.threads)?);
+        let background = Arc::new(Background::new(options.worker.threads, foreground)?);
         let (stop, stopped) = watch::channel(false);
         let supervisor = Supervisor {
             shared: Arc::clone(&shared),
