@@ -5,10 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::foreground::Foreground;
 
-/// Priority of the threads that refine, as `nice` counts: who answers a request goes first, at nine
+/// Priority of the threads that refine, as `nice` counts: who answers a request goes first, at three
 /// times the share. Not lower: other programs on a busy machine would starve them.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 5;
 
 /// Threads for refinements, which run one at a time, wait while a local update computes, and pause while
 /// many requests are answered.
