@@ -4,7 +4,8 @@
 //! --recommendations R]`: a service in this process with A additions, E erasures of single pairs and R
 //! recommendations a second, each at its own moment whether or not the last one is answered; with
 //! `RECANT_BENCH_FILE=pairs.csv.gz` on real data. Beside it the same recommendations alone, and what
-//! the process computes when nothing comes.
+//! the process computes when nothing comes. With `RECANT_LOG=recant_service=debug` every refinement is
+//! told on standard error.
 
 mod support;
 
@@ -15,6 +16,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use recant_core::model::InteractionMatrix;
+use recant_http::LogSettings;
 use recant_service::{RecommendQuery, Service, Subject};
 use recant_store::{Store, StoreOptions};
 use recant_types::{ErasureId, ErasureStatus, ErasureTarget, IalsHyperparameters, Interaction};
@@ -36,6 +38,9 @@ const UNTIL_CERTIFIED: Duration = Duration::from_millis(50);
 const K: usize = 10;
 
 fn main() {
+    if std::env::var_os("RECANT_LOG").is_some() {
+        recant_http::install_logs(&LogSettings::default()).expect("a log");
+    }
     let hyper = IalsHyperparameters {
         dim: argument("--dim", 128.0) as usize,
         alpha0: argument("--alpha0", 0.3),

@@ -59,6 +59,10 @@ const EXPECTED_SHARE: f64 = 0.1;
 /// fail less and less often: the k-th with at most `6/(π²k²)` of it, which sums to 1.
 pub(super) const FAILURE_PROBABILITY: f64 = 1e-9;
 
+/// The bound that is claimed may take so many times the steps of one that looks for directions: its start
+/// vectors are others, and what one run leaves just within the limit another may not.
+const CONFIRMING_STEPS: usize = 2;
+
 /// Block steps that count directions over the limit, and the share of the limit they have to exceed.
 const COUNTING_STEPS: usize = 12;
 const COUNTED_SHARE: f64 = 1.02;
@@ -81,7 +85,8 @@ const SCALING_ALLOWANCE: f64 = 1e-12;
 /// How hard to work for the bound.
 #[derive(Debug, Clone)]
 pub struct GapOptions {
-    /// Block Lanczos steps per round.
+    /// Block Lanczos steps per round that looks for directions; twice as many at most where the bound that
+    /// is claimed is not low enough before.
     pub lanczos_steps: usize,
     /// Most rounds of extending the deflation subspace.
     pub rounds_max: usize,
@@ -144,6 +149,12 @@ pub struct TrackedRitzVectors {
 }
 
 impl TrackedRitzVectors {
+    /// The failure probability that the next bound claimed may have.
+    fn next_failure_probability(&self) -> f64 {
+        let nth = (self.confirmations + 1) as f64;
+        FAILURE_PROBABILITY * 6.0 / (std::f64::consts::PI * nth).powi(2)
+    }
+
     /// Whether no evaluation was finished yet.
     pub fn is_empty(&self) -> bool {
         self.directions.is_none()
@@ -368,7 +379,8 @@ impl<'a> Evaluation<'a> {
                     from_share: DEFLATED_SHARE,
                 },
                 enough: allowed,
-                failure_probability: FAILURE_PROBABILITY / (options.rounds_max as f64 + 1.0),
+                // As strict as the bound that will be claimed: what passes here is to pass there.
+                failure_probability: tracked.next_failure_probability(),
             };
             let outside =
                 Complement::build(&self.operator, &self.subspace.left, &self.subspace.right);
@@ -416,18 +428,17 @@ impl<'a> Evaluation<'a> {
         tracked: &mut TrackedRitzVectors,
         should_stop: ShouldStop<'_>,
     ) -> Option<f64> {
+        let failure_probability = tracked.next_failure_probability();
         tracked.confirmations += 1;
-        let nth = tracked.confirmations as f64;
-        let share = 6.0 / (std::f64::consts::PI * nth).powi(2);
         let lanczos = LanczosOptions {
-            steps_max: options.lanczos_steps,
+            steps_max: CONFIRMING_STEPS * options.lanczos_steps,
             seed: rand::random(),
             keep: Keep {
                 limit: DUAL_LIMIT,
                 from_share: f64::INFINITY,
             },
             enough: self.complement_allowed(options.target),
-            failure_probability: share * FAILURE_PROBABILITY,
+            failure_probability,
         };
         let outside = Complement::build(&self.operator, &self.subspace.left, &self.subspace.right);
         let found = outside.largest_singular_value(&lanczos, should_stop);
@@ -549,4 +560,77 @@ fn weighted_squares<'a>(weights: &[f64], row: impl Fn(usize) -> &'a [f64]) -> f6
         .enumerate()
         .map(|(k, weight)| weight * dot_f64(row(k), row(k)))
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha12Rng;
+    use recant_types::IalsHyperparameters;
+
+    use super::*;
+    use crate::model::factors::Factors;
+    use crate::model::interactions::Entry;
+    use crate::model::side::Side;
+    use crate::unlearn::converge::{Goal, Warm, converge};
+
+    /// More items than a run of Lanczos decomposes whole, and a spectrum that is dense below the limit.
+    fn trained(target: f64) -> (Ials, InteractionMatrix, TrackedRitzVectors) {
+        let hyper = IalsHyperparameters {
+            dim: 64,
+            alpha0: 0.3,
+            lambda: 0.035,
+            nu: 1.0,
+        };
+        let (users, items) = (400, 700);
+        let mut random = ChaCha12Rng::seed_from_u64(11);
+        let mut matrix = InteractionMatrix::new();
+        for user in 0..users {
+            for item in 0..items {
+                if random.random_bool(0.05) {
+                    matrix.insert(user, Entry::wanted(item, 1.0));
+                }
+            }
+        }
+        let users = Factors::random(matrix.user_rows(), hyper.dim, 1, Side::Users);
+        let items = Factors::random(matrix.item_rows(), hyper.dim, 1, Side::Items);
+        let mut model = Ials::from_factors(hyper, users, items);
+        let mut warm = Warm::new(1 << 26);
+        let goal = Goal {
+            root_mean_square: target,
+            residual: 1e-6,
+            max_sweeps: 500,
+            seed: 1,
+        };
+        let observe = &mut |_: crate::unlearn::Progress<'_>| ControlFlow::Continue(());
+        let converged = converge(&mut model, &matrix, &mut warm, &goal, &|| false, observe);
+        let gap = converged.expect("finite").expect("not stopped").gap;
+        assert!(gap.root_mean_square <= target, "{gap:?}");
+        (model, matrix, warm.ritz_vectors)
+    }
+
+    /// A service that has claimed very many bounds must be surer of the next one, and still gets it
+    /// without another sweep.
+    #[test]
+    fn a_process_that_has_claimed_many_bounds_still_claims_the_next() {
+        let target = 1e-4;
+        let (model, matrix, tracked) = trained(target);
+        let options = GapOptions {
+            target,
+            is_expected: true,
+            lanczos_steps: 30,
+            ..GapOptions::default()
+        };
+        for confirmations in [0, 1 << 10, 1 << 20] {
+            let mut tracked = TrackedRitzVectors {
+                confirmations,
+                ..tracked.clone()
+            };
+            let gap = duality_gap_unless(&model, &matrix, &options, &mut tracked, &|| false);
+            let gap = gap.expect("not stopped");
+            assert!(gap.root_mean_square <= target, "{confirmations}: {gap:?}");
+        }
+    }
 }
