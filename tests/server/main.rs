@@ -36,3 +36,4 @@ mod scripted;
 mod service_http;
 mod support;
 mod tuning_and_audit;
+mod tutorial;
