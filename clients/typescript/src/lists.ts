@@ -1,0 +1,91 @@
+/** Recommendations and similar items. */
+
+import { recommendations, similarItems } from "./answers.js";
+import { idText, selection } from "./encode.js";
+import { UnexpectedAnswer } from "./errors.js";
+import { Fields } from "./fields.js";
+import type { Id, Recommendations, Selection, SimilarItems } from "./models.js";
+import * as routes from "./routes.js";
+import type { Source } from "./rows.js";
+import { checkBatch, withJson, type Service } from "./service.js";
+
+export interface RecommendOptions extends Selection {
+  /** Whether what is already had is left out; it is unless told otherwise. */
+  readonly excludeSeen?: boolean | undefined;
+  /** Asks what is proven about the list. */
+  readonly explain?: boolean | undefined;
+  /** `certified` for the last version whose certificate held. */
+  readonly asOf?: "live" | "certified" | undefined;
+}
+
+export interface RecommendManyOptions extends Selection {
+  readonly excludeSeen?: boolean | undefined;
+  /** How many users a request; 500 unless given. */
+  readonly batch?: number | undefined;
+}
+
+export interface SimilarOptions extends Selection {
+  /** Leaves out what this user has. */
+  readonly user?: Id | undefined;
+}
+
+/** Lists for somebody: a user, or who is known by a history alone. */
+export function recommend(
+  service: Service,
+  subject: { readonly user: string } | { readonly history: readonly string[] },
+  options: RecommendOptions,
+): Promise<Recommendations> {
+  const { excludeSeen, explain, asOf } = options;
+  const asked = { exclude_seen: excludeSeen, explain, as_of: asOf };
+  const body = { ...subject, ...selection(options), ...asked };
+  return service.object(withJson(routes.RECOMMEND, body, options), recommendations);
+}
+
+/** Lists for many users in their order, `batch` of them a request. */
+export async function* recommendMany(
+  service: Service,
+  users: Source<Id>,
+  { batch = 500, ...options }: RecommendManyOptions,
+): AsyncGenerator<Recommendations, void, undefined> {
+  checkBatch(batch);
+  let waiting: string[] = [];
+  for await (const user of users) {
+    waiting.push(idText(user));
+    if (waiting.length === batch) {
+      yield* await batchOf(service, waiting, options);
+      waiting = [];
+    }
+  }
+  if (waiting.length > 0) {
+    yield* await batchOf(service, waiting, options);
+  }
+}
+
+async function batchOf(
+  service: Service,
+  users: readonly string[],
+  options: RecommendManyOptions,
+): Promise<readonly Recommendations[]> {
+  const body = { users, ...selection(options), exclude_seen: options.excludeSeen };
+  return await service.ask(withJson(routes.RECOMMEND, body, options), async (answer) => {
+    const lists: Recommendations[] = [];
+    for await (const line of answer.lines()) {
+      lists.push(recommendations(Fields.ofJson(line)));
+    }
+    if (lists.length !== users.length) {
+      throw new UnexpectedAnswer("the answer broke off: ask for fewer users at once");
+    }
+    return lists;
+  });
+}
+
+/** Items like another one. */
+export function similar(
+  service: Service,
+  item: Id,
+  options: SimilarOptions,
+): Promise<SimilarItems> {
+  const user = options.user === undefined ? undefined : idText(options.user);
+  const body = { item: idText(item), ...selection(options), user };
+  return service.object(withJson(routes.SIMILAR, body, options), similarItems);
+}
