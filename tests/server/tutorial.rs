@@ -100,12 +100,16 @@ fn shop(folder: &Path) -> (PathBuf, Server) {
     let trained = run(&mut told("train", &data));
     assert!(trained.contains("trained on 120 interactions of 24 users with 17 items"));
     assert!(trained.contains("of the one minimiser"), "{trained}");
-    let server = Server::start_with(&data, |command| {
+    let server = serve(&data);
+    (data, server)
+}
+
+fn serve(data: &Path) -> Server {
+    Server::start_with(data, |command| {
         command
             .current_dir(root())
             .args(["--config", "examples/shop/shop.toml"]);
-    });
-    (data, server)
+    })
 }
 
 fn listed(server: &Server, user: &str) -> Vec<String> {
@@ -163,7 +167,7 @@ fn a_shop_s_files_become_lists_that_follow_its_catalogue() {
 
     // The nightly import of the old orders brings nobody back.
     run(&mut told("import", &data));
-    let server = Server::start(&data);
+    let server = serve(&data);
     assert_eq!(
         server.get("/recommend?user=anna").json()["source"],
         "popular"
