@@ -52,7 +52,7 @@ export async function refusal(answer: Answer): Promise<errors.RecantError> {
 /** An answer of something in between: a proxy that has no service behind it may have one later. */
 function foreign(answer: Answer): errors.RecantError {
   const { status } = answer;
-  if (![429, 502, 503, 504].includes(status)) {
+  if (BY_STATUS.get(status) !== Unavailable) {
     return new UnexpectedAnswer(`an answer of status ${status} that is none of the service's`);
   }
   const detail = "something in between answered, not the service";
