@@ -45,6 +45,7 @@ fn trainer(users: usize) -> Trainer {
         popular: (0..ITEMS as u32)
             .map(|row| (row, matrix.item(row).len() as u32))
             .collect(),
+        activity: Default::default(),
         item_counts: (0..ITEMS as u32)
             .map(|row| matrix.item(row).len() as u32)
             .collect(),
@@ -80,7 +81,7 @@ fn change(trainer: &mut Trainer, random: &mut ChaCha12Rng) -> DirtyRows {
         .insert(changed[0], Entry::wanted(items[0], 1.0));
     let count = trainer.matrix.item(items[0]).len() as u32;
     trainer.item_counts.set(items[0] as usize, count);
-    trainer.popular.set(items[0], count);
+    trainer.popular.set_count(items[0], count);
     dirty
 }
 

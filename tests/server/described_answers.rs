@@ -121,6 +121,14 @@ fn answers_have_the_fields_that_are_described_and_no_other() {
             "200",
             server.get("/similar?item=i1").json(),
         ),
+        (
+            "/popular",
+            "get",
+            "200",
+            server.get("/popular?window=7d").json(),
+        ),
+        ("/trending", "get", "200", server.get("/trending").json()),
+        ("/latest", "get", "200", server.get("/latest").json()),
         ("/healthz", "get", "200", server.get("/healthz").json()),
         ("/readyz", "get", "200", server.get("/readyz").json()),
     ];

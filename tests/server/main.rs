@@ -21,6 +21,7 @@ mod import_command;
 mod import_to_server;
 mod items;
 mod leaks;
+mod lists;
 mod maintenance;
 mod neural_service;
 mod old_ids;

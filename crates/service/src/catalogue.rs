@@ -1,5 +1,6 @@
 //! What is said about items, as readers see it: by id, and by row of the version it belongs to.
 
+use std::cmp::Reverse;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::expression::Expression;
 use recant_core::topk::Bitmap;
-use recant_types::{ItemDescription, ItemId};
+use recant_types::{ItemDescription, ItemId, UnixMillis};
 
 /// Most expressions whose rows are followed.
 const FILTERS_MAX: usize = 32;
@@ -31,6 +32,8 @@ pub struct Catalogue {
     tags: imbl::HashMap<Arc<str>, Bitmap>,
     /// Rows by expression, of those that were asked for lately.
     filters: Vec<Filtered>,
+    /// Those that say when they appeared, the latest first.
+    appeared: imbl::OrdMap<(Reverse<UnixMillis>, ItemId), Arc<ItemDescription>>,
     /// Grows with every change of a description.
     edition: u64,
 }
@@ -191,8 +194,36 @@ impl Catalogue {
         self.edition += 1;
     }
 
+    /// Items that appeared before `now`, the latest first, with when they did; of those at one moment
+    /// in the order of their ids' bytes.
+    pub(crate) fn appeared_before(
+        &self,
+        now: UnixMillis,
+    ) -> impl Iterator<Item = (UnixMillis, &Arc<ItemDescription>)> + '_ {
+        let latest = self.appeared.iter();
+        let appeared = latest.map(|((Reverse(at), _), said)| (*at, said));
+        appeared.skip_while(move |(at, _)| *at > now)
+    }
+
+    /// Puts an item into its place among those that say when they appeared.
+    fn date(&mut self, before: Option<&ItemDescription>, now: Option<&Arc<ItemDescription>>) {
+        let place = |said: &ItemDescription| {
+            let at = UnixMillis::from_timestamp(said.timestamp?);
+            Some((Reverse(at), said.id.clone()))
+        };
+        if let Some(place) = before.and_then(place) {
+            self.appeared.remove(&place);
+        }
+        if let Some((place, said)) = now.and_then(|said| Some((place(said)?, said))) {
+            self.appeared.insert(place, Arc::clone(said));
+        }
+    }
+
     fn describe(&mut self, id: &ItemId, description: Option<Arc<ItemDescription>>) {
-        let row = self.entries.get(id).and_then(|entry| entry.row);
+        let before = self.entries.get(id).cloned();
+        let said_before = before.as_ref().and_then(|entry| entry.description.as_ref());
+        self.date(said_before.map(Arc::as_ref), description.as_ref());
+        let row = before.and_then(|entry| entry.row);
         if description.is_none() && row.is_none() {
             self.entries.remove(id);
             return;
@@ -389,6 +420,8 @@ mod tests {
             })
             .collect();
         let hidden: Vec<u32> = catalogue.hidden().iter().collect();
+        let appeared = catalogue.appeared_before(UnixMillis(3_000));
+        let appeared: Vec<_> = appeared.map(|(at, said)| (at, Arc::clone(said))).collect();
         // Followed where it is kept, and found anew where it is not.
         let filtered = |text: &str| {
             let expression = Expression::compile(text).expect(text);
@@ -401,7 +434,15 @@ mod tests {
             kept.unwrap_or_else(anew).iter().collect::<Vec<u32>>()
         };
         let filtered = FILTERS.map(filtered);
-        (listed, rows, tagged, hidden, filtered, catalogue.len())
+        (
+            listed,
+            rows,
+            tagged,
+            hidden,
+            appeared,
+            filtered,
+            catalogue.len(),
+        )
     }
 
     proptest! {
@@ -438,6 +479,8 @@ mod tests {
                         let mut description = ItemDescription::of(id(*item));
                         description.set_tags(tags.iter().map(|at| tag(*at)));
                         description.hidden = *hidden;
+                        // Before, at and after the moment that is asked about; or never.
+                        description.timestamp = tags.first().map(|tag| 1 + i64::from(*tag));
                         let description = Arc::new(description);
                         said.insert(*item, Arc::clone(&description));
                         followed.edit(&[Edit::Describe(description)]);

@@ -5,6 +5,7 @@
 
 #![deny(unreachable_pub)]
 
+mod activity;
 mod arrange;
 mod background;
 mod backlog;
@@ -24,16 +25,18 @@ mod held_ids;
 mod history;
 mod learner;
 mod learning;
+mod lists;
 mod load;
 pub mod metric_names;
 mod network;
 mod neural_learner;
 mod neural_training;
 mod person;
-mod popularity;
 mod publish;
 mod published_time;
 mod query;
+mod ranking;
+mod rankings;
 mod receipts;
 mod recommend;
 mod remedy;
@@ -48,6 +51,7 @@ mod training;
 mod versions;
 mod worker;
 
+pub use activity::{Activity, Hour, ItemHours};
 pub use arrange::{Arrangement, BOOST_MAX, BOOSTS_MAX, PINS_MAX};
 pub use because::{Because, HistoryShare};
 pub use catalogue::Catalogue;
@@ -58,11 +62,11 @@ pub use erasures::AcceptedErasure;
 pub use explain::{Explanation, Pool, Reason};
 pub use expression::{Expression, ExpressionFault, InvalidExpression};
 pub use learner::{IalsLearner, Learner};
+pub use lists::{HALF_LIFE_DEFAULT, List, ListKind, ListQuery, ListedItem, SPAN_MAX, SPAN_MIN};
 pub use load::{Loaded, load};
 pub use network::Network;
 pub use neural_learner::NeuralLearner;
 pub use neural_training::{NeuralProgress, NeuralTraining, train_neural};
-pub use popularity::Popularity;
 pub use publish::{Progress, Publisher};
 pub use query::{
     Added, AsOf, BATCH_USERS_MAX, BECAUSE_DEFAULT, BECAUSE_MAX, BatchQuery, CertifiedSummary,
@@ -70,6 +74,7 @@ pub use query::{
     QUERY_TAGS_MAX, RecommendQuery, Recommendations, ScoredItem, Selection, ServiceError,
     SimilarItems, SimilarQuery, Subject,
 };
+pub use ranking::{Popularity, Ranking};
 pub use receipts::ReceiptAnswer;
 pub use remedy::Remedy;
 pub use resolve::Resolver;

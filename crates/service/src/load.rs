@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::activity::{Activity, wanted_hours};
 use crate::dirty::DirtyRows;
 use crate::history::{Unseen, learnt, unseen, wanted};
 use crate::learner::{IalsLearner, Learner};
@@ -48,7 +49,11 @@ pub fn load(
     let items = RowTable::from_rows(items.map(|(row, record)| (row, record.id)));
     let users = RowTable::from_rows(store.users()?);
     let feedback = store.feedback()?;
-    let (matrix, unseen) = read_matrix(
+    let Histories {
+        matrix,
+        unseen,
+        activity,
+    } = read_histories(
         store,
         &feedback,
         users.directory().capacity(),
@@ -66,7 +71,8 @@ pub fn load(
     let counts = (0..matrix.item_rows() as u32).map(|row| matrix.item(row).len() as u32);
     let item_counts: imbl::Vector<u32> = counts.collect();
     let rows = 0..matrix.item_rows() as u32;
-    let popular = rows.map(|row| (row, wanted(matrix.item(row)))).collect();
+    let popular = rows.map(|row| (row, wanted(matrix.item(row))));
+    let popular = popular.filter(|(_, count)| *count > 0).collect();
     let trainer = Trainer {
         matrix,
         learner,
@@ -75,6 +81,7 @@ pub fn load(
         items,
         item_counts,
         popular,
+        activity,
         feedback,
         unseen,
     };
@@ -140,19 +147,32 @@ fn read_neural(
     Ok(learner)
 }
 
-/// What is learnt of every history, and which of its items do not count as seen.
-fn read_matrix(
+/// What the service keeps of all histories.
+struct Histories {
+    /// What is learnt of them.
+    matrix: InteractionMatrix,
+    /// Which of their items do not count as seen.
+    unseen: Unseen,
+    /// When items were wanted.
+    activity: Activity,
+}
+
+fn read_histories(
     store: &Store,
     feedback: &FeedbackTypes,
     users: usize,
     items: usize,
-) -> Result<(InteractionMatrix, Unseen), StoreError> {
+) -> Result<Histories, StoreError> {
     let mut histories: Vec<Vec<Entry>> = vec![Vec::new(); users];
+    let mut hours = vec![Vec::new(); users];
     let mut all_unseen = Unseen::new();
     let asks = !feedback.all_are_seen();
     store.visit_histories(|row, held| {
         if let Some(slot) = histories.get_mut(row as usize) {
             *slot = learnt(feedback, held).collect();
+        }
+        if let Some(slot) = hours.get_mut(row as usize) {
+            *slot = wanted_hours(feedback, held);
         }
         let unseen = if asks {
             unseen(feedback, held)
@@ -163,8 +183,11 @@ fn read_matrix(
             all_unseen.insert(row, Arc::new(unseen));
         }
     })?;
-    let matrix = InteractionMatrix::from_histories(histories, items);
-    Ok((matrix, all_unseen))
+    Ok(Histories {
+        matrix: InteractionMatrix::from_histories(histories, items),
+        unseen: all_unseen,
+        activity: Activity::of_users(hours, items),
+    })
 }
 
 /// The records that make `trainer`'s model the stored one: the header and every item row.

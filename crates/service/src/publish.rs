@@ -10,6 +10,7 @@ use crate::catalogue::{Catalogue, Edit};
 use crate::dirty::Changes;
 use crate::expression::Expression;
 use crate::metric_names as names;
+use crate::rankings::Rankings;
 use crate::snapshot::Snapshot;
 use crate::snapshot::VersionError;
 use recant_core::topk::Bitmap;
@@ -36,6 +37,8 @@ pub struct Progress {
 pub struct Publisher {
     live: ArcSwap<Snapshot>,
     certified: ArcSwapOption<Snapshot>,
+    /// Orders of its items that were asked for lately.
+    rankings: Rankings,
     progress: watch::Sender<Progress>,
     /// Held while a version is put together of a model and what is said about items: neither may
     /// miss what happens to the other.
@@ -49,6 +52,7 @@ impl Publisher {
         Self {
             live: ArcSwap::from_pointee(snapshot),
             certified: ArcSwapOption::empty(),
+            rankings: Rankings::default(),
             progress: watch::Sender::new(progress),
             assembling: Mutex::new(()),
         }
@@ -63,6 +67,11 @@ impl Publisher {
     /// since.
     pub fn certified(&self) -> Option<Arc<Snapshot>> {
         self.certified.load_full()
+    }
+
+    /// Orders of the items of the versions there are, followed from one to the next.
+    pub(crate) fn rankings(&self) -> &Rankings {
+        &self.rankings
     }
 
     fn assembling(&self) -> MutexGuard<'_, ()> {
@@ -141,10 +150,12 @@ impl Publisher {
     pub fn swap(&self, progress: Progress, snapshot: Snapshot, making: Duration) {
         let started = Instant::now();
         report(&snapshot);
+        let hours = snapshot.hours.clone();
         let held = self.assembling();
         self.live
             .store(Arc::new(self.saying_what_is_said(snapshot)));
         drop(held);
+        self.rankings.follow(&hours);
         let swapping = making + started.elapsed();
         metrics::histogram!(names::SWAP_DURATION_SECONDS).record(swapping.as_secs_f64());
         self.progress.send_replace(progress);

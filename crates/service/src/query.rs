@@ -47,6 +47,14 @@ pub struct Selection {
     pub filter: Option<Expression>,
 }
 
+impl Selection {
+    /// Whether finding what is left takes no look at what is said about items.
+    pub(crate) fn is_open(&self) -> bool {
+        let tags = [&self.tags, &self.tags_all, &self.tags_none];
+        self.filter.is_none() && self.allow.is_none() && tags.iter().all(|tags| tags.is_empty())
+    }
+}
+
 /// A question for items like another one; checked against the limits.
 #[derive(Debug, Clone)]
 pub struct SimilarQuery {

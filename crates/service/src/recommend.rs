@@ -14,6 +14,7 @@ use crate::query::{
     BatchQuery, RecommendQuery, Recommendations, ScoredItem, Selection, SimilarItems, SimilarQuery,
     Subject,
 };
+use crate::ranking::Ranking;
 use crate::snapshot::{ServedModel, Snapshot};
 use crate::source::Source;
 use recant_core::model::Entry;
@@ -195,7 +196,7 @@ impl Snapshot {
 
     /// What `selection` says about items, as rows. Cost: a word for 64 rows of the catalogue and each
     /// tag that is named, and what else it names.
-    fn confine(&self, selection: &Selection, matching: Option<&Bitmap>) -> Confinement {
+    pub(crate) fn confine(&self, selection: &Selection, matching: Option<&Bitmap>) -> Confinement {
         let mut kept = self.kept_by_tags(selection);
         if let Some(matching) = matching {
             match &mut kept {
@@ -265,7 +266,7 @@ impl Snapshot {
 
     /// The rows of the items that a user has, ascending: of those of which only what does not count
     /// as seen is known, none.
-    fn seen(&self, user: u32) -> Vec<u32> {
+    pub(crate) fn seen(&self, user: u32) -> Vec<u32> {
         let history = self.history(user).iter().map(|entry| entry.index);
         match self.unseen.get(&user) {
             Some(unseen) => history
@@ -347,25 +348,34 @@ impl Snapshot {
 
     /// The items that most people wanted, of those that `filter` leaves; ties in item order.
     fn most_popular(&self, k: usize, filter: &Filter) -> Vec<(u32, f32)> {
+        let best = self.first_ranked(&self.popular, k, filter).into_iter();
+        best.map(|(row, count)| (row, count as f32)).collect()
+    }
+
+    /// The first `k` of a ranking that `filter` leaves. Cost: where few items may be in the list these,
+    /// else what comes before the last one found.
+    pub(crate) fn first_ranked<S: Ord + Copy>(
+        &self,
+        ranking: &Ranking<S>,
+        k: usize,
+        filter: &Filter,
+    ) -> Vec<(u32, S)> {
         let hidden = self.catalogue.hidden();
         let left = |row: u32| filter.excluded.binary_search(&row).is_err() && !hidden.contains(row);
-        let counted = |(row, count): (u32, u32)| (row, count as f32);
         match filter.allowed {
             Some(few) if few.len() <= self.active_items / FEW_ALLOWED_SHARE => {
-                let counts = few
-                    .rows()
-                    .iter()
-                    .map(|row| (*row, self.popular.count(*row)));
-                let counts = counts.filter(|(row, count)| *count > 0 && left(*row));
-                let mut counts: Vec<(u32, u32)> = counts.collect();
-                counts.sort_unstable_by_key(|(row, count)| (Reverse(*count), *row));
-                counts.into_iter().take(k).map(counted).collect()
+                let rows = few.rows().iter().filter(|row| left(**row));
+                let scored = rows.filter_map(|row| Some((*row, ranking.score(*row)?)));
+                let mut scored: Vec<(u32, S)> = scored.collect();
+                scored.sort_unstable_by_key(|(row, score)| (Reverse(*score), *row));
+                scored.truncate(k);
+                scored
             }
             allowed => {
                 let may = |row: u32| allowed.is_none_or(|allowed| allowed.contains(row));
-                let popular = self.popular.iter();
-                let popular = popular.filter(|(row, _)| left(*row) && may(*row));
-                popular.take(k).map(counted).collect()
+                let ranked = ranking.iter();
+                let ranked = ranked.filter(|(row, _)| left(*row) && may(*row));
+                ranked.take(k).collect()
             }
         }
     }

@@ -49,7 +49,7 @@ pub(crate) const BLOCKING_WORK_MAX: usize = 32;
 pub struct Service(pub(crate) Arc<Shared>);
 
 /// Longest that finding the rows of a filter may take.
-const FILTER_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+pub(crate) const FILTER_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What all clones of a [`Service`] share with the worker.
 pub(crate) struct Shared {
@@ -242,7 +242,7 @@ impl Service {
         }
     }
 
-    async fn blocking<T: Send + 'static>(
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ServiceError> {

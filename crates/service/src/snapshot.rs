@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::activity::ItemHours;
 use crate::catalogue::Catalogue;
 use crate::dirty::Changes;
 use crate::history::Unseen;
 use crate::network::Network;
-use crate::popularity::Popularity;
+use crate::ranking::Popularity;
 use crate::rows::RowDirectory;
 use recant_core::model::{Entry, Gramian};
 use recant_core::topk::{ItemIndex, PagedRows};
@@ -54,6 +55,8 @@ pub struct Snapshot {
     pub item_counts: imbl::Vector<u32>,
     /// Items that somebody wanted, the most popular first.
     pub popular: Popularity,
+    /// When they did, as far as it is known.
+    pub hours: ItemHours,
     /// Users with at least one interaction.
     pub active_users: usize,
     /// Items with at least one interaction.
@@ -142,7 +145,7 @@ impl Snapshot {
             self.catalogue.place(*row, None);
             self.item_factors
                 .set_row(*row, &vec![0.0; self.item_factors.dim()]);
-            self.popular.set(*row, 0);
+            self.popular.set_count(*row, 0);
             if (*row as usize) < self.item_counts.len() {
                 self.item_counts.set(*row as usize, 0);
             }

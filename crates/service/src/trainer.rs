@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::activity::{Activity, wanted_hours};
 use crate::dirty::Changes;
 use crate::history::{Unseen, entry, unseen, wanted};
 use crate::learner::Learner;
-use crate::popularity::Popularity;
+use crate::ranking::Popularity;
 use crate::rows::RowTable;
 use recant_core::model::{InteractionMatrix, RowSets};
 use recant_store::{ItemRecord, Store, StoreError, StoredInteraction, WriteBatch};
@@ -36,6 +37,8 @@ pub struct Trainer {
     pub item_counts: imbl::Vector<u32>,
     /// Items by the number of people who wanted them.
     pub popular: Popularity,
+    /// When they did, as far as it is known.
+    pub activity: Activity,
     /// What the events of a pair say together.
     pub feedback: FeedbackTypes,
     /// Of users who have such pairs, by row: the rows of items that do not count as seen, ascending.
@@ -70,6 +73,7 @@ impl Trainer {
             items: RowTable::default(),
             item_counts: imbl::Vector::new(),
             popular: Popularity::default(),
+            activity: Activity::default(),
             feedback: FeedbackTypes::default(),
             unseen: Unseen::new(),
         }
@@ -93,6 +97,7 @@ impl Trainer {
             items: self.items.clone(),
             item_counts: self.item_counts.clone(),
             popular: self.popular.clone(),
+            activity: self.activity.clone(),
             feedback: self.feedback.clone(),
             unseen: self.unseen.clone(),
         }
@@ -200,7 +205,7 @@ impl Trainer {
         }
         let users = self.matrix.item(row);
         self.item_counts.set(row as usize, users.len() as u32);
-        self.popular.set(row, wanted(users));
+        self.popular.set_count(row, wanted(users));
     }
 }
 
@@ -370,6 +375,8 @@ impl Application<'_> {
 
     fn settle_user(&mut self, row: u32, history: &[StoredInteraction]) {
         self.note_unseen(row, history);
+        let hours = wanted_hours(&self.trainer.feedback, history);
+        self.trainer.activity.set(row, hours);
         let batch = &mut self.applied.batch;
         self.applied.touched.users.push(row);
         self.applied.changes.touched.users(&[row]);

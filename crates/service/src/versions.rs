@@ -134,6 +134,7 @@ impl Trainer {
             unseen: self.unseen.clone(),
             item_counts: self.item_counts.clone(),
             popular: self.popular.clone(),
+            hours: self.activity.items().clone(),
             active_users: self.matrix.active_users(),
             active_items: self.matrix.active_items(),
             interactions: self.matrix.interactions(),

@@ -122,6 +122,12 @@ impl ItemDescription {
         self.tags.dedup();
     }
 
+    /// Whether this is one of its tags.
+    pub fn has_tag(&self, tag: &str) -> bool {
+        let place = self.tags.binary_search_by(|held| (**held).cmp(tag));
+        place.is_ok()
+    }
+
     /// Whether every part is within its bounds, and all together.
     pub fn check(&self) -> Result<(), InvalidDescription> {
         use InvalidDescription as Invalid;

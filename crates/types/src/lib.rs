@@ -25,6 +25,7 @@ mod given;
 mod hyper;
 mod ids;
 mod metric;
+mod span;
 mod specification;
 mod time;
 mod weight;
@@ -55,6 +56,7 @@ pub use ids::{
 pub use metric::{
     BLOCK_BUCKETS, ERASURE_BUCKETS, Metric, MetricKind, REQUEST_BUCKETS, SWAP_BUCKETS,
 };
+pub use span::{InvalidSpan, span_of};
 pub use specification::{
     Factorisation, LAYERS_MAX, LightGcn, Loss, ModelSpecification, NeuMf, OutOfRange, WIDTH_MAX,
 };

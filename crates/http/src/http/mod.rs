@@ -30,6 +30,7 @@ mod json_body;
 mod key_set;
 mod known_feedback;
 mod layers;
+mod lists;
 pub(crate) mod metric_names;
 mod metrics;
 mod model;

@@ -25,7 +25,7 @@ use super::routes::Routes;
 use super::state::AppState;
 use super::{
     docs, erase_interactions, erasures, export, health, index, interactions, item, items, key_set,
-    layers, metrics, model, openapi, receipt, recommend, similar,
+    layers, lists, metrics, model, openapi, receipt, recommend, similar,
 };
 use crate::config::Settings;
 use recant_service::metric_names::ERASURES_TOTAL;
@@ -82,6 +82,9 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(routes!(recommend::by_query))
         .routes(routes!(recommend::by_body))
         .routes(routes!(similar::by_query, similar::by_body))
+        .routes(routes!(lists::popular, lists::popular_by_body))
+        .routes(routes!(lists::trending, lists::trending_by_body))
+        .routes(routes!(lists::latest, lists::latest_by_body))
         .routes(routes!(items::page, items::describe))
         .routes(routes!(item::get, item::put, item::patch, item::delete))
         .routes(routes!(interactions::add))

@@ -5,11 +5,17 @@ use std::collections::BTreeSet;
 use crate::support::TestServer;
 
 /// The calls that are promised.
-const CALLS: [(&str, &str); 26] = [
+const CALLS: [(&str, &str); 32] = [
     ("get", "/recommend"),
     ("post", "/recommend"),
     ("get", "/similar"),
     ("post", "/similar"),
+    ("get", "/popular"),
+    ("post", "/popular"),
+    ("get", "/trending"),
+    ("post", "/trending"),
+    ("get", "/latest"),
+    ("post", "/latest"),
     ("get", "/items"),
     ("post", "/items"),
     ("get", "/items/{id}"),

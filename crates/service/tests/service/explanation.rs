@@ -59,6 +59,7 @@ pub fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
         .collect();
     trainer.popular = (0..ITEMS as u32)
         .map(|i| (i, wanted(&matrix, i as usize) as u32))
+        .filter(|(_, count)| *count > 0)
         .collect();
     trainer.learner = model.clone().into();
     trainer.matrix = matrix;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use recant_service::{Resolver, Trainer, load};
+use recant_service::{Hour, Resolver, Trainer, load};
 use recant_store::{Entry, Store, restore};
 use recant_testkit::store::{
     FEEDBACK, commit, copy_directory, erasure, feedback, item_id, open, options, user,
@@ -382,6 +382,7 @@ fn apply(store: &Store, all: bool) {
     assert_eq!(unseen(&trainer), unseen(&again));
     let counts = |trainer: &Trainer| trainer.popular.iter().collect::<Vec<_>>();
     assert_eq!(counts(&trainer), counts(&again));
+    assert_eq!(hours(&trainer), hours(&again));
 }
 
 fn loaded(store: &Store) -> Trainer {
@@ -392,6 +393,13 @@ fn loaded(store: &Store) -> Trainer {
 fn unseen(trainer: &Trainer) -> BTreeMap<u32, Vec<u32>> {
     let users = trainer.unseen.iter();
     users.map(|(user, items)| (*user, items.to_vec())).collect()
+}
+
+/// When the items that somebody wanted were wanted, by row.
+fn hours(trainer: &Trainer) -> BTreeMap<u32, Vec<(Hour, u32)>> {
+    let rows = 0..trainer.items.directory().capacity() as u32;
+    let hours = rows.map(|row| (row, trainer.activity.items().of(row).to_vec()));
+    hours.filter(|(_, hours)| !hours.is_empty()).collect()
 }
 
 fn read(store: &Store) -> Events {

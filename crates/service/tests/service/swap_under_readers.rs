@@ -60,6 +60,7 @@ fn trainer() -> Trainer {
         popular: (0..ITEMS as u32)
             .map(|row| (row, counts(row)))
             .collect::<Popularity>(),
+        activity: Default::default(),
         learner: Ials::from_factors(hyper, users, items).into(),
         seed: 1,
         users: RowTable::from_rows((0..=USERS).map(|row| (row as u32, user(row)))),
