@@ -29,6 +29,7 @@ pub mod metric_names;
 mod network;
 mod neural_learner;
 mod neural_training;
+mod people;
 mod person;
 mod popularity;
 mod publish;
@@ -70,6 +71,7 @@ pub use query::{
     QUERY_TAGS_MAX, RecommendQuery, Recommendations, ScoredItem, Selection, ServiceError,
     SimilarItems, SimilarQuery, Subject,
 };
+pub use recant_types::{PersonProperties, PersonSummary};
 pub use receipts::ReceiptAnswer;
 pub use remedy::Remedy;
 pub use resolve::Resolver;

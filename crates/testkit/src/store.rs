@@ -12,7 +12,8 @@ use recant_store::{
 use recant_types::{
     Certificate, Combine, Commitment, ErasureFilter, ErasureId, ErasureRecord, ErasureStatus,
     ErasureTarget, Event, FeedbackNumber, FeedbackRule, FeedbackRules, FeedbackType,
-    IalsHyperparameters, Interaction, ItemId, ModelConfiguration, UnixMillis, UserId,
+    IalsHyperparameters, Interaction, ItemId, ModelConfiguration, PersonProperties, PropertyValue,
+    UnixMillis, UserId,
 };
 
 /// Longest that a lock is waited for.
@@ -83,6 +84,19 @@ pub fn commit(store: &Store, fill: impl FnOnce(&mut WriteBatch)) -> Committed {
 
 pub fn user(number: u32) -> UserId {
     UserId::new(&format!("user-{number}")).expect("an id")
+}
+
+/// What is said about somebody: a text, a number and a truth; nothing when the text is empty.
+pub fn properties(text: &str) -> PersonProperties {
+    if text.is_empty() {
+        return PersonProperties::default();
+    }
+    let said = [
+        ("city".into(), PropertyValue::Text(text.into())),
+        ("age".into(), PropertyValue::Number(41.5)),
+        ("member".into(), PropertyValue::Truth(true)),
+    ];
+    PersonProperties::new(said.into()).expect("within bounds")
 }
 
 pub fn item_id(number: u32) -> ItemId {

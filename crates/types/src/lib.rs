@@ -25,15 +25,15 @@ mod given;
 mod hyper;
 mod ids;
 mod metric;
+mod person;
+mod properties;
 mod specification;
 mod time;
 mod weight;
 
 pub use certificate::{Certificate, GapCertificate};
 pub use configuration::ModelConfiguration;
-pub use description::{
-    DESCRIPTIONS_MAX, DescriptionPatch, InvalidDescription, ItemDescription, PropertyValue,
-};
+pub use description::{DESCRIPTIONS_MAX, DescriptionPatch, InvalidDescription, ItemDescription};
 pub use erasure::{
     Commitment, ErasureFilter, ErasureRecord, ErasureStatus, TargetKind, UnknownStatus,
 };
@@ -55,6 +55,8 @@ pub use ids::{
 pub use metric::{
     BLOCK_BUCKETS, ERASURE_BUCKETS, Metric, MetricKind, REQUEST_BUCKETS, SWAP_BUCKETS,
 };
+pub use person::{PersonProperties, PersonSummary};
+pub use properties::{InvalidProperties, PropertyValue};
 pub use specification::{
     Factorisation, LAYERS_MAX, LightGcn, Loss, ModelSpecification, NeuMf, OutOfRange, WIDTH_MAX,
 };

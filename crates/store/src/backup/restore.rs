@@ -257,7 +257,7 @@ impl Restoring<'_> {
     ) -> Result<(), StoreError> {
         let hasher = self.writer.hasher().clone();
         let hash = hasher.user(user);
-        self.writer.expect_person(hash, slot)?;
+        self.writer.expect_person(user, slot)?;
         for row in rows {
             let feedback = self.writer.feedback_type(row.feedback);
             let named = tombstones_over(&hasher, hash, &row.item, &feedback);

@@ -334,18 +334,17 @@ impl ImportWriter<'_> {
         Ok(row)
     }
 
-    /// The person with this hash has a key for backups already, and gets a live one.
-    pub(crate) fn expect_person(
-        &mut self,
-        hash: KeyedHash,
-        backup: Slot,
-    ) -> Result<(), StoreError> {
+    /// The person with this id has a key for backups already, and gets a live one.
+    pub(crate) fn expect_person(&mut self, id: &UserId, backup: Slot) -> Result<(), StoreError> {
+        let hash = self.hasher().user(id);
         if let std::collections::hash_map::Entry::Vacant(entry) = self.waiting.entry(hash) {
             entry.insert(Person {
+                id: id.clone(),
                 live: self.next.codec().ring().take()?,
                 backup,
                 pseudonym: Pseudonym::random(),
                 row: None,
+                has_properties: false,
                 queued: Default::default(),
             });
         }
@@ -391,7 +390,7 @@ impl ImportWriter<'_> {
         };
         let mut person = match known {
             Some(person) => person,
-            None => self.new_person()?,
+            None => self.new_person(id)?,
         };
         person.row = Some(row);
         let record = UserRecord {
@@ -409,7 +408,7 @@ impl ImportWriter<'_> {
         Ok(())
     }
 
-    fn new_person(&mut self) -> Result<Person, StoreError> {
+    fn new_person(&mut self, id: &UserId) -> Result<Person, StoreError> {
         let ring = self.next.codec().ring();
         if self.readied < 2 {
             ring.ready(2 * KEYS_READIED)?;
@@ -417,10 +416,12 @@ impl ImportWriter<'_> {
         }
         self.readied -= 2;
         Ok(Person {
+            id: id.clone(),
             live: ring.take()?,
             backup: ring.take()?,
             pseudonym: Pseudonym::random(),
             row: None,
+            has_properties: false,
             queued: Default::default(),
         })
     }
