@@ -121,7 +121,7 @@ pub struct LastCertificate {
     pub at: UnixMillis,
 }
 
-/// A user who has interactions, as stored under the user's own key.
+/// A user who has a row, as stored under the user's own key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct UserRecord {
     /// The dense row.

@@ -31,6 +31,8 @@ pub struct Restored {
     pub created_at: Option<UnixMillis>,
     /// Users who have interactions again.
     pub users: u64,
+    /// Users who have properties again.
+    pub with_properties: u64,
     /// Items with interactions.
     pub items: u64,
     /// Pairs held now.
@@ -217,6 +219,9 @@ impl Restoring<'_> {
                     self.number_types(&mut rows, &types, &numbers)?;
                     self.take_person(slot, &user, rows)?;
                 }
+                ReadFrame::Frame(slot, Frame::Properties { user, said }) => {
+                    self.take_properties(slot, &user, &said)?;
+                }
                 ReadFrame::Frame(_, Frame::Item { id, title, factors }) => {
                     let erased = self.since.contains_key(&self.writer.hasher().item(&id));
                     let title = title.filter(|_| !erased);
@@ -270,6 +275,22 @@ impl Restoring<'_> {
             taken.map_err(into_store_error)?;
         }
         Ok(())
+    }
+
+    fn take_properties(
+        &mut self,
+        slot: Slot,
+        user: &UserId,
+        said: &[u8],
+    ) -> Result<(), StoreError> {
+        let hash = self.writer.hasher().user(user);
+        if self.since.contains_key(&hash) {
+            self.restored.unreadable += 1;
+            return Ok(());
+        }
+        self.restored.with_properties += 1;
+        let said = codec::from_json(said)?;
+        self.writer.take_properties(user, slot, said)
     }
 
     fn take_record(&mut self, key: Vec<u8>, payload: Vec<u8>) -> Result<(), StoreError> {

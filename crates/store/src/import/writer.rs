@@ -16,13 +16,13 @@ use crate::keyring::Slot;
 use crate::keys::Pseudonym;
 use crate::keys::{self, row_of};
 use crate::records::{
-    INTERACTIONS_PER_CHUNK, ItemRecord, ModelHeader, StoredInteraction, Tombstone, UserRecord,
-    pack_history, unpack_history,
+    INTERACTIONS_PER_CHUNK, ItemRecord, ModelHeader, PropertiesRecord, StoredInteraction,
+    Tombstone, UserRecord, pack_history, unpack_history,
 };
 use crate::tensor::Tensor;
 use recant_types::{
     DescriptionPatch, FEEDBACK_TYPES_MAX, FeedbackNumber, FeedbackRules, FeedbackType,
-    FeedbackTypes, ItemId, UnixMillis, UserId, takes_the_place,
+    FeedbackTypes, ItemId, PersonProperties, UnixMillis, UserId, takes_the_place,
 };
 
 /// New users whose keys are readied at a time.
@@ -349,6 +349,27 @@ impl ImportWriter<'_> {
             });
         }
         Ok(())
+    }
+
+    /// What is said about a person who has a key for backups, and of whom nothing else was taken yet.
+    pub(crate) fn take_properties(
+        &mut self,
+        id: &UserId,
+        backup: Slot,
+        properties: PersonProperties,
+    ) -> Result<(), StoreError> {
+        self.expect_person(id, backup)?;
+        let person = self.waiting.get_mut(&self.next.hasher().user(id));
+        let person = person.ok_or_else(StoreError::missing_person)?;
+        person.has_properties = true;
+        let person = person.clone();
+        let record = PropertiesRecord {
+            user: person.id.clone(),
+            backup: backup.0,
+            properties,
+        };
+        let key = keys::properties(person.pseudonym);
+        self.put_personal(&person, key, &codec::to_json(&record))
     }
 
     /// How ids are hashed.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use recant_store::{Store, Tensor};
+use recant_store::{Entry, ImportSession, LogPosition, Store, Tensor};
 use recant_testkit::store::{
-    addition, commit, erase, history, item, item_id, open, properties, user,
+    addition, commit, erase, history, item, item_id, open, options, properties, user,
 };
 use recant_types::{ErasureTarget, PersonProperties, PersonSummary};
 
@@ -151,7 +151,7 @@ fn a_users_row_of_the_model_stays_when_what_is_said_changes() {
     let store = open(folder.path());
     put_history(&store, 1);
     commit(&store, |batch| {
-        batch.put_user_factors(1, &[0.5, 2.0], recant_store::LogPosition(0));
+        batch.put_user_factors(1, &[0.5, 2.0], LogPosition(0));
         batch.put_tensor_row(Tensor::ItemFactors, 0, &[1.0]);
     });
     for text in ["first", "second", ""] {
@@ -162,6 +162,37 @@ fn a_users_row_of_the_model_stays_when_what_is_said_changes() {
         assert_eq!(rows, [(1, vec![0.5, 2.0])], "{text}");
         assert_eq!(store.history(1).expect("readable"), history(3));
     }
+}
+
+#[test]
+fn an_import_keeps_what_is_said_and_gives_rows_to_those_who_had_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    put(&store, 1, "said");
+    put(&store, 2, "said");
+    drop(store);
+    let import = |rows: &[(u32, Option<f32>)]| {
+        let session = ImportSession::begin(folder.path(), &options()).expect("a session");
+        let mut writer = session.writer().expect("a writer");
+        for (of, weight) in rows {
+            let (of, item) = (user(*of), item_id(0));
+            match weight {
+                Some(weight) => writer.push(of.expose(), item.expose(), *weight, Some(1)),
+                None => writer.withdraw(Default::default(), of.expose(), item.expose(), Some(2)),
+            }
+            .expect("taken");
+        }
+        writer.finish().expect("durable");
+    };
+    let said = |interactions| Some((properties("said"), interactions));
+    import(&[(1, Some(2.0)), (3, Some(2.0))]);
+    let all = || [1, 2, 3].map(|of| held(&open(folder.path()), of));
+    assert_eq!(all(), [said(1), said(0), Some((properties(""), 1))]);
+    // The newest rows take both pairs back.
+    import(&[(1, None), (3, None)]);
+    assert_eq!(all(), [said(0), said(0), None]);
+    erase(&open(folder.path()), 1, ErasureTarget::User(user(1)));
+    assert_eq!(all(), [None, said(0), None]);
 }
 
 #[derive(Debug, Clone)]
@@ -248,8 +279,8 @@ proptest! {
                     if *store.watch_log().borrow() > before {
                         let entry = store.read_from(before.next(), 1).expect("readable");
                         let rows = match &entry[0].1 {
-                            recant_store::Entry::Add(rows) => rows.clone(),
-                            recant_store::Entry::Erase(_) => unreachable!("an addition"),
+                            Entry::Add(rows) => rows.clone(),
+                            Entry::Erase(_) => unreachable!("an addition"),
                         };
                         let rows = rows.iter().map(|row| u32::from(row.item == item_id(1)));
                         people.entry(of).or_default().queued.push(rows.collect());
