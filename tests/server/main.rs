@@ -37,3 +37,4 @@ mod service_http;
 mod support;
 mod tuning_and_audit;
 mod tutorial;
+mod users;

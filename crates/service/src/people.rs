@@ -29,6 +29,13 @@ impl Service {
         self.read(move |store| store.person(&user)).await
     }
 
+    /// What is said about a person; empty when nothing is. Nothing after an accepted erasure of the
+    /// person.
+    pub async fn properties(&self, user: &UserId) -> Result<PersonProperties, ServiceError> {
+        let user = user.clone();
+        self.read(move |store| store.properties(&user)).await
+    }
+
     /// Up to `limit` of those of whom something is held, after `after` in the order of the bytes of
     /// their ids. Costs the reading of their histories.
     pub async fn users(

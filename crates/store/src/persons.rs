@@ -53,6 +53,19 @@ pub(super) fn persons(
     Ok(page)
 }
 
+/// What is said about the person with this id.
+pub(super) fn properties_of(shared: &Shared, id: &UserId) -> Result<PersonProperties, StoreError> {
+    let hash = shared.files.hasher.user(id);
+    shared.read(|open| {
+        let index = shared.index();
+        let person = index.persons.get(&hash);
+        person.map_or_else(
+            || Ok(PersonProperties::default()),
+            |it| properties(open, it),
+        )
+    })
+}
+
 /// What is said about a person.
 pub(super) fn properties(
     open: &Generation,

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use recant_receipt::ChainHead;
 use recant_types::{
     ErasureFilter, ErasureId, ErasureRecord, FeedbackType, FeedbackTypes, ItemDescription, ItemId,
-    PersonSummary, UserId,
+    PersonProperties, PersonSummary, UserId,
 };
 
 use crate::backup::{self, BackupSummary};
@@ -172,6 +172,11 @@ impl Store {
     /// names does not count. Reads the person's whole history.
     pub fn person(&self, id: &UserId) -> Result<Option<PersonSummary>, StoreError> {
         persons::person(&self.shared, id)
+    }
+
+    /// What is said about a person; empty when nothing is.
+    pub fn properties(&self, id: &UserId) -> Result<PersonProperties, StoreError> {
+        persons::properties_of(&self.shared, id)
     }
 
     /// Up to `limit` of the people of whom something is held, after `after` in the order of the bytes
