@@ -154,6 +154,23 @@ fn what_is_said_about_a_person_is_sealed_anew_whenever_something_of_theirs_is_ta
 }
 
 #[test]
+fn what_waits_gets_a_new_key_when_nothing_else_is_held_any_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = prepared(folder.path());
+    let before = slots(folder.path());
+    // As the worker says it when an item that was erased was the only one.
+    commit(&store, |batch| batch.remove_user(1));
+    assert_eq!(destroyed(&before, &slots(folder.path())), 1);
+    let check = |store: &Store| {
+        assert_eq!(store.users().expect("readable"), [(2, user(2))]);
+        assert_eq!(additions(store).len(), 3);
+    };
+    check(&store);
+    drop(store);
+    check(&open(folder.path()));
+}
+
+#[test]
 fn the_last_pair_takes_the_user_with_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = prepared(folder.path());
