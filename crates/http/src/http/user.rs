@@ -26,7 +26,7 @@ pub(super) struct UserBody {
     /// Texts of at most 1 024 bytes, numbers and truths by name, at most 100; a name is an
     /// identifier of at most 64 bytes. All together have at most 30 000 bytes of JSON.
     #[serde(default)]
-    #[schema(value_type = Object, required = false)]
+    #[schema(value_type = Option<Object>)]
     properties: Option<Map<String, Value>>,
 }
 
