@@ -24,8 +24,8 @@ use crate::{keys, legacy_watermark};
 /// cannot be copied, because it is not sealed.
 type Step = fn(Option<&Database>, &NextGeneration<'_>) -> Result<(), StoreError>;
 
-/// The first version whose records are sealed.
-const SEALED_VERSION: u32 = 2;
+/// The first version whose records are sealed. What there is about erasures lies in it as it does today.
+pub(super) const SEALED_VERSION: u32 = 2;
 
 /// One step from a schema version to the next.
 pub(super) struct Migration {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use recant_store::{Restored, Store, StoreError, StoreOptions, Tensor, restore};
 use recant_testkit::store::{
-    addition, commit, copy_directory, erasure, header, history, item, item_id, open, options,
-    properties, user,
+    addition, commit, copy_directory, database_directory, erasure, header, history, item, item_id,
+    open, options, properties, user,
 };
 use recant_types::{ErasureFilter, ErasureId, ErasureTarget};
 
@@ -163,6 +163,22 @@ fn what_is_said_about_people_comes_back_unless_they_were_erased() {
     erase(&data, ErasureTarget::User(user(22)));
     let restored = restore(&file, &data, &options()).expect("restored");
     assert_eq!((restored.with_properties, said(22)), (4, None));
+}
+
+#[test]
+fn a_store_of_an_earlier_version_says_what_was_erased_since() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, file) = backed_up(folder.path());
+    erase(&data, ErasureTarget::Pairs(vec![(user(1), item_id(3))]));
+    let database = sled::open(database_directory(&data)).expect("opened");
+    let version = 3_u32.to_le_bytes();
+    let checksum = crc32fast::hash(&[&b"ms"[..], &version].concat());
+    let version = [checksum.to_le_bytes(), version].concat();
+    database.insert(b"ms", version).expect("written");
+    drop(database);
+    let restored = restore(&file, &data, &options()).expect("restored");
+    assert_eq!((restored.interactions, restored.erased), (25, 1));
+    assert_eq!(open(&data).users().expect("readable").len(), 7);
 }
 
 #[test]
