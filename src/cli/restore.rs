@@ -42,6 +42,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CliError> {
         let answer = json!({
             "created_at": created_at,
             "users": restored.users,
+            "users_with_properties": restored.with_properties,
             "items": restored.items,
             "interactions": restored.interactions,
             "unreadable": restored.unreadable,
@@ -58,6 +59,12 @@ fn text(restored: &Restored, created_at: &str) -> String {
         "restored the backup of {created_at}: {} users, {} items, {} interactions\n",
         restored.users, restored.items, restored.interactions
     );
+    if restored.with_properties > 0 {
+        text.push_str(&format!(
+            "restored the properties of {} users\n",
+            restored.with_properties
+        ));
+    }
     if restored.unreadable + restored.erased > 0 {
         text.push_str(&format!(
             "erased since, and not restored: {} parts whose key is gone, {} interactions\n",

@@ -85,7 +85,12 @@ fn answers_have_the_fields_that_are_described_and_no_other() {
     let id = erasure.json()["id"].as_str().expect("an id").to_owned();
     let certified = server.until_erasure(&id, &["certified"]);
     let rows = json!({"interactions": [{"user": "u2", "item": "i1"}, {"user": "u2"}]});
+    let said = json!({"properties": {"city": "Turin", "age": 41, "member": true}}).to_string();
+    let said = server.send("PUT", "/users/u2", Some(&said), &[]).json();
     let answers = [
+        ("/users/{id}", "put", "200", said),
+        ("/users/{id}", "get", "200", server.get("/users/u2").json()),
+        ("/users", "get", "200", server.get("/users?limit=3").json()),
         ("/model", "get", "200", trained),
         ("/model", "get", "200", server.model()),
         ("/interactions", "delete", "202", erasure.json()),

@@ -40,6 +40,10 @@ fn odd_requests(server: &Server) {
         format!("{{\"interactions\":[{{\"user\":[\"{NEEDLE}\"],\"item\":{{\"{NEEDLE}\":1}}}}]}}"),
         format!("{{\"interactions\":[{{\"user\":\"{long}\",\"item\":\"x\"}}]}}"),
         format!("{{\"history\":\"{NEEDLE}\"}}"),
+        format!("{{\"properties\":\"{NEEDLE}\"}}"),
+        format!("{{\"properties\":{{\"{NEEDLE} {NEEDLE}\":1}}}}"),
+        format!("{{\"properties\":{{\"a\":[\"{NEEDLE}\"]}}}}"),
+        format!("{{\"properties\":{{\"{NEEDLE}\":\"{long}\"}}}}"),
         format!("{{\"user\":\"{NEEDLE}\",\"k\":\"{NEEDLE}\"}}"),
         String::from(NEEDLE),
         format!("[\"{NEEDLE}\"]"),
@@ -52,6 +56,7 @@ fn odd_requests(server: &Server) {
             ("POST", "/erasures"),
             ("DELETE", "/interactions"),
             ("POST", "/recommend"),
+            ("PUT", "/users/a"),
         ] {
             answers.push(server.send(method, path, Some(body), &[]));
             let lines = [("content-type", "application/x-ndjson")];
@@ -66,6 +71,9 @@ fn odd_requests(server: &Server) {
         format!("/recommend?user={long}"),
         format!("/similar?item={NEEDLE}-unknown"),
         format!("/export?user={NEEDLE}&{NEEDLE}"),
+        format!("/users/{NEEDLE}-unknown"),
+        format!("/users/{NEEDLE}%00"),
+        format!("/users?cursor={NEEDLE}&{NEEDLE}"),
         format!("/erasures/{NEEDLE}"),
         format!("/erasures/{NEEDLE}/receipt"),
         format!("/erasures?cursor={NEEDLE}"),
@@ -94,6 +102,12 @@ fn odd_requests(server: &Server) {
 fn good_requests(server: &Server) {
     let add = json!({"interactions": [{"user": format!("{NEEDLE}-new"), "item": format!("{NEEDLE}-i1")}]});
     assert_eq!(server.post("/interactions", &add).json()["accepted"], 1);
+    let said = json!({"properties": {NEEDLE: NEEDLE, "other": NEEDLE}}).to_string();
+    for user in ["u1", "u3", "alone"] {
+        let path = format!("/users/{NEEDLE}-{user}");
+        assert_eq!(server.send("PUT", &path, Some(&said), &[]).status, 200);
+        assert!(shown(&server.get(&path).text) && shown(&server.get("/users").text));
+    }
     let mut ids = Vec::new();
     for query in [
         format!("user={NEEDLE}-u1&item={NEEDLE}-i1"),

@@ -38,3 +38,4 @@ mod service_http;
 mod support;
 mod tuning_and_audit;
 mod tutorial;
+mod users;

@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 const SLOTS_AT: usize = 16_384;
 const SLOT_BYTES: usize = 64;
 
+/// Of so many people something is said; the last of them have nothing else.
+const SAID: usize = 14;
+
 /// Ids of people; some are numbers, so that their binary forms are searched, too.
 fn user(number: usize) -> String {
     match number % 2 {
@@ -37,11 +40,24 @@ fn csv() -> String {
     csv
 }
 
-/// Every id there is, one a line.
+/// What is said about a person: a value for each, and names that are as telling.
+fn properties(number: usize) -> Value {
+    json!({"properties": {
+        "diet_n33dle_jx5": format!("said-n33dle-{number}-wb8"),
+        "case": 9_400_511_000_u64 + number as u64,
+    }})
+}
+
+/// Every id there is, and all that is said about people, one a line.
 fn needles(folder: &Path) -> PathBuf {
-    let mut lines: Vec<String> = (0..12).map(user).collect();
+    let mut lines: Vec<String> = (0..SAID).map(user).collect();
     lines.extend((0..9).map(item));
     lines.push(String::from("usr-n33dle-late"));
+    lines.push(String::from("diet_n33dle_jx5"));
+    for number in 0..SAID {
+        lines.push(format!("said-n33dle-{number}-wb8"));
+        lines.push((9_400_511_000_u64 + number as u64).to_string());
+    }
     let path = folder.join("needles");
     fs::write(&path, lines.join("\n")).expect("written");
     path
@@ -130,11 +146,24 @@ fn after_erasure_and_compaction_no_form_of_anything_is_left() {
     // The control: what was put in, in files that are not sealed.
     fs::write(unsealed.join("in.csv"), csv()).expect("written");
     fs::write(unsealed.join("late.json"), late.to_string()).expect("written");
+    for number in 0..SAID {
+        let (path, text) = (
+            format!("/users/{}", user(number)),
+            properties(number).to_string(),
+        );
+        assert_eq!(server.send("PUT", &path, Some(&text), &[]).status, 200);
+        let put_in = path + &text;
+        fs::write(unsealed.join(format!("said-{number}")), put_in).expect("written");
+    }
     let control = scan(&unsealed, &needles);
     let report: Value = serde_json::from_slice(&control.stdout).expect("JSON");
     let found = report["found"].as_array().expect("a list").iter();
     let found: BTreeSet<u64> = found.filter_map(|found| found["needle"].as_u64()).collect();
-    assert_eq!(found, (1..=22).collect(), "the scanner finds every needle");
+    assert_eq!(
+        found,
+        (1..=11 + 3 * SAID as u64).collect(),
+        "the scanner finds every needle"
+    );
 
     let ring = data.join("keys/ring");
     let before = fs::read(&ring).expect("a ring");
@@ -146,6 +175,7 @@ fn after_erasure_and_compaction_no_form_of_anything_is_left() {
         server.delete(&format!("/interactions?user={}", user(0))),
         server.delete(&format!("/interactions?user={}", user(1))),
         server.delete("/interactions?user=usr-n33dle-late"),
+        server.delete(&format!("/interactions?user={}", user(12))),
         server.delete(&format!("/interactions?user={}&item={}", user(2), item(3))),
         server.delete(&format!("/interactions?user={}&item={}", user(3), item(1))),
         server.delete(&format!("/interactions?item={}", item(4))),
@@ -155,6 +185,11 @@ fn after_erasure_and_compaction_no_form_of_anything_is_left() {
         let id = answer.json()["id"].as_str().map(str::to_owned);
         id.unwrap_or_else(|| panic!("{}", answer.text))
     });
+    // Replaced, and taken back.
+    for (number, text) in [(4, r#"{"properties":{"city":"Turin"}}"#), (5, "{}")] {
+        let path = format!("/users/{}", user(number));
+        assert_eq!(server.send("PUT", &path, Some(text), &[]).status, 200);
+    }
     write_down(&server, &ids, &said);
     let backup = said.join("backup");
     command("backup", &data, &["--to", backup.to_str().expect("UTF-8")]);

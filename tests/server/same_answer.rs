@@ -26,6 +26,21 @@ fn syncs(server: &Server) -> u64 {
     count.expect("a counter")
 }
 
+/// What saying something about somebody shows of itself.
+fn say(server: &Server, user: &str) -> (u16, Vec<String>, usize, u64) {
+    let before = syncs(server);
+    let said = Some(r#"{"properties":{"city":"Turin","age":41}}"#);
+    let answer = server.send("PUT", &format!("/users/{user}"), said, &[]);
+    let headers = answer.headers.iter().map(|(name, _)| name.clone());
+    let length = answer.text.len() - user.len();
+    (
+        answer.status,
+        headers.collect(),
+        length,
+        syncs(server) - before,
+    )
+}
+
 /// What the erasure that `query` names shows of itself from acceptance to certificate.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
@@ -89,14 +104,21 @@ fn known_and_unknown_are_answered_alike_with_the_same_work() {
         server.forget("user=nobody")["id"].as_str().expect("an id"),
         &["certified"],
     );
+    let said = Some(r#"{"properties":{"city":"Turin"}}"#);
+    assert_eq!(server.send("PUT", "/users/alone", said, &[]).status, 200);
     for (known, unknown) in [
         ("user=user-1", "user=user-unknown"),
         ("user=user-2&item=item-1", "user=user-2&item=item-unknown"),
         ("user=user-3&item=item-2", "user=user-unknown&item=item-2"),
         ("item=item-3", "item=item-unknown"),
+        // Of one something is said, of the other nothing at all is held.
+        ("user=alone", "user=unknown-too"),
         // Erased a moment ago, so unknown by now.
         ("user=user-4", "user=user-4"),
     ] {
         assert_eq!(erase(&server, known), erase(&server, unknown), "{known}");
     }
+    // With interactions, with something said already, and with nothing.
+    assert_eq!(say(&server, "user-5"), say(&server, "stranger"));
+    assert_eq!(say(&server, "user-5"), say(&server, "nobody"));
 }

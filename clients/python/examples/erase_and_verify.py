@@ -9,7 +9,7 @@ def main(url: str, user: str, api_key: str | None = None) -> None:
     with Client(url, api_key=api_key) as client:
         # Fetched before, so that the service cannot vouch for itself with new ones.
         keys = client.jwks()
-        print(f"{len(client.export(user))} interactions are held")
+        print(f"{len(client.export(user))} rows are held")
         erasure = client.erase_user(user)
         print(f"erasure {erasure.id} is durable; the salt of its receipt is {erasure.receipt_salt}")
         state = erasure.wait_until_forgotten()
@@ -21,7 +21,7 @@ def main(url: str, user: str, api_key: str | None = None) -> None:
             print(f"proven: scores are within {bound:.1e} of a model that never saw them")
         else:
             print("the certificate does not reach its target")
-        print(f"{len(client.export(user))} interactions are held")
+        print(f"{len(client.export(user))} rows are held")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import Any, TypeVar, cast
 import httpx
 import pytest
 
-from recant_client import AsyncClient, AsyncErasure, Client
+from recant_client import AsyncClient, AsyncErasure, Client, ExportedInteraction, Id
 
 T = TypeVar("T")
 
@@ -180,6 +180,11 @@ def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
 def client(clients: Clients, server: Server) -> Client:
     """A client of the server that may do everything."""
     return clients(server.url, api_key=ADMIN)
+
+
+def did(client: Client, user: Id) -> list[ExportedInteraction]:
+    """What is held of what a user did."""
+    return [row for row in client.export(user) if isinstance(row, ExportedInteraction)]
 
 
 def until(condition: Callable[[], bool]) -> None:

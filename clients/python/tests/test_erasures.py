@@ -18,7 +18,7 @@ from recant_client import (
     verify_receipt,
 )
 
-from .conftest import ADMIN, Clients, Server
+from .conftest import ADMIN, Clients, Server, did
 
 
 def test_a_user_is_erased_and_the_receipt_says_so(client: Client, somebody: str) -> None:
@@ -72,10 +72,10 @@ def test_every_kind_of_name_has_a_receipt_about_it(client: Client, somebody: str
 
 
 def test_pairs_leave_the_rest_of_a_user(client: Client, somebody: str) -> None:
-    before = {row.item for row in client.export(somebody)}
+    before = {row.item for row in did(client, somebody)}
     gone = sorted(before)[:3]
     client.erase_interactions([(somebody, item) for item in gone], wait=30)
-    assert {row.item for row in client.export(somebody)} == before - set(gone)
+    assert {row.item for row in did(client, somebody)} == before - set(gone)
 
 
 def test_whoever_waits_is_answered_when_the_model_has_forgotten(

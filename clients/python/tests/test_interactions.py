@@ -8,7 +8,7 @@ import pytest
 
 from recant_client import AsyncClient, Client, Interaction, Names, Pair, RowsRejected
 
-from .conftest import ADMIN, READERS, Clients, Server, until
+from .conftest import ADMIN, READERS, Clients, Server, did, until
 
 
 def test_an_interaction_is_exported_as_it_was_added(client: Client, clients: Clients) -> None:
@@ -17,8 +17,8 @@ def test_an_interaction_is_exported_as_it_was_added(client: Client, clients: Cli
     added = client.interactions.add(user, "i3", weight=2.5, timestamp=when)
     assert (added.accepted, added.rows) == (1, 1)
     client.interactions.add(user, "i4")
-    until(lambda: {row.item for row in client.export(user)} == {"i3", "i4"})
-    held = {row.item: row for row in client.export(user)}
+    until(lambda: {row.item for row in did(client, user)} == {"i3", "i4"})
+    held = {row.item: row for row in did(client, user)}
     assert (held["i3"].weight, held["i3"].title) == (2.5, "Item 3")
     assert held["i3"].timestamp is not None and held["i4"].timestamp is None
     assert client.export("nobody-knows-them") == ()
@@ -54,7 +54,7 @@ def test_what_was_erased_is_held_back_when_an_old_batch_brings_it_again(
     old = [Interaction(somebody, "i1", timestamp=long_ago), Interaction(somebody, "i2")]
     written = client.interactions.add_many(old)
     assert (written.accepted, written.held_back) == (1, 1)
-    until(lambda: [row.item for row in client.export(somebody)] == ["i2"])
+    until(lambda: [row.item for row in did(client, somebody)] == ["i2"])
 
 
 def test_the_asynchronous_client_takes_asynchronous_iterators(
@@ -87,7 +87,7 @@ def test_types_of_feedback_are_told_apart(client: Client, clients: Clients) -> N
     client.interactions.add_many([Interaction(user, "i3"), Interaction(user, "i5", "dislike")])
 
     def held() -> set[tuple[str, str, float]]:
-        return {(row.item, row.type, row.weight) for row in client.export(user)}
+        return {(row.item, row.type, row.weight) for row in did(client, user)}
 
     all_of_it = {("i3", "view", 2.0), ("i3", "interaction", 1.0), ("i5", "dislike", 1.0)}
     until(lambda: held() == all_of_it)

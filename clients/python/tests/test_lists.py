@@ -4,13 +4,13 @@ import pytest
 
 from recant_client import Client, InvalidFilter, InvalidRequest, ItemNotFound
 
-from .conftest import READERS
+from .conftest import READERS, did
 
 
 def test_a_known_user_gets_items_best_first_without_those_they_have(
     client: Client, somebody: str
 ) -> None:
-    had = {row.item for row in client.export(somebody)}
+    had = {row.item for row in did(client, somebody)}
     found = client.recommend(somebody, k=7)
     assert (found.user, found.source, len(found.items)) == (somebody, "model", 7)
     scores = [item.score for item in found.items]
@@ -84,7 +84,7 @@ def test_lists_for_many_come_in_their_order_whatever_the_batch(client: Client) -
 def test_similar_items_are_found_and_an_unknown_item_is_not(client: Client, somebody: str) -> None:
     found = client.similar("i3", k=5)
     assert found.item == "i3" and len(found.items) == 5
-    had = {row.item for row in client.export(somebody)}
+    had = {row.item for row in did(client, somebody)}
     assert not had & {item.item for item in client.similar("i3", user=somebody, k=30).items}
     with pytest.raises(ItemNotFound) as unknown:
         client.similar("no-such-item")

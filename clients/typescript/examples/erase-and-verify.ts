@@ -14,7 +14,7 @@ async function main(url: string, user: string, apiKey?: string): Promise<void> {
 
   // Fetched before, so that the service cannot vouch for itself with new ones.
   const jwks = await client.jwks();
-  console.log(`${await held()} interactions are held`);
+  console.log(`${await held()} rows are held`);
   const erasure = await client.eraseUser(user);
   console.log(
     `erasure ${erasure.id} is durable; the salt of its receipt is ${erasure.receiptSalt}`,
@@ -32,7 +32,7 @@ async function main(url: string, user: string, apiKey?: string): Promise<void> {
   } else {
     console.log("the certificate does not reach its target");
   }
-  console.log(`${await held()} interactions are held`);
+  console.log(`${await held()} rows are held`);
 }
 
 const [url, user, apiKey] = process.argv.slice(2);

@@ -7,14 +7,16 @@ import type {
   ErasureState,
   ErasureStatus,
   Explanation,
-  ExportedInteraction,
+  ExportedRow,
   Item,
   LastCertificate,
   Model,
+  Properties,
   PropertyValue,
   Recommendations,
   ScoredItem,
   SimilarItems,
+  User,
   Written,
 } from "./models.js";
 
@@ -123,8 +125,24 @@ export function erasureState(fields: Fields): ErasureState {
   };
 }
 
-export function exportedInteraction(line: string): ExportedInteraction {
+/** What is said about a user. */
+export function properties(fields: Fields): Properties {
+  return fields.object("properties") as Properties;
+}
+
+export function user(fields: Fields): User {
+  return {
+    user: fields.text("user"),
+    properties: properties(fields),
+    interactions: fields.whole("interactions"),
+  };
+}
+
+export function exportedRow(line: string): ExportedRow {
   const fields = Fields.ofJson(line);
+  if (!fields.has("item")) {
+    return { user: fields.text("user"), properties: properties(fields), line };
+  }
   return {
     item: fields.text("item"),
     title: fields.someText("title"),

@@ -1,6 +1,11 @@
 /** The client. */
 
-import { exportedInteraction, model as modelOf } from "./answers.js";
+import {
+  exportedRow,
+  model as modelOf,
+  properties as propertiesOf,
+  user as userOf,
+} from "./answers.js";
 import type { EraseOptions } from "./asked.js";
 import { idText, names as namesOf } from "./encode.js";
 import { Erasure, type WaitOptions } from "./erasure.js";
@@ -18,14 +23,16 @@ import {
 } from "./lists.js";
 import type {
   CallOptions,
-  ExportedInteraction,
+  ExportedRow,
   Health,
   Id,
   Model,
   Names,
   Pair,
+  Properties,
   Recommendations,
   SimilarItems,
+  User,
 } from "./models.js";
 import { health, waitUntilReady } from "./operations.js";
 import type { KeySet } from "./receipts.js";
@@ -35,6 +42,11 @@ import type { Source } from "./rows.js";
 import { Service, withJson } from "./service.js";
 import { keys, receiptText } from "./states.js";
 import { Transport } from "./transport.js";
+
+export interface UsersOptions extends CallOptions {
+  /** How many a request; 100 unless given. */
+  readonly page?: number | undefined;
+}
 
 export interface ClientOptions {
   /** A key of the service, where it has any. */
@@ -131,18 +143,36 @@ export class Client {
   }
 
   /**
-   * Everything that is held about a user, as it comes; nothing for one whom the service does not know.
+   * Says this about a user in place of all that was said before, and gives what is said now, durable; with
+   * no properties nothing is said any more. The id is in the URL.
+   */
+  putUser(user: Id, properties: Properties, options: CallOptions = {}): Promise<Properties> {
+    const request = withJson(routes.PUT_USER, { properties }, options);
+    return this.#service.object({ ...request, pathId: idText(user) }, propertiesOf);
+  }
+
+  /** What is held of a user; `UserNotFound` when nothing is. The id is in the URL. */
+  user(user: Id, { signal }: CallOptions = {}): Promise<User> {
+    return this.#service.object({ route: routes.GET_USER, pathId: idText(user), signal }, userOf);
+  }
+
+  /** Everybody of whom anything is held, in the order of the bytes of their ids. */
+  users({ page = 100, signal }: UsersOptions = {}): AsyncGenerator<User, void, undefined> {
+    const request = { route: routes.USERS, query: { limit: String(page) }, signal };
+    return this.#service.pages(request, "users", userOf);
+  }
+
+  /**
+   * Everything that is held about a user, as it comes: what is said about them first, where something is,
+   * and each interaction. Nothing for one whom the service does not know.
    *
    * An answer that breaks off is an error of the iteration: what it gave before is not all.
    */
-  async *export(
-    user: Id,
-    options: CallOptions = {},
-  ): AsyncGenerator<ExportedInteraction, void, undefined> {
+  async *export(user: Id, options: CallOptions = {}): AsyncGenerator<ExportedRow, void, undefined> {
     const request = withJson(routes.EXPORT, { user: idText(user) }, options);
     const answer = await this.#service.ask(request, (answer) => answer);
     for await (const line of answer.lines()) {
-      yield exportedInteraction(line);
+      yield exportedRow(line);
     }
   }
 

@@ -90,6 +90,9 @@ export class NotFound extends Problem {}
 /** The item is not known. */
 export class ItemNotFound extends NotFound {}
 
+/** Nothing is held of the user. */
+export class UserNotFound extends NotFound {}
+
 /** There is no such erasure, or another key requested it. */
 export class ErasureNotFound extends NotFound {}
 

@@ -1,7 +1,7 @@
 /** A client of recant, the recommender that can take back what it learnt. */
 
 export { checkChain, type Chain } from "./chain.js";
-export { Client, type ClientOptions } from "./client.js";
+export { Client, type ClientOptions, type UsersOptions } from "./client.js";
 export { commitment } from "./commitment.js";
 export type { EraseOptions } from "./asked.js";
 export { Erasure, type AcceptedErasure, type VerifyOptions, type WaitOptions } from "./erasure.js";

@@ -11,7 +11,7 @@ export type Id = string | number | bigint;
  */
 export type Time = Date | string | number;
 
-/** The value of an item's property. */
+/** The value of a property, of an item or a user. */
 export type PropertyValue = string | number | boolean;
 
 /** What every call takes. */
@@ -205,7 +205,30 @@ export interface ErasureState {
   readonly failure: string | null;
 }
 
-/** One thing that is held about a user. */
+/** What is said about somebody, by name. */
+export type Properties = Readonly<Record<string, PropertyValue>>;
+
+/** Somebody of whom something is held. */
+export interface User {
+  readonly user: string;
+  /** What is said about them. */
+  readonly properties: Properties;
+  /** How many interactions are held and learnt. */
+  readonly interactions: number;
+}
+
+/** What is said about a user: the first row of an export, where there is anything. */
+export interface ExportedUser {
+  readonly user: string;
+  readonly properties: Properties;
+  /** The line as it came, in which every number is exact. */
+  readonly line: string;
+}
+
+/** One row of an export; only an interaction has an `item`. */
+export type ExportedRow = ExportedUser | ExportedInteraction;
+
+/** One thing that is held of what a user did. */
 export interface ExportedInteraction {
   readonly item: string;
   readonly title: string | null;

@@ -9,6 +9,7 @@ const BY_CODE: ReadonlyMap<string, typeof Problem> = new Map([
   ["invalid_filter", errors.InvalidFilter],
   ["idempotency_key_reused", errors.IdempotencyKeyReused],
   ["item_not_found", errors.ItemNotFound],
+  ["user_not_found", errors.UserNotFound],
   ["erasure_not_found", errors.ErasureNotFound],
   ["receipt_not_found", errors.ReceiptNotFound],
   ["route_not_found", errors.RouteNotFound],

@@ -1,6 +1,6 @@
 /**
- * The routes that this client calls, as `/openapi.json` names them. Ids of people go into bodies, so of
- * two routes that do the same the one without an id in its URL is here.
+ * The routes that this client calls, as `/openapi.json` names them. Ids of people go into bodies where that
+ * can be, so of two routes that do the same the one without an id in its URL is here.
  */
 
 /** A method and a path, in which `{id}` stands for an id. */
@@ -19,6 +19,9 @@ export const PUT_ITEM = route("PUT", "/items/{id}");
 export const PATCH_ITEM = route("PATCH", "/items/{id}");
 export const GET_ITEM = route("GET", "/items/{id}");
 export const DELETE_ITEM = route("DELETE", "/items/{id}");
+export const USERS = route("GET", "/users");
+export const PUT_USER = route("PUT", "/users/{id}");
+export const GET_USER = route("GET", "/users/{id}");
 export const ADD = route("POST", "/interactions");
 export const ERASE = route("POST", "/erasures");
 export const ERASURES = route("GET", "/erasures");

@@ -18,7 +18,7 @@ import {
 } from "recant-client";
 
 import { agrees } from "./jose.js";
-import { collect, failure, Fixture } from "./server.js";
+import { collect, did, failure, Fixture } from "./server.js";
 
 const fixture = Fixture.withData();
 
@@ -79,10 +79,10 @@ test("every kind of name has a receipt about it", async () => {
 test("pairs leave the rest of a user", async () => {
   const client = fixture.client();
   const user = fixture.somebody();
-  const before = (await collect(client.export(user))).map(({ item }) => item);
+  const before = (await did(client, user)).map(({ item }) => item);
   const pairs = before.slice(0, 3).map((item) => ({ user, item }));
   await client.eraseInteractions(pairs, { waitMs: 30_000 });
-  const rest = (await collect(client.export(user))).map(({ item }) => item);
+  const rest = (await did(client, user)).map(({ item }) => item);
   assert.deepEqual(rest, before.slice(3));
 });
 

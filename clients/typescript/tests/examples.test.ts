@@ -34,6 +34,6 @@ test("the example erases and verifies", async () => {
   const example = new URL("examples/erase-and-verify.js", BUILT);
   const said = await run(example, fixture.url, "bea-0005");
   assert.match(said, /the receipt holds: number \d+ of recant, about this user/);
-  assert.match(said, /^[1-9]\d* interactions are held\n/);
-  assert.match(said, /\n0 interactions are held\n$/);
+  assert.match(said, /^[1-9]\d* rows are held\n/);
+  assert.match(said, /\n0 rows are held\n$/);
 });

@@ -5,13 +5,13 @@ import { test } from "node:test";
 
 import { InvalidFilter, InvalidRequest, ItemNotFound, type RecommendOptions } from "recant-client";
 
-import { collect, failure, Fixture, later, READERS } from "./server.js";
+import { collect, did, failure, Fixture, later, READERS } from "./server.js";
 
 const fixture = Fixture.withData();
 const [reader = "", another = "", third = ""] = READERS;
 
 async function held(user: string): Promise<string[]> {
-  return (await collect(fixture.client().export(user))).map(({ item }) => item);
+  return (await did(fixture.client(), user)).map(({ item }) => item);
 }
 
 test("a known user gets items best first without those they have", async () => {

@@ -21,7 +21,7 @@ const LEFT_OUT = new Map([
   ["GET /", "for people"],
 ]);
 
-/** Every call, under its name; ids that come into a path are `i` and `e`. */
+/** Every call, under its name; ids that come into a path are `i`, `e` and `u`. */
 const CALLS: Record<string, (client: Client) => Promise<unknown>> = {
   recommend: (client) => client.recommend("u"),
   recommendSession: (client) => client.recommendSession(["i"]),
@@ -33,6 +33,9 @@ const CALLS: Record<string, (client: Client) => Promise<unknown>> = {
   eraseInteractions: (client) => client.eraseInteractions([{ user: "u", item: "i" }]),
   receipt: (client) => client.receipt("e"),
   jwks: (client) => client.jwks(),
+  putUser: (client) => client.putUser("u", {}),
+  user: (client) => client.user("u"),
+  users: (client) => collect(client.users()),
   export: (client) => collect(client.export("u")),
   model: (client) => client.model(),
   health: (client) => client.health(),
@@ -91,7 +94,7 @@ test("every route of the service is called or left out for a reason", async () =
     return Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`);
   });
   const sent = await asked();
-  const named = [...sent].map((route) => route.replace(/\/[ie](?=\/|$)/, "/{id}"));
+  const named = [...sent].map((route) => route.replace(/\/[ieu](?=\/|$)/, "/{id}"));
   const called = there.filter((route) => named.includes(route));
   const lacking = there.filter((route) => !called.includes(route) && !LEFT_OUT.has(route));
   assert.deepEqual(lacking, [], "the client lacks these");

@@ -10,7 +10,7 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before } from "node:test";
 
-import { Client, type ClientOptions } from "recant-client";
+import { Client, type ClientOptions, type ExportedInteraction, type Id } from "recant-client";
 
 export const ADMIN = "key-of-the-admin";
 export const READER = "key-of-a-reader";
@@ -195,4 +195,9 @@ export async function failure<E extends Error>(
   );
   assert(error instanceof Kind, `${Kind.name} was expected: ${String(error)}`);
   return error;
+}
+
+/** What is held of what a user did. */
+export async function did(client: Client, user: Id): Promise<ExportedInteraction[]> {
+  return (await collect(client.export(user))).filter((row) => "item" in row);
 }

@@ -31,6 +31,7 @@ pub mod metric_names;
 mod network;
 mod neural_learner;
 mod neural_training;
+mod people;
 mod person;
 mod publish;
 mod published_time;
@@ -75,6 +76,7 @@ pub use query::{
     SimilarItems, SimilarQuery, Subject,
 };
 pub use ranking::{Popularity, Ranking};
+pub use recant_types::{PersonProperties, PersonSummary};
 pub use receipts::ReceiptAnswer;
 pub use remedy::Remedy;
 pub use resolve::Resolver;

@@ -300,7 +300,7 @@ impl Service {
         done.map_err(|_| ServiceError::Stalled)
     }
 
-    /// Everything held about a user; empty for an unknown one. What an accepted erasure names is
+    /// Everything that is held of what a user did; empty for an unknown one. What an accepted erasure names is
     /// already left out.
     pub async fn export(&self, user: &UserId) -> Result<Vec<ExportedInteraction>, ServiceError> {
         let Some(row) = self.0.publisher.current().users.row(user) else {

@@ -6,7 +6,8 @@ use crate::tensor::Tensor;
 use crate::{codec, keys};
 use recant_receipt::ChainHead;
 use recant_types::{
-    Commitment, ErasureId, ErasureRecord, Event, FeedbackType, ItemDescription, ItemId, UserId,
+    Commitment, ErasureId, ErasureRecord, Event, FeedbackType, ItemDescription, ItemId,
+    PersonProperties, UserId,
 };
 
 /// What an idempotency key is recognised by. Neither the key nor the request is stored.
@@ -68,6 +69,11 @@ pub(super) enum Change {
     RemoveDescription {
         id: ItemId,
     },
+    /// Says this about a person, in place of what was said before.
+    PutProperties {
+        id: UserId,
+        properties: PersonProperties,
+    },
     /// Removes the log entries up to this one.
     TrimLog(LogPosition),
 }
@@ -107,8 +113,8 @@ impl WriteBatch {
         self.changes.push(Change::PutUser { row, id });
     }
 
-    /// Removes the user at a row with everything that is held of them. Their key is destroyed,
-    /// unless something of theirs waits in the log.
+    /// Removes the user at a row with what is held of what they did. Their key is destroyed; what
+    /// waits in the log of them and what is said about them gets a new one.
     pub fn remove_user(&mut self, row: u32) {
         self.changes.push(Change::RemoveUser { row });
     }
@@ -139,6 +145,14 @@ impl WriteBatch {
     pub fn remove_description(&mut self, id: &ItemId) {
         let id = id.clone();
         self.changes.push(Change::RemoveDescription { id });
+    }
+
+    /// Says this about a person, in place of what was said before, whether or not anything else is
+    /// held of them. What it takes away can be read no more, for everything of the person gets a new
+    /// key then.
+    pub fn put_properties(&mut self, id: &UserId, properties: &PersonProperties) {
+        let (id, properties) = (id.clone(), properties.clone());
+        self.changes.push(Change::PutProperties { id, properties });
     }
 
     /// Replaces the history of the user at a row, who must be there; an empty one is removed.
@@ -241,7 +255,11 @@ impl WriteBatch {
 
     /// Whether something new is to be accepted, rather than something accepted carried on.
     pub(super) fn brings_something_new(&self) -> bool {
-        let describes = |change: &Change| matches!(change, Change::Describe(_));
+        let describes = |change: &Change| match change {
+            Change::Describe(_) => true,
+            Change::PutProperties { properties, .. } => !properties.is_empty(),
+            _ => false,
+        };
         !self.appends.is_empty() || self.changes.iter().any(describes)
     }
 

@@ -5,6 +5,7 @@
 //! with the database; readers hold it for as long as they read one person's records.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 
 use crate::codec::{self, Codec};
 use crate::database::Database;
@@ -15,22 +16,33 @@ use crate::keys::row_of;
 use crate::keys::{self, Pseudonym};
 use crate::log::ErasureEntry;
 use crate::position::LogPosition;
-use crate::records::{ItemRecord, QueuedRecord, UserRecord};
-use recant_types::{FeedbackNumber, FeedbackType};
+use crate::records::{ItemRecord, PropertiesRecord, QueuedRecord, UserRecord};
+use recant_types::{FeedbackNumber, FeedbackType, UserId};
 
 /// One person: whose key is where, and by what name the records go.
 #[derive(Debug, Clone)]
 pub(super) struct Person {
+    /// Who it is.
+    pub(super) id: UserId,
     /// The slot of the key that the records are sealed under.
     pub(super) live: Slot,
     /// The slot of the key that backups are sealed under.
     pub(super) backup: Slot,
     /// The name of the records.
     pub(super) pseudonym: Pseudonym,
-    /// The dense row; `None` as long as everything of the person waits in the log.
+    /// The dense row; `None` as long as no interaction of the person is held but in the log.
     pub(super) row: Option<u32>,
+    /// Whether something is said about the person.
+    pub(super) has_properties: bool,
     /// The parts of log entries that are this person's.
     pub(super) queued: BTreeSet<(LogPosition, u16)>,
+}
+
+impl Person {
+    /// Whether nothing of the person is held but under the row.
+    pub(super) fn is_row_alone(&self) -> bool {
+        !self.has_properties && self.queued.is_empty()
+    }
 }
 
 /// What accepted erasures named whose effect the worker has not committed yet, with their position.
@@ -129,6 +141,8 @@ impl Unapplied {
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) persons: HashMap<KeyedHash, Person>,
+    /// Everybody's ids in the order of their bytes.
+    ids: BTreeSet<UserId>,
     rows: HashMap<u32, KeyedHash>,
     /// Whose each queued part is.
     pub(super) queued: BTreeMap<(LogPosition, u16), KeyedHash>,
@@ -157,6 +171,10 @@ impl Index {
         for record in database.scan(&[keys::USER]) {
             let (key, value) = record?;
             index.take_user(codec, hasher, &key, &value)?;
+        }
+        for record in database.scan(&[keys::PROPERTIES]) {
+            let (key, value) = record?;
+            index.take_properties(codec, hasher, &key, &value)?;
         }
         let applied = match database.get(&keys::APPLIED)? {
             Some(value) => codec::read_u64(&codec.open(&keys::APPLIED, &value)?)?,
@@ -193,16 +211,47 @@ impl Index {
         let record: UserRecord = codec::from_postcard(&codec.open(key, value)?)?;
         let hash = hasher.user(&record.id);
         let person = Person {
+            id: record.id,
             live: codec::slot_of(value)?,
             backup: Slot(record.backup),
             pseudonym: keys::pseudonym(key).ok_or_else(StoreError::cut_key)?,
             row: Some(record.row),
+            has_properties: false,
             queued: BTreeSet::new(),
         };
-        let twice = self.persons.insert(hash, person).is_some();
+        let twice = self.insert(hash, person).is_some();
         if self.rows.insert(record.row, hash).is_some() || twice {
             return Err(StoreError::damaged("a user or a row is there twice"));
         }
+        Ok(())
+    }
+
+    /// Takes note of what is said about a person, of whom there may be nothing else.
+    fn take_properties(
+        &mut self,
+        codec: &Codec,
+        hasher: &IdHasher,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        let record: PropertiesRecord = codec::from_json(&codec.open(key, value)?)?;
+        let (live, backup) = (codec::slot_of(value)?, Slot(record.backup));
+        let pseudonym = keys::pseudonym(key).ok_or_else(StoreError::cut_key)?;
+        let hash = hasher.user(&record.user);
+        let person = self.person_or_insert(hash, || Person {
+            id: record.user,
+            live,
+            backup,
+            pseudonym,
+            row: None,
+            has_properties: false,
+            queued: BTreeSet::new(),
+        });
+        let same = (person.live, person.backup, person.pseudonym) == (live, backup, pseudonym);
+        if !same || person.has_properties {
+            return Err(StoreError::damaged("a person has two keys or two names"));
+        }
+        person.has_properties = true;
         Ok(())
     }
 
@@ -217,11 +266,13 @@ impl Index {
         let (live, backup) = (codec::slot_of(value)?, Slot(record.backup));
         let part = keys::log_parts(key).ok_or_else(StoreError::cut_key)?;
         let hash = hasher.user(&record.user);
-        let person = self.persons.entry(hash).or_insert_with(|| Person {
+        let person = self.person_or_insert(hash, || Person {
+            id: record.user,
             live,
             backup,
             pseudonym: Pseudonym::random(),
             row: None,
+            has_properties: false,
             queued: BTreeSet::new(),
         });
         if (person.live, person.backup) != (live, backup) {
@@ -258,6 +309,29 @@ impl Index {
         Ok(())
     }
 
+    /// Takes note of a person; returns who had the hash before.
+    pub(super) fn insert(&mut self, hash: KeyedHash, person: Person) -> Option<Person> {
+        self.ids.insert(person.id.clone());
+        self.persons.insert(hash, person)
+    }
+
+    fn person_or_insert(&mut self, hash: KeyedHash, new: impl FnOnce() -> Person) -> &mut Person {
+        let ids = &mut self.ids;
+        self.persons.entry(hash).or_insert_with(|| {
+            let person = new();
+            ids.insert(person.id.clone());
+            person
+        })
+    }
+
+    /// Up to `limit` of the ids after `after` of those of whom something is held, in the order of
+    /// their bytes.
+    pub(super) fn ids_after(&self, after: Option<&UserId>, limit: usize) -> Vec<UserId> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let ids = self.ids.range::<UserId, _>((start, Bound::Unbounded));
+        ids.take(limit).cloned().collect()
+    }
+
     /// Every slot that somebody's records are sealed under, ascending.
     pub(super) fn slots(&self) -> Vec<Slot> {
         let persons = self.persons.values();
@@ -288,6 +362,7 @@ impl Index {
     /// Forgets a person.
     pub(super) fn remove(&mut self, hash: KeyedHash) -> Option<Person> {
         let person = self.persons.remove(&hash)?;
+        self.ids.remove(&person.id);
         if let Some(row) = person.row {
             self.rows.remove(&row);
         }

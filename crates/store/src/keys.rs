@@ -16,6 +16,8 @@ pub(crate) const ITEM: u8 = b'i';
 pub(crate) const DESCRIPTION: u8 = b'd';
 /// Histories by pseudonym and chunk.
 pub(crate) const HISTORY: u8 = b'h';
+/// Properties of persons by pseudonym.
+pub(crate) const PROPERTIES: u8 = b'p';
 /// A user's row of the model by pseudonym.
 pub(crate) const USER_FACTORS: u8 = b'f';
 /// Rows of the model's tensors.
@@ -88,6 +90,11 @@ pub(crate) fn description(hash: KeyedHash) -> Vec<u8> {
     with(DESCRIPTION, &hash.0)
 }
 
+/// The properties of a person.
+pub(crate) fn properties(pseudonym: Pseudonym) -> Vec<u8> {
+    with(PROPERTIES, &pseudonym.0)
+}
+
 /// The prefix of all chunks of a user's history.
 pub(crate) fn history(pseudonym: Pseudonym) -> Vec<u8> {
     with(HISTORY, &pseudonym.0)
@@ -152,7 +159,7 @@ pub(crate) fn row_of(key: &[u8]) -> Result<u32, StoreError> {
         .ok_or_else(StoreError::cut_key)
 }
 
-/// The pseudonym of a key of a user, a history or a user's row of the model.
+/// The pseudonym of a key of a user, of properties, of a history or of a user's row of the model.
 pub(crate) fn pseudonym(key: &[u8]) -> Option<Pseudonym> {
     key.get(1..17)?.try_into().ok().map(Pseudonym)
 }

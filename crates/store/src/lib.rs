@@ -51,6 +51,7 @@ mod log;
 pub mod metric_names;
 mod migrations;
 mod options;
+mod persons;
 mod position;
 mod private;
 mod receipt_keys;

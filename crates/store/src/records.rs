@@ -9,7 +9,8 @@ use crate::error::StoreError;
 use crate::position::LogPosition;
 use recant_types::{
     Certificate, ErasureId, ErasureRecord, FEEDBACK_TYPES_MAX, FeedbackNumber, FeedbackTypes,
-    ItemDescription, ItemId, ModelConfiguration, UnixMillis, UserId, takes_the_place,
+    ItemDescription, ItemId, ModelConfiguration, PersonProperties, UnixMillis, UserId,
+    takes_the_place,
 };
 
 /// An item that has a row: people have interacted with it.
@@ -120,7 +121,7 @@ pub struct LastCertificate {
     pub at: UnixMillis,
 }
 
-/// A user who has interactions, as stored under the user's own key.
+/// A user who has a row, as stored under the user's own key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct UserRecord {
     /// The dense row.
@@ -129,6 +130,18 @@ pub(crate) struct UserRecord {
     pub backup: u32,
     /// The id that callers know the user by.
     pub id: UserId,
+}
+
+/// What is said about a person, as stored under the person's own key, interactions or not. JSON,
+/// because the kind of a value is not written beside it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PropertiesRecord {
+    /// The id that callers know the person by.
+    pub user: UserId,
+    /// The slot of the key that backups of this person are sealed under.
+    pub backup: u32,
+    /// What is said; never nothing.
+    pub properties: PersonProperties,
 }
 
 /// What one user did in one addition that is not applied yet, under that user's own key.

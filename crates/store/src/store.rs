@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use recant_receipt::ChainHead;
 use recant_types::{
     ErasureFilter, ErasureId, ErasureRecord, FeedbackType, FeedbackTypes, ItemDescription, ItemId,
-    UserId,
+    PersonProperties, PersonSummary, UserId,
 };
 
 use crate::backup::{self, BackupSummary};
@@ -26,6 +26,7 @@ use crate::keys::{self, row_of};
 use crate::log::{self, Entry};
 use crate::migrations::{MIGRATIONS, bring_up_to_date};
 use crate::options::StoreOptions;
+use crate::persons;
 use crate::position::LogPosition;
 use crate::receipt_keys::ReceiptKeys;
 use crate::records::{
@@ -165,6 +166,27 @@ impl Store {
         })?;
         users.sort_unstable_by_key(|(row, _)| *row);
         Ok(users)
+    }
+
+    /// What is held of a person, interactions or not; `None` when nothing is. What an accepted erasure
+    /// names does not count. Reads the person's whole history.
+    pub fn person(&self, id: &UserId) -> Result<Option<PersonSummary>, StoreError> {
+        persons::person(&self.shared, id)
+    }
+
+    /// What is said about a person; empty when nothing is.
+    pub fn properties(&self, id: &UserId) -> Result<PersonProperties, StoreError> {
+        persons::properties_of(&self.shared, id)
+    }
+
+    /// Up to `limit` of the people of whom something is held, after `after` in the order of the bytes
+    /// of their ids. Reads the histories of those it returns.
+    pub fn persons(
+        &self,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<PersonSummary>, StoreError> {
+        persons::persons(&self.shared, after, limit)
     }
 
     /// The item at `row`.

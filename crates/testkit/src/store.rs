@@ -12,7 +12,8 @@ use recant_store::{
 use recant_types::{
     Certificate, Combine, Commitment, ErasureFilter, ErasureId, ErasureRecord, ErasureStatus,
     ErasureTarget, Event, FeedbackNumber, FeedbackRule, FeedbackRules, FeedbackType,
-    IalsHyperparameters, Interaction, ItemId, ModelConfiguration, UnixMillis, UserId,
+    IalsHyperparameters, Interaction, ItemId, ModelConfiguration, PersonProperties, PersonSummary,
+    PropertyValue, UnixMillis, UserId,
 };
 
 /// Longest that a lock is waited for.
@@ -83,6 +84,19 @@ pub fn commit(store: &Store, fill: impl FnOnce(&mut WriteBatch)) -> Committed {
 
 pub fn user(number: u32) -> UserId {
     UserId::new(&format!("user-{number}")).expect("an id")
+}
+
+/// What is said about somebody: a text, a number and a truth; nothing when the text is empty.
+pub fn properties(text: &str) -> PersonProperties {
+    if text.is_empty() {
+        return PersonProperties::default();
+    }
+    let said = [
+        ("city".into(), PropertyValue::Text(text.into())),
+        ("age".into(), PropertyValue::Number(41.5)),
+        ("member".into(), PropertyValue::Truth(true)),
+    ];
+    PersonProperties::new(said.into()).expect("within bounds")
 }
 
 pub fn item_id(number: u32) -> ItemId {
@@ -202,6 +216,7 @@ pub fn copy_directory(from: &Path, to: &Path) {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contents {
     pub users: Vec<(u32, UserId)>,
+    pub people: Vec<PersonSummary>,
     pub items: Vec<(u32, ItemRecord)>,
     pub histories: Vec<(u32, Vec<StoredInteraction>)>,
     pub factors: Vec<(u32, Vec<f64>)>,
@@ -223,6 +238,7 @@ impl Contents {
         })?;
         Ok(Self {
             users: store.users()?,
+            people: store.persons(None, usize::MAX)?,
             items: store.items()?,
             histories,
             factors,
@@ -249,6 +265,7 @@ pub fn fill(data: &Path) -> Contents {
             let row: Vec<f64> = (0..8).map(|n| f64::from(number * 8 + n) / 3.0).collect();
             batch.put_tensor_row(Tensor::ItemFactors, number, &row);
             batch.append(addition(number, 5));
+            batch.put_properties(&user(2 * number), &properties("said"));
         });
     }
     for number in 0..10_u8 {

@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::ids::ItemId;
+use crate::properties::{
+    InvalidProperties, NUMBER_BYTES_MAX, PropertyValue, check_properties, escaped,
+    properties_bytes_at_most,
+};
 
 /// Longest title, in bytes of UTF-8. It fits the longest of the catalogues measured four times over
 /// and keeps a stray document out of every answer that shows the item.
@@ -18,23 +22,11 @@ const TAGS_MAX: usize = 100;
 /// Longest tag, in bytes of UTF-8.
 const TAG_BYTES_MAX: usize = 128;
 
-/// Most properties of an item.
-const PROPERTIES_MAX: usize = 100;
-
-/// Longest name of a property, in bytes.
-const PROPERTY_NAME_BYTES_MAX: usize = 64;
-
-/// Longest text of a property, in bytes of UTF-8.
-const PROPERTY_TEXT_BYTES_MAX: usize = 1_024;
-
 /// Longest description as it is stored, in bytes of JSON: a record of the store has to hold it.
 const DESCRIPTION_BYTES_MAX: usize = 30_000;
 
 /// Most items one request may describe.
 pub const DESCRIPTIONS_MAX: usize = 10_000;
-
-/// 2⁵³: below it every integer is exact in an f64.
-const EXACT_INTEGER_LIMIT: f64 = 9_007_199_254_740_992.0;
 
 /// What a catalogue says about one item. `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -58,18 +50,6 @@ pub struct ItemDescription {
     pub hidden: bool,
 }
 
-/// The value of a property.
-#[derive(Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
-pub enum PropertyValue {
-    /// A truth.
-    Truth(bool),
-    /// A finite number.
-    Number(f64),
-    /// A text.
-    Text(Arc<str>),
-}
-
 /// Why a description is not taken. What it says is never part of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDescription {
@@ -82,21 +62,9 @@ pub enum InvalidDescription {
     /// A tag is no tag.
     #[error("tags: each has 1 to {TAG_BYTES_MAX} bytes and no control characters")]
     BadTag,
-    /// There are too many properties.
-    #[error("properties: at most {PROPERTIES_MAX}")]
-    TooManyProperties,
-    /// The name of a property is none.
-    #[error(
-        "properties: a name begins with a letter or _, goes on with letters, digits and _, all \
-         ASCII, and has at most {PROPERTY_NAME_BYTES_MAX} bytes"
-    )]
-    BadPropertyName,
-    /// A text is too long.
-    #[error("properties: a text has at most {PROPERTY_TEXT_BYTES_MAX} bytes")]
-    PropertyTooLong,
-    /// A number is none.
-    #[error("properties: a number must be finite")]
-    NumberNotFinite,
+    /// A property is out of bounds.
+    #[error(transparent)]
+    Properties(#[from] InvalidProperties),
     /// All together is too long.
     #[error("all that is said of an item has at most {DESCRIPTION_BYTES_MAX} bytes of JSON")]
     TooLong,
@@ -144,23 +112,7 @@ impl ItemDescription {
         if !self.tags.iter().all(|tag| is_tag(tag)) {
             return Err(Invalid::BadTag);
         }
-        if self.properties.len() > PROPERTIES_MAX {
-            return Err(Invalid::TooManyProperties);
-        }
-        if !self.properties.keys().all(|name| is_property_name(name)) {
-            return Err(Invalid::BadPropertyName);
-        }
-        for value in self.properties.values() {
-            match value {
-                PropertyValue::Number(number) if !number.is_finite() => {
-                    return Err(Invalid::NumberNotFinite);
-                }
-                PropertyValue::Text(text) if text.len() > PROPERTY_TEXT_BYTES_MAX => {
-                    return Err(Invalid::PropertyTooLong);
-                }
-                _ => {}
-            }
-        }
+        check_properties(&self.properties)?;
         if self.json_bytes_at_most() > DESCRIPTION_BYTES_MAX {
             return Err(Invalid::TooLong);
         }
@@ -171,31 +123,14 @@ impl ItemDescription {
     fn json_bytes_at_most(&self) -> usize {
         const FIELDS: usize = 100;
         const BETWEEN: usize = 8;
-        const NUMBER: usize = 32;
-        let value = |value: &PropertyValue| match value {
-            PropertyValue::Text(text) => escaped(text),
-            PropertyValue::Truth(_) | PropertyValue::Number(_) => NUMBER,
-        };
         let tags = self.tags.iter().map(|tag| escaped(tag) + BETWEEN);
-        let named = self.properties.iter();
-        let properties = named.map(|(name, held)| escaped(name) + value(held) + BETWEEN);
         FIELDS
-            + NUMBER
+            + NUMBER_BYTES_MAX
             + escaped(self.id.expose())
             + self.title.as_deref().map_or(0, escaped)
             + tags.sum::<usize>()
-            + properties.sum::<usize>()
+            + properties_bytes_at_most(&self.properties)
     }
-}
-
-/// Bytes of a text within JSON.
-fn escaped(text: &str) -> usize {
-    let byte = |byte: u8| match byte {
-        b'"' | b'\\' => 2,
-        0..0x20 => 6,
-        _ => 1,
-    };
-    text.bytes().map(byte).sum()
 }
 
 /// Whether a text can be a tag.
@@ -203,41 +138,9 @@ fn is_tag(text: &str) -> bool {
     (1..=TAG_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// Whether a text can be the name of a property: an identifier, so that expressions can name it.
-fn is_property_name(text: &str) -> bool {
-    let begins = |first: u8| first.is_ascii_alphabetic() || first == b'_';
-    text.len() <= PROPERTY_NAME_BYTES_MAX
-        && text.bytes().next().is_some_and(begins)
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
-/// Whole numbers that an f64 holds exactly are written as such.
-impl Serialize for PropertyValue {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Truth(truth) => serializer.serialize_bool(*truth),
-            Self::Number(number)
-                if number.fract() == 0.0
-                    && number.abs() < EXACT_INTEGER_LIMIT
-                    && !(*number == 0.0 && number.is_sign_negative()) =>
-            {
-                serializer.serialize_i64(*number as i64)
-            }
-            Self::Number(number) => serializer.serialize_f64(*number),
-            Self::Text(text) => serializer.serialize_str(text),
-        }
-    }
-}
-
 impl fmt::Debug for ItemDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ItemDescription(redacted)")
-    }
-}
-
-impl fmt::Debug for PropertyValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PropertyValue(redacted)")
     }
 }
 
@@ -314,6 +217,7 @@ mod tests {
             wrong.check().expect_err("out of bounds")
         };
         use InvalidDescription as I;
+        use InvalidProperties as P;
         let number = PropertyValue::Number;
         assert_eq!(wrong(&|i| i.title = Some(text(1_025))), I::TitleTooLong);
         assert_eq!(wrong(&|i| i.set_tags((1..=101).map(text))), I::TooManyTags);
@@ -324,23 +228,29 @@ mod tests {
             let named = |i: &mut ItemDescription| {
                 i.properties.insert(name.into(), number(1.0));
             };
-            assert_eq!(wrong(&named), I::BadPropertyName, "{name}");
+            assert_eq!(wrong(&named), I::Properties(P::BadName), "{name}");
         }
         let many = |i: &mut ItemDescription| {
             let names = (0..101).map(|n| (Arc::from(format!("p{n}")), number(1.0)));
             i.properties = names.collect();
         };
-        assert_eq!(wrong(&many), I::TooManyProperties);
-        let long = |i: &mut ItemDescription| {
-            let texts =
-                (0..40).map(|n| (Arc::from(format!("p{n}")), PropertyValue::Text(text(900))));
-            i.properties = texts.collect();
+        assert_eq!(wrong(&many), I::Properties(P::TooMany));
+        // The properties by themselves, and with the rest.
+        let long = |properties: usize, tags: usize| {
+            move |i: &mut ItemDescription| {
+                let value = || PropertyValue::Text(text(900));
+                let named = (0..properties).map(|n| (Arc::from(format!("p{n}")), value()));
+                i.properties = named.collect();
+                i.set_tags((0..tags).map(|n| Arc::from(format!("{n:0>100}"))));
+            }
         };
+        assert_eq!(wrong(&long(40, 0)), I::Properties(P::TooLong));
+        let long = long(30, 100);
         assert_eq!(wrong(&long), I::TooLong);
         let infinite = |i: &mut ItemDescription| {
             i.properties.insert("p".into(), number(f64::NAN));
         };
-        assert_eq!(wrong(&infinite), I::NumberNotFinite);
+        assert_eq!(wrong(&infinite), I::Properties(P::NumberNotFinite));
         assert!(!format!("{good:?}").contains('n'.to_string().repeat(3).as_str()));
     }
 

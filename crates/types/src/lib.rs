@@ -25,6 +25,8 @@ mod given;
 mod hyper;
 mod ids;
 mod metric;
+mod person;
+mod properties;
 mod span;
 mod specification;
 mod time;
@@ -32,9 +34,7 @@ mod weight;
 
 pub use certificate::{Certificate, GapCertificate};
 pub use configuration::ModelConfiguration;
-pub use description::{
-    DESCRIPTIONS_MAX, DescriptionPatch, InvalidDescription, ItemDescription, PropertyValue,
-};
+pub use description::{DESCRIPTIONS_MAX, DescriptionPatch, InvalidDescription, ItemDescription};
 pub use erasure::{
     Commitment, ErasureFilter, ErasureRecord, ErasureStatus, TargetKind, UnknownStatus,
 };
@@ -56,6 +56,8 @@ pub use ids::{
 pub use metric::{
     BLOCK_BUCKETS, ERASURE_BUCKETS, Metric, MetricKind, REQUEST_BUCKETS, SWAP_BUCKETS,
 };
+pub use person::{PersonProperties, PersonSummary};
+pub use properties::{InvalidProperties, PropertyValue};
 pub use span::{InvalidSpan, span_of};
 pub use specification::{
     Factorisation, LAYERS_MAX, LightGcn, Loss, ModelSpecification, NeuMf, OutOfRange, WIDTH_MAX,

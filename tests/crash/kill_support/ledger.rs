@@ -44,8 +44,9 @@ pub struct Ledger {
     /// Items that were seen to be forgotten, and that nobody was sent with since.
     pub forgotten_items: BTreeSet<String>,
     erasures: BTreeMap<String, Life>,
-    /// Titles that described items may have; none is that nothing is said.
-    titles: BTreeMap<String, Vec<Option<String>>>,
+    /// What may be said at a path, of an item its title and of a person a property; none is that nothing
+    /// is said.
+    said: BTreeMap<String, Vec<Option<String>>>,
     /// The last of what was asked and answered, for whoever reads about a failure.
     story: VecDeque<String>,
 }
@@ -94,32 +95,44 @@ impl Ledger {
         self.pairs.keys().map(|(user, _)| user.clone()).collect()
     }
 
-    /// A request was sent after which this is said about an item.
-    pub fn may_be_said(&mut self, id: &str, title: Option<String>) {
-        let titles = self.titles.entry(id.to_owned());
-        titles.or_insert_with(|| vec![None]).push(title);
+    /// A request was sent after which this is said at a path.
+    pub fn may_be_said(&mut self, path: &str, text: Option<String>) {
+        let said = self.said.entry(path.to_owned());
+        said.or_insert_with(|| vec![None]).push(text);
     }
 
     /// It was acknowledged.
-    pub fn is_said(&mut self, id: &str, title: Option<String>) {
-        self.titles.insert(id.to_owned(), vec![title]);
+    pub fn is_said(&mut self, path: &str, text: Option<String>) {
+        self.said.insert(path.to_owned(), vec![text]);
     }
 
-    /// Compares what is said about items with what was acknowledged.
+    /// Compares what is said about items and people with what was acknowledged.
     pub fn check_said(&mut self, caller: &Caller) {
-        for (id, titles) in &mut self.titles {
-            let answer = caller.get(&format!("/items/{id}"));
-            let answer = answer.expect("the server runs");
-            let said = (answer.status == 200).then(|| {
-                let title = &answer.json()["title"];
-                title.as_str().expect("a title").to_owned()
-            });
+        for (path, may_be_said) in &mut self.said {
+            let answer = caller.get(path).expect("the server runs");
+            let is_there = answer.status == 200;
+            let said = is_there.then(|| said_by(&answer.json())).flatten();
             assert!(
-                titles.contains(&said),
-                "{id}: {said:?} is none of {titles:?}"
+                may_be_said.contains(&said),
+                "{path}: {said:?} is none of {may_be_said:?}"
             );
-            *titles = vec![said];
+            *may_be_said = vec![said];
         }
+    }
+
+    /// Checks one line of an export of `user`: nothing in it was erased.
+    pub fn check_line(&self, user: &str, line: &Value) {
+        let Some(item) = line["item"].as_str() else {
+            let said = self.said.get(&person_path(user));
+            let is_known = said.is_some_and(|said| said.contains(&said_by(line)));
+            assert!(is_known, "erased with the person, and still exported");
+            return;
+        };
+        let held = self.pairs.get(&(user.to_owned(), item.to_owned()));
+        assert!(
+            matches!(held, Some(Held::Present | Held::Unknown)),
+            "erased, and still exported"
+        );
     }
 
     /// Notes an acknowledged erasure.
@@ -203,12 +216,8 @@ impl Ledger {
     /// That nothing whose erasure was acknowledged is exported, at whatever moment.
     pub fn check_gone(&self, caller: &Caller) {
         for user in self.users() {
-            for item in exported(caller, &user) {
-                let held = self.pairs.get(&(user.clone(), item));
-                assert!(
-                    matches!(held, Some(Held::Present | Held::Unknown)),
-                    "something erased came back"
-                );
+            for line in exported(caller, &user) {
+                self.check_line(&user, &line);
             }
         }
     }
@@ -218,7 +227,9 @@ impl Ledger {
     pub fn check_settled(&mut self, caller: &Caller) -> (u64, u64) {
         let (mut users, mut pairs) = (0, 0);
         for user in self.users() {
-            let found: BTreeSet<String> = exported(caller, &user).into_iter().collect();
+            let lines = exported(caller, &user).into_iter();
+            let items = lines.filter_map(|line| line["item"].as_str().map(str::to_owned));
+            let found: BTreeSet<String> = items.collect();
             let known = self.pairs.iter().filter(|((owner, _), _)| *owner == user);
             let known: Vec<_> = known.map(|(pair, held)| (pair.clone(), *held)).collect();
             for (pair, held) in known {
@@ -242,12 +253,21 @@ impl Ledger {
     }
 }
 
-/// The items that are exported for a user.
-fn exported(caller: &Caller, user: &str) -> Vec<String> {
+/// Where something is said about a person.
+pub fn person_path(user: &str) -> String {
+    format!("/users/{user}")
+}
+
+/// The title of an item, or the property of a person.
+fn said_by(answer: &Value) -> Option<String> {
+    let text = [&answer["title"], &answer["properties"]["city"]];
+    text.iter()
+        .find_map(|text| text.as_str().map(str::to_owned))
+}
+
+/// The lines that are exported for a user.
+fn exported(caller: &Caller, user: &str) -> Vec<Value> {
     let answer = caller.must_get(&format!("/export?user={user}"));
-    let item = |line: &str| {
-        let line: Value = serde_json::from_str(line).expect("JSON");
-        line["item"].as_str().expect("an id").to_owned()
-    };
-    answer.text.lines().map(item).collect()
+    let lines = answer.text.lines().map(serde_json::from_str);
+    lines.collect::<Result<_, _>>().expect("JSON")
 }

@@ -6,7 +6,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::ledger::{Held, Ledger};
+use super::ledger::{Held, Ledger, person_path};
 use super::process::{Answer, Caller, Process};
 use recant_types::{UnixMillis, WEIGHT_MAX, WEIGHT_MIN};
 
@@ -51,6 +51,8 @@ struct Asked {
     named: Vec<Pair>,
     /// Items that it names whole.
     items: Vec<String>,
+    /// People whom it names whole.
+    users: Vec<String>,
     method: &'static str,
     path: String,
     body: Option<String>,
@@ -103,7 +105,8 @@ impl Client {
         match self.random.random_range(0..100) {
             0..20 if self.is_odd => self.add_at_the_edge(caller),
             0..35 => self.add(caller),
-            35..45 => self.describe(caller),
+            35..41 => self.describe(caller),
+            41..45 => self.say(caller),
             45..65 => self.erase_pair(caller),
             65..72 => self.erase_user(caller),
             72..75 => self.erase_item(caller),
@@ -237,7 +240,7 @@ impl Client {
         let title = Some(format!("title-{number}"));
         let item = json!({"id": id, "title": title, "hidden": number % 2 == 0});
         let path = format!("/items/{id}");
-        self.ledger.may_be_said(&id, title.clone());
+        self.ledger.may_be_said(&path, title.clone());
         let answer = match self.random.random_range(0..3) {
             0 => caller.send("PUT", &path, Some(item.to_string()))?,
             1 => caller.send(
@@ -248,7 +251,7 @@ impl Client {
             _ => {
                 let answer = caller.send("PATCH", &path, Some(item.to_string()))?;
                 if answer.status == 404 {
-                    self.ledger.is_said(&id, None);
+                    self.ledger.is_said(&path, None);
                     return Some(());
                 }
                 answer
@@ -258,18 +261,35 @@ impl Client {
             return Some(());
         }
         assert_eq!(answer.status, 200, "{}", answer.text);
-        self.ledger.is_said(&id, title);
+        self.ledger.is_said(&path, title);
+        Some(())
+    }
+
+    /// Says something about somebody, or that nothing is said.
+    fn say(&mut self, caller: &Caller) -> Option<()> {
+        let (path, number) = (person_path(&self.pair().0), self.random.random::<u32>());
+        let city = (number % 4 > 0).then(|| format!("city-{number}"));
+        self.ledger.may_be_said(&path, city.clone());
+        let body = match &city {
+            Some(city) => json!({"properties": {"city": city}}),
+            None => json!({}),
+        };
+        let answer = caller.send("PUT", &path, Some(body.to_string()))?;
+        if self.is_turned_away(&answer) {
+            return Some(());
+        }
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        self.ledger.is_said(&path, city);
         Some(())
     }
 
     fn delete_item(&mut self, caller: &Caller) -> Option<()> {
-        let id = self.described();
-        self.ledger.may_be_said(&id, None);
-        let path = format!("/items/{id}");
-        self.delete(caller, "described", Vec::new(), Vec::new(), path)?;
+        let path = format!("/items/{}", self.described());
+        self.ledger.may_be_said(&path, None);
+        self.delete(caller, "described", Vec::new(), path.clone())?;
         // An odd caller may have been turned away: then it may be said still.
         if !self.is_odd {
-            self.ledger.is_said(&id, None);
+            self.ledger.is_said(&path, None);
         }
         Some(())
     }
@@ -281,21 +301,29 @@ impl Client {
     fn erase_pair(&mut self, caller: &Caller) -> Option<()> {
         let (user, item) = self.pair();
         let path = format!("/interactions?user={user}&item={item}");
-        self.delete(caller, "pair", vec![(user, item)], Vec::new(), path)
+        self.delete(caller, "pair", vec![(user, item)], path)
     }
 
     fn erase_user(&mut self, caller: &Caller) -> Option<()> {
         let (user, _) = self.pair();
         let named = self.ledger.perhaps_held(|(owner, _)| *owner == user);
         let path = format!("/interactions?user={user}");
-        self.delete(caller, "user", named, Vec::new(), path)
+        let asked = Asked {
+            users: vec![user],
+            ..self.deletion("user", named, path)
+        };
+        self.ask(caller, asked)
     }
 
     fn erase_item(&mut self, caller: &Caller) -> Option<()> {
         let (_, item) = self.pair();
         let named = self.ledger.perhaps_held(|(_, named)| *named == item);
         let path = format!("/interactions?item={item}");
-        self.delete(caller, "item", named, vec![item], path)
+        let asked = Asked {
+            items: vec![item],
+            ..self.deletion("item", named, path)
+        };
+        self.ask(caller, asked)
     }
 
     fn delete(
@@ -303,19 +331,24 @@ impl Client {
         caller: &Caller,
         kind: &'static str,
         named: Vec<Pair>,
-        items: Vec<String>,
         path: String,
     ) -> Option<()> {
-        let asked = Asked {
+        let asked = self.deletion(kind, named, path);
+        self.ask(caller, asked)
+    }
+
+    /// An erasure that names nobody and no item whole.
+    fn deletion(&mut self, kind: &'static str, named: Vec<Pair>, path: String) -> Asked {
+        Asked {
             kind,
             named,
-            items,
+            items: Vec::new(),
+            users: Vec::new(),
             method: "DELETE",
             path,
             body: None,
             idempotency_key: self.idempotency_key(),
-        };
-        self.ask(caller, asked)
+        }
     }
 
     fn erase_batch(&mut self, caller: &Caller) -> Option<()> {
@@ -324,7 +357,7 @@ impl Client {
             .iter()
             .map(|(user, item)| json!({"user": user, "item": item}));
         let mut body = json!({"interactions": rows.collect::<Vec<_>>()});
-        let mut items = Vec::new();
+        let (mut items, mut users) = (Vec::new(), Vec::new());
         if self.is_odd {
             let (user, item) = self.pair();
             named.extend(
@@ -334,11 +367,13 @@ impl Client {
             body["users"] = json!([user]);
             body["items"] = json!([item]);
             items.push(item);
+            users.push(user);
         }
         let asked = Asked {
             kind: "batch",
             named,
             items,
+            users,
             method: "POST",
             path: String::from("/erasures"),
             body: Some(body.to_string()),
@@ -364,6 +399,11 @@ impl Client {
         self.ledger.tell(format!("erase {kind} {named:?}"));
         held.iter()
             .for_each(|pair| self.ledger.set(pair, Held::Unknown));
+        let people = asked.users.iter().map(|user| person_path(user));
+        let people: Vec<String> = people.collect();
+        people
+            .iter()
+            .for_each(|path| self.ledger.may_be_said(path, None));
         if asked.idempotency_key.is_some() {
             self.unanswered = Some(asked.clone());
         }
@@ -375,6 +415,9 @@ impl Client {
         assert!([200, 202].contains(&answer.status), "{}", answer.text);
         held.iter()
             .for_each(|pair| self.ledger.set(pair, Held::Gone));
+        people
+            .iter()
+            .for_each(|path| self.ledger.is_said(path, None));
         self.ledger.accepted(&answer.json());
         self.ledger.names_items(&answer.json(), &asked.items);
         if self.is_odd && self.random.random_range(0..3) == 0 {
@@ -434,13 +477,8 @@ impl Client {
             return Some(());
         }
         for line in answer.text.lines() {
-            let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            let item = line["item"].as_str().expect("an id").to_owned();
-            let held = self.ledger.pairs.get(&(user.clone(), item));
-            assert!(
-                held.is_some_and(|held| *held != Held::Gone),
-                "erased, and still exported"
-            );
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            self.ledger.check_line(&user, &line);
         }
         Some(())
     }

@@ -27,6 +27,7 @@ from .errors import (
     Unauthenticated,
     Unavailable,
     UnexpectedAnswer,
+    UserNotFound,
     WaitTimeout,
     WriteInterrupted,
 )
@@ -37,6 +38,8 @@ from .models import (
     ErasureState,
     Explanation,
     ExportedInteraction,
+    ExportedRow,
+    ExportedUser,
     Health,
     Id,
     Interaction,
@@ -52,6 +55,7 @@ from .models import (
     Selection,
     SimilarItems,
     Time,
+    User,
     Written,
 )
 from .receipts import Chain, Receipt, check_chain, commitment, verify_receipt
@@ -69,6 +73,8 @@ __all__ = [
     "ErasureState",
     "Explanation",
     "ExportedInteraction",
+    "ExportedRow",
+    "ExportedUser",
     "Forbidden",
     "Health",
     "Id",
@@ -105,6 +111,8 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "UnexpectedAnswer",
+    "User",
+    "UserNotFound",
     "WaitTimeout",
     "WriteInterrupted",
     "Written",

@@ -31,7 +31,7 @@ from .models import (
     AcceptedErasure,
     ErasureState,
     ErasureStatus,
-    ExportedInteraction,
+    ExportedRow,
     Health,
     Id,
     Interaction,
@@ -45,7 +45,9 @@ from .models import (
     Selection,
     SimilarItems,
     Time,
+    User,
     Written,
+    exported_row,
 )
 from .receipts import Receipt, verify_receipt
 
@@ -273,9 +275,28 @@ class Calls:
 
     # What is held, and how the service is.
 
-    def export(self, user: Id) -> Flow[tuple[ExportedInteraction, ...]]:
-        """Everything that is held about a user; nothing for one whom the service does not know."""
-        return self.ask(_post(_routes.EXPORT, {"user": user}), _lines(ExportedInteraction.read))
+    def put_user(
+        self, user: Id, properties: Mapping[str, PropertyValue]
+    ) -> Flow[Mapping[str, PropertyValue]]:
+        """Says this about a user in place of all that was said before, and returns what is said now,
+        durable; with no properties nothing is said any more. The id is in the URL."""
+        body = json_bytes({"properties": dict(properties)})
+        request = Request(_routes.PUT_USER, _encode.id_text(user), {}, _JSON, body)
+        return self.ask(request, _of(lambda fields: fields.mapping("properties")))
+
+    def user(self, user: Id) -> Flow[User]:
+        """What is held of a user; `UserNotFound` when nothing is. The id is in the URL."""
+        return self.ask(Request(_routes.GET_USER, path_id=_encode.id_text(user)), _of(User.read))
+
+    def users(self, *, page: int = 100) -> Stream[User]:
+        """Everybody of whom anything is held, in the order of the bytes of their ids; `page` of them a
+        request."""
+        return _pages(self, Request(_routes.USERS, query={"limit": str(page)}), "users", User.read)
+
+    def export(self, user: Id) -> Flow[tuple[ExportedRow, ...]]:
+        """Everything that is held about a user: what is said about them first, where something is, and
+        each interaction. Nothing for one whom the service does not know."""
+        return self.ask(_post(_routes.EXPORT, {"user": user}), _lines(exported_row))
 
     def model(self) -> Flow[Model]:
         """The live model."""

@@ -1,5 +1,5 @@
-"""The routes that this client calls, as `/openapi.json` names them. Ids of people go into bodies, so
-of two routes that do the same the one without an id in its URL is here."""
+"""The routes that this client calls, as `/openapi.json` names them. Ids of people go into bodies where
+that can be, so of two routes that do the same the one without an id in its URL is here."""
 
 from typing import Final, NamedTuple
 
@@ -20,6 +20,9 @@ PUT_ITEM: Final = Route("PUT", "/items/{id}")
 PATCH_ITEM: Final = Route("PATCH", "/items/{id}")
 GET_ITEM: Final = Route("GET", "/items/{id}")
 DELETE_ITEM: Final = Route("DELETE", "/items/{id}")
+USERS: Final = Route("GET", "/users")
+PUT_USER: Final = Route("PUT", "/users/{id}")
+GET_USER: Final = Route("GET", "/users/{id}")
 ADD: Final = Route("POST", "/interactions")
 ERASE: Final = Route("POST", "/erasures")
 ERASURES: Final = Route("GET", "/erasures")

@@ -84,6 +84,10 @@ class ItemNotFound(NotFound):
     """The item is not known."""
 
 
+class UserNotFound(NotFound):
+    """Nothing is held of the user."""
+
+
 class ErasureNotFound(NotFound):
     """There is no such erasure, or another key requested it."""
 
@@ -116,6 +120,7 @@ _BY_CODE: dict[str, type[Problem]] = {
     "invalid_filter": InvalidFilter,
     "idempotency_key_reused": IdempotencyKeyReused,
     "item_not_found": ItemNotFound,
+    "user_not_found": UserNotFound,
     "erasure_not_found": ErasureNotFound,
     "receipt_not_found": ReceiptNotFound,
     "route_not_found": RouteNotFound,

@@ -18,7 +18,7 @@ Id: TypeAlias = str | int
 #: seconds, milliseconds, microseconds or nanoseconds, told apart by size.
 Time: TypeAlias = datetime | str | int | float
 
-#: The value of an item's property.
+#: The value of a property, of an item or a user.
 PropertyValue: TypeAlias = str | float | bool
 
 ErasureStatus: TypeAlias = Literal["accepted", "erased", "forgotten", "certified", "failed"]
@@ -368,8 +368,41 @@ def _status(fields: Fields) -> ErasureStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """Somebody of whom something is held."""
+
+    user: str
+    #: What is said about them.
+    properties: Mapping[str, PropertyValue] = field(repr=False)
+    #: How many interactions are held and learnt.
+    interactions: int
+
+    @classmethod
+    def read(cls, fields: Fields) -> User:
+        return cls(
+            user=fields.text("user"),
+            properties=fields.mapping("properties"),
+            interactions=fields.whole("interactions"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedUser:
+    """What is said about a user: the first row of an export, where there is anything."""
+
+    user: str
+    properties: Mapping[str, PropertyValue] = field(repr=False)
+    #: All that was said, as it came.
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def read(cls, fields: Fields) -> ExportedUser:
+        return cls(fields.text("user"), fields.mapping("properties"), fields.raw())
+
+
+@dataclass(frozen=True, slots=True)
 class ExportedInteraction:
-    """One thing that is held about a user."""
+    """One thing that is held of what a user did."""
 
     item: str
     title: str | None
@@ -392,6 +425,16 @@ class ExportedInteraction:
             timestamp=fields.some_whole("timestamp"),
             raw=fields.raw(),
         )
+
+
+#: One row of an export.
+ExportedRow: TypeAlias = ExportedUser | ExportedInteraction
+
+
+def exported_row(fields: Fields) -> ExportedRow:
+    """The row that this says."""
+    is_interaction = "item" in fields.raw()
+    return ExportedInteraction.read(fields) if is_interaction else ExportedUser.read(fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,16 +16,39 @@ use super::parameters::{Parameters, invalid};
 use super::problem::Problem;
 use super::state::AppState;
 use recant_service::ExportedInteraction;
-use recant_types::{FeedbackType, Given, ItemId, UserId};
+use recant_types::{FeedbackType, Given, ItemId, PersonProperties, UserId};
 
 /// Lines put into one piece of the body: large enough to be cheap, small enough to stay in memory
 /// only briefly.
 const LINES_PER_CHUNK: usize = 512;
 
-/// One line of an export.
+/// One line of an export: first, where something is said about the user, what that is.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = ExportLine)]
+pub(super) enum ExportLine {
+    /// What is said about the user.
+    User(UserLine),
+    /// An interaction.
+    Interaction(InteractionLine),
+}
+
+/// What is said about the user of an export.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExportedUser)]
+pub(super) struct UserLine {
+    /// Whom it is about.
+    #[schema(value_type = String, example = "ada")]
+    user: UserId,
+    /// Texts, numbers and truths by name.
+    #[schema(value_type = Object)]
+    properties: PersonProperties,
+}
+
+/// One interaction of an export.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ExportedInteraction)]
-pub(super) struct ExportLine {
+pub(super) struct InteractionLine {
     /// With what.
     #[schema(value_type = String, example = "dune")]
     item: ItemId,
@@ -54,7 +77,8 @@ pub(super) struct ExportBody {
     user: Given<UserId>,
 }
 
-/// Reads out everything stored about a user, a JSON object a line; nothing for an unknown one.
+/// Reads out everything stored about a user, a JSON object a line: what is said about them, if anything
+/// is, and each interaction. Nothing for an unknown one.
 #[utoipa::path(
     get,
     path = "/export",
@@ -97,25 +121,37 @@ pub(super) async fn by_body(
 }
 
 async fn export(state: &AppState, user: &UserId) -> Result<Response, Problem> {
-    let rows = state.service()?.export(user).await?;
-    let body = Body::from_stream(stream::iter(chunks(rows).map(Ok::<_, Infallible>)));
+    let service = state.service()?;
+    let said = service.properties(user).await?;
+    let said = (!said.is_empty()).then(|| {
+        ExportLine::User(UserLine {
+            user: user.clone(),
+            properties: said,
+        })
+    });
+    let rows = service.export(user).await?.into_iter();
+    let lines = said.into_iter().chain(rows.map(interaction));
+    let body = Body::from_stream(stream::iter(chunks(lines).map(Ok::<_, Infallible>)));
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
-/// The lines of `rows`, some hundred at a time, made when the connection asks for them.
-fn chunks(rows: Vec<ExportedInteraction>) -> impl Iterator<Item = Bytes> {
-    let mut rows = rows.into_iter().peekable();
+fn interaction(row: ExportedInteraction) -> ExportLine {
+    ExportLine::Interaction(InteractionLine {
+        item: row.item,
+        title: row.title,
+        feedback: row.feedback,
+        weight: row.weight,
+        timestamp: row.timestamp,
+    })
+}
+
+/// The texts of `lines`, some hundred at a time, made when the connection asks for them.
+fn chunks(lines: impl Iterator<Item = ExportLine>) -> impl Iterator<Item = Bytes> {
+    let mut lines = lines.peekable();
     std::iter::from_fn(move || {
-        rows.peek()?;
+        lines.peek()?;
         let mut text = Vec::new();
-        for row in rows.by_ref().take(LINES_PER_CHUNK) {
-            let line = ExportLine {
-                item: row.item,
-                title: row.title,
-                feedback: row.feedback,
-                weight: row.weight,
-                timestamp: row.timestamp,
-            };
+        for line in lines.by_ref().take(LINES_PER_CHUNK) {
             serde_json::to_writer(&mut text, &line).expect("plain data into memory");
             text.push(b'\n');
         }
@@ -137,7 +173,7 @@ mod tests {
             weight: 1.5,
             timestamp: (index == 0).then_some(3),
         });
-        let chunks: Vec<Bytes> = chunks(rows.collect()).collect();
+        let chunks: Vec<Bytes> = chunks(rows.map(interaction)).collect();
         assert_eq!(chunks.len(), 3);
         let text = String::from_utf8(chunks.concat()).expect("UTF-8");
         let lines: Vec<&str> = text.lines().collect();
@@ -157,6 +193,6 @@ mod tests {
 
     #[test]
     fn nothing_becomes_nothing() {
-        assert_eq!(chunks(Vec::new()).count(), 0);
+        assert_eq!(chunks(std::iter::empty()).count(), 0);
     }
 }

@@ -12,13 +12,14 @@ use super::erasure_answer::{self, AcceptedAnswer};
 use super::item_rows::{ItemBody, item_of_json, patch_of_json};
 use super::json_body::{self, media_type};
 use super::parameters::Parameters;
+use super::path_id::path_id;
 use super::problem::{
     INVALID_BODY, INVALID_ITEM_ID, ITEM_NOT_FOUND, Problem, ProblemBody, UNSUPPORTED_MEDIA_TYPE,
 };
 use super::state::AppState;
 use crate::config::InteractionSettings;
 use recant_service::DescribeError;
-use recant_types::{DescriptionPatch, InvalidId, ItemDescription, ItemId, new_id};
+use recant_types::{DescriptionPatch, ItemDescription, ItemId, new_id};
 
 /// Says this about an item, in place of all that was said before. It is durable and in every list
 /// when it is answered; the model stays as it is. Nobody need have touched the item yet.
@@ -40,7 +41,9 @@ pub(super) async fn put(
     Parameters::refuse(query.as_deref())?;
     let settings = request.extensions().get::<InteractionSettings>();
     let keep = settings.is_some_and(|settings| settings.keep_null_ids);
-    let id = named(id, |text| ItemId::new(new_id(text, keep)?))?;
+    let id = path_id(&INVALID_ITEM_ID, id, |text| {
+        ItemId::new(new_id(text, keep)?)
+    })?;
     json_body::require_json(request.headers())?;
     let bytes = json_body::read(request, &state).await?;
     let item = item_of_json(&bytes, &id)?;
@@ -72,7 +75,7 @@ pub(super) async fn patch(
     Patch(bytes): Patch,
 ) -> Result<Json<Arc<ItemDescription>>, Problem> {
     Parameters::refuse(query.as_deref())?;
-    let id = named(id, ItemId::trimmed)?;
+    let id = path_id(&INVALID_ITEM_ID, id, ItemId::trimmed)?;
     let patch: DescriptionPatch = patch_of_json(&bytes, &id)?;
     Ok(Json(state.service()?.redescribe(id, patch).await?))
 }
@@ -95,7 +98,7 @@ pub(super) async fn get(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Arc<ItemDescription>>, Problem> {
     Parameters::refuse(query.as_deref())?;
-    let id = named(id, ItemId::trimmed)?;
+    let id = path_id(&INVALID_ITEM_ID, id, ItemId::trimmed)?;
     let item = state.service()?.item(&id);
     item.map(Json).ok_or_else(not_found)
 }
@@ -126,20 +129,8 @@ pub(super) async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     Parameters::refuse(query.as_deref())?;
-    let id = named(id, ItemId::trimmed)?;
+    let id = path_id(&INVALID_ITEM_ID, id, ItemId::trimmed)?;
     erasure_answer::erase_item(&state, &caller, &headers, id).await
-}
-
-/// The id in the path.
-fn named(
-    id: Result<Path<String>, PathRejection>,
-    make: impl FnOnce(&str) -> Result<ItemId, InvalidId>,
-) -> Result<ItemId, Problem> {
-    let Ok(Path(text)) = id else {
-        let detail = "write the id as UTF-8 in percent-encoding";
-        return Err(Problem::new(&INVALID_ITEM_ID, detail));
-    };
-    make(&text).map_err(|reason| Problem::invalid_id(&INVALID_ITEM_ID, "id", reason))
 }
 
 fn not_found() -> Problem {

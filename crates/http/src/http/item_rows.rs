@@ -12,10 +12,9 @@ use utoipa::ToSchema;
 use super::body_rows::{self, Row, RowList, Rows, put, rows_of_lines};
 use super::json_body::{self, Id};
 use super::problem::{INVALID_BODY, Problem};
+use super::property_values::property_values;
 use super::scalar::{Scalar, id, time};
-use recant_types::{
-    DESCRIPTIONS_MAX, DescriptionPatch, ItemDescription, ItemId, PropertyValue, TimeRule, new_id,
-};
+use recant_types::{DESCRIPTIONS_MAX, DescriptionPatch, ItemDescription, ItemId, TimeRule, new_id};
 
 /// What is said about an item, in requests and answers.
 #[derive(ToSchema)]
@@ -134,7 +133,7 @@ impl Fields {
         let (properties, clears_properties) = match &self.properties {
             None => Default::default(),
             Some(Value::Null) => (BTreeMap::new(), true),
-            Some(Value::Object(named)) => (properties(named)?, false),
+            Some(Value::Object(named)) => (property_values(named)?, false),
             Some(_) => return Err(String::from("properties must be an object")),
         };
         Ok(DescriptionPatch {
@@ -170,24 +169,6 @@ fn texts(values: &[Value]) -> Result<Vec<Arc<str>>, String> {
     let texts = values.iter().map(|value| value.as_str().map(Arc::from));
     let texts: Option<Vec<_>> = texts.collect();
     texts.ok_or_else(|| String::from("tags must be an array of texts"))
-}
-
-type Properties = BTreeMap<Arc<str>, Option<PropertyValue>>;
-
-fn properties(named: &serde_json::Map<String, Value>) -> Result<Properties, String> {
-    let value = |value: &Value| match value {
-        Value::Null => Ok(None),
-        Value::Bool(truth) => Ok(Some(PropertyValue::Truth(*truth))),
-        Value::String(text) => Ok(Some(PropertyValue::Text(Arc::from(text.as_str())))),
-        Value::Number(number) => Ok(number.as_f64().map(PropertyValue::Number)),
-        Value::Array(_) | Value::Object(_) => Err(String::from(
-            "properties: a value must be a text, a number, true or false",
-        )),
-    };
-    let named = named.iter();
-    named
-        .map(|(name, held)| Ok((Arc::from(name.as_str()), value(held)?)))
-        .collect()
 }
 
 fn timestamp(value: Scalar) -> Result<Option<i64>, String> {

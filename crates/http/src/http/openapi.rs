@@ -26,6 +26,7 @@ pub(super) const API_KEY: &str = "api_key";
     tags(
         (name = "recommend", description = "Ask the live model"),
         (name = "items", description = "What is said about items"),
+        (name = "users", description = "What is said about people, and of whom anything is held"),
         (name = "interactions", description = "What people did with items"),
         (name = "erasures", description = "Take it back, and follow the model as it forgets"),
         (name = "operations", description = "For those who run the service"),

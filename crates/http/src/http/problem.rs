@@ -65,6 +65,11 @@ pub(super) static INVALID_ITEM_ID: ProblemKind = kind(
     "invalid_item_id",
     "This is not the id of an item",
 );
+pub(super) static INVALID_USER_ID: ProblemKind = kind(
+    StatusCode::BAD_REQUEST,
+    "invalid_user_id",
+    "This is not the id of a user",
+);
 pub(super) static MALFORMED_BODY: ProblemKind = kind(
     StatusCode::BAD_REQUEST,
     "malformed_body",
@@ -114,6 +119,11 @@ pub(super) static ITEM_NOT_FOUND: ProblemKind = kind(
     StatusCode::NOT_FOUND,
     "item_not_found",
     "This item is not known",
+);
+pub(super) static USER_NOT_FOUND: ProblemKind = kind(
+    StatusCode::NOT_FOUND,
+    "user_not_found",
+    "Nothing is held of this user",
 );
 pub(super) static ERASURE_NOT_FOUND: ProblemKind = kind(
     StatusCode::NOT_FOUND,

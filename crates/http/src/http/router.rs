@@ -25,7 +25,7 @@ use super::routes::Routes;
 use super::state::AppState;
 use super::{
     docs, erase_interactions, erasures, export, health, index, interactions, item, items, key_set,
-    layers, lists, metrics, model, openapi, receipt, recommend, similar,
+    layers, lists, metrics, model, openapi, receipt, recommend, similar, user, users,
 };
 use crate::config::Settings;
 use recant_service::metric_names::ERASURES_TOTAL;
@@ -87,6 +87,8 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(routes!(lists::latest, lists::latest_by_body))
         .routes(routes!(items::page, items::describe))
         .routes(routes!(item::get, item::put, item::patch, item::delete))
+        .routes(routes!(users::page))
+        .routes(routes!(user::get, user::put))
         .routes(routes!(interactions::add))
         .routes(routes!(erase_interactions::erase))
         .routes(routes!(erasures::create))

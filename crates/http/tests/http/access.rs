@@ -38,6 +38,9 @@ fn each_call_takes_its_role_or_admin() {
             "/erasures/00000000-0000-0000-0000-000000000000",
             "erase",
         ),
+        ("PUT", "/users/a", "write"),
+        ("GET", "/users/a", "admin"),
+        ("GET", "/users", "admin"),
         ("GET", "/export?user=a", "admin"),
         ("POST", "/export", "admin"),
     ] {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::TestServer;
 
 /// The calls that are promised.
-const CALLS: [(&str, &str); 32] = [
+const CALLS: [(&str, &str); 35] = [
     ("get", "/recommend"),
     ("post", "/recommend"),
     ("get", "/similar"),
@@ -22,6 +22,9 @@ const CALLS: [(&str, &str); 32] = [
     ("put", "/items/{id}"),
     ("patch", "/items/{id}"),
     ("delete", "/items/{id}"),
+    ("get", "/users"),
+    ("get", "/users/{id}"),
+    ("put", "/users/{id}"),
     ("post", "/interactions"),
     ("delete", "/interactions"),
     ("post", "/erasures"),

@@ -34,6 +34,15 @@ fn a_bad_query_is_a_problem() {
         ("/latest?k=0", 400, "invalid_query"),
         ("/export", 400, "invalid_query"),
         ("/export?user=a&format=csv", 400, "invalid_query"),
+        ("/users?limit=0", 400, "invalid_query"),
+        ("/users?limit=1001", 400, "invalid_query"),
+        ("/users?cursor=", 400, "invalid_query"),
+        ("/users?cursor=needle%00", 400, "invalid_query"),
+        ("/users?cursor=needle+needle", 400, "invalid_query"),
+        ("/users?verbose=1", 400, "invalid_query"),
+        ("/users/needle%00", 400, "invalid_user_id"),
+        ("/users/%ff", 400, "invalid_user_id"),
+        ("/users/needle?verbose=1", 400, "invalid_query"),
         ("/erasures?status=done", 400, "invalid_query"),
         ("/erasures?limit=0", 400, "invalid_query"),
         ("/erasures?cursor=needle", 400, "invalid_query"),
@@ -196,6 +205,9 @@ fn good_requests_hear_that_the_service_is_starting() {
         ("POST", "/recommend", r#"{"history":["a"],"k":3}"#),
         ("GET", "/similar?item=a", ""),
         ("GET", "/export?user=a", ""),
+        ("GET", "/users", ""),
+        ("GET", "/users/a", ""),
+        ("PUT", "/users/a", r#"{"properties":{"city":"Turin"}}"#),
         ("GET", "/model", ""),
         ("POST", "/interactions", pair),
         ("DELETE", "/interactions?user=a", ""),
@@ -283,12 +295,13 @@ fn a_request_says_once_which_host_it_is_for() {
 }
 
 /// The calls that take a body.
-const WITH_BODY: [(&str, &str); 5] = [
+const WITH_BODY: [(&str, &str); 6] = [
     ("POST", "/interactions"),
     ("POST", "/erasures"),
     ("DELETE", "/interactions"),
     ("POST", "/recommend"),
     ("POST", "/export"),
+    ("PUT", "/users/a"),
 ];
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

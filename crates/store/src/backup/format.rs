@@ -65,6 +65,8 @@ pub(super) enum Frame {
         types: Vec<FeedbackType>,
         numbers: Vec<u8>,
     },
+    /// What is said about a person, as JSON; before the interactions of the person.
+    Properties { user: UserId, said: Vec<u8> },
 }
 
 /// One interaction of a person.

@@ -31,6 +31,8 @@ pub struct Restored {
     pub created_at: Option<UnixMillis>,
     /// Users who have interactions again.
     pub users: u64,
+    /// Users who have properties again.
+    pub with_properties: u64,
     /// Items with interactions.
     pub items: u64,
     /// Pairs held now.
@@ -118,8 +120,9 @@ fn open_current(files: &Files) -> Option<(Generation, u64)> {
     let value = current.database.get(&keys::COMMIT).ok()??;
     let commit = current.codec.open(&keys::COMMIT, &value).ok()?;
     let commit = codec::read_u64(&commit).ok()?;
-    (version as usize == migrations::MIGRATIONS.len() && files.ring.check(commit).is_ok())
-        .then_some((current, commit))
+    // One that was not opened since the program is newer knows as well what was erased.
+    let known = migrations::SEALED_VERSION..=migrations::MIGRATIONS.len() as u32;
+    (known.contains(&version) && files.ring.check(commit).is_ok()).then_some((current, commit))
 }
 
 struct Restoring<'a> {
@@ -217,6 +220,9 @@ impl Restoring<'_> {
                     self.number_types(&mut rows, &types, &numbers)?;
                     self.take_person(slot, &user, rows)?;
                 }
+                ReadFrame::Frame(slot, Frame::Properties { user, said }) => {
+                    self.take_properties(slot, &user, &said)?;
+                }
                 ReadFrame::Frame(_, Frame::Item { id, title, factors }) => {
                     let erased = self.since.contains_key(&self.writer.hasher().item(&id));
                     let title = title.filter(|_| !erased);
@@ -257,7 +263,7 @@ impl Restoring<'_> {
     ) -> Result<(), StoreError> {
         let hasher = self.writer.hasher().clone();
         let hash = hasher.user(user);
-        self.writer.expect_person(hash, slot)?;
+        self.writer.expect_person(user, slot)?;
         for row in rows {
             let feedback = self.writer.feedback_type(row.feedback);
             let named = tombstones_over(&hasher, hash, &row.item, &feedback);
@@ -270,6 +276,22 @@ impl Restoring<'_> {
             taken.map_err(into_store_error)?;
         }
         Ok(())
+    }
+
+    fn take_properties(
+        &mut self,
+        slot: Slot,
+        user: &UserId,
+        said: &[u8],
+    ) -> Result<(), StoreError> {
+        let hash = self.writer.hasher().user(user);
+        if self.since.contains_key(&hash) {
+            self.restored.unreadable += 1;
+            return Ok(());
+        }
+        self.restored.with_properties += 1;
+        let said = codec::from_json(said)?;
+        self.writer.take_properties(user, slot, said)
     }
 
     fn take_record(&mut self, key: Vec<u8>, payload: Vec<u8>) -> Result<(), StoreError> {

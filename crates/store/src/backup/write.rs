@@ -11,11 +11,10 @@ use crate::files::Generation;
 use crate::hash::KeyedHash;
 use crate::index::{Index, Person};
 use crate::keys::{self, row_of};
+use crate::persons;
 use crate::position::LogPosition;
 use crate::private;
-use crate::records::{
-    ItemRecord, QueuedRecord, StoredInteraction, UserRecord, unpack_history, unpack_row,
-};
+use crate::records::{ItemRecord, QueuedRecord, StoredInteraction, unpack_history, unpack_row};
 use crate::shared::Shared;
 use crate::tensor::Tensor;
 use recant_types::{FeedbackNumber, ItemId, UnixMillis, UserId};
@@ -25,7 +24,7 @@ use super::format::{BackupHeader, BackupRow, Frame, FrameWriter, ROWS_PER_FRAME}
 /// What a backup holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BackupSummary {
-    /// Persons with interactions.
+    /// Persons of whom something is held.
     pub users: u64,
     /// Items, with or without interactions.
     pub items: u64,
@@ -119,30 +118,36 @@ impl Backup<'_> {
                 };
                 // Its slot may hold somebody else's key as soon as the index may change.
                 let key = shared.files.ring.key(person.backup)?;
-                let (person, user, rows) = self.read_person(open, &index, person)?;
-                Ok(key.map(|key| (person, user, rows, key)))
+                let rows = self.read_person(open, &index, person)?;
+                let said = persons::properties(open, person)?;
+                Ok(key.map(|key| (person.clone(), said, rows, key)))
             })?;
             // Erased in this very moment: then it does not belong into the backup.
-            let Some((person, user, rows, key)) = read else {
+            let Some((person, said, rows, key)) = read else {
                 continue;
             };
             self.summary.users += 1;
+            if !said.is_empty() {
+                let (user, said) = (person.id.clone(), codec::to_json(&said));
+                let frame = Frame::Properties { user, said };
+                self.writer.put_under(person.backup, &key, &frame)?;
+            }
             self.summary.interactions += rows.len() as u64;
             for rows in rows.chunks(ROWS_PER_FRAME) {
-                let frame = person_frame(user.clone(), rows.to_vec(), shared);
+                let frame = person_frame(person.id.clone(), rows.to_vec(), shared);
                 self.writer.put_under(person.backup, &key, &frame)?;
             }
         }
         Ok(())
     }
 
-    /// Everything of a person, what waits in the log last.
+    /// Everything that a person did, what waits in the log last.
     fn read_person(
         &mut self,
         open: &Generation,
         index: &Index,
         person: &Person,
-    ) -> Result<(Person, UserId, Vec<BackupRow>), StoreError> {
+    ) -> Result<Vec<BackupRow>, StoreError> {
         let get = |key: &[u8]| -> Result<Vec<u8>, StoreError> {
             let value = open
                 .database
@@ -150,10 +155,8 @@ impl Backup<'_> {
                 .ok_or_else(StoreError::missing_person)?;
             open.codec.open(key, &value)
         };
-        let (mut id, mut rows) = (None, Vec::new());
+        let mut rows = Vec::new();
         if person.row.is_some() {
-            let record: UserRecord = codec::from_postcard(&get(&keys::user(person.pseudonym))?)?;
-            id = Some(record.id);
             let mut held: Vec<StoredInteraction> = Vec::new();
             for record in open.database.scan(&keys::history(person.pseudonym)) {
                 let (key, value) = record?;
@@ -175,7 +178,6 @@ impl Backup<'_> {
         }
         for (position, part) in &person.queued {
             let record = QueuedRecord::unpack(&get(&keys::log_part(*position, *part))?)?;
-            id = Some(record.user);
             let kept = record.rows.into_iter().filter(|row| {
                 let hash = self.shared.files.hasher.item(&row.item);
                 !index.unapplied.item_erased_after(hash, *position)
@@ -187,11 +189,7 @@ impl Backup<'_> {
                 feedback: row.feedback,
             }));
         }
-        Ok((
-            person.clone(),
-            id.ok_or_else(StoreError::missing_person)?,
-            rows,
-        ))
+        Ok(rows)
     }
 
     /// The id of the item at a row, as the index has it now.

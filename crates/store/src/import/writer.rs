@@ -16,13 +16,13 @@ use crate::keyring::Slot;
 use crate::keys::Pseudonym;
 use crate::keys::{self, row_of};
 use crate::records::{
-    INTERACTIONS_PER_CHUNK, ItemRecord, ModelHeader, StoredInteraction, Tombstone, UserRecord,
-    pack_history, unpack_history,
+    INTERACTIONS_PER_CHUNK, ItemRecord, ModelHeader, PropertiesRecord, StoredInteraction,
+    Tombstone, UserRecord, pack_history, unpack_history,
 };
 use crate::tensor::Tensor;
 use recant_types::{
     DescriptionPatch, FEEDBACK_TYPES_MAX, FeedbackNumber, FeedbackRules, FeedbackType,
-    FeedbackTypes, ItemId, UnixMillis, UserId, takes_the_place,
+    FeedbackTypes, ItemId, PersonProperties, UnixMillis, UserId, takes_the_place,
 };
 
 /// New users whose keys are readied at a time.
@@ -334,22 +334,42 @@ impl ImportWriter<'_> {
         Ok(row)
     }
 
-    /// The person with this hash has a key for backups already, and gets a live one.
-    pub(crate) fn expect_person(
-        &mut self,
-        hash: KeyedHash,
-        backup: Slot,
-    ) -> Result<(), StoreError> {
+    /// The person with this id has a key for backups already, and gets a live one.
+    pub(crate) fn expect_person(&mut self, id: &UserId, backup: Slot) -> Result<(), StoreError> {
+        let hash = self.hasher().user(id);
         if let std::collections::hash_map::Entry::Vacant(entry) = self.waiting.entry(hash) {
             entry.insert(Person {
+                id: id.clone(),
                 live: self.next.codec().ring().take()?,
                 backup,
                 pseudonym: Pseudonym::random(),
                 row: None,
+                has_properties: false,
                 queued: Default::default(),
             });
         }
         Ok(())
+    }
+
+    /// What is said about a person who has a key for backups, and of whom nothing else was taken yet.
+    pub(crate) fn take_properties(
+        &mut self,
+        id: &UserId,
+        backup: Slot,
+        properties: PersonProperties,
+    ) -> Result<(), StoreError> {
+        self.expect_person(id, backup)?;
+        let person = self.waiting.get_mut(&self.next.hasher().user(id));
+        let person = person.ok_or_else(StoreError::missing_person)?;
+        person.has_properties = true;
+        let person = person.clone();
+        let record = PropertiesRecord {
+            user: person.id.clone(),
+            backup: backup.0,
+            properties,
+        };
+        let key = keys::properties(person.pseudonym);
+        self.put_personal(&person, key, &codec::to_json(&record))
     }
 
     /// How ids are hashed.
@@ -391,7 +411,7 @@ impl ImportWriter<'_> {
         };
         let mut person = match known {
             Some(person) => person,
-            None => self.new_person()?,
+            None => self.new_person(id)?,
         };
         person.row = Some(row);
         let record = UserRecord {
@@ -409,7 +429,7 @@ impl ImportWriter<'_> {
         Ok(())
     }
 
-    fn new_person(&mut self) -> Result<Person, StoreError> {
+    fn new_person(&mut self, id: &UserId) -> Result<Person, StoreError> {
         let ring = self.next.codec().ring();
         if self.readied < 2 {
             ring.ready(2 * KEYS_READIED)?;
@@ -417,10 +437,12 @@ impl ImportWriter<'_> {
         }
         self.readied -= 2;
         Ok(Person {
+            id: id.clone(),
             live: ring.take()?,
             backup: ring.take()?,
             pseudonym: Pseudonym::random(),
             row: None,
+            has_properties: false,
             queued: Default::default(),
         })
     }

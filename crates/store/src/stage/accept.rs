@@ -143,12 +143,12 @@ impl Stage<'_> {
         rows: Vec<QueuedRow>,
     ) -> Result<(), StoreError> {
         let hash = self.hasher.user(user);
-        let person = self.person(hash)?;
+        let person = self.person(user)?;
         let (live, backup) = (person.live, person.backup);
         for record in queued_records(user, backup.0, rows) {
             let key = keys::log_part(position, *part);
             self.put_personal(live, key, &record.pack())?;
-            self.person(hash)?.queued.insert((position, *part));
+            self.person(user)?.queued.insert((position, *part));
             self.index.queued.insert((position, *part), hash);
             *part += 1;
         }

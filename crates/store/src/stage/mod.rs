@@ -3,6 +3,7 @@
 mod accept;
 mod catalogue;
 mod person;
+mod properties;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -179,6 +180,7 @@ impl<'a> Stage<'a> {
             }
             Change::Describe(description) => self.describe(&description)?,
             Change::RemoveDescription { id } => self.remove_description(&id)?,
+            Change::PutProperties { id, properties } => self.put_properties(&id, &properties)?,
             Change::TrimLog(position) => self.trim_log(position)?,
         }
         Ok(())

@@ -64,18 +64,21 @@ impl Stage<'_> {
         Ok(secret)
     }
 
-    /// The person with this hash, who gets keys now if there is none yet.
-    pub(super) fn person(&mut self, hash: KeyedHash) -> Result<&mut Person, StoreError> {
+    /// The person with this id, who gets keys now if there is none yet.
+    pub(super) fn person(&mut self, id: &UserId) -> Result<&mut Person, StoreError> {
+        let hash = self.hasher.user(id);
         if !self.index.persons.contains_key(&hash) {
             let ring = self.codec.ring();
             let person = Person {
+                id: id.clone(),
                 live: ring.take()?,
                 backup: ring.take()?,
                 pseudonym: Pseudonym::random(),
                 row: None,
+                has_properties: false,
                 queued: Default::default(),
             };
-            self.index.persons.insert(hash, person);
+            self.index.insert(hash, person);
         }
         self.index
             .persons
@@ -94,7 +97,11 @@ impl Stage<'_> {
         Ok(())
     }
 
-    fn get_personal(&mut self, slot: Slot, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) fn get_personal(
+        &mut self,
+        slot: Slot,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(value) = self.value(key)? else {
             return Ok(None);
         };
@@ -115,23 +122,23 @@ impl Stage<'_> {
             self.erased_rows.insert(row);
             return Ok(());
         }
-        let person = self.person(hash)?;
+        let person = self.person(id)?;
         if person.row == Some(row) {
             return Ok(());
         }
         if let Some(elsewhere) = person.row {
             self.remove_user(elsewhere)?;
         }
-        let person = self.person(hash)?.clone();
+        let person = self.person(id)?.clone();
         self.index.set_row(hash, Some(row));
-        self.write_user(&person, row, id)
+        self.write_user(&person, row)
     }
 
-    fn write_user(&mut self, person: &Person, row: u32, id: &UserId) -> Result<(), StoreError> {
+    fn write_user(&mut self, person: &Person, row: u32) -> Result<(), StoreError> {
         let record = UserRecord {
             row,
             backup: person.backup.0,
-            id: id.clone(),
+            id: person.id.clone(),
         };
         let key = keys::user(person.pseudonym);
         self.put_personal(person.live, key, &codec::to_postcard(&record))
@@ -216,7 +223,7 @@ impl Stage<'_> {
         self.put_personal(person.live, key, &pack_values(values))
     }
 
-    /// Removes what is kept under a person's pseudonym.
+    /// Removes what is kept under a person's pseudonym, but for what is said about them.
     fn remove_records(&mut self, person: &Person) -> Result<(), StoreError> {
         self.remove(keys::user(person.pseudonym));
         let factors = keys::user_factors(person.pseudonym);
@@ -226,7 +233,10 @@ impl Stage<'_> {
         self.write_history(person, &[])
     }
 
-    fn history(&mut self, person: &Person) -> Result<Vec<StoredInteraction>, StoreError> {
+    pub(super) fn history(
+        &mut self,
+        person: &Person,
+    ) -> Result<Vec<StoredInteraction>, StoreError> {
         let mut held = Vec::new();
         for key in self.keys_with(&keys::history(person.pseudonym))? {
             if let Some(payload) = self.get_personal(person.live, &key)? {
@@ -236,12 +246,17 @@ impl Stage<'_> {
         Ok(held)
     }
 
-    /// Removes what is held of the user at a row. What waits in the log stays, and with it the key.
+    /// Removes the interactions that are held of the user at a row. What waits in the log and what is
+    /// said about the user stay, under a new key.
     pub(super) fn remove_user(&mut self, row: u32) -> Result<(), StoreError> {
         let Some((hash, person)) = self.index.at_row(row) else {
             return Ok(());
         };
         let person = person.clone();
+        if !person.is_row_alone() {
+            let queued = self.queued(&person)?;
+            return self.renew_key(hash, None, &[], queued);
+        }
         self.remove_records(&person)?;
         self.index.set_row(hash, None);
         self.drop_if_nothing_is_left(hash);
@@ -250,7 +265,7 @@ impl Stage<'_> {
 
     /// Destroys the keys of a person of whom nothing is held.
     pub(super) fn drop_if_nothing_is_left(&mut self, hash: KeyedHash) {
-        let nothing = |person: &Person| person.row.is_none() && person.queued.is_empty();
+        let nothing = |person: &Person| person.row.is_none() && person.is_row_alone();
         if self.index.persons.get(&hash).is_some_and(nothing)
             && let Some(person) = self.index.remove(hash)
         {
@@ -258,12 +273,16 @@ impl Stage<'_> {
         }
     }
 
-    /// Removes everything of a user, in the log too, and destroys the keys.
+    /// Removes everything of a user, what is said about them and what waits in the log too, and
+    /// destroys the keys.
     pub(super) fn erase_user(&mut self, hash: KeyedHash) -> Result<(), StoreError> {
         let Some(person) = self.index.remove(hash) else {
             return Ok(());
         };
         self.remove_records(&person)?;
+        if person.has_properties {
+            self.remove(keys::properties(person.pseudonym));
+        }
         for (position, part) in &person.queued {
             self.remove(keys::log_part(*position, *part));
         }
@@ -321,14 +340,21 @@ impl Stage<'_> {
         }
         match count(&held, &queued) {
             same if same == before => {}
-            0 => self.erase_user(hash)?,
-            _ => self.renew_key(hash, user, &held, queued)?,
+            // What is said about a person is gone with the person, not with what they did.
+            0 if !person.has_properties => self.erase_user(hash)?,
+            _ => {
+                let row = person.row.filter(|_| !held.is_empty());
+                self.renew_key(hash, row, &held, queued)?;
+            }
         }
         Ok(until)
     }
 
     /// What waits in the log of a person, with the keys of the parts.
-    fn queued(&mut self, person: &Person) -> Result<Vec<(Vec<u8>, QueuedRecord)>, StoreError> {
+    pub(super) fn queued(
+        &mut self,
+        person: &Person,
+    ) -> Result<Vec<(Vec<u8>, QueuedRecord)>, StoreError> {
         let mut queued = Vec::with_capacity(person.queued.len());
         for (position, part) in &person.queued {
             let key = keys::log_part(*position, *part);
@@ -344,37 +370,37 @@ impl Stage<'_> {
             return Ok(());
         };
         let person = person.clone();
-        let payload = self.get_personal(person.live, &keys::user(person.pseudonym))?;
-        let record: UserRecord =
-            codec::from_postcard(&payload.ok_or_else(StoreError::missing_person)?)?;
         let (held, queued) = (self.history(&person)?, self.queued(&person)?);
-        self.renew_key(hash, &record.id, &held, queued)
+        // A user without a history is removed.
+        let row = person.row.filter(|_| !held.is_empty());
+        self.renew_key(hash, row, &held, queued)
     }
 
-    /// Seals what is left of a person under a new key and a new name, and destroys the old key. A
-    /// user without a history and a part without rows are removed.
-    fn renew_key(
+    /// Seals what is left of a person under a new key and a new name, and destroys the old key: what is
+    /// held at the `row`, what waits in the log and what is said. A part without rows is removed.
+    pub(super) fn renew_key(
         &mut self,
         hash: KeyedHash,
-        id: &UserId,
+        row: Option<u32>,
         held: &[StoredInteraction],
         queued: Vec<(Vec<u8>, QueuedRecord)>,
     ) -> Result<(), StoreError> {
         let live = self.codec.ring().take()?;
-        let person = self.person(hash)?;
+        let person = self.index.persons.get_mut(&hash);
+        let person = person.ok_or_else(StoreError::missing_person)?;
         let before = person.clone();
         (person.live, person.pseudonym) = (live, Pseudonym::random());
         let person = person.clone();
         self.destroyed.push(before.live);
         self.remove_records(&before)?;
-        match before.row {
-            Some(_) if held.is_empty() => self.index.set_row(hash, None),
+        match row {
+            None => self.index.set_row(hash, None),
             Some(row) => {
-                self.write_user(&person, row, id)?;
+                self.write_user(&person, row)?;
                 self.write_history(&person, held)?;
             }
-            None => {}
         }
+        self.move_properties(&before, &person)?;
         for (key, record) in queued {
             if record.rows.is_empty() {
                 self.forget_part(hash, &key);

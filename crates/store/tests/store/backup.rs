@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use recant_store::{Restored, Store, StoreError, StoreOptions, Tensor, restore};
 use recant_testkit::store::{
-    addition, commit, copy_directory, erasure, header, history, item, item_id, open, options, user,
+    addition, commit, copy_directory, database_directory, erasure, header, history, item, item_id,
+    open, options, properties, user,
 };
 use recant_types::{ErasureFilter, ErasureId, ErasureTarget};
 
@@ -21,6 +22,7 @@ fn prepared(data: &Path) -> Store {
             batch.put_user(row, &user(row));
             batch.put_history(row, &history(4));
         }
+        batch.put_properties(&user(5), &properties("Turin"));
         batch.put_model_header(&header(3));
         batch.append(addition(9, 2));
     });
@@ -116,6 +118,70 @@ fn what_was_erased_since_does_not_come_back_and_the_model_neither() {
 }
 
 #[test]
+fn what_is_said_about_people_comes_back_unless_they_were_erased() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, file) = (folder.path().join("data"), folder.path().join("backup"));
+    let store = prepared(&data);
+    // Of 0 to 2 there are interactions, of 9 some that wait, of 20 to 22 nothing else; of 5 it was said
+    // before.
+    let described = [0, 1, 2, 9, 20, 21, 22];
+    for of in described {
+        let said = properties(&format!("of {of}"));
+        commit(&store, |batch| batch.put_properties(&user(of), &said));
+    }
+    assert_eq!(store.backup(&file).expect("backed up").users, 10);
+    drop(store);
+    let said = |of: u32| {
+        let held = open(&data).person(&user(of)).expect("readable");
+        held.map(|held| (held.properties, held.interactions))
+    };
+    let before = described.map(said);
+    erase(&data, ErasureTarget::User(user(0)));
+    erase(&data, ErasureTarget::User(user(20)));
+    let pairs = [0, 3, 6, 9].map(|number| (user(1), item_id(number)));
+    erase(&data, ErasureTarget::Pairs(pairs.to_vec()));
+    commit(&open(&data), |batch| {
+        // What is said of somebody after their erasure was never in the backup.
+        batch.put_properties(&user(20), &properties("again"));
+        // Nothing is left of this one, so no key is, either.
+        batch.put_properties(&user(21), &properties(""));
+        batch.put_properties(&user(2), &properties("later"));
+    });
+    for _ in 0..2 {
+        let restored = restore(&file, &data, &options()).expect("restored");
+        assert_eq!((restored.with_properties, restored.erased), (5, 4));
+        assert_eq!(restored.unreadable, 2 + 1 + 1);
+        let mut expected = before.clone();
+        expected[0] = None;
+        expected[1] = Some((properties("of 1"), 0));
+        // What waited is a part of the history now.
+        expected[3] = Some((properties("of 9"), 2));
+        (expected[4], expected[5]) = (None, None);
+        assert_eq!(described.map(said), expected);
+    }
+    // What is restored is sealed under keys of its own, and erased like anything else.
+    erase(&data, ErasureTarget::User(user(22)));
+    let restored = restore(&file, &data, &options()).expect("restored");
+    assert_eq!((restored.with_properties, said(22)), (4, None));
+}
+
+#[test]
+fn a_store_of_an_earlier_version_says_what_was_erased_since() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, file) = backed_up(folder.path());
+    erase(&data, ErasureTarget::Pairs(vec![(user(1), item_id(3))]));
+    let database = sled::open(database_directory(&data)).expect("opened");
+    let version = 3_u32.to_le_bytes();
+    let checksum = crc32fast::hash(&[&b"ms"[..], &version].concat());
+    let version = [checksum.to_le_bytes(), version].concat();
+    database.insert(b"ms", version).expect("written");
+    drop(database);
+    let restored = restore(&file, &data, &options()).expect("restored");
+    assert_eq!((restored.interactions, restored.erased), (25, 1));
+    assert_eq!(open(&data).users().expect("readable").len(), 7);
+}
+
+#[test]
 fn a_lost_database_is_restored_beside_the_key_ring() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, file) = backed_up(folder.path());
@@ -137,7 +203,7 @@ fn a_backup_is_of_no_use_without_its_key_ring() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, file) = backed_up(folder.path());
     let bytes = fs::read(&file).expect("readable");
-    for needle in ["user-", "item-", "A title"] {
+    for needle in ["user-", "item-", "A title", "Turin", "city"] {
         let found = bytes.windows(needle.len()).any(|w| w == needle.as_bytes());
         assert!(!found, "{needle}");
     }

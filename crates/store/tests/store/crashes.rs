@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use recant_store::FAILPOINTS;
-use recant_testkit::store::{commit, erasure, history, item, item_id, open, user};
+use recant_testkit::store::{commit, erasure, history, item, item_id, open, properties, user};
 use recant_types::{ErasureId, ErasureTarget};
 
 const DIRECTORY: &str = "RECANT_TEST_CRASH_DIRECTORY";
@@ -43,6 +43,7 @@ fn child() {
                 batch.put_user(row, &user(row));
                 batch.put_item(row * 3, &item(row * 3, None));
                 batch.put_history(row, &history(3));
+                batch.put_properties(&user(row), &properties("said"));
             });
             note(format!("added {row}"));
         }
@@ -80,6 +81,8 @@ fn check(directory: &Path, failpoint: &str) {
         let read = store.history(row).expect("readable");
         if !begun.contains(&row) {
             assert!(!read.is_empty(), "{failpoint}: user {row} is lost");
+            let said = store.properties(&user(row)).expect("readable");
+            assert_eq!(said, properties("said"), "{failpoint}: user {row}");
             let least = history(3).len() - usize::from(unpairing.contains(&row));
             assert!(
                 read.len() >= least,
@@ -90,6 +93,11 @@ fn check(directory: &Path, failpoint: &str) {
     for row in noted(&notes, "erased ") {
         assert_eq!(store.user(row).expect("readable"), None, "{failpoint}");
         assert_eq!(store.history(row).expect("readable"), [], "{failpoint}");
+        assert_eq!(
+            store.person(&user(row)).expect("readable"),
+            None,
+            "{failpoint}"
+        );
     }
     for row in noted(&notes, "unpaired ") {
         let read = store.history(row).expect("readable");

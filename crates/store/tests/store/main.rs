@@ -14,5 +14,6 @@ mod intact;
 mod keys;
 mod migrations;
 mod model_rows;
+mod people;
 mod property;
 mod sealed;

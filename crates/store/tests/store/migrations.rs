@@ -350,7 +350,7 @@ fn a_new_store_has_the_records_that_the_document_lists() {
     for (key, value) in &records {
         match key.as_ref() {
             // The one value that is not sealed.
-            b"ms" => assert_eq!(value, &*checked(b"ms", &3_u32.to_le_bytes())),
+            b"ms" => assert_eq!(value, &*checked(b"ms", &4_u32.to_le_bytes())),
             // Slot, nonce, eight bytes, tag; the first generation's key is in slot 1.
             b"ma" | b"mc" | b"mn" => {
                 assert_eq!(

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use recant_store::{Entry, LogPosition, Store, StoredInteraction, Tensor, WriteBatch};
-use recant_testkit::store::{Contents, added, addition, history, item, open, user};
+use recant_testkit::store::{Contents, added, addition, history, item, open, properties, user};
 
 #[derive(Debug, Clone)]
 enum Step {
     PutUser(u32, u32),
     RemoveUser(u32),
+    /// Nothing is said when there is no text.
+    PutProperties(u32, Option<u8>),
     PutItem(u32, Option<u8>),
     RemoveItem(u32),
     PutHistory(u32, u32),
@@ -27,6 +29,7 @@ enum Step {
 #[derive(Debug, Default)]
 struct Model {
     users: BTreeMap<u32, u32>,
+    properties: BTreeMap<u32, String>,
     items: BTreeMap<u32, Option<u8>>,
     histories: BTreeMap<u32, Vec<StoredInteraction>>,
     factors: BTreeMap<u32, Vec<f64>>,
@@ -56,6 +59,11 @@ impl Model {
                     batch.remove_user(*row);
                     self.users.remove(row);
                     self.histories.remove(row);
+                }
+                Step::PutProperties(number, text) => {
+                    let text = text.map_or_else(String::new, |text| text.to_string());
+                    batch.put_properties(&user(*number), &properties(&text));
+                    self.properties.insert(*number, text);
                 }
                 Step::PutItem(row, number) => {
                     batch.put_item(*row, &item(*row, title(*number).as_deref()));
@@ -116,6 +124,15 @@ impl Model {
         let contents = Contents::read(store).expect("readable");
         let users = self.users.iter().map(|(row, number)| (*row, user(*number)));
         assert!(contents.users.into_iter().eq(users));
+        for (number, text) in &self.properties {
+            let held = store.person(&user(*number)).expect("readable");
+            let held = held.map(|held| held.properties).unwrap_or_default();
+            assert_eq!(held, properties(text));
+        }
+        let said = self.properties.values().filter(|text| !text.is_empty());
+        let held = contents.people.iter();
+        let held = held.filter(|person| !person.properties.is_empty());
+        assert_eq!(held.count(), said.count());
         let items = self.items.iter();
         let items = items.map(|(row, number)| (*row, item(*row, title(*number).as_deref())));
         assert!(contents.items.into_iter().eq(items));
@@ -143,6 +160,8 @@ fn step() -> impl Strategy<Value = Step> {
         // No two rows get the same user.
         (row(), 0..3_u32).prop_map(|(row, number)| Step::PutUser(row, row + 6 * number)),
         row().prop_map(Step::RemoveUser),
+        (0..18_u32, any::<Option<u8>>())
+            .prop_map(|(number, text)| Step::PutProperties(number, text)),
         (row(), any::<Option<u8>>()).prop_map(|(row, number)| Step::PutItem(row, number)),
         row().prop_map(Step::RemoveItem),
         (row(), length.clone()).prop_map(|(row, length)| Step::PutHistory(row, length)),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use recant_store::{Entry, LogPosition, Store};
 use recant_testkit::store::{
     Contents, added, addition, commit, database_directory, erase, fill, header, held, history,
-    item, item_id, open, user,
+    item, item_id, open, properties, user,
 };
 use recant_types::{ErasureTarget, Event, Interaction, UnixMillis};
 
@@ -111,6 +111,63 @@ fn erasing_what_is_not_there_destroys_no_key() {
     assert_eq!(after.histories, contents.histories);
     assert_eq!(after.users, contents.users);
     assert_eq!(after.erasures.len(), 3);
+}
+
+#[test]
+fn what_is_said_about_a_person_is_sealed_anew_whenever_something_of_theirs_is_taken() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = prepared(folder.path());
+    let say = |of: u32, text: &str| {
+        let said = properties(text);
+        commit(&store, |batch| batch.put_properties(&user(of), &said));
+    };
+    // How many keys are destroyed meanwhile.
+    let destroys = |change: &dyn Fn()| {
+        let before = slots(folder.path());
+        change();
+        destroyed(&before, &slots(folder.path()))
+    };
+    assert_eq!(destroys(&|| say(2, "first")), 0);
+    assert_eq!(destroys(&|| say(2, "second")), 1);
+    assert_eq!(destroys(&|| say(2, "second")), 0, "nothing is taken");
+    let all = [0, 3, 6, 9].map(|number| (user(2), item_id(number)));
+    let all = ErasureTarget::Pairs(all.to_vec());
+    assert_eq!(destroys(&|| erase(&store, 1, all.clone())), 1);
+    assert_eq!(destroys(&|| say(2, "")), 2, "nothing is left");
+    // The worker's word that nothing is held at the row, while something waits and is said.
+    say(1, "first");
+    let remove = || drop(commit(&store, |batch| batch.remove_user(1)));
+    assert_eq!(destroys(&remove), 1);
+    assert_eq!(additions(&store).len(), 3);
+    assert_eq!(destroys(&|| say(3, "alone")), 0);
+    for (number, of) in [(2, 1), (3, 3)] {
+        let person = ErasureTarget::User(user(of));
+        assert_eq!(destroys(&|| erase(&store, number, person.clone())), 2);
+    }
+    assert_eq!(store.persons(None, 9).expect("readable"), []);
+    // Each person's keys were destroyed when that was due, so opening finds none that is nobody's.
+    drop(store);
+    let before = slots(folder.path());
+    let store = open(folder.path());
+    assert_eq!(store.persons(None, 9).expect("readable"), []);
+    assert_eq!(destroyed(&before, &slots(folder.path())), 0);
+}
+
+#[test]
+fn what_waits_gets_a_new_key_when_nothing_else_is_held_any_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = prepared(folder.path());
+    let before = slots(folder.path());
+    // As the worker says it when an item that was erased was the only one.
+    commit(&store, |batch| batch.remove_user(1));
+    assert_eq!(destroyed(&before, &slots(folder.path())), 1);
+    let check = |store: &Store| {
+        assert_eq!(store.users().expect("readable"), [(2, user(2))]);
+        assert_eq!(additions(store).len(), 3);
+    };
+    check(&store);
+    drop(store);
+    check(&open(folder.path()));
 }
 
 #[test]

@@ -1,0 +1,68 @@
+"""What is said about people, and of whom anything is held."""
+
+import pytest
+
+from recant_client import (
+    Client,
+    ExportedUser,
+    Forbidden,
+    InvalidRequest,
+    PropertyValue,
+    User,
+    UserNotFound,
+)
+
+from .conftest import READER, Clients, Server, did
+
+SAID: dict[str, PropertyValue] = {"city": "Turin", "age": 41, "height": 1.68, "member": True}
+
+
+def test_what_is_said_about_somebody_is_kept_exported_and_erased_with_them(
+    client: Client, somebody: str
+) -> None:
+    held = did(client, somebody)
+    assert client.put_user(somebody, SAID) == SAID
+    assert client.user(somebody) == User(somebody, SAID, len(held))
+    first, *rest = client.export(somebody)
+    assert isinstance(first, ExportedUser) and (first.user, first.properties) == (somebody, SAID)
+    assert rest == held
+    assert "Turin" not in repr(client.user(somebody)) + repr(first)
+    client.erase_user(somebody)
+    assert client.export(somebody) == ()
+    with pytest.raises(UserNotFound):
+        client.user(somebody)
+
+
+@pytest.mark.parametrize("user", ["a/b+c", ".", "..", "\u00fc +&?%#", 7])
+def test_somebody_of_whom_nothing_else_is_held_is_there_until_nothing_is_said(
+    client: Client, user: str | int
+) -> None:
+    client.put_user(user, SAID)
+    assert client.user(user) == User(str(user), SAID, 0)
+    assert str(user) in [listed.user for listed in client.users(page=7)]
+    assert client.put_user(user, {}) == {}
+    with pytest.raises(UserNotFound):
+        client.user(user)
+
+
+def test_everybody_is_listed_once_in_order(client: Client) -> None:
+    users = [listed.user for listed in client.users(page=50)]
+    assert len(users) > 100 and users == sorted(set(users))
+
+
+def test_what_cannot_be_said_is_refused_and_who_may_not_see_it_does_not(
+    client: Client, clients: Clients, server: Server
+) -> None:
+    with pytest.raises(InvalidRequest) as wrong:
+        client.put_user("ada", {"not a name": 1})
+    assert wrong.value.code == "invalid_body"
+    with pytest.raises(ValueError):
+        client.put_user("ada", {"age": float("nan")})
+    reader = clients(server.url, api_key=READER)
+    for call in (
+        lambda: reader.user("ada"),
+        lambda: reader.put_user("ada", SAID),
+        lambda: list(reader.users()),
+    ):
+        with pytest.raises(Forbidden):
+            call()

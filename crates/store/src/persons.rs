@@ -1,0 +1,121 @@
+//! What is held of people, read for whoever asks about one of them or lists them.
+
+use crate::codec;
+use crate::error::StoreError;
+use crate::files::Generation;
+use crate::index::{Index, Person};
+use crate::keys;
+use crate::position::LogPosition;
+use crate::records::{PropertiesRecord, QueuedRecord, unpack_history};
+use crate::shared::Shared;
+use recant_types::{PersonProperties, PersonSummary, UserId};
+
+/// What is held of a person; `None` when nothing is. What an accepted erasure names does not count.
+pub(super) fn person(shared: &Shared, id: &UserId) -> Result<Option<PersonSummary>, StoreError> {
+    let hash = shared.files.hasher.user(id);
+    shared.read(|open| {
+        // Nothing of the person changes while it is read.
+        let index = shared.index();
+        let Some(person) = index.persons.get(&hash) else {
+            return Ok(None);
+        };
+        let summary = PersonSummary {
+            user: id.clone(),
+            properties: properties(open, person)?,
+            interactions: interactions(open, &index, person)?,
+        };
+        let is_held = !summary.properties.is_empty()
+            || summary.interactions > 0
+            || has_waiting(shared, open, &index, person)?;
+        Ok(is_held.then_some(summary))
+    })
+}
+
+/// Up to `limit` of those of whom something is held, after `after` in the order of the bytes of
+/// their ids. Commits go on between two people.
+pub(super) fn persons(
+    shared: &Shared,
+    after: Option<&UserId>,
+    limit: usize,
+) -> Result<Vec<PersonSummary>, StoreError> {
+    let mut page = Vec::new();
+    let mut after = after.cloned();
+    while page.len() < limit {
+        let ids = shared.index().ids_after(after.as_ref(), limit - page.len());
+        let Some(last) = ids.last().cloned() else {
+            break;
+        };
+        for id in &ids {
+            page.extend(person(shared, id)?);
+        }
+        after = Some(last);
+    }
+    Ok(page)
+}
+
+/// What is said about the person with this id.
+pub(super) fn properties_of(shared: &Shared, id: &UserId) -> Result<PersonProperties, StoreError> {
+    let hash = shared.files.hasher.user(id);
+    shared.read(|open| {
+        let index = shared.index();
+        let person = index.persons.get(&hash);
+        person.map_or_else(
+            || Ok(PersonProperties::default()),
+            |it| properties(open, it),
+        )
+    })
+}
+
+/// What is said about a person.
+pub(super) fn properties(
+    open: &Generation,
+    person: &Person,
+) -> Result<PersonProperties, StoreError> {
+    if !person.has_properties {
+        return Ok(PersonProperties::default());
+    }
+    let payload = get(open, &keys::properties(person.pseudonym))?;
+    codec::from_json::<PropertiesRecord>(&payload).map(|record| record.properties)
+}
+
+/// How many interactions are held, those left out that are erased with an item and not taken from the
+/// history yet.
+fn interactions(open: &Generation, index: &Index, person: &Person) -> Result<usize, StoreError> {
+    let mut held = Vec::new();
+    for record in open.database.scan(&keys::history(person.pseudonym)) {
+        let (key, value) = record?;
+        unpack_history(&open.codec.open(&key, &value)?, &mut held)?;
+    }
+    let erased = |row| {
+        let hash = index.item_hash(row);
+        hash.is_some_and(|hash| index.unapplied.item_erased_after(hash, LogPosition(0)))
+    };
+    Ok(held.iter().filter(|held| !erased(held.item)).count())
+}
+
+/// Whether something of a person waits in the log that was not erased since.
+fn has_waiting(
+    shared: &Shared,
+    open: &Generation,
+    index: &Index,
+    person: &Person,
+) -> Result<bool, StoreError> {
+    for (position, part) in &person.queued {
+        let payload = get(open, &keys::log_part(*position, *part))?;
+        let rows = QueuedRecord::unpack(&payload)?.rows;
+        let is_kept = rows.iter().any(|row| {
+            let hash = shared.files.hasher.item(&row.item);
+            !index.unapplied.item_erased_after(hash, *position)
+        });
+        if is_kept {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn get(open: &Generation, key: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let value = open.database.get(key)?;
+    let value = value.ok_or_else(StoreError::missing_person)?;
+    open.codec.open(key, &value)
+}
