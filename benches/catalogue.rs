@@ -1,5 +1,5 @@
-//! The catalogue of a running server, over HTTP: lists under a filter beside lists without one, and what
-//! it takes until a changed item is in the lists.
+//! The catalogue of a running server, over HTTP: lists under a filter beside lists without one, lists
+//! for nobody in particular, and what it takes until a changed item is in the lists.
 //!
 //! `cargo bench --bench catalogue [-- --items N --questions Q]`.
 
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use recant_core::model::Entry;
+use recant_types::UnixMillis;
 use serde_json::{Value, json};
 use support::process::{Server, recant};
 use support::table::{Table, Times, shown};
@@ -35,6 +36,7 @@ fn main() {
     println!("{items} items, d = {DIM}, k = 10; one caller over HTTP");
     shop.describe_all();
     shop.measure_filters(questions);
+    shop.measure_lists(questions);
     shop.measure_changes(questions.min(200));
 }
 
@@ -44,7 +46,12 @@ fn prepare(data: &Path, items: usize) {
     for item in 0..items {
         matrix.insert((item % USERS) as u32, Entry::wanted(item as u32, 1.0));
     }
-    support::stored::store(data, &matrix);
+    // Over the last hundred days, more of late.
+    let now = UnixMillis::now().0 / 1_000;
+    support::stored::store_dated(data, &matrix, |user, item| {
+        let share = f64::from((user * 31 + item * 17) % 10_007) / 10_007.0;
+        Some(now - (share * share * 100.0 * 86_400.0) as i64)
+    });
     let train = ["train", "--dim", DIM, "--max-sweeps", "2", "--data-dir"];
     let trained = recant().args(train).arg(data).output();
     assert!(trained.expect("it runs").status.success());
@@ -87,8 +94,9 @@ impl Shop {
         for first in (0..self.items).step_by(BATCH) {
             let last = (first + BATCH).min(self.items);
             let lines = (first..last).map(|number| {
+                let appeared = 1_700_000_000 + number * 60;
                 let item = json!({"id": format!("item-{number}"), "title": format!("Item {number}"),
-                                  "properties": {"number": number}});
+                                  "timestamp": appeared, "properties": {"number": number}});
                 format!("{item}\n")
             });
             let body: String = lines.collect();
@@ -132,6 +140,37 @@ impl Shop {
             (0..questions).for_each(|_| times.push(ask()));
             table.row(vec![
                 name.to_owned(),
+                shown(first),
+                shown(times.median()),
+                shown(times.percentile(99)),
+            ]);
+        }
+        table.print();
+    }
+
+    /// Lists for nobody in particular, beside an answer that asks nothing of the model.
+    fn measure_lists(&self, questions: usize) {
+        let mut table = Table::new(&["list", "first", "p50", "p99"]);
+        for path in [
+            "/healthz",
+            "/popular",
+            "/popular?window=7d",
+            "/popular?window=7d&user=user-1",
+            "/trending",
+            "/trending?half_life=1d&window=7d",
+            "/latest",
+            "/latest?user=user-1",
+        ] {
+            let ask = || {
+                let started = Instant::now();
+                self.list(path);
+                started.elapsed()
+            };
+            let first = ask();
+            let mut times = Times::default();
+            (0..questions).for_each(|_| times.push(ask()));
+            table.row(vec![
+                path.to_owned(),
                 shown(first),
                 shown(times.median()),
                 shown(times.percentile(99)),

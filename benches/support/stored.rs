@@ -41,13 +41,23 @@ impl RowSink for StoreSink<'_> {
 
 /// Stores the pairs of `matrix`, with ids made of their rows, in a new store at `path`.
 pub fn store(path: &Path, matrix: &InteractionMatrix) {
+    store_dated(path, matrix, |_, _| None);
+}
+
+/// The same, where `timestamp` says of a user and an item when it happened.
+pub fn store_dated(
+    path: &Path,
+    matrix: &InteractionMatrix,
+    timestamp: impl Fn(u32, u32) -> Option<i64>,
+) {
     let session = ImportSession::begin(path, &StoreOptions::default()).expect("a new store");
     let mut writer = session.writer().expect("a writer");
     for user in 0..matrix.user_rows() as u32 {
         for entry in matrix.user(user) {
+            let timestamp = timestamp(user, entry.index);
             let (user, item) = (format!("user-{user}"), format!("item-{}", entry.index));
             writer
-                .push(&user, &item, entry.weight, None)
+                .push(&user, &item, entry.weight, timestamp)
                 .expect("a row is taken");
         }
     }
