@@ -1,7 +1,7 @@
 //! Certificates while people keep using the service.
 //!
 //! `cargo bench --bench traffic [-- --dim D --lambda L --seconds S --additions A --erasures E
-//! --recommendations R]`: a service in this process with A additions, E erasures of single pairs and R
+//! --recommendations R --wait-seconds-max W]`: a service in this process with A additions, E erasures of single pairs and R
 //! recommendations a second, each at its own moment whether or not the last one is answered; with
 //! `RECANT_BENCH_FILE=pairs.csv.gz` on real data. Beside it the same recommendations alone, and what
 //! the process computes when nothing comes. With `RECANT_LOG=recant_service=debug` every refinement is
@@ -17,7 +17,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use recant_core::model::InteractionMatrix;
 use recant_http::LogSettings;
-use recant_service::{RecommendQuery, Service, Subject};
+use recant_service::{RecommendQuery, Service, ServiceError, Subject};
 use recant_store::{Store, StoreOptions};
 use recant_types::{ErasureId, ErasureStatus, ErasureTarget, IalsHyperparameters, Interaction};
 use support::argument;
@@ -54,7 +54,9 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let store = Store::open(&path, &StoreOptions::default()).expect("a store");
-        let options = support::stored::service_options(hyper);
+        let mut options = support::stored::service_options(hyper);
+        let wait = argument("--wait-seconds-max", 0.0);
+        options.certificate_wait_max = (wait > 0.0).then(|| Duration::from_secs_f64(wait));
         let (service, guard) = Service::start(store, options).await.expect("it starts");
         run(&service, Arc::new(matrix)).await;
         guard.stop().await;
@@ -130,8 +132,18 @@ async fn recommend(
     times
 }
 
-/// Adds pairs at random; returns how many.
-async fn add(service: Service, matrix: Arc<InteractionMatrix>, time: Duration) -> usize {
+/// Adds an interaction; whether it was taken. One that comes while certificates are late is not, and
+/// nobody sends it again.
+async fn add_in_time(service: &Service, interaction: Interaction) -> bool {
+    match service.add(vec![interaction]).await {
+        Ok(_) => true,
+        Err(ServiceError::CertificatesBehind) => false,
+        Err(error) => panic!("not accepted: {error}"),
+    }
+}
+
+/// Adds pairs at random; returns how many, and how many were put off.
+async fn add(service: Service, matrix: Arc<InteractionMatrix>, time: Duration) -> (usize, usize) {
     let mut random = ChaCha12Rng::seed_from_u64(6);
     let mut tasks = Vec::new();
     ticks(argument("--additions", 20.0), time, || {
@@ -150,15 +162,16 @@ async fn add(service: Service, matrix: Arc<InteractionMatrix>, time: Duration) -
                 weight: 1.0,
                 timestamp: None,
             };
-            service.add(vec![interaction]).await.expect("accepted")
+            add_in_time(&service, interaction).await
         }));
     })
     .await;
-    let count = tasks.len();
+    let (mut added, mut deferred) = (0, 0);
     for task in tasks {
-        task.await.expect("answered");
+        let is_added = task.await.expect("answered");
+        *(if is_added { &mut added } else { &mut deferred }) += 1;
     }
-    count
+    (added, deferred)
 }
 
 /// Erases pairs at random; returns when all of them are certified.
@@ -227,7 +240,13 @@ async fn until(
     }
 }
 
-fn report(erasures: &[Followed], ended: Instant, added: usize, alone: &Times, beside: &Times) {
+fn report(
+    erasures: &[Followed],
+    ended: Instant,
+    (added, deferred): (usize, usize),
+    alone: &Times,
+    beside: &Times,
+) {
     let (mut forgotten, mut certified) = (Times::default(), Times::default());
     for erasure in erasures {
         forgotten.push(erasure.forgotten);
@@ -237,7 +256,7 @@ fn report(erasures: &[Followed], ended: Instant, added: usize, alone: &Times, be
         .iter()
         .filter(|erasure| erasure.accepted_at + erasure.certified <= ended);
     println!(
-        "{added} additions; {} of {} erasures certified meanwhile",
+        "{added} additions, {deferred} put off; {} of {} erasures certified meanwhile",
         meanwhile.count(),
         erasures.len()
     );

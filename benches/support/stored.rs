@@ -107,6 +107,7 @@ pub fn service_options(hyper: IalsHyperparameters) -> ServiceOptions {
         model: hyper.into(),
         seed: 1,
         queue_max: learning.queue_max as usize,
+        certificate_wait_max: CertificateSettings::default().wait_max(),
         receipt_issuer: "recant".into(),
         worker: WorkerOptions {
             update_budget: learning.budget(),

@@ -67,6 +67,7 @@ fn service_options() -> ServiceOptions {
         model: ModelConfiguration::Ials(HYPERPARAMETERS),
         seed: 1,
         queue_max: 100,
+        certificate_wait_max: None,
         receipt_issuer: Arc::from("an example"),
         worker: WorkerOptions {
             update_budget: Duration::from_millis(6),

@@ -146,6 +146,7 @@ fn service_options(settings: &Settings) -> ServiceOptions {
         model: configured_model(settings),
         seed: settings.model.seed,
         queue_max: settings.learning.queue_max as usize,
+        certificate_wait_max: settings.certificate.wait_max(),
         receipt_issuer: Arc::from(settings.receipts.issuer.as_str()),
         worker: WorkerOptions {
             update_budget: settings.learning.budget(),

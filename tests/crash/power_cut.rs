@@ -63,6 +63,7 @@ async fn start(store: Store, target: f64) -> (Service, WorkerGuard) {
         .into(),
         seed: 1,
         queue_max: 1_000,
+        certificate_wait_max: None,
         receipt_issuer: "recant".into(),
         worker: WorkerOptions {
             update_budget: Duration::from_millis(10),

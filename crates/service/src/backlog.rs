@@ -13,8 +13,8 @@ use recant_types::{ErasureId, ErasureTarget, FeedbackType, ItemId, TypedPair, Un
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     waiting: Mutex<HashMap<ErasureId, Waiting>>,
-    /// Those without a certificate, and when they were accepted.
-    uncertified: Mutex<HashMap<ErasureId, UnixMillis>>,
+    /// Those that are forgotten and without a certificate.
+    uncertified: Mutex<HashMap<ErasureId, Uncertified>>,
 }
 
 #[derive(Debug)]
@@ -22,6 +22,13 @@ struct Waiting {
     accepted_at: UnixMillis,
     /// `None` once the store no longer holds what is named.
     hides: Option<ErasureTarget>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Uncertified {
+    accepted_at: UnixMillis,
+    /// Whether a certificate was tried that did not hold.
+    is_refused: bool,
 }
 
 impl Backlog {
@@ -48,10 +55,14 @@ impl Backlog {
 
     /// Enters an erasure that is forgotten and waits for its certificate.
     pub(crate) fn enter_forgotten(&self, id: ErasureId, accepted_at: UnixMillis) {
-        self.lock_uncertified().insert(id, accepted_at);
+        let uncertified = Uncertified {
+            accepted_at,
+            is_refused: false,
+        };
+        self.lock_uncertified().insert(id, uncertified);
     }
 
-    fn lock_uncertified(&self) -> MutexGuard<'_, HashMap<ErasureId, UnixMillis>> {
+    fn lock_uncertified(&self) -> MutexGuard<'_, HashMap<ErasureId, Uncertified>> {
         self.uncertified
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -62,10 +73,29 @@ impl Backlog {
         self.lock_uncertified().remove(&id);
     }
 
+    /// A certificate that covers the erasure was tried and did not hold. It is tried again, and what
+    /// keeps it from holding is not that others come too fast.
+    pub(crate) fn refused(&self, id: ErasureId) {
+        if let Some(uncertified) = self.lock_uncertified().get_mut(&id) {
+            uncertified.is_refused = true;
+        }
+    }
+
     /// When the oldest without a certificate was accepted.
     pub(crate) fn oldest_uncertified(&self) -> Option<UnixMillis> {
-        let forgotten = self.lock_uncertified().values().min().copied();
+        let forgotten = self.oldest_forgotten(|_| true);
         forgotten.into_iter().chain(self.oldest()).min()
+    }
+
+    /// When the oldest was accepted that is forgotten and for which no certificate was tried yet.
+    pub(crate) fn oldest_untried(&self) -> Option<UnixMillis> {
+        self.oldest_forgotten(|uncertified| !uncertified.is_refused)
+    }
+
+    fn oldest_forgotten(&self, is_meant: impl Fn(&Uncertified) -> bool) -> Option<UnixMillis> {
+        let uncertified = self.lock_uncertified();
+        let meant = uncertified.values().filter(|one| is_meant(one));
+        meant.map(|one| one.accepted_at).min()
     }
 
     /// What an erasure names, as long as this process accepted it and the store may hold some of
@@ -158,6 +188,20 @@ impl Hidden {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_tried_without_success_is_waited_for_and_holds_up_nobody() {
+        let backlog = Backlog::default();
+        let ids = [ErasureId::generate(), ErasureId::generate()];
+        backlog.enter_forgotten(ids[0], UnixMillis(3));
+        backlog.enter_forgotten(ids[1], UnixMillis(5));
+        assert_eq!(backlog.oldest_untried(), Some(UnixMillis(3)));
+        backlog.refused(ids[0]);
+        assert_eq!(backlog.oldest_untried(), Some(UnixMillis(5)));
+        assert_eq!(backlog.oldest_uncertified(), Some(UnixMillis(3)));
+        ids.into_iter().for_each(|id| backlog.certified(id));
+        assert_eq!(backlog.oldest_untried(), None);
+    }
 
     #[test]
     fn what_is_named_is_hidden_until_the_store_has_lost_it() {

@@ -17,6 +17,7 @@ recant_types::declare_metrics! {
     MODEL_INTERACTIONS = "recant_model_interactions", Gauge, labels: false, "User-item pairs held.";
     MODEL_RESIDUAL = "recant_model_residual", Gauge, labels: false, "Relative gradient residual of the model at the last measurement.";
     MODEL_CERTIFICATE_FROBENIUS = "recant_model_certificate_frobenius", Gauge, labels: false, "Certified Frobenius distance to the retrained model; 0 while the model has no such bound.";
+    ADDITIONS_DEFERRED_TOTAL = "recant_additions_deferred_total", Counter, labels: false, "Requests to add that were told to come again, because erasures waited too long for their certificate.";
     ERASURE_OLDEST_UNCERTIFIED_SECONDS = "recant_erasure_oldest_uncertified_seconds", Gauge, labels: false, "Age of the oldest erasure without a certificate; 0 without any.";
     CERTIFICATE_AGE_SECONDS = "recant_certificate_age_seconds", Gauge, labels: false, "Time since the last certificate that held was given; 0 before the first.";
     EVENTS_SINCE_CERTIFICATE = "recant_events_since_certificate", Gauge, labels: false, "Entries of the log since the position that the last certificate is of.";

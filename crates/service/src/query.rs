@@ -272,6 +272,9 @@ pub enum ServiceError {
     /// More waits than the service is ready to hold.
     #[error("too much is waiting: repeat the request later")]
     Overloaded,
+    /// Erasures have waited for their certificate longer than additions may make them wait.
+    #[error("erasures wait too long for their certificate: repeat the addition later")]
+    CertificatesBehind,
     /// The key was used for another request.
     #[error("this idempotency key was used for a different request: take a new key")]
     IdempotencyKeyReused,

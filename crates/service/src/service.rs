@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::Semaphore;
@@ -49,7 +50,7 @@ pub(crate) const BLOCKING_WORK_MAX: usize = 32;
 pub struct Service(pub(crate) Arc<Shared>);
 
 /// Longest that finding the rows of a filter may take.
-pub(crate) const FILTER_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+pub(crate) const FILTER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What all clones of a [`Service`] share with the worker.
 pub(crate) struct Shared {
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) batches: Arc<Semaphore>,
     /// Erasures that may wait at once.
     pub(crate) queue_max: usize,
+    /// Longest that an erasure may wait for its certificate while additions are taken.
+    pub(crate) certificate_wait_max: Option<Duration>,
     /// Whether the worker runs: without it nothing accepted would ever be forgotten.
     pub(crate) working: AtomicBool,
 }
@@ -274,6 +277,7 @@ impl Service {
             return Ok(Added::default());
         }
         self.check_running()?;
+        self.check_certificates()?;
         let given = interactions.len();
         let mut batch = WriteBatch::default();
         batch.append(Event::Add(interactions));
@@ -282,6 +286,20 @@ impl Service {
             accepted: given - held_back,
             held_back,
         })
+    }
+
+    /// Refuses additions while an erasure has waited longer for its certificate than it is to: each
+    /// addition makes the next certificate later.
+    fn check_certificates(&self) -> Result<(), ServiceError> {
+        let Some(longest) = self.0.certificate_wait_max else {
+            return Ok(());
+        };
+        let oldest = self.0.backlog.oldest_untried();
+        if oldest.is_some_and(|oldest| seconds_since(oldest) > longest.as_secs_f64()) {
+            metrics::counter!(names::ADDITIONS_DEFERRED_TOTAL).increment(1);
+            return Err(ServiceError::CertificatesBehind);
+        }
+        Ok(())
     }
 
     /// Commits a request, in time.
@@ -439,5 +457,62 @@ impl From<StoreError> for ServiceError {
                 Self::Store
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use recant_store::StoreOptions;
+    use recant_types::{ErasureId, ErasureTarget, IalsHyperparameters};
+
+    use super::*;
+    use crate::start::ServiceOptions;
+    use crate::worker::WorkerOptions;
+
+    fn options() -> ServiceOptions {
+        ServiceOptions {
+            model: IalsHyperparameters::default().into(),
+            seed: 1,
+            queue_max: 100,
+            certificate_wait_max: Some(Duration::from_secs(60)),
+            receipt_issuer: "recant".into(),
+            worker: WorkerOptions {
+                update_budget: Duration::from_millis(2),
+                update_tolerance: 1e-5,
+                tolerance: 1e-5,
+                refinement_rounds: 5,
+                certificate_target: 1e-4,
+                threads: 1,
+                cholesky_cache_bytes_max: 1 << 20,
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn additions_wait_for_certificates_that_are_late_and_erasures_never_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), &StoreOptions::default()).expect("a store");
+        let started = Service::start(store, options()).await;
+        let (service, guard) = started.expect("it starts");
+        let ada = UserId::new("ada").expect("an id");
+        let addition = Interaction {
+            user: ada.clone(),
+            item: ItemId::new("dune").expect("an id"),
+            feedback: Default::default(),
+            weight: 1.0,
+            timestamp: None,
+        };
+        let add = async || service.add(vec![addition.clone()]).await;
+        let (late, lately) = (ErasureId::generate(), ErasureId::generate());
+        service.0.backlog.enter_forgotten(lately, UnixMillis::now());
+        assert!(add().await.is_ok());
+        service.0.backlog.enter_forgotten(late, UnixMillis(0));
+        let refused = add().await;
+        assert!(matches!(refused, Err(ServiceError::CertificatesBehind)));
+        let erased = service.erase(ErasureTarget::User(ada), None).await;
+        assert!(erased.is_ok());
+        service.0.backlog.refused(late);
+        assert!(add().await.is_ok());
+        guard.stop().await;
     }
 }

@@ -52,6 +52,9 @@ pub struct ServiceOptions {
     pub seed: u64,
     /// Erasures that may wait at once before new ones are refused.
     pub queue_max: usize,
+    /// Longest that an erasure may wait for its certificate while additions are taken; as long as it
+    /// takes without it.
+    pub certificate_wait_max: Option<Duration>,
     /// Whose name receipts carry.
     pub receipt_issuer: Arc<str>,
     /// How the worker computes.
@@ -142,6 +145,7 @@ impl Service {
             filtering: Arc::new(Semaphore::new(1)),
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
             queue_max: options.queue_max,
+            certificate_wait_max: options.certificate_wait_max,
             working: AtomicBool::new(true),
         });
         let background = Arc::new(Background::new(options.worker.threads, foreground)?);
@@ -287,6 +291,7 @@ impl Supervisor {
             store: self.shared.store.clone(),
             committer: Committer::new(self.shared.store.clone(), self.stopped.clone()),
             refiner: Refiner::new(Arc::clone(&self.background)),
+            gathers_until: Instant::now(),
             factors: if loaded.trainer.has_unlearnt_rows() {
                 Factors::Unknown
             } else {

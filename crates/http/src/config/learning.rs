@@ -166,17 +166,30 @@ pub struct CertificateSettings {
     /// Bound on the root mean square, over all pairs of a user and an item, of the difference
     /// between the live model's scores and those of the unique minimiser.
     pub target: f64,
+    /// Additions are answered 503 while an erasure has waited so many seconds for a certificate to be
+    /// tried that covers it; 0 takes them whatever waits.
+    pub wait_seconds_max: u64,
 }
 
 impl Default for CertificateSettings {
     fn default() -> Self {
-        Self { target: 1e-4 }
+        Self {
+            target: 1e-4,
+            wait_seconds_max: 0,
+        }
     }
 }
 
 impl CertificateSettings {
+    /// [`Self::wait_seconds_max`] as a duration.
+    pub fn wait_max(&self) -> Option<Duration> {
+        (self.wait_seconds_max > 0).then(|| Duration::from_secs(self.wait_seconds_max))
+    }
+
     pub(super) fn check(&self) -> Result<(), InvalidSetting> {
-        check_tolerance("certificate.target", self.target)
+        check_tolerance("certificate.target", self.target)?;
+        let range = 0..=31_536_000;
+        check_range("certificate.wait_seconds_max", self.wait_seconds_max, range)
     }
 }
 

@@ -24,6 +24,9 @@ const OVERLOADED_RETRY_SECONDS: u64 = 1;
 /// Seconds after which to try again when the disk did not answer.
 const STALLED_RETRY_SECONDS: u64 = 10;
 
+/// When additions may be taken again: certificates come every few seconds.
+const CERTIFICATES_RETRY_SECONDS: u64 = 5;
+
 /// One kind of problem: what is common to all its occurrences.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ProblemKind {
@@ -332,6 +335,9 @@ impl From<ServiceError> for Problem {
                 Self::new(&STORE_STALLED, detail).retry_after_seconds(STALLED_RETRY_SECONDS)
             }
             ServiceError::Overloaded => Self::overloaded(),
+            ServiceError::CertificatesBehind => {
+                Self::new(&OVERLOADED, detail).retry_after_seconds(CERTIFICATES_RETRY_SECONDS)
+            }
             ServiceError::FilterTooCostly => Self::new(&INVALID_FILTER, detail),
             ServiceError::IdempotencyKeyReused => Self::new(&IDEMPOTENCY_KEY_REUSED, detail),
             ServiceError::ShuttingDown => Self::new(
@@ -390,6 +396,7 @@ mod tests {
         for (error, code, status) in [
             (ServiceError::NoSpace, "no_space", 507),
             (ServiceError::Overloaded, "overloaded", 503),
+            (ServiceError::CertificatesBehind, "overloaded", 503),
             (
                 ServiceError::IdempotencyKeyReused,
                 "idempotency_key_reused",

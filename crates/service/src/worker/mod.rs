@@ -2,6 +2,7 @@
 
 mod commit;
 mod error;
+mod gather;
 mod options;
 mod refine;
 mod refiner;
@@ -9,6 +10,7 @@ mod transition;
 mod update;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -56,6 +58,8 @@ pub(crate) struct Worker {
     pub(crate) uncertified: Vec<ErasureRecord>,
     pub(crate) refiner: Refiner,
     pub(crate) factors: Factors,
+    /// Additions that come before this moment are gathered, while a refinement is under way.
+    pub(crate) gathers_until: Instant,
 }
 
 /// How far the log has come through the worker.
@@ -98,6 +102,8 @@ enum Work {
     Refine,
     /// Make what a refinement brought the live model.
     Adopt(Box<Finished>),
+    /// Let additions come together.
+    Gather(Instant),
     /// Nothing, until something happens.
     Wait,
 }
@@ -119,9 +125,14 @@ impl Worker {
             self.committer.check_stopped()?;
             log.mark_unchanged();
             match self.next().await? {
-                Work::Update(entries) => self.update(entries).await?,
+                Work::Update(entries) => {
+                    let began = Instant::now();
+                    self.update(entries).await?;
+                    self.rest(began);
+                }
                 Work::Refine => self.refine().await?,
                 Work::Adopt(finished) => self.adopt(*finished).await?,
+                Work::Gather(until) => self.gather(&mut log, until).await?,
                 Work::Wait => self.wait(&mut log).await?,
             }
         }
@@ -137,6 +148,9 @@ impl Worker {
         }
         if self.refiner.is_due() && has_followed && !is_unpublished {
             return Ok(Work::Refine);
+        }
+        if let Some(until) = self.gathering().filter(|_| !is_unpublished) {
+            return Ok(Work::Gather(until));
         }
         let entries = self.read_log().await?;
         if is_unpublished || !entries.is_empty() {

@@ -219,6 +219,9 @@ impl Worker {
         let covers = |at: u64| position.is_none_or(|position| at <= position.0);
         let mut batch = recant_store::WriteBatch::default();
         for record in &mut self.uncertified {
+            if covers(record.position) {
+                self.backlog.refused(record.id);
+            }
             if covers(record.position) && record.failure.as_deref() != Some(reason) {
                 record.failure = Some(reason.to_owned());
                 batch.put_erasure(record);

@@ -100,6 +100,11 @@ impl Refiner {
         matches!(self.state, State::Due(at) if at <= Instant::now())
     }
 
+    /// Whether one is under way.
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.state, State::Running(_))
+    }
+
     /// Whether one has ended and waits.
     pub(super) fn is_finished(&self) -> bool {
         match &self.state {

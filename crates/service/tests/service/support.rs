@@ -249,6 +249,7 @@ impl Running {
             model: goal.hyper.into(),
             seed: 1,
             queue_max: 1_000,
+            certificate_wait_max: None,
             receipt_issuer: "recant".into(),
             worker: WorkerOptions {
                 update_budget: Duration::from_millis(10),
