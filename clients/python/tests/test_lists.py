@@ -1,8 +1,12 @@
-"""Recommendations and similar items."""
+"""Recommendations, similar items, and lists for nobody in particular."""
+
+import time
+import uuid
+from datetime import timedelta
 
 import pytest
 
-from recant_client import Client, InvalidFilter, InvalidRequest, ItemNotFound
+from recant_client import Client, Interaction, InvalidFilter, InvalidRequest, Item, ItemNotFound
 
 from .conftest import READERS, did
 
@@ -89,3 +93,47 @@ def test_similar_items_are_found_and_an_unknown_item_is_not(client: Client, some
     with pytest.raises(ItemNotFound) as unknown:
         client.similar("no-such-item")
     assert unknown.value.status == 404
+
+
+def test_popular_items_are_counted(client: Client, somebody: str) -> None:
+    found = client.popular(k=30)
+    counts = [item.score for item in found.items]
+    assert counts == sorted(counts, reverse=True)
+    assert all(item.title == f"Item {item.item[1:]}" for item in found.items)
+    had = {row.item for row in did(client, somebody)}
+    without = client.popular(k=30, user=somebody)
+    assert [item.item for item in without.items] == [
+        item.item for item in found.items if item.item not in had
+    ]
+    even = client.popular(k=30, tags=["even"])
+    assert even.items == tuple(item for item in found.items if int(item.item[1:]) % 2 == 0)
+
+
+def test_what_happened_of_late_is_popular_in_a_window_and_trends(client: Client) -> None:
+    # What was erased once is held back when it comes again.
+    only = [f"trending-{uuid.uuid4()}"]
+    hour = int(time.time()) - 2 * 3600
+    rows = [Interaction(f"trend-{number}", only[0], timestamp=hour) for number in (1, 2)]
+    client.interactions.add_many(rows)
+    deadline = time.monotonic() + 60
+    while not client.popular(window="1d", allow=only).items and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for span in ("1d", timedelta(days=1)):
+        found = client.popular(window=span, allow=only)
+        assert [(item.item, item.score) for item in found.items] == [(only[0], 2.0)]
+    trending = client.trending(half_life=timedelta(hours=2), window="1d", allow=only)
+    assert [item.item for item in trending.items] == only
+    assert 0.5 < trending.items[0].score <= 1.0
+    with pytest.raises(InvalidRequest):
+        client.popular(window="for ever")
+    client.erase_item(only[0], wait=60)
+    assert not client.popular(window="1d", allow=only).items
+
+
+def test_the_latest_items_need_nobody(client: Client) -> None:
+    moment = int(time.time()) - 60
+    client.items.put(Item("brand-new", title="Brand new", timestamp=moment))
+    found = client.latest(window="1d")
+    assert [(item.item, item.score) for item in found.items] == [("brand-new", float(moment))]
+    assert not client.latest(window="1d", exclude=["brand-new"]).items
+    client.items.delete("brand-new")

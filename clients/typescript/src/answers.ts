@@ -13,6 +13,7 @@ import type {
   Model,
   Properties,
   PropertyValue,
+  ItemList,
   Recommendations,
   ScoredItem,
   SimilarItems,
@@ -72,6 +73,13 @@ export function recommendations(fields: Fields): Recommendations {
 export function similarItems(fields: Fields): SimilarItems {
   return {
     item: fields.text("item"),
+    modelVersion: fields.whole("model_version"),
+    items: fields.many("items", scoredItem),
+  };
+}
+
+export function itemList(fields: Fields): ItemList {
+  return {
     modelVersion: fields.whole("model_version"),
     items: fields.many("items", scoredItem),
   };

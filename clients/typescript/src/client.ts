@@ -16,16 +16,20 @@ import { Items } from "./items.js";
 import {
   recommend,
   recommendMany,
+  list,
   similar,
+  type ListOptions,
   type RecommendManyOptions,
   type RecommendOptions,
   type SimilarOptions,
+  type TrendingOptions,
 } from "./lists.js";
 import type {
   CallOptions,
   ExportedRow,
   Health,
   Id,
+  ItemList,
   Model,
   Names,
   Pair,
@@ -98,6 +102,21 @@ export class Client {
   /** The items most similar to one. */
   async similar(item: Id, options: SimilarOptions = {}): Promise<SimilarItems> {
     return await similar(this.#service, item, options);
+  }
+
+  /** The items that most people wanted; with `window` in that time up to now. */
+  async popular(options: ListOptions = {}): Promise<ItemList> {
+    return await list(this.#service, routes.POPULAR, options);
+  }
+
+  /** The items that most people wanted of late: the longer ago, the less a person counts. */
+  async trending(options: TrendingOptions = {}): Promise<ItemList> {
+    return await list(this.#service, routes.TRENDING, options);
+  }
+
+  /** The items that appeared last, whether or not anybody has touched them. */
+  async latest(options: ListOptions = {}): Promise<ItemList> {
+    return await list(this.#service, routes.LATEST, options);
   }
 
   /**

@@ -1,10 +1,11 @@
-/** Recommendations and similar items. */
+/** Recommendations, similar items, and lists for nobody in particular. */
 
-import { recommendations, similarItems } from "./answers.js";
+import { itemList, recommendations, similarItems } from "./answers.js";
 import { idText, selection } from "./encode.js";
 import { UnexpectedAnswer } from "./errors.js";
 import { Fields } from "./fields.js";
-import type { Id, Recommendations, Selection, SimilarItems } from "./models.js";
+import type { Id, ItemList, Recommendations, Selection, SimilarItems } from "./models.js";
+import type { Route } from "./routes.js";
 import * as routes from "./routes.js";
 import type { Source } from "./rows.js";
 import { checkBatch, withJson, type Service } from "./service.js";
@@ -27,6 +28,18 @@ export interface RecommendManyOptions extends Selection {
 export interface SimilarOptions extends Selection {
   /** Leaves out what this user has. */
   readonly user?: Id | undefined;
+}
+
+export interface ListOptions extends Selection {
+  /** Counts only what happened, or lists only what appeared, in this time up to now, as in `7d`. */
+  readonly window?: string | undefined;
+  /** Leaves out what this user has. */
+  readonly user?: Id | undefined;
+}
+
+export interface TrendingOptions extends ListOptions {
+  /** In how long what a person did comes to half as much; `3d` unless given. */
+  readonly halfLife?: string | undefined;
 }
 
 /** Lists for somebody: a user, or who is known by a history alone. */
@@ -88,4 +101,12 @@ export function similar(
   const user = options.user === undefined ? undefined : idText(options.user);
   const body = { item: idText(item), ...selection(options), user };
   return service.object(withJson(routes.SIMILAR, body, options), similarItems);
+}
+
+/** A list for nobody in particular. */
+export function list(service: Service, route: Route, options: TrendingOptions): Promise<ItemList> {
+  const { window, halfLife } = options;
+  const user = options.user === undefined ? undefined : idText(options.user);
+  const body = { ...selection(options), window, half_life: halfLife, user };
+  return service.object(withJson(route, body, options), itemList);
 }

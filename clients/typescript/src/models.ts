@@ -105,6 +105,23 @@ export interface SimilarItems {
   readonly items: readonly ScoredItem[];
 }
 
+/** One item of a list for nobody in particular. */
+export interface ListedItem {
+  readonly item: string;
+  /**
+   * What the list is ordered by: people, people of whom each counts the less the longer ago it was, or
+   * the time in seconds since 1970.
+   */
+  readonly score: number;
+  readonly title: string | null;
+}
+
+/** A list for nobody in particular, in order, all of one model version. */
+export interface ItemList {
+  readonly modelVersion: number;
+  readonly items: readonly ListedItem[];
+}
+
 /** What is said of an item, in place of all that was said before. */
 export interface ItemDescription {
   readonly id: Id;

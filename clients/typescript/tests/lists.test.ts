@@ -1,11 +1,11 @@
-/** Recommendations and similar items. */
+/** Recommendations, similar items, and lists for nobody in particular. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { InvalidFilter, InvalidRequest, ItemNotFound, type RecommendOptions } from "recant-client";
 
-import { collect, did, failure, Fixture, later, READERS } from "./server.js";
+import { collect, did, failure, Fixture, later, READERS, until } from "./server.js";
 
 const fixture = Fixture.withData();
 const [reader = "", another = "", third = ""] = READERS;
@@ -106,4 +106,55 @@ test("similar items are found and an unknown item is not", async () => {
   const others = await client.similar("i3", { user: reader, k: 30 });
   assert(others.items.every(({ item }) => !had.includes(item)));
   assert.equal((await failure(ItemNotFound, client.similar("no-such-item"))).status, 404);
+});
+
+test("popular items are counted", async () => {
+  const client = fixture.client();
+  const found = await client.popular({ k: 30 });
+  const counts = found.items.map(({ score }) => score);
+  assert.deepEqual(
+    counts,
+    counts.toSorted((one, two) => two - one),
+  );
+  assert(found.items.every(({ item, title }) => title === `Item ${item.slice(1)}`));
+  const had = await held(reader);
+  const without = await client.popular({ k: 30, user: reader });
+  assert.deepEqual(
+    without.items,
+    found.items.filter(({ item }) => !had.includes(item)),
+  );
+  await failure(InvalidRequest, client.popular({ window: "for ever" }));
+});
+
+test("what happened of late is popular in a window and trends, until it is erased", async () => {
+  const client = fixture.client();
+  const only = { window: "1d", allow: ["trending-item"] };
+  const timestamp = Math.floor(Date.now() / 1_000) - 2 * 3_600;
+  await client.interactions.addMany([
+    { user: "trend-1", item: "trending-item", timestamp },
+    { user: "trend-2", item: "trending-item", timestamp },
+  ]);
+  await until(async () => (await client.popular(only)).items.length > 0);
+  const found = await client.popular(only);
+  assert.deepEqual(
+    found.items.map(({ item, score }) => [item, score]),
+    [["trending-item", 2]],
+  );
+  const [trending] = (await client.trending({ halfLife: "2h", ...only })).items;
+  assert(trending !== undefined && trending.score > 0.5 && trending.score <= 1);
+  await client.eraseItem("trending-item", { waitMs: 60_000 });
+  assert.deepEqual((await client.popular(only)).items, []);
+});
+
+test("the latest items need nobody", async () => {
+  const client = fixture.client();
+  const timestamp = Math.floor(Date.now() / 1_000) - 60;
+  await client.items.put({ id: "brand-new", timestamp });
+  const { items } = await client.latest({ window: "1d" });
+  assert.deepEqual(
+    items.map(({ item, score }) => [item, score]),
+    [["brand-new", timestamp]],
+  );
+  assert.deepEqual((await client.latest({ window: "1d", exclude: ["brand-new"] })).items, []);
+  await client.items.delete("brand-new");
 });

@@ -36,6 +36,7 @@ from .models import (
     Id,
     Interaction,
     Item,
+    ItemList,
     Keep,
     Model,
     Names,
@@ -44,6 +45,7 @@ from .models import (
     Recommendations,
     Selection,
     SimilarItems,
+    Span,
     Time,
     User,
     Written,
@@ -209,6 +211,54 @@ class Calls:
         if user is not None:
             body["user"] = user
         return self.ask(_post(_routes.SIMILAR, body), _of(SimilarItems.read))
+
+    def popular(
+        self,
+        *,
+        window: Span | None = None,
+        user: Id | None = None,
+        **selection: Unpack[Selection],
+    ) -> Flow[ItemList]:
+        """The items that most people wanted; with `window` in that time up to now, with `user` without
+        those that the user has."""
+        return self._list(_routes.POPULAR, {"window": window}, user, selection)
+
+    def trending(
+        self,
+        *,
+        half_life: Span | None = None,
+        window: Span | None = None,
+        user: Id | None = None,
+        **selection: Unpack[Selection],
+    ) -> Flow[ItemList]:
+        """The items that most people wanted of late: a person counts half as much with each
+        `half_life`, three days unless given, that it is ago. Otherwise as `popular`."""
+        spans = {"half_life": half_life, "window": window}
+        return self._list(_routes.TRENDING, spans, user, selection)
+
+    def latest(
+        self,
+        *,
+        window: Span | None = None,
+        user: Id | None = None,
+        **selection: Unpack[Selection],
+    ) -> Flow[ItemList]:
+        """The items that appeared last, whether or not anybody has touched them. Otherwise as
+        `popular`."""
+        return self._list(_routes.LATEST, {"window": window}, user, selection)
+
+    def _list(
+        self,
+        route: Route,
+        spans: Mapping[str, Span | None],
+        user: Id | None,
+        selection: Selection,
+    ) -> Flow[ItemList]:
+        body = _encode.selection(selection)
+        body |= {name: _encode.span(span) for name, span in spans.items() if span is not None}
+        if user is not None:
+            body["user"] = user
+        return self.ask(_post(route, body), _of(ItemList.read))
 
     # Erasures.
 
