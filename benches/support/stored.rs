@@ -98,6 +98,7 @@ pub fn service_options(hyper: IalsHyperparameters) -> ServiceOptions {
         seed: 1,
         queue_max: learning.queue_max as usize,
         receipt_issuer: "recant".into(),
+        content: None,
         worker: WorkerOptions {
             update_budget: learning.budget(),
             update_tolerance: learning.tolerance,

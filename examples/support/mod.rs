@@ -68,6 +68,7 @@ fn service_options() -> ServiceOptions {
         seed: 1,
         queue_max: 100,
         receipt_issuer: Arc::from("an example"),
+        content: None,
         worker: WorkerOptions {
             update_budget: Duration::from_millis(6),
             update_tolerance: 1e-6,

@@ -23,7 +23,7 @@ use recant_http::{AppState, Server, router};
 use recant_service::Service;
 use recant_service::WorkerOptions;
 use recant_service::train_neural;
-use recant_service::{ServiceOptions, WorkerGuard};
+use recant_service::{ContentOptions, ServiceOptions, WorkerGuard};
 use recant_service::{TrainError, Trained};
 use recant_store::Store;
 
@@ -147,6 +147,9 @@ fn service_options(settings: &Settings) -> ServiceOptions {
         seed: settings.model.seed,
         queue_max: settings.learning.queue_max as usize,
         receipt_issuer: Arc::from(settings.receipts.issuer.as_str()),
+        content: (settings.content.enabled).then(|| ContentOptions {
+            refresh: settings.content.refresh(),
+        }),
         worker: WorkerOptions {
             update_budget: settings.learning.budget(),
             update_tolerance: settings.learning.tolerance,

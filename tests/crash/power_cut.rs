@@ -64,6 +64,7 @@ async fn start(store: Store, target: f64) -> (Service, WorkerGuard) {
         seed: 1,
         queue_max: 1_000,
         receipt_issuer: "recant".into(),
+        content: None,
         worker: WorkerOptions {
             update_budget: Duration::from_millis(10),
             update_tolerance: 1e-4,

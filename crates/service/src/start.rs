@@ -18,6 +18,7 @@ use crate::learner::Learner;
 use crate::load::{Loaded, load};
 use crate::publish::{Progress, Publisher};
 use crate::receipts::ReceiptSigner;
+use crate::refit::{ContentOptions, Refitter};
 use crate::resolve::Resolver;
 use crate::service::{BATCHES_MAX, BLOCKING_WORK_MAX, Service, Shared};
 use crate::snapshot::Quality;
@@ -54,6 +55,8 @@ pub struct ServiceOptions {
     pub queue_max: usize,
     /// Whose name receipts carry.
     pub receipt_issuer: Arc<str>,
+    /// How rows for items that nobody touched are made; none without it.
+    pub content: Option<ContentOptions>,
     /// How the worker computes.
     pub worker: WorkerOptions,
 }
@@ -79,6 +82,7 @@ pub enum StartError {
 pub struct WorkerGuard {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+    refitting: Option<JoinHandle<()>>,
 }
 
 impl WorkerGuard {
@@ -87,6 +91,11 @@ impl WorkerGuard {
         self.stop.send_replace(true);
         if self.task.await.is_err() {
             tracing::error!("the worker's task panicked");
+        }
+        if let Some(refitting) = self.refitting
+            && refitting.await.is_err()
+        {
+            tracing::error!("the task that refits content rows panicked");
         }
     }
 }
@@ -146,6 +155,10 @@ impl Service {
         });
         let background = Arc::new(Background::new(options.worker.threads, foreground)?);
         let (stop, stopped) = watch::channel(false);
+        let refitting = options.content.and_then(|content| {
+            let (publisher, background) = (Arc::clone(&shared.publisher), Arc::clone(&background));
+            Refitter::new(publisher, background, content, stopped.clone())
+        });
         let supervisor = Supervisor {
             shared: Arc::clone(&shared),
             options,
@@ -154,7 +167,12 @@ impl Service {
             stopped,
         };
         let task = tokio::spawn(supervisor.run(loaded));
-        Ok((Self::new(shared), WorkerGuard { stop, task }))
+        let guard = WorkerGuard {
+            stop,
+            task,
+            refitting: refitting.map(|refitter| tokio::spawn(refitter.run())),
+        };
+        Ok((Self::new(shared), guard))
     }
 }
 

@@ -250,6 +250,7 @@ impl Running {
             seed: 1,
             queue_max: 1_000,
             receipt_issuer: "recant".into(),
+            content: None,
             worker: WorkerOptions {
                 update_budget: Duration::from_millis(10),
                 update_tolerance: TOLERANCE,
