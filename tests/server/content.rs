@@ -70,7 +70,7 @@ fn is_content(server: &Server, path: &str, item: &str) -> bool {
     source(server, path, item).is_some_and(|source| source.as_deref() == CONTENT)
 }
 
-/// Whether everybody who has nothing of a colour sees `new`, one of the other, before what they do not like.
+/// Where an item stands in a user's list.
 fn place(server: &Server, user: &str, item: &str) -> usize {
     let listed = list(server, &format!("/recommend?user={user}&k=100"));
     let place = listed.iter().position(|(id, _)| id == item);
