@@ -109,6 +109,7 @@ pub fn service_options(hyper: IalsHyperparameters) -> ServiceOptions {
         queue_max: learning.queue_max as usize,
         certificate_wait_max: CertificateSettings::default().wait_max(),
         receipt_issuer: "recant".into(),
+        content: None,
         worker: WorkerOptions {
             update_budget: learning.budget(),
             update_tolerance: learning.tolerance,

@@ -69,6 +69,7 @@ fn service_options() -> ServiceOptions {
         queue_max: 100,
         certificate_wait_max: None,
         receipt_issuer: Arc::from("an example"),
+        content: None,
         worker: WorkerOptions {
             update_budget: Duration::from_millis(6),
             update_tolerance: 1e-6,

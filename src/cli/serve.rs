@@ -23,7 +23,7 @@ use recant_http::{AppState, Server, router};
 use recant_service::Service;
 use recant_service::WorkerOptions;
 use recant_service::train_neural;
-use recant_service::{ServiceOptions, WorkerGuard};
+use recant_service::{ContentOptions, ServiceOptions, WorkerGuard};
 use recant_service::{TrainError, Trained};
 use recant_store::Store;
 
@@ -148,6 +148,9 @@ fn service_options(settings: &Settings) -> ServiceOptions {
         queue_max: settings.learning.queue_max as usize,
         certificate_wait_max: settings.certificate.wait_max(),
         receipt_issuer: Arc::from(settings.receipts.issuer.as_str()),
+        content: (settings.content.enabled).then(|| ContentOptions {
+            refresh: settings.content.refresh(),
+        }),
         worker: WorkerOptions {
             update_budget: settings.learning.budget(),
             update_tolerance: settings.learning.tolerance,

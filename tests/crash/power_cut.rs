@@ -65,6 +65,7 @@ async fn start(store: Store, target: f64) -> (Service, WorkerGuard) {
         queue_max: 1_000,
         certificate_wait_max: None,
         receipt_issuer: "recant".into(),
+        content: None,
         worker: WorkerOptions {
             update_budget: Duration::from_millis(10),
             update_tolerance: 1e-4,

@@ -9,6 +9,7 @@
 
 mod arranged;
 mod because;
+mod content;
 mod described_answers;
 mod erase_command;
 mod export_command;

@@ -28,6 +28,7 @@
 
 #![deny(unreachable_pub)]
 
+pub mod content;
 mod control;
 pub mod model;
 pub mod optim;

@@ -38,5 +38,5 @@ pub use leave_one_out::{LeaveOneOut, leave_one_out};
 pub use lists::best;
 pub use membership::{ControlKind, Controls, area_under_curve, controls, true_positive_rate};
 pub use numerical_rank::numerical_rank;
-pub use ranking::{jaccard, ndcg};
+pub use ranking::{jaccard, ndcg, recall};
 pub use scorer::Scorer;

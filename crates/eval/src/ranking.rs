@@ -35,7 +35,7 @@ pub fn ndcg(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
 /// Relevant items among the first `k` of `ranked`, as a share of those that could be there:
 /// `hits / min(k, |relevant|)`, the form of Liang et al. (2018) and Rendle et al. (2021).
 /// `relevant` is sorted. `None` when nothing is relevant or k is 0.
-pub(crate) fn recall(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
+pub fn recall(ranked: &[u32], relevant: &[u32], k: usize) -> Option<f64> {
     let best = k.min(relevant.len());
     (best > 0).then(|| hits(ranked, relevant, k).count() as f64 / best as f64)
 }

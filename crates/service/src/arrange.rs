@@ -7,6 +7,7 @@
 //! the k best of R or in S, for fewer than k rows of R come before it.
 
 use crate::confinement::{Confinement, union};
+use crate::content::{ContentCandidates, is_content};
 use crate::person::Person;
 use crate::snapshot::Snapshot;
 use recant_core::topk::{Best, Filter, RowSet, diversified};
@@ -44,8 +45,10 @@ pub(crate) struct Arranged {
     boosts: Vec<(u32, f64)>,
     /// Rows that come first, in this order.
     pins: Vec<u32>,
-    /// The rows of both, sorted.
+    /// The rows of the model among both, sorted.
     special: Vec<u32>,
+    /// The content rows among both, sorted.
+    special_content: Vec<u32>,
     diversity: f64,
 }
 
@@ -78,9 +81,9 @@ impl Arranged {
 pub(crate) struct Begun {
     /// Pinned rows that may be in the list, in their order, with their scores.
     pins: Vec<(u32, f32)>,
-    /// Boosted rows that may be in it, with their scores.
-    boosted: Vec<(u32, f32)>,
-    /// Rows that the search leaves out: what may not be in the list, and what was scored already.
+    /// Boosted rows that may be in it, and the best content rows, with their scores.
+    others: Vec<(u32, f32)>,
+    /// Rows of the model that the search leaves out: what may not be in the list, and what was scored already.
     pub(crate) set_aside: Vec<u32>,
     /// How many rows to search for.
     pub(crate) depth: usize,
@@ -104,27 +107,37 @@ pub(crate) struct List {
 
 impl Snapshot {
     /// The rows that `arrangement` speaks of.
-    pub(crate) fn arranged(&self, arrangement: &Arrangement) -> Arranged {
+    pub(crate) fn arranged(
+        &self,
+        arrangement: &Arrangement,
+        content: Option<&ContentCandidates<'_>>,
+    ) -> Arranged {
+        let row = |item: &ItemId| {
+            let content = content.and_then(|content| content.row(item));
+            content.or_else(|| self.items.row(item))
+        };
         let boosts = arrangement.boosts.iter();
-        let known = boosts.filter_map(|(item, boost)| Some((self.items.row(item)?, *boost)));
+        let known = boosts.filter_map(|(item, boost)| Some((row(item)?, *boost)));
         let mut boosts: Vec<(u32, f64)> = known.collect();
         boosts.sort_unstable_by_key(|(row, _)| *row);
         let pins = arrangement.pins.iter();
-        let pins: Vec<u32> = pins.filter_map(|item| self.items.row(item)).collect();
+        let pins: Vec<u32> = pins.filter_map(row).collect();
         let mut special: Vec<u32> = boosts.iter().map(|(row, _)| *row).collect();
         special.extend(&pins);
         special.sort_unstable();
         special.dedup();
+        let special_content = special.split_off(special.partition_point(|row| !is_content(*row)));
         Arranged {
             boosts,
             pins,
             special,
+            special_content,
             diversity: arrangement.diversity,
         }
     }
 
     /// Begins a list whose page ends after `end` rows: scores what is pinned or boosted, of what is not
-    /// `excluded`. Cost: d for each of these rows.
+    /// `excluded`, and finds the best of the content rows, if there are some. Cost: d for each of these rows.
     pub(crate) fn begin(
         &self,
         person: &Person<'_>,
@@ -132,7 +145,10 @@ impl Snapshot {
         arranged: &Arranged,
         excluded: &[u32],
         end: usize,
+        content: Option<&ContentCandidates<'_>>,
     ) -> Begun {
+        // A list of counts has none: nobody touched their items.
+        let content = content.zip(person.factors.as_deref());
         let filter = self.filter(confinement, excluded);
         let special = arranged.special.iter().copied();
         let admitted: RowSet = special.filter(|row| filter.admits(*row)).collect();
@@ -143,10 +159,13 @@ impl Snapshot {
                 ..filter
             };
             scored = self.best(person, admitted.len(), &alone);
-            scored
-                .iter_mut()
-                .for_each(|one| *one = arranged.boosted(*one));
         }
+        if let Some((content, factors)) = content {
+            scored.extend(content.scores(factors, &arranged.special_content));
+        }
+        scored
+            .iter_mut()
+            .for_each(|one| *one = arranged.boosted(*one));
         let scored_at = |pin: &u32| scored.iter().find(|(row, _)| row == pin).copied();
         let pins: Vec<(u32, f32)> = arranged.pins.iter().filter_map(scored_at).collect();
         let after_pins = end.saturating_sub(pins.len());
@@ -155,12 +174,17 @@ impl Snapshot {
         } else {
             0
         };
+        let depth = after_pins.max(pool);
         let boosted = scored.iter().filter(|(row, _)| !arranged.is_pinned(*row));
+        let mut others: Vec<(u32, f32)> = boosted.copied().collect();
+        if let Some((content, factors)) = content {
+            others.extend(content.best(factors, depth, &arranged.special_content));
+        }
         Begun {
-            boosted: boosted.copied().collect(),
+            others,
             pins,
             set_aside: union(excluded, &arranged.special),
-            depth: after_pins.max(pool),
+            depth,
             after_pins,
             end,
         }
@@ -176,9 +200,9 @@ impl Snapshot {
         offset: usize,
     ) -> List {
         let mut ranked = rest;
-        if !begun.boosted.is_empty() {
-            let mut best = Best::new(begun.depth, ranked.len() + begun.boosted.len());
-            let all = ranked.into_iter().chain(begun.boosted);
+        if !begun.others.is_empty() {
+            let mut best = Best::new(begun.depth, ranked.len() + begun.others.len());
+            let all = ranked.into_iter().chain(begun.others);
             all.for_each(|(row, score)| best.offer(row, score));
             ranked = best.into_sorted();
         }
@@ -188,7 +212,7 @@ impl Snapshot {
         if arranged.diversity > 0.0 {
             let (first, after) = ranked.split_at(ranked.len().min(DIVERSITY_POOL));
             pool = Some(first.len());
-            let (count, factors) = (begun.after_pins, &self.item_factors);
+            let (count, factors) = (begun.after_pins, |row| self.factors_at(row));
             let mut ordered = diversified(first, &pins, factors, arranged.diversity, count);
             ordered.extend_from_slice(after);
             ranked = ordered;

@@ -103,7 +103,7 @@ impl Gate {
 }
 
 /// Lets the scheduler prefer every other thread to this one.
-fn step_back() {
+pub(crate) fn step_back() {
     #[cfg(target_os = "linux")]
     {
         // On Linux a priority belongs to a thread, and that of the caller may always be lowered.

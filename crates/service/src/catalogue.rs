@@ -176,6 +176,24 @@ impl Catalogue {
         });
     }
 
+    /// What is said about an item that nobody interacted with; `None` when nothing is, or when somebody did.
+    pub(crate) fn untouched(&self, id: &ItemId) -> Option<&Arc<ItemDescription>> {
+        let entry = self.entries.get(id)?;
+        entry.description.as_ref().filter(|_| entry.row.is_none())
+    }
+
+    /// Everything that is said, in the order of the items' ids, with the item's row where somebody
+    /// interacted with it.
+    pub(crate) fn said(&self) -> impl Iterator<Item = (&Arc<ItemDescription>, Option<u32>)> + '_ {
+        let entries = self.entries.values();
+        entries.filter_map(|entry| Some((entry.description.as_ref()?, entry.row)))
+    }
+
+    /// Grows with every change of a description.
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition
+    }
+
     /// Whether the same is said here and there.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
         self.edition == other.edition

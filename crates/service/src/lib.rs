@@ -13,6 +13,7 @@ mod because;
 mod catalogue;
 mod checkpoint;
 mod confinement;
+mod content;
 mod curator;
 mod describe;
 mod digits;
@@ -40,9 +41,11 @@ mod ranking;
 mod rankings;
 mod receipts;
 mod recommend;
+mod refit;
 mod remedy;
 mod resolve;
 mod rows;
+mod selection;
 mod service;
 mod snapshot;
 mod source;
@@ -56,6 +59,7 @@ pub use activity::{Activity, Hour, ItemHours};
 pub use arrange::{Arrangement, BOOST_MAX, BOOSTS_MAX, PINS_MAX};
 pub use because::{Because, HistoryShare};
 pub use catalogue::Catalogue;
+pub use content::{ContentRows, Matching};
 pub use curator::DescribeError;
 pub use digits::two_digits;
 pub use dirty::{Changes, DirtyRows};
@@ -72,15 +76,17 @@ pub use publish::{Progress, Publisher};
 pub use query::{
     Added, AsOf, BATCH_USERS_MAX, BECAUSE_DEFAULT, BECAUSE_MAX, BatchQuery, CertifiedSummary,
     ExportedInteraction, IdempotencyKey, K_MAX, ModelSummary, OFFSET_MAX, QUERY_ITEMS_MAX,
-    QUERY_TAGS_MAX, RecommendQuery, Recommendations, ScoredItem, Selection, ServiceError,
-    SimilarItems, SimilarQuery, Subject,
+    QUERY_TAGS_MAX, RecommendQuery, Recommendations, ScoredItem, ServiceError, SimilarItems,
+    SimilarQuery, Subject,
 };
 pub use ranking::{Popularity, Ranking};
 pub use recant_types::{PersonProperties, PersonSummary};
 pub use receipts::ReceiptAnswer;
+pub use refit::ContentOptions;
 pub use remedy::Remedy;
 pub use resolve::Resolver;
 pub use rows::{RowDirectory, RowTable};
+pub use selection::Selection;
 pub use service::Service;
 pub use snapshot::{Quality, ServedModel, Snapshot, VersionError};
 pub use source::Source;

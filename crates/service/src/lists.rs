@@ -1,18 +1,18 @@
 //! Lists for nobody in particular: what is popular, what is on the rise, what is new.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::activity::hour_of;
 use crate::confinement::union;
-use crate::query::{Selection, ServiceError};
+use crate::query::ServiceError;
 use crate::ranking::Ranking;
 use crate::rankings::{Measure, Score};
+use crate::selection::{Selected, Selection};
 use crate::service::{FILTER_PATIENCE, Service};
 use crate::snapshot::Snapshot;
 use recant_core::topk::Bitmap;
-use recant_types::{ItemDescription, ItemId, UnixMillis, UserId};
+use recant_types::{ItemId, UnixMillis, UserId};
 
 /// In how long an event comes to half as much, when the caller does not say.
 pub const HALF_LIFE_DEFAULT: Duration = Duration::from_secs(3 * 24 * 60 * 60);
@@ -181,7 +181,8 @@ impl Snapshot {
 
     /// A page of the latest items; `None` when finding those that the question leaves takes too long.
     fn latest(&self, query: &ListQuery, now: UnixMillis) -> Option<List> {
-        let selection = Selected::new(self, query);
+        let seen = query.user.as_ref().map(|user| self.seen_by(user));
+        let selection = Selected::new(&query.selection, seen.into_iter().flatten());
         let from = query.window.map(|window| before(now, window));
         let appeared = self.catalogue.appeared_before(now);
         let appeared = appeared.take_while(|(at, _)| from.is_none_or(|from| *at >= from));
@@ -211,44 +212,6 @@ impl Snapshot {
             model_version: self.version,
             items,
         })
-    }
-}
-
-/// Which items may be in a list, by what is said about them.
-struct Selected<'a> {
-    selection: &'a Selection,
-    excluded: HashSet<ItemId>,
-    allowed: Option<HashSet<&'a ItemId>>,
-}
-
-impl<'a> Selected<'a> {
-    fn new(snapshot: &Snapshot, query: &'a ListQuery) -> Self {
-        let selection = &query.selection;
-        let seen = query.user.as_ref().map(|user| snapshot.seen_by(user));
-        let excluded = selection.exclude.iter().cloned();
-        Self {
-            selection,
-            excluded: excluded.chain(seen.into_iter().flatten()).collect(),
-            allowed: selection.allow.as_ref().map(|allow| allow.iter().collect()),
-        }
-    }
-
-    fn admits(&self, said: &ItemDescription) -> bool {
-        let has = |tag: &String| said.has_tag(tag);
-        let Selection {
-            tags,
-            tags_all,
-            tags_none,
-            filter,
-            ..
-        } = self.selection;
-        !said.hidden
-            && !self.excluded.contains(&said.id)
-            && (self.allowed.as_ref()).is_none_or(|allowed| allowed.contains(&said.id))
-            && (tags.is_empty() || tags.iter().any(has))
-            && tags_all.iter().all(has)
-            && !tags_none.iter().any(has)
-            && filter.as_ref().is_none_or(|filter| filter.matches(said))
     }
 }
 

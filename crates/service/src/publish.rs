@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
 use crate::catalogue::{Catalogue, Edit};
+use crate::content::ContentRows;
 use crate::dirty::Changes;
 use crate::expression::Expression;
 use crate::metric_names as names;
@@ -42,7 +43,14 @@ pub struct Publisher {
     progress: watch::Sender<Progress>,
     /// Held while a version is put together of a model and what is said about items: neither may
     /// miss what happens to the other.
-    assembling: Mutex<()>,
+    assembling: Mutex<Assembling>,
+}
+
+/// What happens to descriptions while rows for untouched items are made from earlier ones.
+#[derive(Debug, Default)]
+struct Assembling {
+    /// None while no rows are being made.
+    edits_since: Option<Vec<Edit>>,
 }
 
 impl Publisher {
@@ -54,7 +62,7 @@ impl Publisher {
             certified: ArcSwapOption::empty(),
             rankings: Rankings::default(),
             progress: watch::Sender::new(progress),
-            assembling: Mutex::new(()),
+            assembling: Mutex::default(),
         }
     }
 
@@ -74,7 +82,7 @@ impl Publisher {
         &self.rankings
     }
 
-    fn assembling(&self) -> MutexGuard<'_, ()> {
+    fn assembling(&self) -> MutexGuard<'_, Assembling> {
         let held = self.assembling.lock();
         held.unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,8 +90,12 @@ impl Publisher {
     /// Keeps `snapshot` as the last certified version.
     pub(crate) fn set_certified(&self, snapshot: Option<Snapshot>) {
         let _held = self.assembling();
-        self.certified
-            .store(snapshot.map(|snapshot| Arc::new(self.saying_what_is_said(snapshot))));
+        let of_the_model_alone = |snapshot| {
+            let mut snapshot = self.saying_what_is_said(snapshot);
+            snapshot.content = None;
+            Arc::new(snapshot)
+        };
+        self.certified.store(snapshot.map(of_the_model_alone));
     }
 
     /// The snapshot with what is said about items now.
@@ -112,12 +124,36 @@ impl Publisher {
     /// Makes changes in what is said about items, in every version there is. The model and the
     /// number of its version stay. Cost: what changed.
     pub(crate) fn edit(&self, edits: &[Edit]) {
-        let _held = self.assembling();
-        let edit = |catalogue: &mut Catalogue| catalogue.edit(edits);
-        if let Some(certified) = self.certified() {
-            self.certified.store(Some(certified.with_catalogue(edit)));
+        let mut held = self.assembling();
+        if let Some(since) = &mut held.edits_since {
+            since.extend_from_slice(edits);
         }
-        self.live.store(self.live.load().with_catalogue(edit));
+        if let Some(certified) = self.certified() {
+            self.certified.store(Some(certified.edited(edits)));
+        }
+        self.live.store(self.live.load().edited(edits));
+    }
+
+    /// The live version, to make rows for untouched items from; [`Self::end_content`] brings them up to
+    /// date with what is said meanwhile.
+    pub(crate) fn begin_content(&self) -> Arc<Snapshot> {
+        let mut held = self.assembling();
+        held.edits_since = Some(Vec::new());
+        self.current()
+    }
+
+    /// Ends what [`Self::begin_content`] began: the live version and those after it serve these rows, or go
+    /// on with what they have when there are none.
+    pub(crate) fn end_content(&self, made: Option<Option<ContentRows>>) {
+        let mut held = self.assembling();
+        let edits = held.edits_since.take().unwrap_or_default();
+        let Some(mut content) = made else { return };
+        if let Some(content) = &mut content {
+            content.edit(&edits);
+        }
+        let mut changed = Snapshot::clone(&self.live.load());
+        changed.content = content;
+        self.live.store(Arc::new(changed));
     }
 
     /// Takes out of the certified version what `changes` took out of the live one.
@@ -152,8 +188,9 @@ impl Publisher {
         report(&snapshot);
         let hours = snapshot.hours.clone();
         let held = self.assembling();
-        self.live
-            .store(Arc::new(self.saying_what_is_said(snapshot)));
+        let mut snapshot = self.saying_what_is_said(snapshot);
+        snapshot.content = self.live.load().content.clone();
+        self.live.store(Arc::new(snapshot));
         drop(held);
         self.rankings.follow(&hours);
         let swapping = making + started.elapsed();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::arrange::Arrangement;
 use crate::because::Because;
 use crate::explain::Explanation;
-use crate::expression::Expression;
+use crate::selection::Selection;
 use crate::source::Source;
 use recant_types::{Certificate, FeedbackType, ItemId, ModelConfiguration, UnixMillis, UserId};
 
@@ -29,31 +29,6 @@ pub const QUERY_TAGS_MAX: usize = 64;
 
 /// Most items that a page may leave out before it.
 pub const OFFSET_MAX: usize = 10_000;
-
-/// Which items may be in a list: those that everything here leaves.
-#[derive(Debug, Clone, Default)]
-pub struct Selection {
-    /// None of these; unknown ones are ignored.
-    pub exclude: Vec<ItemId>,
-    /// Only these; all may without it.
-    pub allow: Option<Vec<ItemId>>,
-    /// Only items with at least one of these tags; all may when it is empty.
-    pub tags: Vec<String>,
-    /// Only items with each of these tags.
-    pub tags_all: Vec<String>,
-    /// No item with one of these tags.
-    pub tags_none: Vec<String>,
-    /// Only items of which this is true.
-    pub filter: Option<Expression>,
-}
-
-impl Selection {
-    /// Whether finding what is left takes no look at what is said about items.
-    pub(crate) fn is_open(&self) -> bool {
-        let tags = [&self.tags, &self.tags_all, &self.tags_none];
-        self.filter.is_none() && self.allow.is_none() && tags.iter().all(|tags| tags.is_empty())
-    }
-}
 
 /// A question for items like another one; checked against the limits.
 #[derive(Debug, Clone)]
@@ -160,6 +135,8 @@ pub struct ScoredItem {
     pub boost: Option<f64>,
     /// Whether it comes first because the question says so.
     pub is_pinned: bool,
+    /// Whether nobody touched it, so that its factors come from what is said about it.
+    pub is_content: bool,
     /// Its title, when one is known.
     pub title: Option<Arc<str>>,
     /// Where its score comes from, when that was asked for and can be said.

@@ -3,18 +3,18 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashSet;
-use std::iter::repeat_with;
 
-use crate::arrange::{Arranged, Begun};
+use crate::arrange::{Arranged, Arrangement, Begun, List};
 use crate::because::{Because, Told};
 use crate::confinement::{Confinement, union};
-use crate::explain::Served;
+use crate::content::{ContentCandidates, Matching, is_content};
+use crate::explain::{Explanation, Served};
 use crate::person::Person;
 use crate::query::{
-    BatchQuery, RecommendQuery, Recommendations, ScoredItem, Selection, SimilarItems, SimilarQuery,
-    Subject,
+    BatchQuery, RecommendQuery, Recommendations, ScoredItem, SimilarItems, SimilarQuery, Subject,
 };
 use crate::ranking::Ranking;
+use crate::selection::{Selected, Selection};
 use crate::snapshot::{ServedModel, Snapshot};
 use crate::source::Source;
 use recant_core::model::Entry;
@@ -26,7 +26,7 @@ use recant_types::{ItemId, UserId};
 const FEW_ALLOWED_SHARE: usize = 16;
 
 impl Snapshot {
-    /// Answers `query` exactly. `matching` are the rows of which its filter is true. Of a user's history
+    /// Answers `query` exactly. `matching` is what its filter leaves. Of a user's history
     /// an explanation names those items alone that are in `nameable`, where that is given. Cost: what
     /// [`ItemIndex::top_k`] looks at, and for a session history of length h one system of
     /// h·d² + d³/3 more.
@@ -35,10 +35,11 @@ impl Snapshot {
     pub fn recommend(
         &self,
         query: &RecommendQuery,
-        matching: Option<&Bitmap>,
+        matching: Option<&Matching>,
         nameable: Option<&HashSet<ItemId>>,
     ) -> Recommendations {
-        let confinement = self.confine(&query.selection, matching);
+        let rows = matching.map(|matching| &matching.rows);
+        let confinement = self.confine(&query.selection, rows);
         let person = self.resolve(&query.subject);
         let seen: &[u32] = if query.exclude_seen {
             &person.seen
@@ -46,27 +47,29 @@ impl Snapshot {
             &[]
         };
         let excluded = confinement.excluded_with(seen);
-        let arranged = self.arranged(&query.arrangement);
-        let end = query.offset + query.k;
-        let begun = self.begin(&person, &confinement, &arranged, &excluded, end);
-        let filter = self.filter(&confinement, &begun.set_aside);
-        let rest = self.best(&person, begun.depth, &filter);
-        let list = self.complete(begun, &arranged, rest, query.offset);
-        let explanation = query.explain.then(|| {
-            let served = Served {
-                source: person.source,
-                factors: person.factors.as_deref(),
-                list: &list,
-                arranged: &arranged,
-            };
-            let besides = union(&excluded, &list.pins);
-            let filter = self.filter(&confinement, &besides);
-            let is_counted = |row| match person.source {
-                Source::Popular => self.popular.count(row) > 0,
-                Source::Model | Source::FoldIn => self.item_count(row) > 0,
-            };
-            self.explain(&served, |row| is_counted(row) && filter.admits(row))
-        });
+        let asked = Asked {
+            person: &person,
+            confinement: &confinement,
+            excluded: &excluded,
+            arrangement: &query.arrangement,
+            end: query.offset + query.k,
+            offset: query.offset,
+        };
+        let named = match &query.subject {
+            Subject::History(items) if query.exclude_seen => items.as_slice(),
+            Subject::History(_) | Subject::User(_) => &[],
+        };
+        let content = self.content_candidates(&query.selection, matching, named);
+        let (arranged, list) = self.list_of(&asked, content.as_ref());
+        let mut explanation = None;
+        if query.explain {
+            // What is proven is proven of the rows of the model.
+            let of_the_model = content.as_ref().map(|_| self.list_of(&asked, None));
+            let (arranged, list) = of_the_model
+                .as_ref()
+                .map_or((&arranged, &list), |(arranged, list)| (arranged, list));
+            explanation = Some(self.explanation(&asked, arranged, list));
+        }
         let because = match &person.factors {
             Some(_) if query.explain => {
                 let told = Told {
@@ -78,7 +81,8 @@ impl Snapshot {
                     let boost = arranged.boost(*row).unwrap_or(0.0);
                     (*row, f64::from(*score) - boost)
                 };
-                self.because(&told, &list.page.iter().map(own).collect::<Vec<_>>())
+                let of_the_model = list.page.iter().filter(|(row, _)| !is_content(*row));
+                self.because(&told, &of_the_model.map(own).collect::<Vec<_>>())
             }
             _ => Vec::new(),
         };
@@ -90,15 +94,90 @@ impl Snapshot {
         }
     }
 
+    /// The list that a question asks for: of the rows of the model, and of `content`.
+    fn list_of(
+        &self,
+        asked: &Asked<'_>,
+        content: Option<&ContentCandidates<'_>>,
+    ) -> (Arranged, List) {
+        let arranged = self.arranged(asked.arrangement, content);
+        let (person, confinement) = (asked.person, asked.confinement);
+        let begun = self.begin(
+            person,
+            confinement,
+            &arranged,
+            asked.excluded,
+            asked.end,
+            content,
+        );
+        let filter = self.filter(confinement, &begun.set_aside);
+        let rest = self.best(person, begun.depth, &filter);
+        let list = self.complete(begun, &arranged, rest, asked.offset);
+        (arranged, list)
+    }
+
+    /// What is proven of `list`, which is of rows of the model alone.
+    fn explanation(&self, asked: &Asked<'_>, arranged: &Arranged, list: &List) -> Explanation {
+        let person = asked.person;
+        let served = Served {
+            source: person.source,
+            factors: person.factors.as_deref(),
+            list,
+            arranged,
+        };
+        let besides = union(asked.excluded, &list.pins);
+        let filter = self.filter(asked.confinement, &besides);
+        let is_counted = |row| match person.source {
+            Source::Popular => self.popular.count(row) > 0,
+            Source::Model | Source::FoldIn => self.item_count(row) > 0,
+        };
+        self.explain(&served, |row| is_counted(row) && filter.admits(row))
+    }
+
+    /// Content rows that may be in the answer to a question that leaves out the items in `seen`; `None` when there
+    /// are no content rows.
+    fn content_candidates<'a>(
+        &'a self,
+        selection: &'a Selection,
+        matching: Option<&'a Matching>,
+        seen: &[ItemId],
+    ) -> Option<ContentCandidates<'a>> {
+        Some(ContentCandidates {
+            rows: self.content.as_ref()?,
+            catalogue: &self.catalogue,
+            selected: Selected::new(selection, seen.iter().cloned()),
+            matching: matching.and_then(|matching| matching.content.as_ref()),
+        })
+    }
+
+    /// The factors at a row of a list.
+    pub(crate) fn factors_at(&self, row: u32) -> &[f32] {
+        match &self.content {
+            Some(content) if is_content(row) => content.factors(row),
+            _ => self.item_factors.row(row),
+        }
+    }
+
+    /// The item at a row of a list.
+    fn item_at(&self, row: u32) -> Option<&ItemId> {
+        match &self.content {
+            Some(content) if is_content(row) => content.id(row),
+            _ => self.items.id(row),
+        }
+    }
+
     /// Answers `query` for some of its users, each as [`Snapshot::recommend`] would, in one walk
     /// through the items.
     pub(crate) fn recommend_each(
         &self,
         users: &[UserId],
         query: &BatchQuery,
-        matching: Option<&Bitmap>,
+        matching: Option<&Matching>,
     ) -> Vec<Recommendations> {
-        let confinement = self.confine(&query.selection, matching);
+        let rows = matching.map(|matching| &matching.rows);
+        let confinement = self.confine(&query.selection, rows);
+        let content = self.content_candidates(&query.selection, matching, &[]);
+        let content = content.as_ref();
         let persons: Vec<Person> = users.iter().map(|user| self.resolve_user(user)).collect();
         let excluded: Vec<Vec<u32>> = persons
             .iter()
@@ -110,12 +189,14 @@ impl Snapshot {
                 }
             })
             .collect();
-        let arranged = self.arranged(&query.arrangement);
+        let arranged = self.arranged(&query.arrangement, content);
         let end = query.offset + query.k;
         let begun: Vec<Begun> = persons
             .iter()
             .zip(&excluded)
-            .map(|(person, excluded)| self.begin(person, &confinement, &arranged, excluded, end))
+            .map(|(person, excluded)| {
+                self.begin(person, &confinement, &arranged, excluded, end, content)
+            })
             .collect();
         let mut found = self
             .best_of_each(&persons, &begun, &confinement)
@@ -404,29 +485,48 @@ impl Snapshot {
         })
     }
 
-    /// The items of a list; `because` is of each of them, or empty.
+    /// The items of a list; `because` is of each that is of the model, or empty.
     fn name(
         &self,
         best: Vec<(u32, f32)>,
         arranged: &Arranged,
         because: Vec<Because>,
     ) -> Vec<ScoredItem> {
-        let because = because.into_iter().map(Some).chain(repeat_with(|| None));
-        best.into_iter()
-            .zip(because)
-            .filter_map(|((row, score), because)| {
-                let item = self.items.id(row)?.clone();
-                Some(ScoredItem {
-                    item,
-                    score,
-                    boost: arranged.boost(row),
-                    is_pinned: arranged.is_pinned(row),
-                    title: self.catalogue.title(row),
-                    because,
-                })
+        let mut because = because.into_iter();
+        let named = best.into_iter().filter_map(|(row, score)| {
+            let is_content = is_content(row);
+            let because = if is_content { None } else { because.next() };
+            let item = self.item_at(row)?.clone();
+            let title = if is_content {
+                self.catalogue.untouched(&item)?.title.clone()
+            } else {
+                self.catalogue.title(row)
+            };
+            Some(ScoredItem {
+                item,
+                score,
+                boost: arranged.boost(row),
+                is_pinned: arranged.is_pinned(row),
+                is_content,
+                title,
+                because,
             })
-            .collect()
+        });
+        named.collect()
     }
+}
+
+/// A question to one version, as rows.
+struct Asked<'a> {
+    person: &'a Person<'a>,
+    confinement: &'a Confinement,
+    /// Rows of the model that may not be in the list, sorted.
+    excluded: &'a [u32],
+    arrangement: &'a Arrangement,
+    /// Where the page ends.
+    end: usize,
+    /// Where it begins.
+    offset: usize,
 }
 
 /// Leaves out what comes before a page.

@@ -9,14 +9,16 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::Semaphore;
 
 use crate::backlog::{Backlog, Hidden};
+use crate::content::Matching;
 use crate::curator::Curator;
 use crate::foreground::Foreground;
 use crate::metric_names as names;
 use crate::publish::Publisher;
 use crate::query::{
     Added, AsOf, BatchQuery, CertifiedSummary, ExportedInteraction, ModelSummary, RecommendQuery,
-    Recommendations, Selection, ServiceError, SimilarItems, SimilarQuery, Subject,
+    Recommendations, ServiceError, SimilarItems, SimilarQuery, Subject,
 };
+use crate::selection::{Selected, Selection};
 use crate::snapshot::{ServedModel, Snapshot};
 use recant_core::topk::Bitmap;
 use recant_store::Committed;
@@ -31,6 +33,9 @@ const INLINE_MULTIPLY_ADDS_MAX: usize = 1 << 20;
 /// Codes in an index whose queries may run there: at worst, where nothing can be left out, the
 /// first-level codes of so many items are read in 50 µs; of a trained model a hundredth of it.
 const INLINE_CODES_MAX: usize = 1 << 22;
+
+/// What a look at what is said about an item takes, as multiply-adds.
+const LOOK_MULTIPLY_ADDS: usize = 1_000;
 
 /// Users of a batch that share one walk through the items, and one stay on a blocking thread.
 const BATCH_BLOCK: usize = 64;
@@ -84,7 +89,7 @@ impl Service {
         let _answering = self.0.foreground.answering();
         let (snapshot, query) = self.answering(query);
         let nameable = self.nameable(&query).await?;
-        let matching = self.matching(&snapshot, &query.selection).await?;
+        let matching = self.matching_both(&snapshot, &query.selection).await?;
         let dim = snapshot.item_factors.dim();
         let folded = match &query.subject {
             Subject::User(_) => 0,
@@ -93,7 +98,17 @@ impl Service {
         let codes = snapshot.item_index.active() * dim;
         // An explanation adds all scores up once more, in f64.
         let indexed = matches!(snapshot.model, ServedModel::Ials { .. });
-        let inline = indexed && codes <= INLINE_CODES_MAX && folded <= INLINE_MULTIPLY_ADDS_MAX;
+        let content = snapshot.content.as_ref().map_or(0, |content| {
+            // A selection may have to look at what is said of each.
+            let looks = if query.selection.is_open() {
+                1
+            } else {
+                LOOK_MULTIPLY_ADDS
+            };
+            content.len() * (dim + looks)
+        });
+        let inline =
+            indexed && codes <= INLINE_CODES_MAX && folded + content <= INLINE_MULTIPLY_ADDS_MAX;
         // Diversity compares items with each other.
         if inline && !query.explain && query.arrangement.diversity == 0.0 {
             return Ok(snapshot.recommend(&query, matching.as_ref(), None));
@@ -159,6 +174,30 @@ impl Service {
         found.map(Some).ok_or(ServiceError::FilterTooCostly)
     }
 
+    /// What the filter of `selection` leaves of a version, its content rows among it.
+    async fn matching_both(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        selection: &Selection,
+    ) -> Result<Option<Matching>, ServiceError> {
+        let Some(rows) = self.matching(snapshot, selection).await? else {
+            return Ok(None);
+        };
+        if snapshot.content.is_none() {
+            let content = None;
+            return Ok(Some(Matching { rows, content }));
+        }
+        let (snapshot, selection) = (Arc::clone(snapshot), selection.clone());
+        let find = move || {
+            let selected = Selected::new(&selection, []);
+            let content = snapshot.content.as_ref()?;
+            content.matching(&selected, &snapshot.catalogue, FILTER_PATIENCE)
+        };
+        let found = self.blocking(find).await?;
+        let content = Some(found.ok_or(ServiceError::FilterTooCostly)?);
+        Ok(Some(Matching { rows, content }))
+    }
+
     /// The version that answers `query`, and the query for it.
     fn answering(&self, mut query: RecommendQuery) -> (Arc<Snapshot>, RecommendQuery) {
         let live = self.0.publisher.current();
@@ -195,7 +234,7 @@ impl Service {
         let permit = Arc::clone(&self.0.batches).try_acquire_owned();
         let permit = permit.map_err(|_| ServiceError::Overloaded)?;
         let snapshot = self.0.publisher.current();
-        let matching = self.matching(&snapshot, &query.selection).await?;
+        let matching = self.matching_both(&snapshot, &query.selection).await?;
         let work = Arc::new((snapshot, query, make, permit, matching));
         let service = self.clone();
         let starts = (0..work.1.users.len()).step_by(BATCH_BLOCK);

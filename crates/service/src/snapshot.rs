@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::activity::ItemHours;
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Edit};
+use crate::content::ContentRows;
 use crate::dirty::Changes;
 use crate::history::Unseen;
 use crate::network::Network;
@@ -38,6 +39,8 @@ pub struct Snapshot {
     pub items: RowDirectory<ItemId>,
     /// What is said about items. It changes between versions, too.
     pub catalogue: Catalogue,
+    /// Rows for described items that nobody interacted with. They change between versions, too.
+    pub content: Option<ContentRows>,
     /// Users' factors, users × d.
     pub user_factors: PagedRows,
     /// Items' factors, items × d; a row without interactions is zero.
@@ -170,6 +173,16 @@ impl Snapshot {
     pub(crate) fn with_catalogue(&self, change: impl FnOnce(&mut Catalogue)) -> Arc<Self> {
         let mut changed = self.clone();
         change(&mut changed.catalogue);
+        Arc::new(changed)
+    }
+
+    /// The same model, with these changes in what is said about items.
+    pub(crate) fn edited(&self, edits: &[Edit]) -> Arc<Self> {
+        let mut changed = self.clone();
+        changed.catalogue.edit(edits);
+        if let Some(content) = &mut changed.content {
+            content.edit(edits);
+        }
         Arc::new(changed)
     }
 

@@ -18,6 +18,7 @@ use crate::learner::Learner;
 use crate::load::{Loaded, load};
 use crate::publish::{Progress, Publisher};
 use crate::receipts::ReceiptSigner;
+use crate::refit::{ContentOptions, Refitter};
 use crate::resolve::Resolver;
 use crate::service::{BATCHES_MAX, BLOCKING_WORK_MAX, Service, Shared};
 use crate::snapshot::Quality;
@@ -57,6 +58,8 @@ pub struct ServiceOptions {
     pub certificate_wait_max: Option<Duration>,
     /// Whose name receipts carry.
     pub receipt_issuer: Arc<str>,
+    /// How rows for items that nobody touched are made; none without it.
+    pub content: Option<ContentOptions>,
     /// How the worker computes.
     pub worker: WorkerOptions,
 }
@@ -82,6 +85,7 @@ pub enum StartError {
 pub struct WorkerGuard {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+    refitting: Option<JoinHandle<()>>,
 }
 
 impl WorkerGuard {
@@ -90,6 +94,11 @@ impl WorkerGuard {
         self.stop.send_replace(true);
         if self.task.await.is_err() {
             tracing::error!("the worker's task panicked");
+        }
+        if let Some(refitting) = self.refitting
+            && refitting.await.is_err()
+        {
+            tracing::error!("the task that refits content rows panicked");
         }
     }
 }
@@ -150,6 +159,10 @@ impl Service {
         });
         let background = Arc::new(Background::new(options.worker.threads, foreground)?);
         let (stop, stopped) = watch::channel(false);
+        let refitting = options.content.and_then(|content| {
+            let (publisher, background) = (Arc::clone(&shared.publisher), Arc::clone(&background));
+            Refitter::new(publisher, background, content, stopped.clone())
+        });
         let supervisor = Supervisor {
             shared: Arc::clone(&shared),
             options,
@@ -158,7 +171,12 @@ impl Service {
             stopped,
         };
         let task = tokio::spawn(supervisor.run(loaded));
-        Ok((Self::new(shared), WorkerGuard { stop, task }))
+        let guard = WorkerGuard {
+            stop,
+            task,
+            refitting: refitting.map(|refitter| tokio::spawn(refitter.run())),
+        };
+        Ok((Self::new(shared), guard))
     }
 }
 

@@ -126,6 +126,7 @@ impl Trainer {
             users: self.users.directory().clone(),
             items: self.items.directory().clone(),
             catalogue: Catalogue::default(),
+            content: None,
             user_factors,
             item_factors: item_index.rows().clone(),
             item_index,

@@ -3,7 +3,6 @@
 use pulp::Arch;
 
 use crate::simd::{dot_f64, vectorised};
-use crate::topk::PagedRows;
 
 /// Orders the best of `pool`, rows with their scores, by maximal marginal relevance (Carbonell &
 /// Goldstein 1998): again and again it takes the row i of largest
@@ -21,20 +20,19 @@ use crate::topk::PagedRows;
 /// Returns the first `count`. What comes first does not depend on `count`. A score that is not finite
 /// counts as the least. Cost: `count + |before|` times `|pool|·d` multiply-adds in f64.
 ///
-/// # Panics
-/// When `items` does not have one of the rows.
-pub fn diversified(
+/// `factors` gives the factors of a row, all of one length above 0.
+pub fn diversified<'a>(
     pool: &[(u32, f32)],
     before: &[u32],
-    items: &PagedRows,
+    factors: impl Fn(u32) -> &'a [f32],
     diversity: f64,
     count: usize,
 ) -> Vec<(u32, f32)> {
-    let directions = Directions::of(pool, items);
+    let directions = Directions::of(pool, &factors);
     let relevance = relevance(pool);
     let mut nearest = vec![f64::NEG_INFINITY; pool.len()];
     for row in before {
-        directions.raise(&mut nearest, &unit(items.row(*row)));
+        directions.raise(&mut nearest, &unit(factors(*row)));
     }
     let mut left: Vec<usize> = (0..pool.len()).collect();
     let mut taken = Vec::with_capacity(count.min(pool.len()));
@@ -80,12 +78,12 @@ struct Directions {
 }
 
 impl Directions {
-    fn of(pool: &[(u32, f32)], items: &PagedRows) -> Self {
-        let rows = pool.iter().flat_map(|(row, _)| unit(items.row(*row)));
+    fn of<'a>(pool: &[(u32, f32)], factors: impl Fn(u32) -> &'a [f32]) -> Self {
+        let rows = pool.iter().flat_map(|(row, _)| unit(factors(*row)));
         Self {
             arch: Arch::new(),
             values: rows.collect(),
-            dim: items.dim(),
+            dim: pool.first().map_or(1, |(row, _)| factors(*row).len()),
         }
     }
 
@@ -123,6 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::topk::PagedRows;
 
     const ROWS: usize = 60;
 
@@ -172,8 +171,8 @@ mod tests {
         ) {
             let items = items(dim, &values);
             let before: Vec<u32> = before.into_iter().collect();
-            let whole = diversified(&pool, &before, &items, diversity, usize::MAX);
-            let some = diversified(&pool, &before, &items, diversity, count);
+            let whole = diversified(&pool, &before, |row| items.row(row), diversity, usize::MAX);
+            let some = diversified(&pool, &before, |row| items.row(row), diversity, count);
             prop_assert_eq!(&some[..], &whole[..count.min(pool.len())]);
             let mut sorted = (pool.clone(), whole.clone());
             sorted.0.sort_by_key(|(row, _)| *row);
@@ -206,7 +205,7 @@ mod tests {
         let items = PagedRows::from_rows(3, 2, |row, into| into.copy_from_slice(&rows[row]));
         let pool = [(0, 1.0), (1, 0.9), (2, 0.1)];
         let order = |diversity, before: &[u32]| -> Vec<u32> {
-            let found = diversified(&pool, before, &items, diversity, 3);
+            let found = diversified(&pool, before, |row| items.row(row), diversity, 3);
             found.into_iter().map(|(row, _)| row).collect()
         };
         assert_eq!(order(0.2, &[]), [0, 1, 2]);
@@ -219,7 +218,7 @@ mod tests {
     fn scores_that_are_no_numbers_are_the_least() {
         let items = PagedRows::from_rows(3, 1, |_, into| into.fill(1.0));
         let pool = [(0, f32::INFINITY), (1, 2.0), (2, f32::NAN)];
-        let found = diversified(&pool, &[], &items, 0.1, 3);
+        let found = diversified(&pool, &[], |row| items.row(row), 0.1, 3);
         let rows: Vec<u32> = found.into_iter().map(|(row, _)| row).collect();
         assert_eq!(rows, [0, 1, 2]);
     }

@@ -34,6 +34,14 @@ pub fn top_k(
     select(items, k, excluded, eligible, scores)
 }
 
+/// The score that [`top_k`] gives `row`: to the last bit, whoever adds it up.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn score(query: &[f32], row: &[f32]) -> f32 {
+    score::score(Arch::new(), query, row)
+}
+
 /// Like [`top_k`], by cosine similarity; with a zero vector it is 0. Computed in f64, so that no
 /// norm is too large. O(rows · d).
 ///

@@ -4,6 +4,7 @@
 //! each, so an error names the key and the layer that brought it. Unknown keys are errors.
 
 mod access;
+mod content;
 mod feedback;
 mod interactions;
 mod invalid;
@@ -16,6 +17,7 @@ mod settings;
 mod store;
 
 pub use access::{AccessSettings, KeySettings, Role};
+pub use content::ContentSettings;
 pub use feedback::FeedbackSettings;
 pub use interactions::InteractionSettings;
 pub use invalid::InvalidSetting;

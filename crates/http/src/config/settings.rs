@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::access::AccessSettings;
+use super::content::ContentSettings;
 use super::feedback::FeedbackSettings;
 use super::interactions::InteractionSettings;
 use super::invalid::InvalidSetting;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub learning: LearningSettings,
     /// The certificate.
     pub certificate: CertificateSettings,
+    /// Rows for items that nobody touched.
+    pub content: ContentSettings,
     /// Receipts of erasures.
     pub receipts: ReceiptSettings,
     /// Logs.
@@ -53,6 +56,7 @@ impl Settings {
         self.training.check()?;
         self.learning.check()?;
         self.certificate.check()?;
+        self.content.check()?;
         self.receipts.check()?;
         self.log.check()?;
         self.access.check()

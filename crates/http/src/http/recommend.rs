@@ -86,6 +86,11 @@ pub(super) struct ItemAnswer {
     /// True where it comes first because the question says so; absent elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<bool>,
+    /// `content` where nobody has touched the item yet, so that its score comes from what is said about it
+    /// and nothing is proven of it; absent elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "content")]
+    source: Option<&'static str>,
     /// Its title, when one is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "Dune")]
@@ -124,6 +129,7 @@ impl From<ScoredItem> for ItemAnswer {
             score: scored.score,
             boost: scored.boost,
             pinned: scored.is_pinned.then_some(true),
+            source: scored.is_content.then_some("content"),
             title: scored.title,
             others: scored.because.as_ref().map(|because| because.others),
             because: scored
@@ -538,6 +544,7 @@ mod tests {
                 score: 0.25,
                 boost: None,
                 pinned: None,
+                source: None,
                 title: None,
                 because: None,
                 others: None,

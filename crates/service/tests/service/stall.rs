@@ -73,6 +73,7 @@ fn callers_are_told_and_what_they_asked_for_happens_when_the_disk_is_back() {
         queue_max: 100,
         certificate_wait_max: None,
         receipt_issuer: "recant".into(),
+        content: None,
         worker,
     };
     block_on(async {

@@ -251,6 +251,7 @@ impl Running {
             queue_max: 1_000,
             certificate_wait_max: None,
             receipt_issuer: "recant".into(),
+            content: None,
             worker: WorkerOptions {
                 update_budget: Duration::from_millis(10),
                 update_tolerance: TOLERANCE,
