@@ -513,6 +513,7 @@ mod tests {
             model: IalsHyperparameters::default().into(),
             seed: 1,
             queue_max: 100,
+            content: None,
             certificate_wait_max: Some(Duration::from_secs(60)),
             receipt_issuer: "recant".into(),
             worker: WorkerOptions {
