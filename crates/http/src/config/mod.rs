@@ -5,6 +5,7 @@
 
 mod access;
 mod feedback;
+mod gorse;
 mod interactions;
 mod invalid;
 mod learning;
@@ -17,6 +18,7 @@ mod store;
 
 pub use access::{AccessSettings, KeySettings, Role};
 pub use feedback::FeedbackSettings;
+pub use gorse::GorseSettings;
 pub use interactions::InteractionSettings;
 pub use invalid::InvalidSetting;
 pub use learning::{
