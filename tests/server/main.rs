@@ -17,6 +17,7 @@ mod feedback;
 mod filters;
 mod first_release;
 mod fuzz_corpus;
+mod gorse;
 mod heavy_weights;
 mod import_command;
 mod import_to_server;

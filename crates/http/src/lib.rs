@@ -24,9 +24,9 @@ mod telemetry;
 
 pub use config::{
     AccessSettings, CertificateSettings, ConfigError, ContentSettings, FeedbackSettings,
-    FlagOverride, InteractionSettings, InvalidSetting, KeySettings, LearningSettings, LogFormat,
-    LogSettings, MasterKeySettings, ModelKind, ModelSettings, ReceiptSettings, Role,
-    ServerSettings, Settings, Sources, StoreSettings, TrainingSettings,
+    FlagOverride, GorseSettings, InteractionSettings, InvalidSetting, KeySettings,
+    LearningSettings, LogFormat, LogSettings, MasterKeySettings, ModelKind, ModelSettings,
+    ReceiptSettings, Role, ServerSettings, Settings, Sources, StoreSettings, TrainingSettings,
 };
 #[doc(hidden)]
 pub use http::fuzzing;

@@ -7,10 +7,12 @@
 
 mod activity;
 mod arrange;
+mod audience;
 mod background;
 mod backlog;
 mod because;
 mod catalogue;
+mod catch_up;
 mod checkpoint;
 mod confinement;
 mod content;
@@ -72,6 +74,7 @@ pub use load::{Loaded, load};
 pub use network::Network;
 pub use neural_learner::NeuralLearner;
 pub use neural_training::{NeuralProgress, NeuralTraining, train_neural};
+pub use people::PatchError;
 pub use publish::{Progress, Publisher};
 pub use query::{
     Added, AsOf, BATCH_USERS_MAX, BECAUSE_DEFAULT, BECAUSE_MAX, BatchQuery, CertifiedSummary,
@@ -80,7 +83,7 @@ pub use query::{
     SimilarQuery, Subject,
 };
 pub use ranking::{Popularity, Ranking};
-pub use recant_types::{PersonProperties, PersonSummary};
+pub use recant_types::{PersonPatch, PersonProperties, PersonSummary};
 pub use receipts::ReceiptAnswer;
 pub use refit::ContentOptions;
 pub use remedy::Remedy;

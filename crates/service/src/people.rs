@@ -5,7 +5,18 @@
 use crate::query::ServiceError;
 use crate::service::Service;
 use recant_store::WriteBatch;
-use recant_types::{PersonProperties, PersonSummary, UserId};
+use recant_types::{InvalidProperties, PersonPatch, PersonProperties, PersonSummary, UserId};
+
+/// Why what is said about a person was not changed.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+pub enum PatchError {
+    /// It would be out of bounds.
+    #[error(transparent)]
+    Invalid(#[from] InvalidProperties),
+    /// The service could not.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
 
 impl Service {
     /// Says this about a person, in place of what was said before: durable on return, and what was
@@ -16,10 +27,31 @@ impl Service {
         user: UserId,
         properties: PersonProperties,
     ) -> Result<(), ServiceError> {
+        self.put_users(vec![(user, properties)]).await
+    }
+
+    /// Says this about people, each as [`Self::put_user`] does, all of it or nothing. Of one person
+    /// the last counts.
+    pub async fn put_users(
+        &self,
+        people: Vec<(UserId, PersonProperties)>,
+    ) -> Result<(), ServiceError> {
         self.check_running()?;
         let mut batch = WriteBatch::default();
-        batch.put_properties(&user, &properties);
+        for (user, properties) in &people {
+            batch.put_properties(user, properties);
+        }
         self.commit(batch).await.map(drop)
+    }
+
+    /// Changes what is said about a person, as it is when the change is committed, between whatever
+    /// else is said and erased: durable on return. What would be out of bounds changes nothing.
+    pub async fn patch_user(&self, user: UserId, patch: PersonPatch) -> Result<(), PatchError> {
+        self.check_running()?;
+        let mut batch = WriteBatch::default();
+        batch.patch_properties(&user, patch);
+        let refused = self.commit(batch).await?.refused;
+        refused.map_or(Ok(()), |reason| Err(reason.into()))
     }
 
     /// What is held of a person; `None` when nothing is. What an accepted erasure names is left out

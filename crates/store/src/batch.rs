@@ -7,7 +7,7 @@ use crate::{codec, keys};
 use recant_receipt::ChainHead;
 use recant_types::{
     Commitment, ErasureId, ErasureRecord, Event, FeedbackType, ItemDescription, ItemId,
-    PersonProperties, UserId,
+    PersonPatch, PersonProperties, UserId,
 };
 
 /// What an idempotency key is recognised by. Neither the key nor the request is stored.
@@ -73,6 +73,11 @@ pub(super) enum Change {
     PutProperties {
         id: UserId,
         properties: PersonProperties,
+    },
+    /// Changes what is said about a person.
+    PatchProperties {
+        id: UserId,
+        patch: PersonPatch,
     },
     /// Removes the log entries up to this one.
     TrimLog(LogPosition),
@@ -153,6 +158,13 @@ impl WriteBatch {
     pub fn put_properties(&mut self, id: &UserId, properties: &PersonProperties) {
         let (id, properties) = (id.clone(), properties.clone());
         self.changes.push(Change::PutProperties { id, properties });
+    }
+
+    /// Changes what is said about a person, as it is when this is committed: no change and no erasure
+    /// comes between. What would be out of bounds changes nothing ([`crate::Committed::refused`]).
+    pub fn patch_properties(&mut self, id: &UserId, patch: PersonPatch) {
+        let id = id.clone();
+        self.changes.push(Change::PatchProperties { id, patch });
     }
 
     /// Replaces the history of the user at a row, who must be there; an empty one is removed.
@@ -256,7 +268,7 @@ impl WriteBatch {
     /// Whether something new is to be accepted, rather than something accepted carried on.
     pub(super) fn brings_something_new(&self) -> bool {
         let describes = |change: &Change| match change {
-            Change::Describe(_) => true,
+            Change::Describe(_) | Change::PatchProperties { .. } => true,
             Change::PutProperties { properties, .. } => !properties.is_empty(),
             _ => false,
         };

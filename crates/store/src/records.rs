@@ -9,8 +9,8 @@ use crate::error::StoreError;
 use crate::position::LogPosition;
 use recant_types::{
     Certificate, ErasureId, ErasureRecord, FEEDBACK_TYPES_MAX, FeedbackNumber, FeedbackTypes,
-    ItemDescription, ItemId, ModelConfiguration, PersonProperties, UnixMillis, UserId,
-    takes_the_place,
+    InvalidProperties, ItemDescription, ItemId, ModelConfiguration, PersonProperties, UnixMillis,
+    UserId, takes_the_place,
 };
 
 /// An item that has a row: people have interacted with it.
@@ -246,6 +246,8 @@ pub struct Committed {
     /// Interactions of the appended additions that were held back: an erasure accepted after they
     /// happened names them.
     pub held_back: usize,
+    /// Why what is said about a person was not changed, if it was not.
+    pub refused: Option<InvalidProperties>,
 }
 
 /// Bytes of one packed interaction: item u32, weight f32, u8 of which the lowest bit says whether

@@ -56,7 +56,7 @@ pub use ids::{
 pub use metric::{
     BLOCK_BUCKETS, ERASURE_BUCKETS, Metric, MetricKind, REQUEST_BUCKETS, SWAP_BUCKETS,
 };
-pub use person::{PersonProperties, PersonSummary};
+pub use person::{PersonPatch, PersonProperties, PersonSummary};
 pub use properties::{InvalidProperties, PropertyValue};
 pub use span::{InvalidSpan, span_of};
 pub use specification::{

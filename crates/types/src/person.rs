@@ -1,6 +1,6 @@
 //! What a service keeps about a person beside what they did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,6 +57,36 @@ impl fmt::Debug for PersonProperties {
     }
 }
 
+/// What is to be changed in what is said about a person. `Debug` shows nothing of it.
+#[derive(Clone, Default, PartialEq)]
+pub struct PersonPatch {
+    /// No property stays but those with these names; without it all do.
+    pub keeps: Option<BTreeSet<Arc<str>>>,
+    /// Of these properties the values then, or that there is none.
+    pub sets: BTreeMap<Arc<str>, Option<PropertyValue>>,
+}
+
+impl PersonPatch {
+    /// What is said once the changes are made; refused when that is out of bounds.
+    pub fn apply(&self, to: &PersonProperties) -> Result<PersonProperties, InvalidProperties> {
+        let stays = |name: &Arc<str>| {
+            let kept = self.keeps.as_ref().is_none_or(|keeps| keeps.contains(name));
+            kept && !self.sets.contains_key(name)
+        };
+        let said = to.0.iter().filter(|(name, _)| stays(name));
+        let said = said.map(|(name, value)| (Arc::clone(name), value.clone()));
+        let set = self.sets.iter();
+        let set = set.filter_map(|(name, value)| Some((Arc::clone(name), value.clone()?)));
+        PersonProperties::new(said.chain(set).collect())
+    }
+}
+
+impl fmt::Debug for PersonPatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PersonPatch(redacted)")
+    }
+}
+
 /// Somebody of whom something is held.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PersonSummary {
@@ -99,6 +129,24 @@ mod tests {
         assert!(many(100, 1).is_ok());
         assert_eq!(many(101, 1), Err(Invalid::TooMany));
         assert_eq!(many(40, 900), Err(Invalid::TooLong));
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_keeps_the_bounds() {
+        let number = |value| Some(PropertyValue::Number(value));
+        let read = |text: &str| serde_json::from_str::<PersonProperties>(text).expect("properties");
+        let before = read(r#"{"a":1,"b":2,"c":3}"#);
+        let sets = BTreeMap::from([("a".into(), None), ("d".into(), number(4.0))]);
+        let patch = PersonPatch { keeps: None, sets };
+        assert!(!format!("{patch:?}").contains('4'));
+        let after = patch.apply(&before).expect("within bounds");
+        assert!(after == read(r#"{"b":2,"c":3,"d":4}"#));
+        let keeps = Some(BTreeSet::from(["b".into(), "unknown".into()]));
+        let few = PersonPatch { keeps, ..patch };
+        assert!(few.apply(&before).expect("within bounds") == read(r#"{"b":2,"d":4}"#));
+        let sets = BTreeMap::from([("d".into(), number(f64::NAN))]);
+        let refused = PersonPatch { keeps: None, sets }.apply(&before);
+        assert_eq!(refused, Err(InvalidProperties::NumberNotFinite));
     }
 
     #[test]

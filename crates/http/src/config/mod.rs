@@ -6,6 +6,7 @@
 mod access;
 mod content;
 mod feedback;
+mod gorse;
 mod interactions;
 mod invalid;
 mod learning;
@@ -19,6 +20,7 @@ mod store;
 pub use access::{AccessSettings, KeySettings, Role};
 pub use content::ContentSettings;
 pub use feedback::FeedbackSettings;
+pub use gorse::GorseSettings;
 pub use interactions::InteractionSettings;
 pub use invalid::InvalidSetting;
 pub use learning::{

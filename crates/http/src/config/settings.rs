@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::access::AccessSettings;
 use super::content::ContentSettings;
 use super::feedback::FeedbackSettings;
+use super::gorse::GorseSettings;
 use super::interactions::InteractionSettings;
 use super::invalid::InvalidSetting;
 use super::learning::{CertificateSettings, LearningSettings, ModelSettings, TrainingSettings};
@@ -27,6 +28,8 @@ pub struct Settings {
     pub interactions: InteractionSettings,
     /// The types of feedback.
     pub feedback: FeedbackSettings,
+    /// The calls that clients of gorse know.
+    pub gorse: GorseSettings,
     /// The model and its hyper-parameters.
     pub model: ModelSettings,
     /// Training from scratch.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Uri, Version};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -18,6 +18,9 @@ use super::routes::{Needs, Routes};
 use crate::config::{AccessSettings, Role};
 use recant_types::{ErasureFilter, ErasureRecord};
 
+/// Where a key may be in place of `Authorization`.
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
 /// Who makes a request, once it was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Caller {
@@ -25,6 +28,8 @@ pub(super) struct Caller {
     pub(super) name: Option<Arc<str>>,
     /// Whether they may see what others requested.
     sees_all: bool,
+    /// Whether they may add interactions.
+    writes: bool,
 }
 
 impl Caller {
@@ -33,6 +38,7 @@ impl Caller {
         Self {
             name: None,
             sees_all: true,
+            writes: true,
         }
     }
 
@@ -42,7 +48,13 @@ impl Caller {
         Self {
             name: Some(Arc::from(name)),
             sees_all: false,
+            writes: false,
         }
+    }
+
+    /// Whether they may add interactions, for a call that takes another role and may do so beside.
+    pub(super) fn may_write(&self) -> bool {
+        self.writes
     }
 
     /// The name of their key, for the record of what they request.
@@ -108,15 +120,17 @@ impl AccessPolicy {
             return Ok(Caller {
                 name: Some(Arc::clone(&key.name)),
                 sees_all: is_admin,
+                writes: is_admin || key.roles.contains(&Role::Write),
             });
         }
         Err(forbidden(role))
     }
 
-    /// The key in `Authorization: Bearer`, if it is one of ours. Every digest is compared, each in
+    /// The key in `Authorization: Bearer` or else in `X-API-Key`, if it is one of ours. Every digest is compared, each in
     /// constant time, so the time taken tells nothing about them.
     fn key_of(&self, headers: &HeaderMap) -> Option<&Key> {
-        let digest = Sha256::digest(bearer(headers)?.as_bytes());
+        let text = bearer(headers).or_else(|| plain_key(headers))?;
+        let digest = Sha256::digest(text.as_bytes());
         let mut found = None;
         for key in self.keys.iter() {
             if bool::from(key.digest.ct_eq(digest.as_slice())) {
@@ -134,6 +148,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
+/// The key as clients of gorse send it.
+fn plain_key(headers: &HeaderMap) -> Option<&str> {
+    let key = headers.get(X_API_KEY)?.to_str().ok()?.trim();
+    (!key.is_empty()).then_some(key)
+}
+
 fn unauthenticated() -> Problem {
     Problem::new(
         &UNAUTHENTICATED,
@@ -145,7 +165,8 @@ fn unauthenticated() -> Problem {
     )
 }
 
-fn forbidden(role: Role) -> Problem {
+/// The answer to a key that lacks a role.
+pub(super) fn forbidden(role: Role) -> Problem {
     let name = role.as_str();
     let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{name}\"");
     let challenge = HeaderValue::try_from(challenge).expect("role names are plain");
@@ -229,8 +250,6 @@ pub(super) async fn check_access(
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderName;
-
     use super::*;
     use crate::config::KeySettings;
 
@@ -269,6 +288,16 @@ mod tests {
         assert_eq!(call("Bearer a", Role::Erase), "ok");
         for nobody in ["Bearer x", "Bearer ", "Basic r", "r", "Bearer r r"] {
             assert_eq!(call(nobody, Role::Read), "unauthenticated", "{nobody}");
+        }
+        let by_header = |key, role| {
+            let headers = headers(&[(X_API_KEY, key)]);
+            policy.authorise(&headers, Needs::Role(role))
+        };
+        assert!(by_header("r", Role::Read).is_ok_and(|caller| !caller.may_write()));
+        assert!(by_header("a", Role::Read).is_ok_and(|caller| caller.may_write()));
+        assert_eq!(code(by_header("r", Role::Erase)), "forbidden");
+        for nobody in ["x", "", "Bearer r"] {
+            assert_eq!(code(by_header(nobody, Role::Read)), "unauthenticated");
         }
         let none = policy.authorise(&HeaderMap::new(), Needs::Nothing);
         assert_eq!(code(none), "ok");

@@ -123,10 +123,32 @@ pub(super) async fn erase(
     headers: &HeaderMap,
     target: ErasureTarget,
 ) -> Result<Response, Problem> {
+    let accepted = accept(state, caller, headers, target).await?;
+    answer_when_asked(state.service()?, headers, accepted).await
+}
+
+/// Accepts the erasure of `target`, once for an idempotency key of the headers.
+pub(super) async fn accept(
+    state: &AppState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    target: ErasureTarget,
+) -> Result<AcceptedErasure, Problem> {
     let key = idempotency_key(headers)?.map(|key| own(key, caller));
     let service = state.service()?;
-    let accepted = service.erase_for(caller.requester(), target, key).await?;
-    answer_when_asked(service, headers, accepted).await
+    Ok(service.erase_for(caller.requester(), target, key).await?)
+}
+
+/// Accepts the erasure of `item` with what is said about it; otherwise as [`accept`].
+pub(super) async fn accept_item(
+    state: &AppState,
+    caller: &Caller,
+    headers: &HeaderMap,
+    item: ItemId,
+) -> Result<AcceptedErasure, Problem> {
+    let key = idempotency_key(headers)?.map(|key| own(key, caller));
+    let (service, requester) = (state.service()?, caller.requester());
+    Ok(service.erase_item_for(requester, item, key).await?)
 }
 
 /// Has `item` erased with what is said about it; otherwise as [`erase`].
@@ -136,11 +158,8 @@ pub(super) async fn erase_item(
     headers: &HeaderMap,
     item: ItemId,
 ) -> Result<Response, Problem> {
-    let key = idempotency_key(headers)?.map(|key| own(key, caller));
-    let service = state.service()?;
-    let requester = caller.requester();
-    let accepted = service.erase_item_for(requester, item, key).await?;
-    answer_when_asked(service, headers, accepted).await
+    let accepted = accept_item(state, caller, headers, item).await?;
+    answer_when_asked(state.service()?, headers, accepted).await
 }
 
 /// The answer, at once or when the caller has waited as long as the headers say.

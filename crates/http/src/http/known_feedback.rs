@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::config::FeedbackSettings;
-use recant_types::{FeedbackRules, FeedbackType, InvalidFeedbackType, WEIGHT_MAX, WEIGHT_MIN};
+use recant_types::{
+    FeedbackRule, FeedbackRules, FeedbackType, InvalidFeedbackType, WEIGHT_MAX, WEIGHT_MIN,
+};
 
 /// The types of feedback that the configuration names, and the default.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +36,11 @@ impl KnownFeedback {
         } else {
             Err(FeedbackError::Unknown)
         }
+    }
+
+    /// What an event of a known type says.
+    pub(super) fn rule(&self, feedback: &FeedbackType) -> FeedbackRule {
+        self.0.get(feedback).copied().unwrap_or_default()
     }
 
     /// Refuses a weight that is out of range once that of the type is multiplied with it.

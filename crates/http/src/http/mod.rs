@@ -4,7 +4,8 @@
 //! address. A request meets, in this order: headers every answer carries, a request id with the log
 //! line and the metrics, the net under panics, the check of `Host` and of the API key, the time
 //! limit, the reading of its body, the limit on requests at once, and then its handler (`router.rs`
-//! puts them together). Every answer of 400 and above is an RFC 9457 problem, whoever gave it.
+//! puts them together). Every answer of 400 and above is an RFC 9457 problem, whoever gave it, but
+//! under `/api`, where clients of gorse want a line of text (`gorse`).
 
 mod access;
 mod arrangement;
@@ -19,6 +20,7 @@ mod explanation;
 mod export;
 #[doc(hidden)]
 pub mod fuzzing;
+mod gorse;
 mod health;
 mod index;
 mod interaction_rows;

@@ -189,7 +189,7 @@ fn unknown(index: usize, part: &str, known: &[&'static str]) -> Problem {
 }
 
 /// Undoes form encoding; `None` for a broken escape or bytes that are not UTF-8.
-fn decode(text: &str) -> Option<String> {
+pub(super) fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -212,6 +212,14 @@ pub(super) struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// What a problem says, beside the answer that was made of it: for those who are told in plain text.
+#[derive(Clone)]
+pub(super) struct Detail(pub(super) Cow<'static, str>);
+
+/// Marks an answer of 400 and above that is no problem on purpose.
+#[derive(Clone, Copy)]
+pub(super) struct InPlainText;
+
 /// The body of every answer of 400 and above (RFC 9457).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem, example = json!({
@@ -322,6 +330,7 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.extend(self.headers);
+        response.extensions_mut().insert(Detail(self.detail));
         response
     }
 }
@@ -354,10 +363,9 @@ impl From<ServiceError> for Problem {
 /// the same status.
 pub(super) fn as_problem(response: Response) -> Response {
     let status = response.status();
-    let is_problem = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value == PROBLEM_JSON);
+    let kind = response.headers().get(CONTENT_TYPE);
+    let is_problem = kind.is_some_and(|value| value == PROBLEM_JSON)
+        || response.extensions().get::<InPlainText>().is_some();
     if is_problem || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }

@@ -24,8 +24,8 @@ use super::problem::{METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
 use super::routes::Routes;
 use super::state::AppState;
 use super::{
-    docs, erase_interactions, erasures, export, health, index, interactions, item, items, key_set,
-    layers, lists, metrics, model, openapi, receipt, recommend, similar, user, users,
+    docs, erase_interactions, erasures, export, gorse, health, index, interactions, item, items,
+    key_set, layers, lists, metrics, model, openapi, receipt, recommend, similar, user, users,
 };
 use crate::config::Settings;
 use recant_service::metric_names::ERASURES_TOTAL;
@@ -36,15 +36,22 @@ pub fn router(state: AppState, settings: &Settings) -> Router {
     let (calls, description) = calls().split_for_parts();
     let (operations, more) = operations().split_for_parts();
     let description = openapi::completed(&description.merge_from(more));
-    let table = Routes::described(&description);
+    let face = settings.gorse.enabled.then(gorse::face).unwrap_or_default();
+    let table = Routes::described(&description).with(face.routes);
     show_labelled_series(&table);
-    let routes = limited(calls, settings)
+    let routes = limited(calls.merge(face.calls), settings)
         .merge(operations)
+        .merge(face.probes)
         .with_state(state)
         .layer(Extension(ApiDescription::new(&description)))
         .layer(Extension(settings.interactions))
         .layer(Extension(KnownFeedback::new(&settings.feedback)));
-    guarded(routes, table, settings)
+    let routes = guarded(routes, table, settings);
+    if settings.gorse.enabled {
+        gorse::around(routes)
+    } else {
+        routes
+    }
 }
 
 /// Makes the series whose labels are known beforehand visible, as zero, before the first request.

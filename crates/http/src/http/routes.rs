@@ -24,6 +24,7 @@ pub(super) enum Needs {
 }
 
 /// One call.
+#[derive(Clone)]
 pub(super) struct Route {
     /// Its method, in capitals.
     pub(super) method: Arc<str>,
@@ -52,6 +53,12 @@ impl Routes {
             needs: Needs::Nothing,
         });
         Self(described.chain(pages).collect())
+    }
+
+    /// These and more.
+    pub(super) fn with(&self, more: Vec<Route>) -> Self {
+        let own = self.iter().cloned();
+        Self(own.chain(more).collect())
     }
 
     /// All of them.

@@ -4,6 +4,7 @@
 
 mod access;
 mod description;
+mod gorse;
 mod limits;
 mod metrics;
 mod problems;

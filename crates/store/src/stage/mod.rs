@@ -18,7 +18,9 @@ use crate::keys;
 use crate::position::LogPosition;
 use crate::records::{Committed, IdempotencyRecord};
 use crate::seal::SecretKey;
-use recant_types::{FEEDBACK_TYPES_MAX, FeedbackNumber, FeedbackType, UnixMillis};
+use recant_types::{
+    FEEDBACK_TYPES_MAX, FeedbackNumber, FeedbackType, InvalidProperties, UnixMillis,
+};
 
 /// How long an idempotency key is remembered.
 pub(crate) const IDEMPOTENCY_MILLISECONDS: i64 = 24 * 60 * 60 * 1000;
@@ -45,6 +47,8 @@ pub(super) struct Stage<'a> {
     reached: LogPosition,
     /// Rows of the batch whose user was erased since.
     erased_rows: HashSet<u32>,
+    /// Why the batch did not change what is said about a person, if it did not.
+    refused: Option<InvalidProperties>,
 }
 
 /// What a finished stage comes to.
@@ -82,6 +86,7 @@ impl<'a> Stage<'a> {
             secrets: HashMap::new(),
             reached: LogPosition(u64::MAX),
             erased_rows: HashSet::new(),
+            refused: None,
         }
     }
 
@@ -137,6 +142,7 @@ impl<'a> Stage<'a> {
         for change in batch.changes {
             self.change(change)?;
         }
+        committed.refused = self.refused.take();
         if let Some(applied) = batch.applied {
             self.index.unapplied.applied(applied);
         }
@@ -181,6 +187,7 @@ impl<'a> Stage<'a> {
             Change::Describe(description) => self.describe(&description)?,
             Change::RemoveDescription { id } => self.remove_description(&id)?,
             Change::PutProperties { id, properties } => self.put_properties(&id, &properties)?,
+            Change::PatchProperties { id, patch } => self.patch_properties(&id, &patch)?,
             Change::TrimLog(position) => self.trim_log(position)?,
         }
         Ok(())

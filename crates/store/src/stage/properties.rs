@@ -7,7 +7,7 @@ use crate::hash::KeyedHash;
 use crate::index::Person;
 use crate::keys;
 use crate::records::PropertiesRecord;
-use recant_types::{PersonProperties, UserId};
+use recant_types::{PersonPatch, PersonProperties, UserId};
 
 impl Stage<'_> {
     /// Says this about a person, in place of what was said before. What was said before and is not
@@ -34,6 +34,22 @@ impl Stage<'_> {
         match before {
             Some(_) => self.renew_key_of(hash),
             None => Ok(()),
+        }
+    }
+
+    /// Changes what is said about a person; what would be out of bounds is refused.
+    pub(super) fn patch_properties(
+        &mut self,
+        id: &UserId,
+        patch: &PersonPatch,
+    ) -> Result<(), StoreError> {
+        let before = self.properties_of(self.hasher.user(id))?;
+        match patch.apply(&before.unwrap_or_default()) {
+            Ok(after) => self.put_properties(id, &after),
+            Err(reason) => {
+                self.refused = Some(reason);
+                Ok(())
+            }
         }
     }
 

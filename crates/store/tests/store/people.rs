@@ -1,13 +1,16 @@
 //! What is said about people: sealed like what they did, gone with the person, and with nobody else.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use recant_store::{Entry, ImportSession, LogPosition, Store, Tensor};
 use recant_testkit::store::{
     addition, commit, erase, history, item, item_id, open, options, properties, user,
 };
-use recant_types::{ErasureTarget, PersonProperties, PersonSummary};
+use recant_types::{
+    ErasureTarget, InvalidProperties, PersonPatch, PersonProperties, PersonSummary, PropertyValue,
+};
 
 fn put(store: &Store, of: u32, text: &str) {
     commit(store, |batch| {
@@ -67,6 +70,39 @@ fn what_is_said_about_a_person_is_kept_replaced_and_cleared() {
     assert_eq!(all(&store), expected);
     drop(store);
     assert_eq!(all(&open(folder.path())), expected);
+}
+
+#[test]
+fn a_patch_changes_what_is_said_when_it_is_committed_and_nothing_erased_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let patch = |number: f64| PersonPatch {
+        sets: [(Arc::from("height"), Some(PropertyValue::Number(number)))].into(),
+        ..PersonPatch::default()
+    };
+    let height = |of| held(&store, of).map(|(said, _)| said.expose().get("height").cloned());
+    put(&store, 1, "said");
+    put_history(&store, 2);
+    for of in [1, 2, 3] {
+        let done = commit(&store, |batch| {
+            batch.patch_properties(&user(of), patch(41.0))
+        });
+        assert_eq!(done.refused, None);
+        assert_eq!(height(of), Some(Some(PropertyValue::Number(41.0))));
+    }
+    let (said, _) = held(&store, 1).expect("somebody");
+    assert_eq!(said.expose().len(), 1 + properties("said").expose().len());
+    let refused = commit(&store, |batch| {
+        batch.patch_properties(&user(1), patch(f64::INFINITY))
+    });
+    assert_eq!(refused.refused, Some(InvalidProperties::NumberNotFinite));
+    assert_eq!(held(&store, 1), Some((said, 0)));
+    erase(&store, 1, ErasureTarget::User(user(1)));
+    commit(&store, |batch| {
+        batch.patch_properties(&user(1), patch(42.0))
+    });
+    let (said, _) = held(&store, 1).expect("somebody again");
+    assert_eq!(said.expose().len(), 1, "what was said before is gone");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use recant_store::{Entry, LogPosition, Store, StoredInteraction, Tensor, WriteBatch};
 use recant_testkit::store::{Contents, added, addition, history, item, open, properties, user};
+use recant_types::{PersonPatch, PersonProperties, PropertyValue};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -12,6 +13,8 @@ enum Step {
     RemoveUser(u32),
     /// Nothing is said when there is no text.
     PutProperties(u32, Option<u8>),
+    /// One property is said, or not any more; the others stay.
+    PatchProperties(u32, Option<u8>),
     PutItem(u32, Option<u8>),
     RemoveItem(u32),
     PutHistory(u32, u32),
@@ -29,7 +32,7 @@ enum Step {
 #[derive(Debug, Default)]
 struct Model {
     users: BTreeMap<u32, u32>,
-    properties: BTreeMap<u32, String>,
+    properties: BTreeMap<u32, PersonProperties>,
     items: BTreeMap<u32, Option<u8>>,
     histories: BTreeMap<u32, Vec<StoredInteraction>>,
     factors: BTreeMap<u32, Vec<f64>>,
@@ -40,6 +43,15 @@ struct Model {
 
 fn title(number: Option<u8>) -> Option<String> {
     number.map(|number| format!("title {number}"))
+}
+
+/// Says an age, or takes it back.
+fn patch(age: Option<u8>) -> PersonPatch {
+    let age = age.map(|age| PropertyValue::Number(f64::from(age)));
+    PersonPatch {
+        sets: [("age".into(), age)].into(),
+        ..PersonPatch::default()
+    }
 }
 
 impl Model {
@@ -63,7 +75,13 @@ impl Model {
                 Step::PutProperties(number, text) => {
                     let text = text.map_or_else(String::new, |text| text.to_string());
                     batch.put_properties(&user(*number), &properties(&text));
-                    self.properties.insert(*number, text);
+                    self.properties.insert(*number, properties(&text));
+                }
+                Step::PatchProperties(number, value) => {
+                    let patch = patch(*value);
+                    let said = self.properties.entry(*number).or_default();
+                    *said = patch.apply(said).expect("within bounds");
+                    batch.patch_properties(&user(*number), patch);
                 }
                 Step::PutItem(row, number) => {
                     batch.put_item(*row, &item(*row, title(*number).as_deref()));
@@ -124,12 +142,12 @@ impl Model {
         let contents = Contents::read(store).expect("readable");
         let users = self.users.iter().map(|(row, number)| (*row, user(*number)));
         assert!(contents.users.into_iter().eq(users));
-        for (number, text) in &self.properties {
+        for (number, said) in &self.properties {
             let held = store.person(&user(*number)).expect("readable");
             let held = held.map(|held| held.properties).unwrap_or_default();
-            assert_eq!(held, properties(text));
+            assert_eq!(&held, said);
         }
-        let said = self.properties.values().filter(|text| !text.is_empty());
+        let said = self.properties.values().filter(|said| !said.is_empty());
         let held = contents.people.iter();
         let held = held.filter(|person| !person.properties.is_empty());
         assert_eq!(held.count(), said.count());
@@ -162,6 +180,8 @@ fn step() -> impl Strategy<Value = Step> {
         row().prop_map(Step::RemoveUser),
         (0..18_u32, any::<Option<u8>>())
             .prop_map(|(number, text)| Step::PutProperties(number, text)),
+        (0..18_u32, any::<Option<u8>>())
+            .prop_map(|(number, value)| Step::PatchProperties(number, value)),
         (row(), any::<Option<u8>>()).prop_map(|(row, number)| Step::PutItem(row, number)),
         row().prop_map(Step::RemoveItem),
         (row(), length.clone()).prop_map(|(row, length)| Step::PutHistory(row, length)),

@@ -1,0 +1,65 @@
+//! How the calls of the face are put together.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{MethodFilter, on};
+
+use crate::http::routes::{Needs, Route};
+use crate::http::state::AppState;
+
+/// Calls, and the same for the table of routes: who may make them, and under which label they count.
+#[derive(Default)]
+pub(in crate::http) struct Face {
+    /// Those that do the work.
+    pub(in crate::http) calls: Router<AppState>,
+    /// Those of probes, which are never turned away for load.
+    pub(in crate::http) probes: Router<AppState>,
+    /// All of them.
+    pub(in crate::http) routes: Vec<Route>,
+}
+
+impl Face {
+    /// With a call that does work.
+    pub(super) fn call<H, T>(
+        mut self,
+        method: Method,
+        template: &'static str,
+        needs: Needs,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        let route = on(filter(&method), handler);
+        self.calls = self.calls.route(template, route);
+        self.listed(&method, template, needs)
+    }
+
+    /// With a call of probes.
+    pub(super) fn probe<H, T>(mut self, template: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        let route = on(MethodFilter::GET, handler);
+        self.probes = self.probes.route(template, route);
+        self.listed(&Method::GET, template, Needs::Nothing)
+    }
+
+    fn listed(mut self, method: &Method, template: &'static str, needs: Needs) -> Self {
+        self.routes.push(Route {
+            method: Arc::from(method.as_str()),
+            template: Arc::from(template),
+            needs,
+        });
+        self
+    }
+}
+
+fn filter(method: &Method) -> MethodFilter {
+    MethodFilter::try_from(method.clone()).expect("a method that routers know")
+}
