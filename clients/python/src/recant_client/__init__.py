@@ -3,7 +3,7 @@
 `Client` blocks, `AsyncClient` is awaited; both have the same calls.
 """
 
-from ._calls import Retries
+from ._asking import Retries
 from .aio import AsyncClient, AsyncErasure
 from .client import Client, Erasure
 from .errors import (

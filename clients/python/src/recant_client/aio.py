@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 import httpx
 
 from . import _http
+from ._asking import Retries
 from ._awaiting import Driver, Part, Source, each, once
 from ._calls import (
     Calls,
@@ -17,7 +18,6 @@ from ._calls import (
     ErasureListCalls,
     InteractionCalls,
     ItemCalls,
-    Retries,
 )
 from ._steps import Flow
 from .models import (
