@@ -13,6 +13,9 @@ from .conftest import ADMIN, Clients, Server
 LEFT_OUT = {
     Route("GET", "/recommend"): "POST /recommend says the same without an id in the URL",
     Route("GET", "/similar"): "POST /similar says the same without an id in the URL",
+    Route("GET", "/popular"): "POST /popular says the same without an id in the URL",
+    Route("GET", "/trending"): "POST /trending says the same without an id in the URL",
+    Route("GET", "/latest"): "POST /latest says the same without an id in the URL",
     Route("GET", "/export"): "POST /export says the same without an id in the URL",
     Route("DELETE", "/interactions"): "POST /erasures says the same without an id in the URL",
     Route("GET", "/metrics"): "for Prometheus",

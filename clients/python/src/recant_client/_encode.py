@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
-from .models import KEEP, Id, Interaction, Item, Keep, Names, Pair, PropertyValue, Selection, Time
+from .models import (
+    KEEP,
+    Id,
+    Interaction,
+    Item,
+    Keep,
+    Names,
+    Pair,
+    PropertyValue,
+    Selection,
+    Span,
+    Time,
+)
 
 _PLURAL = ("exclude", "allow", "tags", "tags_all", "tags_none")
 
@@ -41,6 +53,11 @@ def time(value: Time) -> str | int | float:
             raise ValueError("a time needs a zone: use datetime.now(timezone.utc) and its like")
         return value.isoformat()
     return value
+
+
+def span(value: Span) -> str:
+    """A span of time as the service reads it."""
+    return f"{value.total_seconds():f}s" if isinstance(value, timedelta) else value
 
 
 def item(value: Item) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The calls for lists: for a user, a session, many users, or like an item."""
+"""The calls for lists: for a user, a session, many users or nobody in particular, or like an item."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any, Literal, Unpack
 
 from . import _encode, _routes
 from ._asking import Asking, check_batch, of_lines, of_object, post
+from ._routes import Route
 from ._steps import END, TAKE, Emit, Flow, Stream
 from .errors import UnexpectedAnswer
-from .models import Id, Recommendations, Selection, SimilarItems
+from .models import Id, List, Recommendations, Selection, SimilarItems, Span
 
 
 class ListCalls(Asking):
@@ -86,3 +87,48 @@ class ListCalls(Asking):
         if user is not None:
             body["user"] = user
         return self.ask(post(_routes.SIMILAR, body), of_object(SimilarItems.read))
+
+    def popular(
+        self,
+        *,
+        window: Span | None = None,
+        user: Id | None = None,
+        **selection: Unpack[Selection],
+    ) -> Flow[List]:
+        """The items that most people wanted. With `window` only what happened in this time up to now
+        counts; what came without a timestamp does not then. With `user` without those that the user has.
+        """
+        return self._list(_routes.POPULAR, user, selection, window=window)
+
+    def trending(
+        self,
+        *,
+        half_life: Span | None = None,
+        window: Span | None = None,
+        user: Id | None = None,
+        **selection: Unpack[Selection],
+    ) -> Flow[List]:
+        """The items that most people wanted of late: somebody counts half as much with each `half_life`,
+        three days unless given, that it is ago. What came without a timestamp does not count. Otherwise
+        as `popular`."""
+        return self._list(_routes.TRENDING, user, selection, half_life=half_life, window=window)
+
+    def latest(
+        self,
+        *,
+        window: Span | None = None,
+        user: Id | None = None,
+        **selection: Unpack[Selection],
+    ) -> Flow[List]:
+        """The items that appeared last, by their timestamps, whether or not anybody wanted them; with
+        `window` those that appeared in this time up to now. Otherwise as `popular`."""
+        return self._list(_routes.LATEST, user, selection, window=window)
+
+    def _list(
+        self, route: Route, user: Id | None, selection: Selection, **spans: Span | None
+    ) -> Flow[List]:
+        body = _encode.selection(selection)
+        body |= {name: _encode.span(span) for name, span in spans.items() if span is not None}
+        if user is not None:
+            body["user"] = user
+        return self.ask(post(route, body), of_object(List.read))

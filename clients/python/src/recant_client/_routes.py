@@ -14,6 +14,9 @@ class Route(NamedTuple):
 
 RECOMMEND: Final = Route("POST", "/recommend")
 SIMILAR: Final = Route("POST", "/similar")
+POPULAR: Final = Route("POST", "/popular")
+TRENDING: Final = Route("POST", "/trending")
+LATEST: Final = Route("POST", "/latest")
 ITEMS: Final = Route("GET", "/items")
 PUT_ITEMS: Final = Route("POST", "/items")
 PUT_ITEM: Final = Route("PUT", "/items/{id}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypedDict
 
@@ -17,6 +17,9 @@ Id: TypeAlias = str | int
 #: When something happened: an aware `datetime`, RFC 3339 as a text, or a number since 1970 in
 #: seconds, milliseconds, microseconds or nanoseconds, told apart by size.
 Time: TypeAlias = datetime | str | int | float
+
+#: How long something takes or lasts: a `timedelta`, or a text like `7d`, `36h` or `1d 12h`.
+Span: TypeAlias = timedelta | str
 
 #: The value of a property, of an item or a user.
 PropertyValue: TypeAlias = str | float | bool
@@ -63,6 +66,20 @@ class ScoredItem:
 
     @classmethod
     def read(cls, fields: Fields) -> ScoredItem:
+        return cls(fields.text("item"), fields.number("score"), fields.some_text("title"))
+
+
+@dataclass(frozen=True, slots=True)
+class ListedItem:
+    """One item of a list for nobody in particular."""
+
+    item: str
+    #: People, people of whom each counts the less the longer ago it was, or seconds since 1970.
+    score: float
+    title: str | None
+
+    @classmethod
+    def read(cls, fields: Fields) -> ListedItem:
         return cls(fields.text("item"), fields.number("score"), fields.some_text("title"))
 
 
@@ -181,6 +198,18 @@ class SimilarItems:
     def read(cls, fields: Fields) -> SimilarItems:
         items = fields.many("items", ScoredItem.read)
         return cls(fields.text("item"), fields.whole("model_version"), items)
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """A list for nobody in particular, in order."""
+
+    model_version: int
+    items: tuple[ListedItem, ...]
+
+    @classmethod
+    def read(cls, fields: Fields) -> List:
+        return cls(fields.whole("model_version"), fields.many("items", ListedItem.read))
 
 
 @dataclass(frozen=True, slots=True)
