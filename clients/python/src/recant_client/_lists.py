@@ -10,7 +10,7 @@ from ._asking import Asking, check_batch, of_lines, of_object, post
 from ._routes import Route
 from ._steps import END, TAKE, Emit, Flow, Stream
 from .errors import UnexpectedAnswer
-from .models import Id, List, Recommendations, Selection, SimilarItems, Span
+from .models import Arrangement, Id, List, Recommendations, Selection, SimilarItems, Span
 
 
 class ListCalls(Asking):
@@ -22,15 +22,17 @@ class ListCalls(Asking):
         *,
         exclude_seen: bool = True,
         explain: bool = False,
+        because: int | None = None,
         as_of: Literal["live", "certified"] = "live",
-        **selection: Unpack[Selection],
+        **arrangement: Unpack[Arrangement],
     ) -> Flow[Recommendations]:
         """The best items for a user. One whom the service does not know gets what is popular.
 
-        `explain` asks what is proven about the list; `as_of="certified"` for the last version whose
-        certificate held. `selection`: see `Selection`.
+        `explain` asks what is proven about the list, and which items of the history its scores come from:
+        `because` of them for each, 0 to 1000; 5 unless given. `as_of="certified"` asks for the last
+        version whose certificate held. `arrangement`: see `Arrangement`.
         """
-        return self._recommend({"user": user}, exclude_seen, explain, as_of, selection)
+        return self._recommend({"user": user}, exclude_seen, explain, because, as_of, arrangement)
 
     def recommend_session(
         self,
@@ -38,31 +40,36 @@ class ListCalls(Asking):
         *,
         exclude_seen: bool = True,
         explain: bool = False,
+        because: int | None = None,
         as_of: Literal["live", "certified"] = "live",
-        **selection: Unpack[Selection],
+        **arrangement: Unpack[Arrangement],
     ) -> Flow[Recommendations]:
-        """The best items for somebody who is known by the items of this session alone."""
+        """The best items for somebody who is known by the items of this session alone. Otherwise as
+        `recommend`."""
         subject = {"history": _encode.listed("history", history)}
-        return self._recommend(subject, exclude_seen, explain, as_of, selection)
+        return self._recommend(subject, exclude_seen, explain, because, as_of, arrangement)
 
     def _recommend(
         self,
         subject: Mapping[str, Any],
         exclude_seen: bool,
         explain: bool,
+        because: int | None,
         as_of: str,
-        selection: Selection,
+        arrangement: Arrangement,
     ) -> Flow[Recommendations]:
-        body = {**subject, **_encode.selection(selection), "exclude_seen": exclude_seen}
+        body = {**subject, **_encode.selection(arrangement), "exclude_seen": exclude_seen}
         body |= {"explain": explain, "as_of": as_of}
+        if because is not None:
+            body["because"] = because
         return self.ask(post(_routes.RECOMMEND, body), of_object(Recommendations.read))
 
     def recommend_many(
-        self, batch: int, exclude_seen: bool, selection: Selection
+        self, batch: int, exclude_seen: bool, arrangement: Arrangement
     ) -> Stream[Recommendations]:
         """Lists for the users that are streamed in, `batch` of them a request."""
         check_batch(batch)
-        body = {**_encode.selection(selection), "exclude_seen": exclude_seen}
+        body = {**_encode.selection(arrangement), "exclude_seen": exclude_seen}
         users: list[Id] = []
         while True:
             user = yield TAKE

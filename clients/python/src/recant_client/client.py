@@ -21,11 +21,11 @@ from ._calls import (
 )
 from ._steps import Flow
 from .models import (
+    Arrangement,
     Id,
     Interaction,
     Item,
     Recommendations,
-    Selection,
     Written,
 )
 
@@ -153,8 +153,8 @@ class Client(Part[Calls]):
         *,
         batch: int = 500,
         exclude_seen: bool = True,
-        **selection: Unpack[Selection],
+        **arrangement: Unpack[Arrangement],
     ) -> Iterator[Recommendations]:
         """Lists for many users, in their order; `batch` of them a request, and of one model version."""
-        calls = self._calls.recommend_many(batch, exclude_seen, selection)
+        calls = self._calls.recommend_many(batch, exclude_seen, arrangement)
         return self._driver.iterate(calls, users)
