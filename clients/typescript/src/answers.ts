@@ -10,6 +10,7 @@ import type {
   ExportedRow,
   Item,
   LastCertificate,
+  List,
   Model,
   Properties,
   PropertyValue,
@@ -74,6 +75,17 @@ export function similarItems(fields: Fields): SimilarItems {
     item: fields.text("item"),
     modelVersion: fields.whole("model_version"),
     items: fields.many("items", scoredItem),
+  };
+}
+
+export function list(fields: Fields): List {
+  return {
+    modelVersion: fields.whole("model_version"),
+    items: fields.many("items", (listed) => ({
+      item: listed.text("item"),
+      score: listed.number("score"),
+      title: listed.someText("title"),
+    })),
   };
 }
 

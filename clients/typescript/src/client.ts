@@ -14,18 +14,22 @@ import type { JsonObject } from "./fields.js";
 import { Interactions } from "./interactions.js";
 import { Items } from "./items.js";
 import {
+  list,
   recommend,
   recommendMany,
   similar,
+  type ListOptions,
   type RecommendManyOptions,
   type RecommendOptions,
   type SimilarOptions,
+  type TrendingOptions,
 } from "./lists.js";
 import type {
   CallOptions,
   ExportedRow,
   Health,
   Id,
+  List,
   Model,
   Names,
   Pair,
@@ -98,6 +102,27 @@ export class Client {
   /** The items most similar to one. */
   async similar(item: Id, options: SimilarOptions = {}): Promise<SimilarItems> {
     return await similar(this.#service, item, options);
+  }
+
+  /**
+   * The items that most people wanted. With `window` only what happened in this time up to now counts; what
+   * came without a timestamp does not then.
+   */
+  async popular(options: ListOptions = {}): Promise<List> {
+    return await list(this.#service, routes.POPULAR, options);
+  }
+
+  /**
+   * The items that most people wanted of late: somebody counts half as much with each `halfLife` that it is
+   * ago. What came without a timestamp does not count.
+   */
+  async trending(options: TrendingOptions = {}): Promise<List> {
+    return await list(this.#service, routes.TRENDING, options);
+  }
+
+  /** The items that appeared last, by their timestamps, whether or not anybody wanted them. */
+  async latest(options: ListOptions = {}): Promise<List> {
+    return await list(this.#service, routes.LATEST, options);
   }
 
   /**

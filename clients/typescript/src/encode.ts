@@ -28,6 +28,11 @@ export function idText(id: Id): string {
   return String(id);
 }
 
+/** An id as its text, where there is one. */
+export function someId(id: Id | undefined): string | undefined {
+  return id === undefined ? undefined : idText(id);
+}
+
 function idTexts(ids: readonly Id[] | undefined): readonly string[] | undefined {
   return ids?.map(idText);
 }

@@ -10,7 +10,13 @@ export * from "./errors.js";
 export type { JsonObject } from "./fields.js";
 export type { Interactions } from "./interactions.js";
 export type { Items, ItemsOptions } from "./items.js";
-export type { RecommendManyOptions, RecommendOptions, SimilarOptions } from "./lists.js";
+export type {
+  ListOptions,
+  RecommendManyOptions,
+  RecommendOptions,
+  SimilarOptions,
+  TrendingOptions,
+} from "./lists.js";
 export type * from "./models.js";
 export { isAbout, verifyReceipt, type KeySet, type Receipt } from "./receipts.js";
 export type { Retries } from "./retries.js";

@@ -1,11 +1,12 @@
-/** Recommendations and similar items. */
+/** Recommendations, similar items, and lists for nobody in particular. */
 
-import { recommendations, similarItems } from "./answers.js";
-import { idText, selection } from "./encode.js";
+import { list as listOf, recommendations, similarItems } from "./answers.js";
+import { idText, selection, someId } from "./encode.js";
 import { UnexpectedAnswer } from "./errors.js";
 import { Fields } from "./fields.js";
-import type { Id, Recommendations, Selection, SimilarItems } from "./models.js";
+import type { Id, List, Recommendations, Selection, SimilarItems, Span } from "./models.js";
 import * as routes from "./routes.js";
+import type { Route } from "./routes.js";
 import type { Source } from "./rows.js";
 import { checkBatch, withJson, type Service } from "./service.js";
 
@@ -27,6 +28,18 @@ export interface RecommendManyOptions extends Selection {
 export interface SimilarOptions extends Selection {
   /** Leaves out what this user has. */
   readonly user?: Id | undefined;
+}
+
+export interface ListOptions extends Selection {
+  /** Counts only what happened, or lists only what appeared, in this time up to now. */
+  readonly window?: Span | undefined;
+  /** Leaves out what this user has. */
+  readonly user?: Id | undefined;
+}
+
+export interface TrendingOptions extends ListOptions {
+  /** In how long what somebody did comes to half as much; three days unless given. */
+  readonly halfLife?: Span | undefined;
 }
 
 /** Lists for somebody: a user, or who is known by a history alone. */
@@ -85,7 +98,13 @@ export function similar(
   item: Id,
   options: SimilarOptions,
 ): Promise<SimilarItems> {
-  const user = options.user === undefined ? undefined : idText(options.user);
-  const body = { item: idText(item), ...selection(options), user };
+  const body = { item: idText(item), ...selection(options), user: someId(options.user) };
   return service.object(withJson(routes.SIMILAR, body, options), similarItems);
+}
+
+/** A list for nobody in particular. */
+export function list(service: Service, route: Route, options: TrendingOptions): Promise<List> {
+  const { window, halfLife, user } = options;
+  const body = { ...selection(options), window, half_life: halfLife, user: someId(user) };
+  return service.object(withJson(route, body, options), listOf);
 }

@@ -11,6 +11,9 @@ export type Id = string | number | bigint;
  */
 export type Time = Date | string | number;
 
+/** How long something takes or lasts, as in `7d`, `36h` or `1d 12h`. */
+export type Span = string;
+
 /** The value of a property, of an item or a user. */
 export type PropertyValue = string | number | boolean;
 
@@ -103,6 +106,20 @@ export interface SimilarItems {
   readonly item: string;
   readonly modelVersion: number;
   readonly items: readonly ScoredItem[];
+}
+
+/** One item of a list for nobody in particular. */
+export interface ListedItem {
+  readonly item: string;
+  /** People, people of whom each counts the less the longer ago it was, or seconds since 1970. */
+  readonly score: number;
+  readonly title: string | null;
+}
+
+/** A list for nobody in particular, in order. */
+export interface List {
+  readonly modelVersion: number;
+  readonly items: readonly ListedItem[];
 }
 
 /** What is said of an item, in place of all that was said before. */

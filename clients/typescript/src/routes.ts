@@ -13,6 +13,9 @@ const route = (method: string, path: string): Route => ({ method, path });
 
 export const RECOMMEND = route("POST", "/recommend");
 export const SIMILAR = route("POST", "/similar");
+export const POPULAR = route("POST", "/popular");
+export const TRENDING = route("POST", "/trending");
+export const LATEST = route("POST", "/latest");
 export const ITEMS = route("GET", "/items");
 export const PUT_ITEMS = route("POST", "/items");
 export const PUT_ITEM = route("PUT", "/items/{id}");
