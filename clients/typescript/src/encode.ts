@@ -1,6 +1,7 @@
 /** What the caller gives, as the service reads it. */
 
 import type {
+  Arrangement,
   Id,
   Interaction,
   ItemDescription,
@@ -54,6 +55,12 @@ export function selection(given: Selection): object {
     tags_none: given.tagsNone,
     filter: given.filter,
   };
+}
+
+/** The fields of an arrangement, with those of its selection. */
+export function arrangement(given: Arrangement): object {
+  const { boosts, pins, diversity } = given;
+  return { ...selection(given), boosts, pins: idTexts(pins), diversity };
 }
 
 /** What is said of an item, apart from its id: what is not given is absent, `null` stays. */

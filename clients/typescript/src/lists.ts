@@ -1,25 +1,35 @@
 /** Recommendations, similar items, and lists for nobody in particular. */
 
 import { list as listOf, recommendations, similarItems } from "./answers.js";
-import { idText, selection, someId } from "./encode.js";
+import { arrangement, idText, selection, someId } from "./encode.js";
 import { UnexpectedAnswer } from "./errors.js";
 import { Fields } from "./fields.js";
-import type { Id, List, Recommendations, Selection, SimilarItems, Span } from "./models.js";
+import type {
+  Arrangement,
+  Id,
+  List,
+  Recommendations,
+  Selection,
+  SimilarItems,
+  Span,
+} from "./models.js";
 import * as routes from "./routes.js";
 import type { Route } from "./routes.js";
 import type { Source } from "./rows.js";
 import { checkBatch, withJson, type Service } from "./service.js";
 
-export interface RecommendOptions extends Selection {
+export interface RecommendOptions extends Arrangement {
   /** Whether what is already had is left out; it is unless told otherwise. */
   readonly excludeSeen?: boolean | undefined;
-  /** Asks what is proven about the list. */
+  /** Asks what is proven about the list, and which items of the history its scores come from. */
   readonly explain?: boolean | undefined;
+  /** How many items of the history to name for each score, 0 to 1000; 5 unless given. With `explain`. */
+  readonly because?: number | undefined;
   /** `certified` for the last version whose certificate held. */
   readonly asOf?: "live" | "certified" | undefined;
 }
 
-export interface RecommendManyOptions extends Selection {
+export interface RecommendManyOptions extends Arrangement {
   readonly excludeSeen?: boolean | undefined;
   /** How many users a request; 500 unless given. */
   readonly batch?: number | undefined;
@@ -48,9 +58,9 @@ export function recommend(
   subject: { readonly user: string } | { readonly history: readonly string[] },
   options: RecommendOptions,
 ): Promise<Recommendations> {
-  const { excludeSeen, explain, asOf } = options;
-  const asked = { exclude_seen: excludeSeen, explain, as_of: asOf };
-  const body = { ...subject, ...selection(options), ...asked };
+  const { excludeSeen, explain, because, asOf } = options;
+  const asked = { exclude_seen: excludeSeen, explain, because, as_of: asOf };
+  const body = { ...subject, ...arrangement(options), ...asked };
   return service.object(withJson(routes.RECOMMEND, body, options), recommendations);
 }
 
@@ -79,7 +89,7 @@ async function batchOf(
   users: readonly string[],
   options: RecommendManyOptions,
 ): Promise<readonly Recommendations[]> {
-  const body = { users, ...selection(options), exclude_seen: options.excludeSeen };
+  const body = { users, ...arrangement(options), exclude_seen: options.excludeSeen };
   return await service.ask(withJson(routes.RECOMMEND, body, options), async (answer) => {
     const lists: Recommendations[] = [];
     for await (const line of answer.lines()) {
