@@ -8,12 +8,13 @@ import type {
   ErasureStatus,
   Explanation,
   ExportedRow,
+  HistoryShare,
   Item,
   LastCertificate,
+  ItemList,
   Model,
   Properties,
   PropertyValue,
-  ItemList,
   Recommendations,
   ScoredItem,
   SimilarItems,
@@ -21,11 +22,23 @@ import type {
   Written,
 } from "./models.js";
 
+function historyShare(fields: Fields): HistoryShare {
+  return {
+    item: fields.text("item"),
+    title: fields.someText("title"),
+    share: fields.number("share"),
+  };
+}
+
 function scoredItem(fields: Fields): ScoredItem {
   return {
     item: fields.text("item"),
     score: fields.number("score"),
     title: fields.someText("title"),
+    boost: fields.someNumber("boost") ?? 0,
+    pinned: fields.someTruth("pinned") ?? false,
+    because: fields.someMany("because", historyShare),
+    others: fields.someNumber("others"),
   };
 }
 
@@ -56,6 +69,8 @@ function explanation(fields: Fields): Explanation {
     topKProven: fields.truth("top_k_proven"),
     leadingSetProven: fields.whole("leading_set_proven"),
     leadingPositionsProven: fields.whole("leading_positions_proven"),
+    poolSize: fields.someWhole("pool_size"),
+    poolProven: fields.someTruth("pool_proven"),
     reason: fields.text("reason"),
   };
 }
@@ -78,10 +93,14 @@ export function similarItems(fields: Fields): SimilarItems {
   };
 }
 
-export function itemList(fields: Fields): ItemList {
+export function list(fields: Fields): ItemList {
   return {
     modelVersion: fields.whole("model_version"),
-    items: fields.many("items", scoredItem),
+    items: fields.many("items", (listed) => ({
+      item: listed.text("item"),
+      score: listed.number("score"),
+      title: listed.someText("title"),
+    })),
   };
 }
 

@@ -14,9 +14,9 @@ import type { JsonObject } from "./fields.js";
 import { Interactions } from "./interactions.js";
 import { Items } from "./items.js";
 import {
+  list,
   recommend,
   recommendMany,
-  list,
   similar,
   type ListOptions,
   type RecommendManyOptions,
@@ -104,17 +104,23 @@ export class Client {
     return await similar(this.#service, item, options);
   }
 
-  /** The items that most people wanted; with `window` in that time up to now. */
+  /**
+   * The items that most people wanted. With `window` only what happened in this time up to now counts; what
+   * came without a timestamp does not then.
+   */
   async popular(options: ListOptions = {}): Promise<ItemList> {
     return await list(this.#service, routes.POPULAR, options);
   }
 
-  /** The items that most people wanted of late: the longer ago, the less a person counts. */
+  /**
+   * The items that most people wanted of late: somebody counts half as much with each `halfLife` that it is
+   * ago. What came without a timestamp does not count.
+   */
   async trending(options: TrendingOptions = {}): Promise<ItemList> {
     return await list(this.#service, routes.TRENDING, options);
   }
 
-  /** The items that appeared last, whether or not anybody has touched them. */
+  /** The items that appeared last, by their timestamps, whether or not anybody wanted them. */
   async latest(options: ListOptions = {}): Promise<ItemList> {
     return await list(this.#service, routes.LATEST, options);
   }

@@ -1,6 +1,7 @@
 /** What the caller gives, as the service reads it. */
 
 import type {
+  Arrangement,
   Id,
   Interaction,
   ItemDescription,
@@ -28,6 +29,11 @@ export function idText(id: Id): string {
   return String(id);
 }
 
+/** An id as its text, where there is one. */
+export function someId(id: Id | undefined): string | undefined {
+  return id === undefined ? undefined : idText(id);
+}
+
 function idTexts(ids: readonly Id[] | undefined): readonly string[] | undefined {
   return ids?.map(idText);
 }
@@ -49,6 +55,12 @@ export function selection(given: Selection): object {
     tags_none: given.tagsNone,
     filter: given.filter,
   };
+}
+
+/** The fields of an arrangement, with those of its selection. */
+export function arrangement(given: Arrangement): object {
+  const { boosts, pins, diversity } = given;
+  return { ...selection(given), boosts, pins: idTexts(pins), diversity };
 }
 
 /** What is said of an item, apart from its id: what is not given is absent, `null` stays. */

@@ -120,6 +120,10 @@ export class Fields {
     return this.#some(name, () => this.one(name, read));
   }
 
+  someMany<T>(name: string, read: (fields: Fields) => T): readonly T[] | null {
+    return this.#some(name, () => this.many(name, read));
+  }
+
   /** The object as it came. */
   raw(): JsonObject {
     return this.#value;

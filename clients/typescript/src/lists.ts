@@ -1,25 +1,35 @@
 /** Recommendations, similar items, and lists for nobody in particular. */
 
-import { itemList, recommendations, similarItems } from "./answers.js";
-import { idText, selection } from "./encode.js";
+import { list as listOf, recommendations, similarItems } from "./answers.js";
+import { arrangement, idText, selection, someId } from "./encode.js";
 import { UnexpectedAnswer } from "./errors.js";
 import { Fields } from "./fields.js";
-import type { Id, ItemList, Recommendations, Selection, SimilarItems } from "./models.js";
-import type { Route } from "./routes.js";
+import type {
+  Arrangement,
+  Id,
+  ItemList,
+  Recommendations,
+  Selection,
+  SimilarItems,
+  Span,
+} from "./models.js";
 import * as routes from "./routes.js";
+import type { Route } from "./routes.js";
 import type { Source } from "./rows.js";
 import { checkBatch, withJson, type Service } from "./service.js";
 
-export interface RecommendOptions extends Selection {
+export interface RecommendOptions extends Arrangement {
   /** Whether what is already had is left out; it is unless told otherwise. */
   readonly excludeSeen?: boolean | undefined;
-  /** Asks what is proven about the list. */
+  /** Asks what is proven about the list, and which items of the history its scores come from. */
   readonly explain?: boolean | undefined;
+  /** How many items of the history to name for each score, 0 to 1000; 5 unless given. With `explain`. */
+  readonly because?: number | undefined;
   /** `certified` for the last version whose certificate held. */
   readonly asOf?: "live" | "certified" | undefined;
 }
 
-export interface RecommendManyOptions extends Selection {
+export interface RecommendManyOptions extends Arrangement {
   readonly excludeSeen?: boolean | undefined;
   /** How many users a request; 500 unless given. */
   readonly batch?: number | undefined;
@@ -31,15 +41,15 @@ export interface SimilarOptions extends Selection {
 }
 
 export interface ListOptions extends Selection {
-  /** Counts only what happened, or lists only what appeared, in this time up to now, as in `7d`. */
-  readonly window?: string | undefined;
+  /** Counts only what happened, or lists only what appeared, in this time up to now. */
+  readonly window?: Span | undefined;
   /** Leaves out what this user has. */
   readonly user?: Id | undefined;
 }
 
 export interface TrendingOptions extends ListOptions {
-  /** In how long what a person did comes to half as much; `3d` unless given. */
-  readonly halfLife?: string | undefined;
+  /** In how long what somebody did comes to half as much; three days unless given. */
+  readonly halfLife?: Span | undefined;
 }
 
 /** Lists for somebody: a user, or who is known by a history alone. */
@@ -48,9 +58,9 @@ export function recommend(
   subject: { readonly user: string } | { readonly history: readonly string[] },
   options: RecommendOptions,
 ): Promise<Recommendations> {
-  const { excludeSeen, explain, asOf } = options;
-  const asked = { exclude_seen: excludeSeen, explain, as_of: asOf };
-  const body = { ...subject, ...selection(options), ...asked };
+  const { excludeSeen, explain, because, asOf } = options;
+  const asked = { exclude_seen: excludeSeen, explain, because, as_of: asOf };
+  const body = { ...subject, ...arrangement(options), ...asked };
   return service.object(withJson(routes.RECOMMEND, body, options), recommendations);
 }
 
@@ -79,7 +89,7 @@ async function batchOf(
   users: readonly string[],
   options: RecommendManyOptions,
 ): Promise<readonly Recommendations[]> {
-  const body = { users, ...selection(options), exclude_seen: options.excludeSeen };
+  const body = { users, ...arrangement(options), exclude_seen: options.excludeSeen };
   return await service.ask(withJson(routes.RECOMMEND, body, options), async (answer) => {
     const lists: Recommendations[] = [];
     for await (const line of answer.lines()) {
@@ -98,15 +108,13 @@ export function similar(
   item: Id,
   options: SimilarOptions,
 ): Promise<SimilarItems> {
-  const user = options.user === undefined ? undefined : idText(options.user);
-  const body = { item: idText(item), ...selection(options), user };
+  const body = { item: idText(item), ...selection(options), user: someId(options.user) };
   return service.object(withJson(routes.SIMILAR, body, options), similarItems);
 }
 
 /** A list for nobody in particular. */
 export function list(service: Service, route: Route, options: TrendingOptions): Promise<ItemList> {
-  const { window, halfLife } = options;
-  const user = options.user === undefined ? undefined : idText(options.user);
-  const body = { ...selection(options), window, half_life: halfLife, user };
-  return service.object(withJson(route, body, options), itemList);
+  const { window, halfLife, user } = options;
+  const body = { ...selection(options), window, half_life: halfLife, user: someId(user) };
+  return service.object(withJson(route, body, options), listOf);
 }

@@ -11,6 +11,9 @@ export type Id = string | number | bigint;
  */
 export type Time = Date | string | number;
 
+/** How long something takes or lasts, as in `7d`, `36h` or `1d 12h`. */
+export type Span = string;
+
 /** The value of a property, of an item or a user. */
 export type PropertyValue = string | number | boolean;
 
@@ -40,12 +43,41 @@ export interface Selection extends CallOptions {
   readonly filter?: string | undefined;
 }
 
+/** Which items may be in a list, and how it is arranged besides the order of its scores. */
+export interface Arrangement extends Selection {
+  /** What is added to the scores of these items, up to 1000 of them. */
+  readonly boosts?: Readonly<Record<string, number>> | undefined;
+  /** Up to 100 items that come first, in this order: those of them that may be in the list. */
+  readonly pins?: readonly Id[] | undefined;
+  /** How much likeness to what comes before it counts against an item, 0 to 1; 0 unless given. */
+  readonly diversity?: number | undefined;
+}
+
+/** What one item of a history brings to a score. */
+export interface HistoryShare {
+  readonly item: string;
+  readonly title: string | null;
+  /** How much of the score; negative where it speaks against. */
+  readonly share: number;
+}
+
 /** One item of a list. */
 export interface ScoredItem {
   readonly item: string;
-  /** What the list is ordered by. */
+  /** What the list is ordered by, where it is not arranged otherwise; a boost is in it. */
   readonly score: number;
   readonly title: string | null;
+  /** What of the score the question added. */
+  readonly boost: number;
+  /** Whether it comes first because the question says so. */
+  readonly pinned: boolean;
+  /**
+   * The items of the history that the score comes from, largest share first; with `explain`, of lists that
+   * come from a history.
+   */
+  readonly because: readonly HistoryShare[] | null;
+  /** What the rest of the history brings: with the shares and the boost it adds up to the score. */
+  readonly others: number | null;
 }
 
 /** How far a model can be from one that never saw what was erased. */
@@ -74,7 +106,10 @@ export interface Explanation {
   readonly certificateVersion: number | null;
   /** No score is farther from its retrained value than this. */
   readonly scoreBound: number | null;
-  /** How far the list's least score is above that of the best candidate outside it. */
+  /**
+   * How far the list's least score, or that of the pool, is above that of the best candidate outside it;
+   * what is pinned is neither.
+   */
   readonly margin: number | null;
   /** The margin above which the set of items is proven. */
   readonly marginNeeded: number | null;
@@ -84,6 +119,10 @@ export interface Explanation {
   readonly leadingSetProven: number;
   /** So many items at the head are provably the retrained model's, in this order. */
   readonly leadingPositionsProven: number;
+  /** Of how many of the best, by their scores, `diversity` made the list; `null` without it. */
+  readonly poolSize: number | null;
+  /** Whether the retrained model provably chooses from the same pool; `null` without `diversity`. */
+  readonly poolProven: boolean | null;
   readonly reason: string;
 }
 
@@ -108,15 +147,12 @@ export interface SimilarItems {
 /** One item of a list for nobody in particular. */
 export interface ListedItem {
   readonly item: string;
-  /**
-   * What the list is ordered by: people, people of whom each counts the less the longer ago it was, or
-   * the time in seconds since 1970.
-   */
+  /** People, people of whom each counts the less the longer ago it was, or seconds since 1970. */
   readonly score: number;
   readonly title: string | null;
 }
 
-/** A list for nobody in particular, in order, all of one model version. */
+/** A list for nobody in particular, in order. */
 export interface ItemList {
   readonly modelVersion: number;
   readonly items: readonly ListedItem[];

@@ -101,13 +101,14 @@ export class Fixture {
   #server: Server | undefined;
   #taken = 0;
 
-  /** One with keys and a small data set. */
-  static withData(): Fixture {
-    return new Fixture(SERVE, async (folder) => {
+  /** One with keys and a small data set, with which `first` is done before the tests. */
+  static withData(first?: (client: Client) => Promise<void>): Fixture {
+    const prepare = async (folder: string): Promise<void> => {
       await writeData(folder);
       const files = ["import", "rows.csv", "--items", "items.csv", "--data-dir", "data"];
       execFileSync(binary(), files, { cwd: folder, stdio: "pipe" });
-    });
+    };
+    return new Fixture(SERVE, prepare, first);
   }
 
   /** One with the data of the demo, open to the caller of this machine. */
@@ -115,11 +116,16 @@ export class Fixture {
     return new Fixture(["demo"], () => Promise.resolve());
   }
 
-  private constructor(args: string[], prepare: (folder: string) => Promise<void>) {
+  private constructor(
+    args: string[],
+    prepare: (folder: string) => Promise<void>,
+    first?: (client: Client) => Promise<void>,
+  ) {
     before(async () => {
       this.#folder = await mkdtemp(join(tmpdir(), "recant-client-"));
       await prepare(this.#folder);
       this.#server = await Server.start(this.#folder, args);
+      await first?.(this.client());
     });
     after(async () => {
       await this.#server?.stop();

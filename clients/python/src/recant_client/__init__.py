@@ -3,7 +3,7 @@
 `Client` blocks, `AsyncClient` is awaited; both have the same calls.
 """
 
-from ._calls import Retries
+from ._asking import Retries
 from .aio import AsyncClient, AsyncErasure
 from .client import Client, Erasure
 from .errors import (
@@ -34,6 +34,7 @@ from .errors import (
 from .models import (
     KEEP,
     AcceptedErasure,
+    Arrangement,
     Certificate,
     ErasureState,
     Explanation,
@@ -41,6 +42,7 @@ from .models import (
     ExportedRow,
     ExportedUser,
     Health,
+    HistoryShare,
     Id,
     Interaction,
     Item,
@@ -66,6 +68,7 @@ from .receipts import Chain, Receipt, check_chain, commitment, verify_receipt
 __all__ = [
     "KEEP",
     "AcceptedErasure",
+    "Arrangement",
     "AsyncClient",
     "AsyncErasure",
     "Certificate",
@@ -80,6 +83,7 @@ __all__ = [
     "ExportedUser",
     "Forbidden",
     "Health",
+    "HistoryShare",
     "Id",
     "IdempotencyKeyReused",
     "Interaction",

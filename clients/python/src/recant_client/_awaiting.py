@@ -15,6 +15,7 @@ from ._steps import END, Answer, Emit, Flow, Mark, NoAnswer, Pause, Request, Str
 P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C")
+C_co = TypeVar("C_co", covariant=True)
 
 #: Values that are streamed in.
 Source: TypeAlias = Iterable[T] | AsyncIterable[T]
@@ -85,10 +86,10 @@ async def _iterator(values: Source[T]) -> AsyncIterator[T]:
             yield value
 
 
-class Part(Generic[C]):
+class Part(Generic[C_co]):
     """Some calls and who carries them out."""
 
-    def __init__(self, calls: C, driver: Driver) -> None:
+    def __init__(self, calls: C_co, driver: Driver) -> None:
         self._calls = calls
         self._driver = driver
 

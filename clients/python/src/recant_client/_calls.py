@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar, Unpack
+from typing import Any, Literal
 
 from . import _encode, _routes
+from ._asking import JSON, error_of, of_lines, of_object, pages, post
 from ._encode import json_bytes
 from ._fields import Fields
-from ._routes import Route
-from ._steps import END, TAKE, Answer, Emit, Flow, NoAnswer, Pause, Request, Stream
-from .errors import (
-    NoAnswerError,
-    Problem,
-    RecantError,
-    ReceiptError,
-    RowsRejected,
-    Unavailable,
-    UnexpectedAnswer,
-    WaitTimeout,
-    WriteInterrupted,
-    problem_class,
-)
+from ._lists import ListCalls
+from ._steps import Answer, Flow, NoAnswer, Pause, Request, Stream
+from .errors import NoAnswerError, ReceiptError, RowsRejected, Unavailable, WaitTimeout
 from .models import (
     KEEP,
     AcceptedErasure,
@@ -36,16 +25,11 @@ from .models import (
     Id,
     Interaction,
     Item,
-    ItemList,
     Keep,
     Model,
     Names,
     Pair,
     PropertyValue,
-    Recommendations,
-    Selection,
-    SimilarItems,
-    Span,
     Time,
     User,
     Written,
@@ -53,212 +37,14 @@ from .models import (
 )
 from .receipts import Receipt, verify_receipt
 
-T = TypeVar("T")
-
-_JSON = {"content-type": "application/json"}
-_LINES = {"content-type": "application/x-ndjson"}
-
-#: Most users, items, interactions or names that one request may hold.
-REQUEST_ROWS_MAX = 10_000
-#: A request of rows is sent when it has so many bytes; the service takes 8 MiB unless told otherwise.
-_REQUEST_BYTES = 4 * 1024 * 1024
 #: The longest wait that the service grants.
 _WAIT_MAX = 60
 #: A repeated request is the same erasure as long as the service remembers its key, which is a day.
 _REPEATED_FOR = 60 * 60.0
-#: Codes of refusals after which it is certain that nothing was done.
-_NOTHING_DONE = ("overloaded", "starting", "stopping")
 
 
-@dataclass(frozen=True, slots=True)
-class Retries:
-    """How often a request is sent when the service is busy or cannot be reached, and how far apart.
-
-    The pauses double from `first_pause` to `longest_pause`, each shortened by chance by up to a half,
-    so that many clients do not come back at one moment. A pause that the service asks for
-    (`Retry-After`) is kept, unless it is longer than `patience`: then the error is raised at once.
-    """
-
-    attempts: int = 5
-    first_pause: float = 0.1
-    longest_pause: float = 5.0
-    patience: float = 30.0
-
-    def pause(self, attempt: int) -> float:
-        """Seconds between this attempt, the first being 1, and the next."""
-        longest = min(self.longest_pause, self.first_pause * 2.0 ** (attempt - 1))
-        return longest * random.uniform(0.5, 1.0)
-
-
-class Calls:
+class Calls(ListCalls):
     """The calls of one service."""
-
-    def __init__(self, retries: Retries) -> None:
-        self._retries = retries
-
-    # How every call is made.
-
-    def ask(self, request: Request, read: Callable[[Answer], T]) -> Flow[T]:
-        """Sends a request, again where that is safe and may help, and reads the answer."""
-        for attempt in range(1, self._retries.attempts + 1):
-            reply: Answer | NoAnswer = yield request
-            if isinstance(reply, Answer) and reply.status < 300:
-                return read(reply)
-            error = _error(request, reply)
-            pause = max(self._retries.pause(attempt), getattr(error, "retry_after", None) or 0.0)
-            if (
-                attempt == self._retries.attempts
-                or pause > max(self._retries.patience, self._retries.longest_pause)
-                or not _may_repeat(request, error)
-            ):
-                raise error
-            yield Pause(pause)
-        raise ValueError("Retries.attempts must be at least 1")
-
-    def write(self, request: Request, rows: Callable[[Any], bytes], most: int) -> Flow[Written]:
-        """Streams rows in, as requests of `most` lines or a few MiB."""
-        if not 1 <= most <= REQUEST_ROWS_MAX:
-            raise ValueError(f"batch must be from 1 to {REQUEST_ROWS_MAX}")
-        written, lines, size = Written(), list[bytes](), 0
-        value = yield TAKE
-        while value is not END or lines:
-            line = b"" if value is END else rows(value)
-            is_full = len(lines) == most or (lines and size + len(line) > _REQUEST_BYTES)
-            if is_full or value is END:
-                batch = replace(request, headers=_LINES, body=b"\n".join(lines))
-                try:
-                    answer = yield from self.ask(batch, _of(Written.read))
-                except RecantError as error:
-                    raise WriteInterrupted(written, len(lines)) from error
-                written, lines, size = written.followed_by(answer), [], 0
-            if value is not END:
-                lines.append(line)
-                size += len(line) + 1
-                value = yield TAKE
-        return written
-
-    # Lists.
-
-    def recommend(
-        self,
-        user: Id,
-        *,
-        exclude_seen: bool = True,
-        explain: bool = False,
-        as_of: Literal["live", "certified"] = "live",
-        **selection: Unpack[Selection],
-    ) -> Flow[Recommendations]:
-        """The best items for a user. One whom the service does not know gets what is popular.
-
-        `explain` asks what is proven about the list; `as_of="certified"` for the last version whose
-        certificate held. `selection`: see `Selection`.
-        """
-        return self._recommend({"user": user}, exclude_seen, explain, as_of, selection)
-
-    def recommend_session(
-        self,
-        history: Iterable[Id],
-        *,
-        exclude_seen: bool = True,
-        explain: bool = False,
-        as_of: Literal["live", "certified"] = "live",
-        **selection: Unpack[Selection],
-    ) -> Flow[Recommendations]:
-        """The best items for somebody who is known by the items of this session alone."""
-        subject = {"history": _encode.listed("history", history)}
-        return self._recommend(subject, exclude_seen, explain, as_of, selection)
-
-    def _recommend(
-        self,
-        subject: Mapping[str, Any],
-        exclude_seen: bool,
-        explain: bool,
-        as_of: str,
-        selection: Selection,
-    ) -> Flow[Recommendations]:
-        body = {**subject, **_encode.selection(selection), "exclude_seen": exclude_seen}
-        body |= {"explain": explain, "as_of": as_of}
-        return self.ask(_post(_routes.RECOMMEND, body), _of(Recommendations.read))
-
-    def recommend_many(
-        self, batch: int, exclude_seen: bool, selection: Selection
-    ) -> Stream[Recommendations]:
-        """Lists for the users that are streamed in, `batch` of them a request."""
-        if not 1 <= batch <= REQUEST_ROWS_MAX:
-            raise ValueError(f"batch must be from 1 to {REQUEST_ROWS_MAX}")
-        body = {**_encode.selection(selection), "exclude_seen": exclude_seen}
-        users: list[Id] = []
-        while True:
-            user = yield TAKE
-            if user is not END:
-                users.append(user)
-            if users and (user is END or len(users) == batch):
-                request = _post(_routes.RECOMMEND, {**body, "users": users})
-                lists = yield from self.ask(request, _lines(Recommendations.read))
-                if len(lists) != len(users):
-                    raise UnexpectedAnswer("the answer broke off: ask for fewer users at once")
-                for found in lists:
-                    yield Emit(found)
-                users = []
-            if user is END:
-                return
-
-    def similar(
-        self, item: Id, *, user: Id | None = None, **selection: Unpack[Selection]
-    ) -> Flow[SimilarItems]:
-        """The items most similar to one; with `user` without those that the user has."""
-        body = {"item": item, **_encode.selection(selection)}
-        if user is not None:
-            body["user"] = user
-        return self.ask(_post(_routes.SIMILAR, body), _of(SimilarItems.read))
-
-    def popular(
-        self,
-        *,
-        window: Span | None = None,
-        user: Id | None = None,
-        **selection: Unpack[Selection],
-    ) -> Flow[ItemList]:
-        """The items that most people wanted; with `window` in that time up to now, with `user` without
-        those that the user has."""
-        return self._list(_routes.POPULAR, {"window": window}, user, selection)
-
-    def trending(
-        self,
-        *,
-        half_life: Span | None = None,
-        window: Span | None = None,
-        user: Id | None = None,
-        **selection: Unpack[Selection],
-    ) -> Flow[ItemList]:
-        """The items that most people wanted of late: a person counts half as much with each
-        `half_life`, three days unless given, that it is ago. Otherwise as `popular`."""
-        spans = {"half_life": half_life, "window": window}
-        return self._list(_routes.TRENDING, spans, user, selection)
-
-    def latest(
-        self,
-        *,
-        window: Span | None = None,
-        user: Id | None = None,
-        **selection: Unpack[Selection],
-    ) -> Flow[ItemList]:
-        """The items that appeared last, whether or not anybody has touched them. Otherwise as
-        `popular`."""
-        return self._list(_routes.LATEST, {"window": window}, user, selection)
-
-    def _list(
-        self,
-        route: Route,
-        spans: Mapping[str, Span | None],
-        user: Id | None,
-        selection: Selection,
-    ) -> Flow[ItemList]:
-        body = _encode.selection(selection)
-        body |= {name: _encode.span(span) for name, span in spans.items() if span is not None}
-        if user is not None:
-            body["user"] = user
-        return self.ask(_post(route, body), _of(ItemList.read))
 
     # Erasures.
 
@@ -278,7 +64,7 @@ class Calls:
         """
         if not len(names):
             raise ValueError("nothing is named")
-        return self._erase(_post(_routes.ERASE, _encode.names(names)), names, wait, idempotency_key)
+        return self._erase(post(_routes.ERASE, _encode.names(names)), names, wait, idempotency_key)
 
     def erase_user(
         self, user: Id, *, wait: float | None = None, idempotency_key: str | None = None
@@ -311,7 +97,7 @@ class Calls:
         key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
         request = replace(request, headers={**request.headers, "idempotency-key": key})
         sent = ErasureRequest(request, names, time.monotonic())
-        answer = yield from self.ask(sent.waiting(wait), _of(AcceptedErasure.read))
+        answer = yield from self.ask(sent.waiting(wait), of_object(AcceptedErasure.read))
         return ErasureCalls(self, answer, sent)
 
     def receipt(self, erasure_id: str) -> Flow[str]:
@@ -321,7 +107,7 @@ class Calls:
 
     def jwks(self) -> Flow[Mapping[str, Any]]:
         """The public keys that receipts are signed with, a JSON Web Key Set."""
-        return self.ask(Request(_routes.JWKS), _of(Fields.raw))
+        return self.ask(Request(_routes.JWKS), of_object(Fields.raw))
 
     # What is held, and how the service is.
 
@@ -331,26 +117,28 @@ class Calls:
         """Says this about a user in place of all that was said before, and returns what is said now,
         durable; with no properties nothing is said any more. The id is in the URL."""
         body = json_bytes({"properties": dict(properties)})
-        request = Request(_routes.PUT_USER, _encode.id_text(user), {}, _JSON, body)
-        return self.ask(request, _of(lambda fields: fields.mapping("properties")))
+        request = Request(_routes.PUT_USER, _encode.id_text(user), {}, JSON, body)
+        return self.ask(request, of_object(lambda fields: fields.mapping("properties")))
 
     def user(self, user: Id) -> Flow[User]:
         """What is held of a user; `UserNotFound` when nothing is. The id is in the URL."""
-        return self.ask(Request(_routes.GET_USER, path_id=_encode.id_text(user)), _of(User.read))
+        return self.ask(
+            Request(_routes.GET_USER, path_id=_encode.id_text(user)), of_object(User.read)
+        )
 
     def users(self, *, page: int = 100) -> Stream[User]:
         """Everybody of whom anything is held, in the order of the bytes of their ids; `page` of them a
         request."""
-        return _pages(self, Request(_routes.USERS, query={"limit": str(page)}), "users", User.read)
+        return pages(self, Request(_routes.USERS, query={"limit": str(page)}), "users", User.read)
 
     def export(self, user: Id) -> Flow[tuple[ExportedRow, ...]]:
         """Everything that is held about a user: what is said about them first, where something is, and
         each interaction. Nothing for one whom the service does not know."""
-        return self.ask(_post(_routes.EXPORT, {"user": user}), _lines(exported_row))
+        return self.ask(post(_routes.EXPORT, {"user": user}), of_lines(exported_row))
 
     def model(self) -> Flow[Model]:
         """The live model."""
-        return self.ask(Request(_routes.MODEL), _of(Model.read))
+        return self.ask(Request(_routes.MODEL), of_object(Model.read))
 
     def health(self) -> Flow[Health]:
         """How the service is. It is asked once; `NoAnswerError` when it cannot be reached."""
@@ -361,7 +149,7 @@ class Calls:
             if isinstance(reply, Answer) and reply.status < 300:
                 reasons.append(None)
                 continue
-            error = _error(request, reply)
+            error = error_of(request, reply)
             if not isinstance(error, Unavailable):
                 raise error
             reasons.append(error.detail)
@@ -375,14 +163,14 @@ class Calls:
             reply: Answer | NoAnswer = yield request
             if isinstance(reply, Answer) and reply.status < 300:
                 return
-            error, left = _error(request, reply), deadline - time.monotonic()
+            error, left = error_of(request, reply), deadline - time.monotonic()
             if left <= 0 or not isinstance(error, (Unavailable, NoAnswerError)):
                 raise error
             yield Pause(min(pause, left))
 
     def openapi(self) -> Flow[Mapping[str, Any]]:
         """The description of all calls, an OpenAPI document."""
-        return self.ask(Request(_routes.OPENAPI), _of(Fields.raw))
+        return self.ask(Request(_routes.OPENAPI), of_object(Fields.raw))
 
 
 class ItemCalls:
@@ -396,8 +184,8 @@ class ItemCalls:
         body = _encode.item(item)
         # The path has it already.
         del body["id"]
-        request = Request(_routes.PUT_ITEM, _encode.id_text(item.id), {}, _JSON, json_bytes(body))
-        return self._calls.ask(request, _of(Item.read))
+        request = Request(_routes.PUT_ITEM, _encode.id_text(item.id), {}, JSON, json_bytes(body))
+        return self._calls.ask(request, of_object(Item.read))
 
     def patch(
         self,
@@ -412,13 +200,13 @@ class ItemCalls:
         """Changes what is named: what is absent stays, `None` clears, of `properties` those that are
         named change."""
         body = json_bytes(_encode.patch(title, tags, properties, timestamp, hidden))
-        request = Request(_routes.PATCH_ITEM, _encode.id_text(item), {}, _JSON, body)
-        return self._calls.ask(request, _of(Item.read))
+        request = Request(_routes.PATCH_ITEM, _encode.id_text(item), {}, JSON, body)
+        return self._calls.ask(request, of_object(Item.read))
 
     def get(self, item: Id) -> Flow[Item]:
         """What is said about an item."""
         request = Request(_routes.GET_ITEM, path_id=_encode.id_text(item))
-        return self._calls.ask(request, _of(Item.read))
+        return self._calls.ask(request, of_object(Item.read))
 
     def delete(
         self, item: Id, *, wait: float | None = None, idempotency_key: str | None = None
@@ -431,7 +219,7 @@ class ItemCalls:
         """All items, described or known by interactions, in the order of the bytes of their ids;
         `page` of them a request. `filter`: those of which an expression in CEL is true."""
         query = {"limit": str(page)} | ({} if filter is None else {"filter": filter})
-        return _pages(self._calls, Request(_routes.ITEMS, query=query), "items", Item.read)
+        return pages(self._calls, Request(_routes.ITEMS, query=query), "items", Item.read)
 
     def put_many(self, batch: int) -> Flow[Written]:
         """Says this about the items that are streamed in."""
@@ -457,8 +245,8 @@ class InteractionCalls:
         the service does not take it."""
         row = Interaction(user, item, type, weight, timestamp)
         body = {"interactions": [_encode.interaction(row)]}
-        request = replace(_post(_routes.ADD, body), repeatable=False)
-        written = yield from self._calls.ask(request, _of(Written.read))
+        request = replace(post(_routes.ADD, body), repeatable=False)
+        written = yield from self._calls.ask(request, of_object(Written.read))
         if written.rejected:
             raise RowsRejected(written)
         return written
@@ -478,14 +266,14 @@ class ErasureListCalls:
     def get(self, erasure_id: str) -> Flow[ErasureState]:
         """How far an erasure has come."""
         request = Request(_routes.ERASURE, path_id=erasure_id)
-        return self._calls.ask(request, _of(ErasureState.read))
+        return self._calls.ask(request, of_object(ErasureState.read))
 
     def list(self, *, status: ErasureStatus | None = None, page: int = 100) -> Stream[ErasureState]:
         """Erasures, newest first, `page` of them a request: all of them for the role `admin`, else
         those that the same key requested."""
         query = {"limit": str(page)} | ({} if status is None else {"status": status})
         request = Request(_routes.ERASURES, query=query)
-        return _pages(self._calls, request, "erasures", ErasureState.read)
+        return pages(self._calls, request, "erasures", ErasureState.read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -542,7 +330,7 @@ class ErasureCalls:
         # The service wakes whoever waits for it to forget; for the certificate it has to be asked.
         while self.sent.is_remembered and (left := deadline - time.monotonic()) >= 1:
             asked, request = time.monotonic(), self.sent.waiting(left)
-            answer = yield from self._calls.ask(request, _of(AcceptedErasure.read))
+            answer = yield from self._calls.ask(request, of_object(AcceptedErasure.read))
             has_waited = time.monotonic() - asked >= request.wait
             if not has_waited or answer.status in ("forgotten", "certified"):
                 break
@@ -618,26 +406,6 @@ class ErasureFacts:
         return f"{type(self).__name__}({self.id}, {self.accepted.status})"
 
 
-def _post(route: Route, body: object) -> Request:
-    return Request(route, headers=_JSON, body=json_bytes(body))
-
-
-def _of(read: Callable[[Fields], T]) -> Callable[[Answer], T]:
-    """Reads an answer of one object."""
-    return lambda answer: read(Fields.of_json(answer.body))
-
-
-def _lines(read: Callable[[Fields], T]) -> Callable[[Answer], tuple[T, ...]]:
-    """Reads an answer of an object a line."""
-
-    def lines(answer: Answer) -> tuple[T, ...]:
-        if answer.body and not answer.body.endswith(b"\n"):
-            raise UnexpectedAnswer("the answer broke off within a line")
-        return tuple(read(Fields.of_json(line)) for line in answer.body.splitlines())
-
-    return lines
-
-
 def _item_line(value: Item) -> bytes:
     return json_bytes(_encode.item(value))
 
@@ -646,74 +414,9 @@ def _interaction_line(value: Interaction) -> bytes:
     return json_bytes(_encode.interaction(value))
 
 
-def _pages(calls: Calls, request: Request, name: str, read: Callable[[Fields], T]) -> Stream[T]:
-    """What is on all pages from this one on."""
-    cursor: str | None = None
-    while True:
-        query = request.query if cursor is None else {**request.query, "cursor": cursor}
-        page = yield from calls.ask(
-            replace(request, query=query), lambda it: Fields.of_json(it.body)
-        )
-        for value in page.many(name, read):
-            yield Emit(value)
-        cursor = page.some_text("next_cursor")
-        if cursor is None:
-            return
-
-
 def _pauses() -> Iterable[float]:
     """Pauses between two looks: a hundredth of a second at first, a second at last."""
     pause = 0.01
     while True:
         yield pause
         pause = min(1.0, pause * 1.5)
-
-
-def _error(
-    request: Request, reply: Answer | NoAnswer
-) -> Problem | NoAnswerError | UnexpectedAnswer:
-    """What a reply that is no success means."""
-    if isinstance(reply, NoAnswer):
-        kind = type(reply.error).__name__
-        return NoAnswerError(
-            f"{request.route.method} {request.route.path}: {kind}", sent=reply.sent
-        )
-    if "problem+json" not in reply.headers.get("content-type", ""):
-        return _foreign(reply)
-    try:
-        fields = Fields.of_json(reply.body)
-        code, title = fields.text("code"), fields.text("title")
-    except UnexpectedAnswer as error:
-        return error
-    return problem_class(reply.status, code)(
-        reply.status,
-        code,
-        title,
-        fields.some_text("detail") or "",
-        retry_after=_retry_after(reply),
-        request_id=reply.headers.get("x-request-id"),
-    )
-
-
-def _foreign(reply: Answer) -> Problem | UnexpectedAnswer:
-    """An answer of something in between: a proxy that has no service behind it may have one later."""
-    if reply.status in (429, 502, 503, 504):
-        detail = "something in between answered, not the service"
-        return Unavailable(reply.status, "", "", detail, retry_after=_retry_after(reply))
-    return UnexpectedAnswer(f"an answer of status {reply.status} that is none of the service's")
-
-
-def _retry_after(reply: Answer) -> float | None:
-    value = reply.headers.get("retry-after", "")
-    return float(value) if value.isascii() and value.isdigit() else None
-
-
-def _may_repeat(request: Request, error: Exception) -> bool:
-    """Whether a request may be sent again, and whether that may help."""
-    match error:
-        case NoAnswerError():
-            return request.repeatable or not error.sent
-        case Unavailable():
-            nothing_done = error.status == 429 or error.code in _NOTHING_DONE
-            return error.code != "worker_stopped" and (request.repeatable or nothing_done)
-    return False

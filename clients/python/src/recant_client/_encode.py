@@ -21,7 +21,7 @@ from .models import (
     Time,
 )
 
-_PLURAL = ("exclude", "allow", "tags", "tags_all", "tags_none")
+_PLURAL = ("exclude", "allow", "tags", "tags_all", "tags_none", "pins")
 
 
 def json_bytes(value: object) -> bytes:
@@ -31,12 +31,22 @@ def json_bytes(value: object) -> bytes:
 
 
 def selection(given: Selection) -> dict[str, Any]:
-    """The fields of a selection."""
+    """The fields of a selection; those of an arrangement, which is one, too."""
     fields: dict[str, Any] = dict(given)
     for name in _PLURAL:
         if name in fields:
             fields[name] = listed(name, fields[name])
+    if "boosts" in fields:
+        fields["boosts"] = _boosts(fields["boosts"])
     return fields
+
+
+def _boosts(given: Mapping[Id, float]) -> dict[str, float]:
+    """Numbers by the texts of ids."""
+    boosts = {id_text(item): boost for item, boost in given.items()}
+    if len(boosts) < len(given):
+        raise ValueError("boosts names an item twice, as a number and as a text")
+    return boosts
 
 
 def listed(name: str, values: Iterable[Any]) -> list[Any]:
@@ -57,9 +67,7 @@ def time(value: Time) -> str | int | float:
 
 def span(value: Span) -> str:
     """A span of time as the service reads it."""
-    if isinstance(value, timedelta):
-        return f"PT{value.total_seconds():f}S"
-    return value
+    return f"{value.total_seconds():f}s" if isinstance(value, timedelta) else value
 
 
 def item(value: Item) -> dict[str, Any]:

@@ -63,6 +63,9 @@ class Fields:
         value: bool = self._get(name, (bool,))
         return value
 
+    def some_truth(self, name: str) -> bool | None:
+        return self._some(name, self.truth)
+
     def time(self, name: str) -> datetime:
         try:
             time = datetime.fromisoformat(self.text(name))
@@ -83,6 +86,9 @@ class Fields:
 
     def many(self, name: str, read: Callable[[Fields], T]) -> tuple[T, ...]:
         return tuple(read(Fields(value)) for value in self._get(name, (list,)))
+
+    def some_many(self, name: str, read: Callable[[Fields], T]) -> tuple[T, ...] | None:
+        return self._some(name, lambda name: self.many(name, read))
 
     def texts(self, name: str) -> tuple[str, ...]:
         values = self._get(name, (list,))

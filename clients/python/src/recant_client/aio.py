@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 import httpx
 
 from . import _http
+from ._asking import Retries
 from ._awaiting import Driver, Part, Source, each, once
 from ._calls import (
     Calls,
@@ -17,15 +18,14 @@ from ._calls import (
     ErasureListCalls,
     InteractionCalls,
     ItemCalls,
-    Retries,
 )
 from ._steps import Flow
 from .models import (
+    Arrangement,
     Id,
     Interaction,
     Item,
     Recommendations,
-    Selection,
     Written,
 )
 
@@ -156,8 +156,8 @@ class AsyncClient(Part[Calls]):
         *,
         batch: int = 500,
         exclude_seen: bool = True,
-        **selection: Unpack[Selection],
+        **arrangement: Unpack[Arrangement],
     ) -> AsyncIterator[Recommendations]:
         """Lists for many users, in their order; `batch` of them a request, and of one model version."""
-        calls = self._calls.recommend_many(batch, exclude_seen, selection)
+        calls = self._calls.recommend_many(batch, exclude_seen, arrangement)
         return self._driver.iterate(calls, users)

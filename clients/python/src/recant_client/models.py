@@ -18,7 +18,7 @@ Id: TypeAlias = str | int
 #: seconds, milliseconds, microseconds or nanoseconds, told apart by size.
 Time: TypeAlias = datetime | str | int | float
 
-#: A span of time: a `timedelta`, or a text like `7d`, `36h` or `1d 12h`.
+#: How long something takes or lasts: a `timedelta`, or a text like `7d`, `36h` or `1d 12h`.
 Span: TypeAlias = timedelta | str
 
 #: The value of a property, of an item or a user.
@@ -55,17 +55,76 @@ class Selection(TypedDict, total=False):
     filter: str
 
 
+class Arrangement(Selection, total=False):
+    """Which items may be in a list, and how it is arranged besides the order of its scores.
+
+    `boosts`: what is added to the scores of up to 1000 items. `pins`: up to 100 items that come first,
+    in this order, those of them that may be in the list. `diversity`: how much likeness to what comes
+    before it counts against an item, 0 to 1; 0 unless given. And all of a `Selection`.
+    """
+
+    # The keys of a mapping are invariant: either kind of id is named beside both.
+    boosts: Mapping[Id, float] | Mapping[str, float] | Mapping[int, float]
+    pins: Iterable[Id]
+    diversity: float
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryShare:
+    """What one item of a history brings to a score."""
+
+    item: str
+    title: str | None
+    #: How much of the score; negative where it speaks against.
+    share: float
+
+    @classmethod
+    def read(cls, fields: Fields) -> HistoryShare:
+        return cls(fields.text("item"), fields.some_text("title"), fields.number("share"))
+
+
 @dataclass(frozen=True, slots=True)
 class ScoredItem:
     """One item of a list."""
 
     item: str
-    #: What the list is ordered by.
+    #: What the list is ordered by, where it is not arranged otherwise; a boost is in it.
+    score: float
+    title: str | None
+    #: What of the score the question added.
+    boost: float = 0.0
+    #: Whether it comes first because the question says so.
+    pinned: bool = False
+    #: The items of the history that the score comes from, largest share first; with `explain`, of
+    #: lists that come from a history.
+    because: tuple[HistoryShare, ...] | None = None
+    #: What the rest of the history brings: with the shares and the boost it adds up to the score.
+    others: float | None = None
+
+    @classmethod
+    def read(cls, fields: Fields) -> ScoredItem:
+        return cls(
+            item=fields.text("item"),
+            score=fields.number("score"),
+            title=fields.some_text("title"),
+            boost=fields.some_number("boost") or 0.0,
+            pinned=fields.some_truth("pinned") or False,
+            because=fields.some_many("because", HistoryShare.read),
+            others=fields.some_number("others"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ListedItem:
+    """One item of a list for nobody in particular."""
+
+    item: str
+    #: People, people of whom each counts the less the longer ago it was, or seconds since 1970.
     score: float
     title: str | None
 
     @classmethod
-    def read(cls, fields: Fields) -> ScoredItem:
+    def read(cls, fields: Fields) -> ListedItem:
         return cls(fields.text("item"), fields.number("score"), fields.some_text("title"))
 
 
@@ -91,7 +150,7 @@ class Certificate:
         raw = fields.raw()
         return cls(
             kind=fields.text("kind"),
-            holds=fields.truth("holds") if raw.get("holds") is not None else None,
+            holds=fields.some_truth("holds"),
             target=fields.some_number("target" if "target" in raw else "tolerance"),
             root_mean_square=fields.some_number("root_mean_square"),
             residual=fields.some_number("residual"),
@@ -122,7 +181,8 @@ class Explanation:
     certificate_version: int | None
     #: No score is farther from its retrained value than this.
     score_bound: float | None
-    #: How far the list's least score is above that of the best candidate outside it.
+    #: How far the list's least score, or that of the pool, is above that of the best candidate outside
+    #: it; what is pinned is neither.
     margin: float | None
     #: The margin above which the set of items is proven.
     margin_needed: float | None
@@ -132,6 +192,10 @@ class Explanation:
     leading_set_proven: int
     #: So many items at the head are provably the retrained model's, in this order.
     leading_positions_proven: int
+    #: Of how many of the best, by their scores, `diversity` made the list; `None` without it.
+    pool_size: int | None
+    #: Whether the retrained model provably chooses from the same pool; `None` without `diversity`.
+    pool_proven: bool | None
     reason: str
 
     @classmethod
@@ -145,6 +209,8 @@ class Explanation:
             top_k_proven=fields.truth("top_k_proven"),
             leading_set_proven=fields.whole("leading_set_proven"),
             leading_positions_proven=fields.whole("leading_positions_proven"),
+            pool_size=fields.some_whole("pool_size"),
+            pool_proven=fields.some_truth("pool_proven"),
             reason=fields.text("reason"),
         )
 
@@ -187,23 +253,8 @@ class SimilarItems:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedItem:
-    """One item of a list for nobody in particular."""
-
-    item: str
-    #: What the list is ordered by: people, people of whom each counts the less the longer ago it was,
-    #: or the time in seconds since 1970.
-    score: float
-    title: str | None
-
-    @classmethod
-    def read(cls, fields: Fields) -> ListedItem:
-        return cls(fields.text("item"), fields.number("score"), fields.some_text("title"))
-
-
-@dataclass(frozen=True, slots=True)
 class ItemList:
-    """A list for nobody in particular, in order, all of one model version."""
+    """A list for nobody in particular, in order."""
 
     model_version: int
     items: tuple[ListedItem, ...]
