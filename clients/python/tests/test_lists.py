@@ -8,7 +8,7 @@ import pytest
 
 from recant_client import Client, Interaction, InvalidFilter, InvalidRequest, Item, ItemNotFound
 
-from .conftest import READERS, did
+from .conftest import READERS, did, until
 
 
 def test_a_known_user_gets_items_best_first_without_those_they_have(
@@ -115,9 +115,7 @@ def test_what_happened_of_late_is_popular_in_a_window_and_trends(client: Client)
     hour = int(time.time()) - 2 * 3600
     rows = [Interaction(f"trend-{number}", only[0], timestamp=hour) for number in (1, 2)]
     client.interactions.add_many(rows)
-    deadline = time.monotonic() + 60
-    while not client.popular(window="1d", allow=only).items and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: bool(client.popular(window="1d", allow=only).items))
     for span in ("1d", timedelta(days=1)):
         found = client.popular(window=span, allow=only)
         assert [(item.item, item.score) for item in found.items] == [(only[0], 2.0)]

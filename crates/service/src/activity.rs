@@ -125,17 +125,14 @@ impl Activity {
         while self.users.len() <= row as usize {
             self.users.push_back(Arc::default());
         }
-        let before = self.users.set(row as usize, Arc::new(now.clone()));
-        let missing = |from: &[(u32, Hour)], of: &[(u32, Hour)]| -> Vec<(u32, Hour)> {
-            let missing = of.iter().filter(|one| from.binary_search(one).is_err());
-            missing.copied().collect()
-        };
-        for (item, hour) in missing(&now, &before) {
-            self.items
-                .change(item, hour, |count| count.saturating_sub(1));
+        let now = Arc::new(now);
+        let before = self.users.set(row as usize, Arc::clone(&now));
+        for (item, hour) in before.iter().filter(|one| now.binary_search(one).is_err()) {
+            let less = |count: u32| count.saturating_sub(1);
+            self.items.change(*item, *hour, less);
         }
-        for (item, hour) in missing(&before, &now) {
-            self.items.change(item, hour, |count| count + 1);
+        for (item, hour) in now.iter().filter(|one| before.binary_search(one).is_err()) {
+            self.items.change(*item, *hour, |count| count + 1);
         }
     }
 }

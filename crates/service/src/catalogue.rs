@@ -4,17 +4,15 @@ use std::cmp::Reverse;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::expression::Expression;
+use crate::patience::Patience;
 use recant_core::topk::Bitmap;
 use recant_types::{ItemDescription, ItemId, UnixMillis};
 
 /// Most expressions whose rows are followed.
 const FILTERS_MAX: usize = 32;
-
-/// Rows between two looks at the clock.
-const ROWS_PER_LOOK: u32 = 256;
 
 /// The items there are: those that are described and those that people interacted with.
 ///
@@ -133,10 +131,10 @@ impl Catalogue {
     /// The rows of which an expression is true, found by asking it of each; `None` when that takes
     /// longer than `patience`.
     pub(crate) fn filter(&self, expression: &Expression, patience: Duration) -> Option<Bitmap> {
-        let started = Instant::now();
+        let patience = Patience::new(patience);
         let mut rows = Bitmap::default();
         for (row, placed) in (0..).zip(&self.rows) {
-            if row % ROWS_PER_LOOK == 0 && started.elapsed() > patience {
+            if patience.is_over(row as usize) {
                 return None;
             }
             if is_true(expression, placed.as_ref()) {

@@ -4,9 +4,10 @@
 //! they have numbers of their own, behind every row of the model.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::catalogue::{Catalogue, Edit};
+use crate::patience::Patience;
 use crate::selection::Selected;
 use recant_core::content::ContentModel;
 use recant_core::topk::{Bitmap, PagedRows, scan};
@@ -14,9 +15,6 @@ use recant_types::ItemId;
 
 /// The number in lists of the first content row: no model has so many rows.
 const FIRST: u32 = 1 << 31;
-
-/// Items between two looks at the clock.
-const ITEMS_PER_LOOK: usize = 256;
 
 /// Whether a row of a list is a content row.
 pub(crate) fn is_content(row: u32) -> bool {
@@ -119,10 +117,10 @@ impl ContentRows {
         catalogue: &Catalogue,
         patience: Duration,
     ) -> Option<Bitmap> {
-        let started = Instant::now();
+        let patience = Patience::new(patience);
         let mut rows = Bitmap::default();
-        for (number, (row, id)) in (0..).zip(&self.ids).enumerate() {
-            if number % ITEMS_PER_LOOK == 0 && started.elapsed() > patience {
+        for (row, id) in (0..).zip(&self.ids) {
+            if patience.is_over(row as usize) {
                 return None;
             }
             let said = id.as_ref().and_then(|id| catalogue.untouched(id));

@@ -34,6 +34,7 @@ pub mod metric_names;
 mod network;
 mod neural_learner;
 mod neural_training;
+mod patience;
 mod people;
 mod person;
 mod publish;

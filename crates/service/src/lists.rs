@@ -1,10 +1,11 @@
 //! Lists for nobody in particular: what is popular, what is on the rise, what is new.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::activity::hour_of;
 use crate::confinement::union;
+use crate::patience::Patience;
 use crate::query::ServiceError;
 use crate::ranking::Ranking;
 use crate::rankings::{Measure, Score};
@@ -22,9 +23,6 @@ pub const SPAN_MIN: Duration = Duration::from_secs(60 * 60);
 
 /// Longest window and half-life, ten years.
 pub const SPAN_MAX: Duration = Duration::from_secs(3_650 * 24 * 60 * 60);
-
-/// Items between two looks at the clock.
-const ITEMS_PER_LOOK: usize = 256;
 
 /// What orders a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,8 +158,7 @@ impl Snapshot {
         shown: impl Fn(S) -> f64,
     ) -> List {
         let confinement = self.confine(&query.selection, matching);
-        let user = query.user.as_ref().and_then(|user| self.users.row(user));
-        let seen = user.map_or_else(Vec::new, |user| self.seen(user));
+        let seen = self.seen_rows(query.user.as_ref());
         let excluded = union(&confinement.excluded, &seen);
         let filter = self.filter(&confinement, &excluded);
         let ranked = self.first_ranked(ranking, query.offset + query.k, &filter);
@@ -186,10 +183,10 @@ impl Snapshot {
         let from = query.window.map(|window| before(now, window));
         let appeared = self.catalogue.appeared_before(now);
         let appeared = appeared.take_while(|(at, _)| from.is_none_or(|from| *at >= from));
-        let started = Instant::now();
+        let patience = Patience::new(FILTER_PATIENCE);
         let (mut items, mut left_out) = (Vec::new(), 0);
         for (number, (at, said)) in appeared.enumerate() {
-            if number % ITEMS_PER_LOOK == 0 && started.elapsed() > FILTER_PATIENCE {
+            if patience.is_over(number) {
                 return None;
             }
             if !selection.admits(said) {

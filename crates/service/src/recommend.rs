@@ -347,7 +347,7 @@ impl Snapshot {
 
     /// The rows of the items that a user has, ascending: of those of which only what does not count
     /// as seen is known, none.
-    pub(crate) fn seen(&self, user: u32) -> Vec<u32> {
+    fn seen(&self, user: u32) -> Vec<u32> {
         let history = self.history(user).iter().map(|entry| entry.index);
         match self.unseen.get(&user) {
             Some(unseen) => history
@@ -357,10 +357,15 @@ impl Snapshot {
         }
     }
 
+    /// The rows of the items that a user has, ascending; none of nobody, and of one who is unknown.
+    pub(crate) fn seen_rows(&self, user: Option<&UserId>) -> Vec<u32> {
+        let row = user.and_then(|user| self.users.row(user));
+        row.map_or_else(Vec::new, |row| self.seen(row))
+    }
+
     /// The items that a user has.
     pub(crate) fn seen_by(&self, user: &UserId) -> Vec<ItemId> {
-        let row = self.users.row(user);
-        let seen = row.map_or_else(Vec::new, |row| self.seen(row));
+        let seen = self.seen_rows(Some(user));
         let ids = seen.into_iter().filter_map(|row| self.items.id(row));
         ids.cloned().collect()
     }
@@ -466,8 +471,7 @@ impl Snapshot {
     pub fn similar(&self, query: &SimilarQuery, matching: Option<&Bitmap>) -> Option<SimilarItems> {
         let row = self.items.row(&query.item)?;
         let confinement = self.confine(&query.selection, matching);
-        let user = query.user.as_ref().and_then(|user| self.users.row(user));
-        let seen = user.map_or_else(Vec::new, |user| self.seen(user));
+        let seen = self.seen_rows(query.user.as_ref());
         let excluded = confinement.excluded_with(&[&[row][..], &seen].concat());
         let filter = self.filter(&confinement, &excluded);
         let eligible = |candidate| self.item_count(candidate) > 0 && filter.admits(candidate);

@@ -12,6 +12,7 @@ use super::access::Caller;
 use super::erasure_answer::{self, AcceptedAnswer, ErasureBody};
 use super::json_body::JsonBody;
 use super::known_feedback::KnownFeedback;
+use super::page::cut_to_page;
 use super::parameters::{Parameters, invalid};
 use super::problem::{ERASURE_NOT_FOUND, INVALID_ERASURE_ID, Problem, ProblemBody};
 use super::state::AppState;
@@ -230,12 +231,8 @@ impl PageQuery {
 }
 
 fn make_page(mut records: Vec<ErasureRecord>, limit: usize) -> PageAnswer {
-    let more = records.len() > limit;
-    records.truncate(limit);
-    let next_cursor = records
-        .last()
-        .filter(|_| more)
-        .map(|record| record.id.to_string());
+    let last = cut_to_page(&mut records, limit);
+    let next_cursor = last.map(|record| record.id.to_string());
     PageAnswer {
         erasures: records.into_iter().map(ErasureAnswer::from).collect(),
         next_cursor,

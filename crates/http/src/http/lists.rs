@@ -13,7 +13,7 @@ use super::json_body::{Id, JsonBody, number};
 use super::parameters::{Parameters, invalid};
 use super::problem::Problem;
 use super::recommend::K_DEFAULT;
-use super::selection::{SELECTION, SelectionFields, offset_of, selection_of};
+use super::selection::{SELECTION, SelectionFields, SelectionParameters, offset_of, selection_of};
 use super::state::AppState;
 use recant_service::{
     HALF_LIFE_DEFAULT, K_MAX, List, ListKind, ListQuery, ListedItem, OFFSET_MAX, SPAN_MAX, SPAN_MIN,
@@ -110,7 +110,7 @@ pub(super) struct ListBody {
     filter: Option<String>,
 }
 
-/// The parameters of a question, as the description shows them.
+/// The parameters of a question besides those of a selection, as the description shows them.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "says what `Parameters` reads")]
@@ -128,18 +128,6 @@ struct ListParameters {
     /// Leave out what this user has
     #[param(min_length = 1, max_length = 256)]
     user: Option<String>,
-    /// Leave out these items too, with commas between them; may be repeated, like the four below
-    exclude: Option<String>,
-    /// Take only from these items, with commas between them
-    allow: Option<String>,
-    /// Take only items with at least one of these tags, with commas between them
-    tag: Option<String>,
-    /// Take only items with each of these tags
-    tags_all: Option<String>,
-    /// Leave out items with one of these tags
-    tags_none: Option<String>,
-    /// Take only items of which this is true: CEL over tags, properties, timestamp and title
-    filter: Option<String>,
 }
 
 /// Lists the items that most people wanted. Those that nobody did are not in it, nor is anything that
@@ -148,7 +136,7 @@ struct ListParameters {
     get,
     path = "/popular",
     tag = "recommend",
-    params(ListParameters),
+    params(ListParameters, SelectionParameters),
     responses((status = 200, description = "Most people first", body = ListAnswer)),
     security(("api_key" = ["read"])),
 )]
@@ -185,6 +173,7 @@ pub(super) async fn popular_by_body(
     params(
         ("half_life" = Option<String>, Query, description = "In how long what a person did comes to half as much, from 1h to 3650d; 3d unless given", example = "3d"),
         ListParameters,
+        SelectionParameters,
     ),
     responses((status = 200, description = "The highest sum first", body = ListAnswer)),
     security(("api_key" = ["read"])),
@@ -219,7 +208,7 @@ pub(super) async fn trending_by_body(
     get,
     path = "/latest",
     tag = "recommend",
-    params(ListParameters),
+    params(ListParameters, SelectionParameters),
     responses((status = 200, description = "The latest first", body = ListAnswer)),
     security(("api_key" = ["read"])),
 )]

@@ -37,6 +37,7 @@ pub(crate) mod metric_names;
 mod metrics;
 mod model;
 mod openapi;
+mod page;
 mod parameters;
 mod path_id;
 mod prefer;

@@ -21,7 +21,7 @@ use super::metric_names::RECOMMEND_DURATION_SECONDS;
 use super::parameters::{Parameters, invalid};
 use super::problem::{INVALID_BODY, Problem};
 use super::selection::{
-    SELECTION, SelectionFields, offset_of, refuse_explained_page, selection_of,
+    SELECTION, SelectionFields, SelectionParameters, offset_of, refuse_explained_page, selection_of,
 };
 use super::state::AppState;
 use recant_service::{
@@ -223,16 +223,11 @@ pub(super) struct RecommendBody {
         ("k" = Option<usize>, Query, description = "How many; 10 unless given", minimum = 1, maximum = 1000),
         ("exclude_seen" = Option<bool>, Query, description = "Leave out what the user has; true unless given"),
         ("offset" = Option<usize>, Query, description = "How many of the best to leave out before these; the same of one version", minimum = 0, maximum = 10000),
-        ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them; may be repeated, like the four below"),
         ("diversity" = Option<f64>, Query, description = "How much likeness to what comes before it counts against an item; 0 unless given", minimum = 0, maximum = 1),
         ("explain" = Option<bool>, Query, description = "Say what is proven about the list too, and which items of the history its scores come from"),
         ("because" = Option<usize>, Query, description = "How many items of the history to name for each score; 5 unless given. Only with explain", minimum = 0, maximum = 1000),
         ("as_of" = Option<String>, Query, description = "Which version answers: live unless given, or certified for the last one whose certificate held; for a user of whom something was erased since, or who came later, the live one"),
-        ("allow" = Option<String>, Query, description = "Take only from these items, with commas between them"),
-        ("tag" = Option<String>, Query, description = "Take only items with at least one of these tags, with commas between them"),
-        ("tags_all" = Option<String>, Query, description = "Take only items with each of these tags"),
-        ("tags_none" = Option<String>, Query, description = "Leave out items with one of these tags"),
-        ("filter" = Option<String>, Query, description = "Take only items of which this is true: CEL over tags, properties, timestamp and title", example = "\"drama\" in tags && properties.price < 20"),
+        SelectionParameters,
     ),
     responses(
         (status = 200, description = "The best items, best first", body = RecommendAnswer),
@@ -395,10 +390,18 @@ async fn answer(state: &AppState, query: RecommendQuery) -> Result<Json<Recommen
         Subject::User(user) => Some(user.clone()),
         Subject::History(_) => None,
     };
+    Ok(Json(RecommendAnswer::of(user, timed(state, query).await?)))
+}
+
+/// Asks the service, and records how long the answer took.
+pub(super) async fn timed(
+    state: &AppState,
+    query: RecommendQuery,
+) -> Result<Recommendations, Problem> {
     let start = Instant::now();
-    let found: Recommendations = state.service()?.recommend(query).await?;
+    let found = state.service()?.recommend(query).await?;
     metrics::histogram!(RECOMMEND_DURATION_SECONDS).record(start.elapsed().as_secs_f64());
-    Ok(Json(RecommendAnswer::of(user, found)))
+    Ok(found)
 }
 
 /// Streams the lists of many users. The head is sent before they are found, so one that is not

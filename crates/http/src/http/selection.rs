@@ -9,6 +9,26 @@ use recant_types::{Given, ItemId};
 pub(super) const SELECTION: [&str; 6] =
     ["exclude", "allow", "tag", "tags_all", "tags_none", "filter"];
 
+/// The same, as the description shows them.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "says what `selection_of` reads")]
+pub(super) struct SelectionParameters {
+    /// Leave out these items too, with commas between them; may be repeated, like the four below
+    exclude: Option<String>,
+    /// Take only from these items, with commas between them
+    allow: Option<String>,
+    /// Take only items with at least one of these tags, with commas between them
+    tag: Option<String>,
+    /// Take only items with each of these tags
+    tags_all: Option<String>,
+    /// Leave out items with one of these tags
+    tags_none: Option<String>,
+    /// Take only items of which this is true: CEL over tags, properties, timestamp and title
+    #[param(example = "\"drama\" in tags && properties.price < 20")]
+    filter: Option<String>,
+}
+
 /// Reads a selection from a query string.
 pub(super) fn selection_of(parameters: &mut Parameters) -> Result<Selection, Problem> {
     Ok(Selection {

@@ -9,7 +9,7 @@ use super::json_body::{Id, JsonBody, number};
 use super::parameters::{Parameters, invalid};
 use super::problem::{ITEM_NOT_FOUND, Problem, ProblemBody};
 use super::recommend::{ItemAnswer, K_DEFAULT};
-use super::selection::{SELECTION, SelectionFields, offset_of, selection_of};
+use super::selection::{SELECTION, SelectionFields, SelectionParameters, offset_of, selection_of};
 use super::state::AppState;
 use recant_service::{K_MAX, OFFSET_MAX, SimilarQuery};
 use recant_types::{Given, ItemId, UserId};
@@ -76,12 +76,7 @@ pub(super) struct SimilarBody {
         ("k" = Option<usize>, Query, description = "How many; 10 unless given", minimum = 1, maximum = 1000),
         ("offset" = Option<usize>, Query, description = "How many of the most similar to leave out before these", minimum = 0, maximum = 10000),
         ("user" = Option<String>, Query, description = "Leave out what this user has", min_length = 1, max_length = 256),
-        ("exclude" = Option<String>, Query, description = "Leave out these items too, with commas between them; may be repeated, like the four below"),
-        ("allow" = Option<String>, Query, description = "Take only from these items, with commas between them"),
-        ("tag" = Option<String>, Query, description = "Take only items with at least one of these tags, with commas between them"),
-        ("tags_all" = Option<String>, Query, description = "Take only items with each of these tags"),
-        ("tags_none" = Option<String>, Query, description = "Leave out items with one of these tags"),
-        ("filter" = Option<String>, Query, description = "Take only items of which this is true: CEL over tags, properties, timestamp and title"),
+        SelectionParameters,
     ),
     responses(
         (status = 200, description = "The most similar items, best first", body = SimilarAnswer),

@@ -5,6 +5,7 @@ use axum::extract::{RawQuery, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::page::cut_to_page;
 use super::parameters::{Parameters, invalid};
 use super::problem::Problem;
 use super::state::AppState;
@@ -49,11 +50,8 @@ pub(super) async fn page(
     let after = after.transpose().map_err(|_| {
         invalid("cursor must be the next_cursor of the page before, percent-encoded")
     })?;
-    // One more says whether there is a next page.
     let mut people = state.service()?.users(after, limit + 1).await?;
-    let is_last = people.len() <= limit;
-    people.truncate(limit);
-    let last = people.last().filter(|_| !is_last);
+    let last = cut_to_page(&mut people, limit);
     Ok(Json(PageAnswer {
         next_cursor: last.map(|last| last.user.expose().to_owned()),
         users: people.into_iter().map(UserAnswer::from).collect(),

@@ -6,7 +6,8 @@ use axum::{Extension, Json};
 use super::answers::{Affected, affected};
 use super::feedback_rows::{FeedbackRow, Rules};
 use super::json::Body;
-use super::refusal::{Refusal, refuse_beyond};
+use super::refusal::Refusal;
+use super::rows::checked;
 use crate::config::InteractionSettings;
 use crate::http::known_feedback::KnownFeedback;
 use crate::http::state::AppState;
@@ -20,13 +21,7 @@ pub(super) async fn post(
     Extension(known): Extension<KnownFeedback>,
     Body(rows): Body<Vec<FeedbackRow>>,
 ) -> Result<Json<Affected>, Refusal> {
-    let rules = Rules {
-        settings,
-        known,
-        replaces: false,
-        now: UnixMillis::now(),
-    };
-    add(&state, &rules, rows).await
+    add(&state, &rules(settings, known, false), rows).await
 }
 
 /// The same, in place of what is held of each type and pair.
@@ -36,13 +31,17 @@ pub(super) async fn put(
     Extension(known): Extension<KnownFeedback>,
     Body(rows): Body<Vec<FeedbackRow>>,
 ) -> Result<Json<Affected>, Refusal> {
-    let rules = Rules {
+    add(&state, &rules(settings, known, true), rows).await
+}
+
+/// How the feedback of a request that comes now is read.
+fn rules(settings: InteractionSettings, known: KnownFeedback, replaces: bool) -> Rules {
+    Rules {
         settings,
         known,
-        replaces: true,
+        replaces,
         now: UnixMillis::now(),
-    };
-    add(&state, &rules, rows).await
+    }
 }
 
 /// How many rows there were, those too that an erasure holds back: the answer does not tell of it.
@@ -51,14 +50,9 @@ async fn add(
     rules: &Rules,
     rows: Vec<FeedbackRow>,
 ) -> Result<Json<Affected>, Refusal> {
-    refuse_beyond(ADDITION_INTERACTIONS_MAX, rows.len())?;
     let given = rows.len();
-    let interactions = (0..).zip(rows).map(|(number, row)| {
-        let interaction = row.check(rules);
-        interaction
-            .map_err(|reason| Refusal::invalid(format!("feedback number {number}: {reason}")))
-    });
-    let interactions = interactions.collect::<Result<_, _>>()?;
+    let check = |row: FeedbackRow| row.check(rules);
+    let interactions = checked(ADDITION_INTERACTIONS_MAX, "feedback", rows, check)?;
     state.service()?.add(interactions).await?;
     Ok(affected(given))
 }

@@ -16,6 +16,7 @@ use super::query::Query;
 use super::refusal::Refusal;
 use super::{cursor, times};
 use crate::http::known_feedback::KnownFeedback;
+use crate::http::page::cut_to_page;
 use crate::http::state::AppState;
 use recant_service::{ExportedInteraction, Service};
 use recant_types::{FeedbackType, ItemId, UserId};
@@ -270,9 +271,7 @@ impl Walk<'_> {
     }
 
     fn page(mut self, n: usize, is_last: bool) -> Page {
-        let is_full = self.found.len() > n;
-        self.found.truncate(n);
-        let end = self.found.last().filter(|_| is_full);
+        let end = cut_to_page(&mut self.found, n);
         let cursor = match (end, &self.last) {
             (Some(end), _) => {
                 let (name, item) = end.key();

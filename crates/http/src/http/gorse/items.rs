@@ -12,9 +12,11 @@ use super::ids::item_id;
 use super::item::{ItemAnswer, ItemRow};
 use super::json::Body;
 use super::query::Query;
-use super::refusal::{Refusal, of_item, refuse_beyond};
+use super::refusal::{Refusal, of_item};
+use super::rows::checked;
 use super::search::search;
 use crate::config::InteractionSettings;
+use crate::http::page::cut_to_page;
 use crate::http::state::AppState;
 use recant_types::{DESCRIPTIONS_MAX, ItemDescription};
 
@@ -43,13 +45,9 @@ pub(super) async fn put(
     Extension(settings): Extension<InteractionSettings>,
     Body(rows): Body<Vec<ItemRow>>,
 ) -> Result<Json<Affected>, Refusal> {
-    refuse_beyond(DESCRIPTIONS_MAX, rows.len())?;
     let given = rows.len();
-    let items = (0..).zip(rows).map(|(number, row)| {
-        let item = row.check(settings.keep_null_ids);
-        item.map_err(|reason| Refusal::invalid(format!("item number {number}: {reason}")))
-    });
-    let items = items.collect::<Result<_, _>>()?;
+    let check = |row: ItemRow| row.check(settings.keep_null_ids);
+    let items = checked(DESCRIPTIONS_MAX, "item", rows, check)?;
     let described = state.service()?.describe(items).await;
     described.map_err(|error| of_item("", error))?;
     Ok(affected(given))
@@ -68,12 +66,9 @@ pub(super) async fn page(
     }
     let after = query.text("cursor").map(cursor::read::<1>).transpose()?;
     let after = after.map(|[item]| item_id(&item)).transpose()?;
-    // One more says whether there is a next page.
     let next = catalogue.items_after(after.as_ref()).take(n + 1);
     let mut items: Vec<_> = next.collect();
-    let is_last = items.len() <= n;
-    items.truncate(n);
-    let last = items.last().filter(|_| !is_last);
+    let last = cut_to_page(&mut items, n);
     let cursor = last.map_or_else(String::new, |last| cursor::written(&[last.id.expose()]));
     Ok(Page::new(cursor, &items))
 }

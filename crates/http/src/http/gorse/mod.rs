@@ -28,6 +28,7 @@ mod plain_text;
 mod query;
 mod recommend;
 mod refusal;
+mod rows;
 mod search;
 mod session;
 mod shared;

@@ -1,7 +1,5 @@
 //! `GET /api/recommend/{user}[/{category}]`.
 
-use std::time::Instant;
-
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -15,9 +13,9 @@ use super::shared::Shared;
 use super::write_back::WriteBack;
 use crate::http::access::Caller;
 use crate::http::known_feedback::KnownFeedback;
-use crate::http::metric_names::RECOMMEND_DURATION_SECONDS;
+use crate::http::recommend::timed;
 use crate::http::state::AppState;
-use recant_service::{RecommendQuery, Recommendations, Subject};
+use recant_service::{RecommendQuery, Subject};
 use recant_types::ItemId;
 
 /// Which of two answers a client wants.
@@ -65,17 +63,14 @@ async fn answer(
     let mut asked = RecommendQuery::new(Subject::User(user.clone()), query.length()?);
     asked.offset = query.offset()?;
     asked.selection.tags_all = query.categories(category);
-    let service = state.service()?;
-    let start = Instant::now();
-    let found: Recommendations = service.recommend(asked).await?;
-    metrics::histogram!(RECOMMEND_DURATION_SECONDS).record(start.elapsed().as_secs_f64());
+    let found = timed(&state, asked).await?;
     let ids: Vec<ItemId> = found
         .items
         .iter()
         .map(|scored| scored.item.clone())
         .collect();
     if let Some(write_back) = write_back {
-        write_back.write(service, &user, &ids).await?;
+        write_back.write(state.service()?, &user, &ids).await?;
     }
     let version = headers.get(API_VERSION);
     if version.is_some_and(|version| version.as_bytes().trim_ascii() == b"2") {

@@ -7,7 +7,8 @@ use super::answers::{Score, scores};
 use super::feedback_rows::FeedbackRow;
 use super::json::Body;
 use super::query::Query;
-use super::refusal::{Refusal, refuse_beyond};
+use super::refusal::Refusal;
+use super::rows::checked;
 use crate::http::known_feedback::KnownFeedback;
 use crate::http::state::AppState;
 use recant_service::{QUERY_ITEMS_MAX, RecommendQuery, Subject};
@@ -44,7 +45,6 @@ async fn answer(
     query: &Query,
     rows: Vec<FeedbackRow>,
 ) -> Result<Json<Vec<Score>>, Refusal> {
-    refuse_beyond(QUERY_ITEMS_MAX, rows.len())?;
     let (wanted, rest) = history(known, rows)?;
     let mut asked = RecommendQuery::new(Subject::History(wanted), query.length()?);
     asked.offset = query.offset()?;
@@ -60,10 +60,8 @@ fn history(
     rows: Vec<FeedbackRow>,
 ) -> Result<(Vec<ItemId>, Vec<ItemId>), Refusal> {
     let (mut wanted, mut rest) = (Vec::new(), Vec::new());
-    for (number, row) in rows.into_iter().enumerate() {
-        let (feedback, item) = row
-            .of_session(known)
-            .map_err(|reason| Refusal::invalid(format!("feedback number {number}: {reason}")))?;
+    let read = |row: FeedbackRow| row.of_session(known);
+    for (feedback, item) in checked(QUERY_ITEMS_MAX, "feedback", rows, read)? {
         if known.rule(&feedback).target >= WANTED {
             wanted.push(item);
         } else {

@@ -9,9 +9,11 @@ use super::cursor;
 use super::ids::user_id;
 use super::json::Body;
 use super::query::Query;
-use super::refusal::{Refusal, refuse_beyond};
+use super::refusal::Refusal;
+use super::rows::checked;
 use super::user::{UserAnswer, UserRow};
 use crate::config::InteractionSettings;
+use crate::http::page::cut_to_page;
 use crate::http::state::AppState;
 
 /// Most users of one request.
@@ -32,13 +34,9 @@ pub(super) async fn put(
     Extension(settings): Extension<InteractionSettings>,
     Body(rows): Body<Vec<UserRow>>,
 ) -> Result<Json<Affected>, Refusal> {
-    refuse_beyond(USERS_MAX, rows.len())?;
     let given = rows.len();
-    let said = (0..).zip(rows).map(|(number, row)| {
-        let said = row.check(settings.keep_null_ids);
-        said.map_err(|reason| Refusal::invalid(format!("user number {number}: {reason}")))
-    });
-    let said = said.collect::<Result<_, _>>()?;
+    let check = |row: UserRow| row.check(settings.keep_null_ids);
+    let said = checked(USERS_MAX, "user", rows, check)?;
     state.service()?.put_users(said).await?;
     Ok(affected(given))
 }
@@ -51,11 +49,8 @@ pub(super) async fn page(
     let n = query.page()?;
     let after = query.text("cursor").map(cursor::read::<1>).transpose()?;
     let after = after.map(|[user]| user_id(&user)).transpose()?;
-    // One more says whether there is a next page.
     let mut people = state.service()?.users(after, n + 1).await?;
-    let is_last = people.len() <= n;
-    people.truncate(n);
-    let last = people.last().filter(|_| !is_last);
+    let last = cut_to_page(&mut people, n);
     Ok(Json(Page {
         cursor: last.map_or_else(String::new, |last| cursor::written(&[last.user.expose()])),
         users: people.into_iter().map(UserAnswer::from).collect(),
