@@ -165,8 +165,9 @@ pub(super) fn wait_until_let_go(file_path: &Path) -> Result<(), StoreError> {
     let started = Instant::now();
     loop {
         match file.try_lock() {
-            // Dropping the file gives the lock back.
-            Ok(()) => return Ok(()),
+            // Given back by name: closing the file would not do while a child that was just forked
+            // shares it.
+            Ok(()) => return file.unlock().map_err(io),
             Err(TryLockError::WouldBlock) if started.elapsed() < LET_GO_LONGEST => {
                 std::thread::sleep(LET_GO_STEP);
             }
@@ -177,3 +178,39 @@ pub(super) fn wait_until_let_go(file_path: &Path) -> Result<(), StoreError> {
 
 /// A key with its value, or why it could not be read.
 pub(crate) type Record = Result<(sled::IVec, sled::IVec), StoreError>;
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// A child process shares the locks of the files that were open when it was forked until it is
+    /// executed: what looked whether a database was let go of must not hold it in such a child.
+    #[test]
+    fn looking_whether_a_file_is_let_go_of_leaves_it_free_while_others_fork() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("db");
+        std::fs::write(&path, "").expect("written");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        Command::new("true").status().expect("run");
+                    }
+                });
+            }
+            let taken = (0..2_000).all(|_| {
+                wait_until_let_go(&path).expect("free");
+                let file = File::open(&path).expect("there");
+                let free = file.try_lock().is_ok();
+                file.unlock().expect("given back");
+                free
+            });
+            done.store(true, Ordering::Relaxed);
+            assert!(taken, "the file was still locked");
+        });
+    }
+}

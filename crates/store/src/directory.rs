@@ -26,8 +26,18 @@ const COPY: &str = "before-recovery";
 pub(super) struct Directory {
     path: PathBuf,
     syncs: Syncs,
-    /// Holding the file open holds the lock.
-    _lock: File,
+    /// Locked as long as this lives.
+    lock: File,
+}
+
+impl Drop for Directory {
+    /// Gives the lock back by name: closing the file would not do while a child that was just forked
+    /// shares it.
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the lock of a data directory could not be given back");
+        }
+    }
 }
 
 impl Directory {
@@ -63,7 +73,7 @@ impl Directory {
         Ok(Self {
             path: path.to_owned(),
             syncs: syncs.clone(),
-            _lock: lock,
+            lock,
         })
     }
 
