@@ -15,11 +15,11 @@ fn prepare(data: &Path) {
     let mut csv = String::from("user_id,item_id\n");
     for user in 0..USERS {
         let liked = (0..ITEMS).filter(|item| (item + user) % 2 == 0);
-        for item in liked.filter(|item| (item / 2 + user / 2) % 3 != 0) {
+        for item in liked.filter(|item| (item * item + user * user + item * user / 2) % 7 < 4) {
             csv.push_str(&format!("u{user},i{item}\n"));
         }
     }
-    import_and_train(data, &csv, &["--dim", "4", "--lambda", "0.05"]);
+    import_and_train(data, &csv, &["--dim", "32", "--lambda", "0.05"]);
 }
 
 fn enabled(command: &mut Command) {
@@ -193,6 +193,8 @@ fn explanations_are_of_the_model_alone(server: &Server) {
     // A certificate may come between two questions.
     let same = |_: &Server| ask("")["explanation"] == ask("&exclude=new,newer")["explanation"];
     server.until("the same proof", same);
+    let proven = |_: &Server| ask("")["explanation"]["top_k_proven"] == true;
+    server.until("a proof that holds", proven);
     let with = ask("");
     assert!(with["explanation"]["margin"].is_number(), "{with}");
     for item in with["items"].as_array().expect("a list") {

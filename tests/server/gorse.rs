@@ -479,6 +479,57 @@ fn a_list_that_is_written_back_leaves_the_next_one_when_its_time_has_come() {
 }
 
 #[test]
+fn what_was_erased_stays_away_when_it_is_sent_again_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = start(folder.path());
+    let now = UnixMillis(UnixMillis::now().0 / 1_000 * 1_000);
+    let said = |item: &str| {
+        let mut row = feedback("star", "2000", item, 2.0);
+        row["Timestamp"] = json!(now.to_rfc3339());
+        json!([row])
+    };
+    // A first word deletes what is not there, as programs do that clean up before they begin.
+    server.api("DELETE", "/feedback/2000/i1", &Value::Null);
+    server.api("POST", "/feedback", &said("i1"));
+    let held = server.shown("/feedback/star/2000/i1");
+    assert_eq!(held["Timestamp"], now.to_rfc3339().replace(".000Z", "Z"));
+    server.api("POST", "/feedback", &said("i2"));
+    server.api("DELETE", "/feedback/2000/i2", &Value::Null);
+    server.api("POST", "/feedback", &said("i2"));
+    assert_eq!(server.values("2000").len(), 1, "the pair came back");
+    server.api("DELETE", "/user/2000", &Value::Null);
+    server.api("POST", "/feedback", &said("i1"));
+    assert_eq!(server.values("2000"), [], "the person came back");
+    // The same word again is no older than it was the first time.
+    let mut again = said("i3");
+    again[0]["UserId"] = json!("2001");
+    server.api("POST", "/feedback", &again);
+    again[0]["Value"] = json!(5.0);
+    server.api("PUT", "/feedback", &again);
+    assert_eq!(server.values("2001")[0].2, 5.0);
+}
+
+#[test]
+fn a_list_that_waits_to_be_written_back_is_held_back_by_an_erasure() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = start(folder.path());
+    let read = |user: &str| server.shown(&format!("/user/{user}/feedback/read"));
+    let later = |user: &str| {
+        let path = "n=2&write-back-type=read&write-back-delay=500ms";
+        server.ids(&format!("/recommend/{user}?{path}"))
+    };
+    assert_eq!(later("u3").len(), 2);
+    server.api("DELETE", "/user/u3", &Value::Null);
+    assert_eq!(later("u5").len(), 2);
+    // What waits comes in its order, so that of the erased user came before.
+    server.until("written back", |_| {
+        read("u5").as_array().is_some_and(|read| read.len() == 2)
+    });
+    assert_eq!(read("u3"), json!([]));
+    assert_eq!(server.values("u3"), []);
+}
+
+#[test]
 fn ids_of_paths_reach_no_log() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = start(folder.path());

@@ -131,6 +131,24 @@ fn command(name: &str, data: &Path, more: &[&str]) {
     run(recant().arg(name).arg("--data-dir").arg(data).args(more));
 }
 
+/// Has rows fitted to what everybody liked, which are kept in no file.
+fn list_by_content(server: &Server) {
+    let others = (0..6).map(|number| format!("other-{number}"));
+    let liked = others
+        .clone()
+        .map(|item| json!({"user": user(0), "item": item}));
+    let liked = json!({"interactions": liked.collect::<Vec<_>>()});
+    assert_eq!(server.post("/interactions", &liked).status, 202);
+    let described = (0..9).map(item).chain(others).chain([String::from("new")]);
+    let said = described.map(|id| json!({"id": id, "tags": ["told"]}));
+    let said = json!({"items": said.collect::<Vec<_>>()});
+    assert_eq!(server.post("/items", &said).status, 200);
+    server.until("listed by content", |server| {
+        let listed = server.get(&format!("/recommend?user={}&k=100", user(2)));
+        listed.text.contains("\"source\":\"content\"")
+    });
+}
+
 #[test]
 fn after_erasure_and_compaction_no_form_of_anything_is_left() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -140,7 +158,10 @@ fn after_erasure_and_compaction_no_form_of_anything_is_left() {
     fs::create_dir_all(&unsealed).expect("made");
     let needles = needles(folder.path());
     import_and_train(&data, &csv(), &["--dim", "32"]);
-    let server = Server::start(&data);
+    let server = Server::start_with(&data, |command| {
+        command.env("RECANT__CONTENT__ENABLED", "true");
+    });
+    list_by_content(&server);
     let late = json!({"interactions": [{"user": "usr-n33dle-late", "item": item(1)}]});
     assert_eq!(server.post("/interactions", &late).json()["accepted"], 1);
     // The control: what was put in, in files that are not sealed.

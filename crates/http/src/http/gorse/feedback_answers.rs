@@ -50,7 +50,7 @@ pub(super) struct Feedback {
 
 impl Feedback {
     fn new(user: &UserId, held: ExportedInteraction) -> Self {
-        let timestamp = times::shown(held.timestamp);
+        let timestamp = times::shown_of_event(held.timestamp);
         Self {
             feedback_type: held.feedback,
             user_id: user.clone(),

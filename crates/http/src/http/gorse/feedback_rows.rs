@@ -65,7 +65,7 @@ impl FeedbackRow {
             item,
             feedback,
             weight,
-            timestamp: times::of_event(said, rules.now),
+            timestamp: said.map(times::of_event),
         })
     }
 
@@ -154,14 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_sent_at_once_happens_now() {
+    fn a_row_with_a_time_to_the_second_happens_at_the_end_of_it() {
         let of = |time: &str| {
             let row =
                 json!({"FeedbackType": "star", "UserId": "a", "ItemId": "x", "Timestamp": time});
             check(row, true).expect("a good row").timestamp
         };
-        assert_eq!(of("2023-11-14T22:13:20Z"), Some(1_700_000_000_900));
-        assert_eq!(of("2023-11-14T22:13:18Z"), Some(1_699_999_998));
+        assert_eq!(of("2023-11-14T22:13:20Z"), Some(1_700_000_000_999));
+        assert_eq!(of("2023-11-14T22:13:20.5Z"), Some(1_700_000_000_500));
         assert_eq!(of("0001-01-01T00:00:00Z"), None);
     }
 

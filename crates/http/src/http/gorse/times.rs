@@ -11,9 +11,8 @@ const ZERO_SECONDS: i64 = -62_135_596_800;
 
 const SECOND_MILLISECONDS: i64 = 1_000;
 
-/// How long ago a time to the second may be that stands for the present: the rest of its second, and
-/// one for the way here.
-const PRESENT_MILLISECONDS: i64 = 2 * SECOND_MILLISECONDS;
+/// The last millisecond of a second.
+const SECOND_END: i64 = SECOND_MILLISECONDS - 1;
 
 /// The time that a value says; none where it says nothing, or Go's zero.
 pub(super) fn read(value: Scalar, times: &TimeRule) -> Result<Option<i64>, InvalidTime> {
@@ -21,16 +20,26 @@ pub(super) fn read(value: Scalar, times: &TimeRule) -> Result<Option<i64>, Inval
     Ok(said.filter(|said| *said != ZERO_SECONDS))
 }
 
-/// When an event happened of which a client says a time. Most write the present to the second, which
-/// happens `now`: else what is sent right after an erasure would lie before it.
-pub(super) fn of_event(said: Option<i64>, now: UnixMillis) -> Option<i64> {
-    let said = said?;
+/// When an event happened of which a client says a time: the end of its second, when it is to the
+/// second, as most clients write the present. Else what is sent right after an erasure would lie
+/// before it. The same word is the same time whenever it comes, so that what was erased stays away.
+pub(super) fn of_event(said: i64) -> i64 {
     let millis = UnixMillis::from_timestamp(said).0;
-    let is_to_the_second = millis % SECOND_MILLISECONDS == 0;
-    if is_to_the_second && (0..PRESENT_MILLISECONDS).contains(&(now.0 - millis)) {
-        return Some(timestamp_of_millis(now.0));
+    if millis % SECOND_MILLISECONDS == 0 {
+        return timestamp_of_millis(millis + SECOND_END);
     }
-    Some(said)
+    said
+}
+
+/// The time of an event as it was said: to the second, when it is the end of one.
+pub(super) fn shown_of_event(timestamp: Option<i64>) -> String {
+    shown(timestamp.map(|timestamp| {
+        let millis = UnixMillis::from_timestamp(timestamp).0;
+        if millis.rem_euclid(SECOND_MILLISECONDS) == SECOND_END {
+            return timestamp_of_millis(millis - SECOND_END);
+        }
+        timestamp
+    }))
 }
 
 /// A time in RFC 3339, with a fraction where it has one; Go's zero time for none.
@@ -67,14 +76,15 @@ mod tests {
     }
 
     #[test]
-    fn the_present_to_the_second_is_now_and_the_past_stays() {
-        let now = UnixMillis(1_700_000_000_900);
-        for said in [1_700_000_000, 1_699_999_999] {
-            assert_eq!(of_event(Some(said), now), Some(1_700_000_000_900));
+    fn an_event_to_the_second_is_at_the_end_of_it_and_shown_as_it_was_said() {
+        for (said, expected) in [
+            (1_700_000_000, 1_700_000_000_999),
+            (1_700_000_000_000, 1_700_000_000_999),
+            (1_700_000_000_100, 1_700_000_000_100),
+        ] {
+            assert_eq!(of_event(said), expected);
+            assert_eq!(shown_of_event(Some(expected)), shown(Some(said)));
         }
-        for said in [1_699_999_998, 1_700_000_001, 1_700_000_000_100] {
-            assert_eq!(of_event(Some(said), now), Some(said));
-        }
-        assert_eq!(of_event(None, now), None);
+        assert_eq!(shown_of_event(None), ZERO);
     }
 }

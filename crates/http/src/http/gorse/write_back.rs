@@ -46,7 +46,7 @@ impl WriteBack {
         }))
     }
 
-    /// The same with a place among those that wait, if it has to.
+    /// The same with a place among those that wait, if it has to, and the time of the call.
     pub(super) fn place(self, shared: &Shared) -> Result<Placed, Refusal> {
         let place = if self.delay.is_zero() {
             None
@@ -54,7 +54,12 @@ impl WriteBack {
             let place = shared.waiting.clone().try_acquire_owned();
             Some(place.map_err(|_| Problem::overloaded())?)
         };
-        Ok(Placed { what: self, place })
+        let asked_at = UnixMillis::now();
+        Ok(Placed {
+            what: self,
+            place,
+            asked_at,
+        })
     }
 }
 
@@ -62,25 +67,25 @@ impl WriteBack {
 pub(super) struct Placed {
     what: WriteBack,
     place: Option<OwnedSemaphorePermit>,
+    asked_at: UnixMillis,
 }
 
 impl Placed {
     /// Writes `items` back for `user`: durable on return when there is no delay. Else they wait in
-    /// memory, with the time of the answer as theirs, so that an erasure which comes meanwhile holds
-    /// them back.
+    /// memory. Their time is that of the call, so that an erasure which comes after it holds them back.
     pub(super) async fn write(
         self,
         service: &Service,
         user: &UserId,
         items: &[ItemId],
     ) -> Result<(), ServiceError> {
-        let now = timestamp_of_millis(UnixMillis::now().0);
+        let asked_at = timestamp_of_millis(self.asked_at.0);
         let served = items.iter().map(|item| Interaction {
             user: user.clone(),
             item: item.clone(),
             feedback: self.what.feedback.clone(),
             weight: 1.0,
-            timestamp: Some(now),
+            timestamp: Some(asked_at),
         });
         let served = served.collect();
         let Some(place) = self.place else {
