@@ -65,7 +65,8 @@ pub(super) struct InteractionRow {
     weight: Option<f64>,
     /// When: RFC 3339 as a text, or a number since 1970 in seconds (with a fraction or not),
     /// milliseconds, microseconds or nanoseconds, told apart by size; no more than a day ahead.
-    /// Returned by the export. Of a pair the newest counts. Without one the interaction happens now.
+    /// Returned by the export. Of a pair the newest counts. Without one the interaction is newer than all before it; no time is
+    /// kept, and lists by time leave it out.
     #[schema(value_type = Option<i64>)]
     timestamp: Option<serde_json::Value>,
 }

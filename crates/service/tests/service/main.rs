@@ -5,6 +5,7 @@
 mod add_and_erase;
 mod arranged;
 mod because;
+mod catalogue_and_feedback;
 mod certificates;
 mod erased_ahead;
 mod explanation;

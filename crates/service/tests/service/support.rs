@@ -12,7 +12,8 @@ use recant_service::WorkerOptions;
 use recant_service::train;
 use recant_service::{ModelSummary, RecommendQuery, Source, Subject};
 use recant_service::{ServiceOptions, WorkerGuard};
-use recant_store::{ImportSession, Store, StoreOptions, Tensor};
+use recant_store::{ImportSession, Store, Tensor};
+use recant_testkit::store::options;
 use recant_types::{
     Certificate, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, IalsHyperparameters,
     ItemId, UserId, takes_the_place,
@@ -114,7 +115,7 @@ impl Plain {
 
     /// Stores these pairs, and the titles, in a store of their own.
     pub fn import(&self, path: &Path) {
-        let session = ImportSession::begin(path, &StoreOptions::default()).expect("a store");
+        let session = ImportSession::begin(path, &options()).expect("a store");
         let mut writer = session.writer().expect("a writer");
         for ((user, item), (weight, timestamp)) in &self.0 {
             let (user, item) = (user_id(*user), item_id(*item));
@@ -244,7 +245,7 @@ impl Running {
     }
 
     async fn start_towards(path: &Path, goal: Goal) -> Self {
-        let store = Store::open(path, &StoreOptions::default()).expect("a store");
+        let store = Store::open(path, &options()).expect("a store");
         let options = ServiceOptions {
             model: goal.hyper.into(),
             seed: 1,
@@ -382,7 +383,7 @@ impl Running {
 
 /// Trains on what the store at `path` holds, unless that is nothing.
 pub fn train_from_scratch(path: &Path) {
-    let store = Store::open(path, &StoreOptions::default()).expect("a store");
+    let store = Store::open(path, &options()).expect("a store");
     let options = TrainingOptions {
         seed: 7,
         tolerance: TOLERANCE,
