@@ -60,9 +60,8 @@ pub fn open(path: &Path) -> Store {
     open_with(path, &options()).expect("the store opens")
 }
 
-/// Opens the store in `path`, which nobody else has open. A child process that another test has just
-/// forked holds the locks of this one until it is executed, those of stores that were closed since
-/// included.
+/// Opens the store in `path`, which nobody else has open for long: a task of a service that was dropped
+/// may just be about to end.
 pub fn open_with(path: &Path, options: &StoreOptions) -> Result<Store, StoreError> {
     let started = Instant::now();
     loop {

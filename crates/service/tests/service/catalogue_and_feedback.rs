@@ -61,6 +61,25 @@ enum Step {
     AwaitForgotten,
 }
 
+fn number() -> impl Strategy<Value = Option<i8>> {
+    prop::option::of(-3..4_i8)
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let said = (
+        prop::option::of(0..2_u8),
+        number(),
+        prop::option::of(0..200_u8),
+        prop::bool::weighted(0.2),
+    );
+    said.prop_map(|(tag, number, hours_ago, hidden)| Said {
+        tag,
+        number,
+        hours_ago,
+        hidden,
+    })
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let key = || (0..USERS, 0..ITEMS, 0..FEEDBACK.len() as u8);
     let row = (key(), 1..9_u8, prop::option::weighted(0.8, 0..200_u8));
@@ -69,22 +88,9 @@ fn step() -> impl Strategy<Value = Step> {
         weight,
         hours_ago,
     });
-    let number = || prop::option::of(-3..4_i8);
-    let said = (
-        prop::option::of(0..2_u8),
-        number(),
-        prop::option::of(0..200_u8),
-        prop::bool::weighted(0.2),
-    );
-    let said = said.prop_map(|(tag, number, hours_ago, hidden)| Said {
-        tag,
-        number,
-        hours_ago,
-        hidden,
-    });
     prop_oneof![
         8 => prop::collection::vec(row, 1..8).prop_map(Step::Add),
-        4 => (0..ITEMS + 2, said).prop_map(|(item, said)| Step::Describe(item, said)),
+        4 => (0..ITEMS + 2, said()).prop_map(|(item, said)| Step::Describe(item, said)),
         2 => (0..ITEMS, any::<bool>(), number()).prop_map(|(i, h, n)| Step::Change(i, h, n)),
         1 => (0..USERS).prop_map(Step::EraseUser),
         1 => (0..ITEMS, any::<bool>()).prop_map(|(item, all)| Step::EraseItem(item, all)),
@@ -431,6 +437,45 @@ async fn check(steps: Vec<Step>) {
     fresh.guard.stop().await;
 }
 
+/// Puts and changes items from several tasks at once, each task in its order; what is shown then is
+/// what the store holds.
+async fn check_at_once(of_tasks: Vec<Vec<(u8, Said)>>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder.path().join("data")).await;
+    let plain = Plain::new();
+    let tasks = of_tasks.iter().map(|orders| {
+        let service = running.service.clone();
+        let orders: Vec<ItemDescription> = orders
+            .iter()
+            .map(|(item, said)| plain.describe(*item, *said))
+            .collect();
+        tokio::spawn(async move {
+            for said in orders {
+                let patch = DescriptionPatch {
+                    hidden: Some(!said.hidden),
+                    ..DescriptionPatch::default()
+                };
+                let id = said.id.clone();
+                service.describe(vec![said]).await.expect("taken");
+                service.redescribe(id, patch).await.expect("it is there");
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("no panic");
+    }
+    let said = |running: &Running| {
+        let items = (0..ITEMS + 2).map(|item| running.service.item(&item_id(item)));
+        items.collect::<Vec<_>>()
+    };
+    let live = said(&running);
+    let named: BTreeSet<u8> = of_tasks.iter().flatten().map(|(item, _)| *item).collect();
+    assert_eq!(live.iter().flatten().count(), named.len());
+    let running = running.restart().await;
+    assert_eq!(said(&running), live);
+    running.guard.stop().await;
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 24,
@@ -443,5 +488,12 @@ proptest! {
         steps in prop::collection::vec(step(), 1..25),
     ) {
         block_on(check(steps));
+    }
+
+    #[test]
+    fn what_many_say_at_once_is_shown_as_it_is_stored(
+        of_tasks in prop::collection::vec(prop::collection::vec((0..3_u8, said()), 1..12), 2..6),
+    ) {
+        block_on(check_at_once(of_tasks));
     }
 }

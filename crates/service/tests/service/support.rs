@@ -13,7 +13,7 @@ use recant_service::train;
 use recant_service::{ModelSummary, RecommendQuery, Source, Subject};
 use recant_service::{ServiceOptions, WorkerGuard};
 use recant_store::{ImportSession, Store, Tensor};
-use recant_testkit::store::options;
+use recant_testkit::store::{open, options};
 use recant_types::{
     Certificate, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, IalsHyperparameters,
     ItemId, UserId, takes_the_place,
@@ -245,7 +245,7 @@ impl Running {
     }
 
     async fn start_towards(path: &Path, goal: Goal) -> Self {
-        let store = Store::open(path, &options()).expect("a store");
+        let store = open(path);
         let options = ServiceOptions {
             model: goal.hyper.into(),
             seed: 1,
