@@ -1,5 +1,6 @@
 //! `recant verify`: checks receipts, without the service that signed them.
 
+mod log;
 mod report;
 
 use std::io::Read;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use super::error::CliError;
 use super::output::print;
 use super::settings::StoreArgs;
+use log::LogCheck;
 use recant_receipt::{JwkSet, Salt, check_chain, commit, verify};
 use recant_store::published_receipt_keys;
 use recant_types::{ErasureTarget, FeedbackType, Given, InvalidId, ItemId, Names, UserId};
@@ -27,10 +29,10 @@ Example:
 A file holds one receipt, or one a line. Given several receipts of one service, in any order, the
 chain between them is checked and missing ones are named; --complete takes a missing one for a
 failure. SALT is the receipt_salt of the answer to the request. Without --jwks the keys are those
-of the store in --data-dir. The exit code is 0 only when\neverything that was asked for holds and every certificate reaches its target, 3 when only certificates\ndo not, else 1.")]
+of the store in --data-dir. --inclusion shows\nthat one receipt is in the transparency log, without any other; --consistency that the log of a\ncheckpoint that you kept only grew since. The exit code is 0 only when\neverything that was asked for holds and every certificate reaches its target, 3 when only certificates\ndo not, else 1.")]
 pub(crate) struct VerifyArgs {
     /// Files of receipts; - for standard input
-    #[arg(required = true, value_name = "RECEIPT")]
+    #[arg(required_unless_present = "consistency", value_name = "RECEIPT")]
     pub receipts: Vec<PathBuf>,
     /// The public keys, as /.well-known/jwks.json shows them
     #[arg(long, value_name = "FILE")]
@@ -65,6 +67,15 @@ pub(crate) struct VerifyArgs {
     /// Everything that was named: the JSON body of the request
     #[arg(long, value_name = "FILE", requires = "salt", alias = "request")]
     pub pairs: Option<PathBuf>,
+    /// Shows that the one receipt is in the transparency log: what /erasures/{id}/inclusion answered
+    #[arg(long, value_name = "FILE")]
+    pub inclusion: Option<PathBuf>,
+    /// A head of the log that you kept: what /receipts/checkpoint answered
+    #[arg(long, value_name = "FILE", requires = "consistency")]
+    pub checkpoint: Option<PathBuf>,
+    /// Shows that the log only grew since --checkpoint: what /receipts/consistency?from=N answered
+    #[arg(long, value_name = "FILE", requires = "checkpoint")]
+    pub consistency: Option<PathBuf>,
     /// Take a receipt that is missing before the last one for a failure
     #[arg(long)]
     pub complete: bool,
@@ -91,6 +102,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), CliError> {
     report.chain = check_chain(report.receipts());
     report.opening = opening.map(|_| report.is_opened());
     report.complete = args.complete;
+    report.log = args.log_checks(&keys)?;
     print(&if args.json {
         report.as_json()
     } else {
@@ -116,6 +128,39 @@ impl VerifyArgs {
             ));
         }
         Ok(keys)
+    }
+
+    /// What the proofs from the transparency log show.
+    fn log_checks(&self, keys: &JwkSet) -> Result<Vec<LogCheck>, CliError> {
+        let mut checks = Vec::new();
+        if let Some(path) = &self.inclusion {
+            let compact = self.only_receipt()?;
+            checks.push(log::inclusion(path, &read(path)?, &compact, keys));
+        }
+        if let (Some(earlier), Some(path)) = (&self.checkpoint, &self.consistency) {
+            checks.push(log::consistency(path, &read(path)?, &read(earlier)?, keys));
+        }
+        Ok(checks)
+    }
+
+    /// The receipt that a proof of inclusion is about.
+    fn only_receipt(&self) -> Result<String, CliError> {
+        let [path] = self.receipts.as_slice() else {
+            return Err(CliError::usage(
+                "--inclusion is about one receipt: name its file alone",
+            ));
+        };
+        if path == Path::new("-") {
+            return Err(CliError::usage("--inclusion needs the receipt in a file"));
+        }
+        let text = read(path)?;
+        let mut receipts = text.split_ascii_whitespace();
+        match (receipts.next(), receipts.next()) {
+            (Some(one), None) => Ok(one.to_owned()),
+            _ => Err(CliError::usage(
+                "--inclusion is about one receipt: name a file with one",
+            )),
+        }
     }
 
     /// What the commitment is to be opened with; `None` when nobody asked for it.

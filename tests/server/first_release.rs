@@ -59,6 +59,10 @@ fn a_receipt_of_the_first_release_is_verified() {
     let receipt = folder.path().join("receipt.jws");
     let text = server.get(&format!("/erasures/{ERASURE}/receipt")).text;
     std::fs::write(&receipt, text).expect("the receipt is kept");
+    // The log of receipts is made from those that are there.
+    let proof = folder.path().join("receipt.tlog-proof");
+    let text = server.get(&format!("/erasures/{ERASURE}/inclusion")).text;
+    std::fs::write(&proof, text).expect("the proof is kept");
     assert_eq!(server.stop(), Some(0));
     let verify = |user: &str| {
         let mut command = recant();
@@ -68,6 +72,7 @@ fn a_receipt_of_the_first_release_is_verified() {
             .arg("--data-dir")
             .arg(&data);
         command.args(["--salt", SALT, "--user", user]);
+        command.arg("--inclusion").arg(&proof);
         command
     };
     run(&mut verify("u3"));

@@ -310,3 +310,95 @@ fn an_unknown_erasure_has_no_receipt() {
     assert_eq!(unknown.json()["code"], "erasure_not_found");
     assert_eq!(server.get("/erasures/none/receipt").status, 400);
 }
+
+/// A file of the folder with what a call answers.
+fn kept(server: &Server, path: &str, file: &Path) -> String {
+    let answer = server.get(path);
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+    std::fs::write(file, &answer.text).expect("written");
+    file.to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn the_log_of_receipts_shows_one_without_the_others_and_that_it_only_grew() {
+    let (folder, data) = trained();
+    let folder = folder.path();
+    let server = Server::start(&data);
+    let keys = key_file(&server, folder);
+    let empty = server.get("/receipts/checkpoint");
+    assert_eq!(empty.text.lines().nth(1), Some("0"), "{}", empty.text);
+    let erase = |user: u32| {
+        let path = format!("/interactions?user=usr-needle-{user}");
+        let asked = Asked::of(&server.delete(&path));
+        let receipt = asked.receipt(&server, folder);
+        (asked.id, receipt)
+    };
+    let erased: Vec<(String, PathBuf)> = (0..3).map(erase).collect();
+    let earlier = kept(&server, "/receipts/checkpoint", &folder.join("checkpoint"));
+    let erased: Vec<_> = erased.into_iter().chain((3..5).map(erase)).collect();
+    assert_eq!(server.stop(), Some(0));
+
+    // A restart changes nothing of it.
+    let server = Server::start(&data);
+    let head = server.get("/receipts/checkpoint").text;
+    assert_eq!(head.lines().nth(1), Some("5"));
+    for (id, receipt) in &erased {
+        let proof = folder.join(format!("{id}.tlog-proof"));
+        let proof = kept(&server, &format!("/erasures/{id}/inclusion"), &proof);
+        let arguments = ["--jwks", &keys, "--inclusion", &proof];
+        let output = verify(&arguments, std::slice::from_ref(receipt));
+        assert!(matches!(code(&output), 0 | 3), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("is in the log of 5 receipts"), "{said}");
+        let other = erased
+            .iter()
+            .find(|(other, _)| other != id)
+            .expect("another");
+        let output = verify(&arguments, std::slice::from_ref(&other.1));
+        assert_eq!(code(&output), 1);
+    }
+    let consistency = folder.join("consistency.json");
+    let consistency = kept(&server, "/receipts/consistency?from=3", &consistency);
+    let arguments = [
+        "--jwks",
+        &keys,
+        "--checkpoint",
+        &earlier,
+        "--consistency",
+        &consistency,
+    ];
+    let output = verify(&arguments, &[]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("the log only grew, to 5 receipts"), "{said}");
+
+    // A head that says something else about the first three.
+    let forged = std::fs::read_to_string(&earlier).expect("written");
+    let forged = forged.replace("\n3\n", "\n2\n");
+    std::fs::write(folder.join("forged"), forged).expect("written");
+    let forged = folder.join("forged");
+    let forged = forged.to_str().expect("UTF-8");
+    let arguments = [
+        "--jwks",
+        &keys,
+        "--checkpoint",
+        forged,
+        "--consistency",
+        &consistency,
+        "--json",
+    ];
+    let output = verify(&arguments, &[]);
+    assert_eq!(code(&output), 1);
+    let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(said["log"][0]["holds"], false, "{said}");
+
+    for path in [
+        "/receipts/consistency",
+        "/receipts/consistency?from=0",
+        "/receipts/consistency?from=6",
+    ] {
+        assert_eq!(server.get(path).json()["code"], "invalid_query", "{path}");
+    }
+    let nobody = "/erasures/019381e4-6c1c-7a51-a38b-8f0e6a4b6f3a/inclusion";
+    assert_eq!(server.get(nobody).json()["code"], "erasure_not_found");
+}

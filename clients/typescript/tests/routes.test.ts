@@ -10,6 +10,8 @@ import { collect, Fixture } from "./server.js";
 
 const fixture = Fixture.withData();
 
+const AUDITORS = "auditors keep the answer in a file, for `recant verify`";
+
 /** Routes that the client does not call, and why. */
 const LEFT_OUT = new Map([
   ["GET /recommend", "POST /recommend says the same without an id in the URL"],
@@ -19,6 +21,9 @@ const LEFT_OUT = new Map([
   ["GET /latest", "POST /latest says the same without an id in the URL"],
   ["GET /export", "POST /export says the same without an id in the URL"],
   ["DELETE /interactions", "POST /erasures says the same without an id in the URL"],
+  ["GET /erasures/{id}/inclusion", AUDITORS],
+  ["GET /receipts/checkpoint", AUDITORS],
+  ["GET /receipts/consistency", AUDITORS],
   ["GET /metrics", "for Prometheus"],
   ["GET /docs", "for people"],
   ["GET /", "for people"],

@@ -18,7 +18,8 @@
 //! holds a salted [commitment](commit()) to what was erased, so that whoever has the salt can show which
 //! erasure a receipt is about and nobody else can guess it. Each receipt holds the hash of the one
 //! before it: the receipts of a service are a [chain](check_chain), and one cannot be taken out or changed
-//! later without breaking it.
+//! later without breaking it. A Merkle tree over them, the transparency log, shows the same to who has one
+//! receipt and a signed [checkpoint](Checkpoint).
 //!
 //! A receipt is an attestation: it proves who said this, not that it is true. docs/receipts.md
 //! draws every byte.
@@ -33,6 +34,7 @@ mod commitment;
 mod head;
 mod jws;
 mod keys;
+mod log;
 mod text;
 
 pub use chain::{ChainFault, ChainReport, Gap, check_chain};
@@ -43,3 +45,7 @@ pub use commitment::{Salt, commit};
 pub use head::ChainHead;
 pub use jws::{Receipt, ReceiptError, sign, sign_bytes, verify};
 pub use keys::{Jwk, JwkSet, SigningKey};
+pub use log::{
+    Checkpoint, CheckpointError, ConsistencyProof, InclusionProof, Node, ProofError, ReceiptTree,
+    TreeNodes, origin_of, root,
+};

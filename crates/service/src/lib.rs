@@ -42,6 +42,7 @@ mod published_time;
 mod query;
 mod ranking;
 mod rankings;
+mod receipt_log;
 mod receipts;
 mod recommend;
 mod refit;
@@ -85,6 +86,7 @@ pub use query::{
 };
 pub use ranking::{Popularity, Ranking};
 pub use recant_types::{PersonPatch, PersonProperties, PersonSummary};
+pub use receipt_log::LogAnswer;
 pub use receipts::ReceiptAnswer;
 pub use refit::ContentOptions;
 pub use remedy::Remedy;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::published_time::published;
 use crate::query::ServiceError;
 use crate::service::Service;
-use recant_receipt::{ChainHead, Circumstances, Claims, JwkSet, sign};
+use recant_receipt::{ChainHead, Circumstances, Claims, JwkSet, ReceiptTree, sign};
 use recant_store::{ReceiptKeys, WriteBatch};
 use recant_types::{ErasureId, ErasureRecord, ErasureStatus, UnixMillis};
 
@@ -50,12 +50,24 @@ pub(crate) struct ReceiptSigner {
     keys: Arc<ReceiptKeys>,
     issuer: Arc<str>,
     head: ChainHead,
+    /// The log over all of them; none when one of them is missing.
+    tree: Option<ReceiptTree>,
 }
 
 impl ReceiptSigner {
-    /// A signer that continues the chain after `head`.
-    pub(crate) fn new(keys: Arc<ReceiptKeys>, issuer: Arc<str>, head: ChainHead) -> Self {
-        Self { keys, issuer, head }
+    /// A signer that continues the chain after `head`, and the log of the receipts before.
+    pub(crate) fn new(
+        keys: Arc<ReceiptKeys>,
+        issuer: Arc<str>,
+        head: ChainHead,
+        tree: Option<ReceiptTree>,
+    ) -> Self {
+        Self {
+            keys,
+            issuer,
+            head,
+            tree,
+        }
     }
 
     /// Adds to `batch` a receipt for each of the certified `records`, in the order in which they
@@ -85,6 +97,9 @@ impl ReceiptSigner {
             let compact = sign(&self.keys.signing, &claims);
             self.head = ChainHead::from_last(claims.sequence, &compact);
             batch.put_receipt(record.id, &compact, &self.head);
+            if let Some(tree) = &mut self.tree {
+                batch.put_receipt_nodes(&tree.append(&compact));
+            }
         }
     }
 }

@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) receipt_keys: Arc<ReceiptKeys>,
+    /// The name that receipts are signed under.
+    pub(crate) receipt_issuer: Arc<str>,
     pub(crate) curator: Curator,
     /// What answers take.
     pub(crate) foreground: Foreground,

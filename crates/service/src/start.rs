@@ -17,6 +17,7 @@ use crate::foreground::Foreground;
 use crate::learner::Learner;
 use crate::load::{Loaded, load};
 use crate::publish::{Progress, Publisher};
+use crate::receipt_log;
 use crate::receipts::ReceiptSigner;
 use crate::refit::{ContentOptions, Refitter};
 use crate::resolve::Resolver;
@@ -124,6 +125,8 @@ impl Service {
                 let said: Vec<Edit> = said.map(|said| Edit::Describe(Arc::new(said))).collect();
                 snapshot.catalogue.edit(&said);
                 let backlog = waiting(&store, &loaded)?;
+                // Made now where there is none yet, so that nobody is told that there is none.
+                receipt_log::open(&store)?;
                 Ok::<_, StartError>((loaded, snapshot, backlog, store.receipt_keys()?))
             };
             tokio::task::spawn_blocking(read)
@@ -149,6 +152,7 @@ impl Service {
             publisher: Arc::new(publisher),
             backlog: Arc::new(backlog),
             receipt_keys: Arc::new(receipt_keys),
+            receipt_issuer: Arc::clone(&options.receipt_issuer),
             curator: Curator::default(),
             blocking: Semaphore::new(BLOCKING_WORK_MAX),
             filtering: Arc::new(Semaphore::new(1)),
@@ -284,9 +288,10 @@ impl Supervisor {
             }
             let forgotten = ErasureFilter::of_status(ErasureStatus::Forgotten);
             let uncertified = store.erasures(&forgotten, None, usize::MAX)?;
-            Ok((loaded, uncertified, store.applied()?, store.receipt_head()?))
+            let (head, tree) = receipt_log::open(&store)?;
+            Ok((loaded, uncertified, store.applied()?, head, tree))
         };
-        let (loaded, uncertified, applied, head) = tokio::task::spawn_blocking(prepare)
+        let (loaded, uncertified, applied, head, tree) = tokio::task::spawn_blocking(prepare)
             .await
             .map_err(|_| WorkerError::Panicked)??;
         let learnt = loaded
@@ -322,6 +327,7 @@ impl Supervisor {
                 Arc::clone(&self.shared.receipt_keys),
                 Arc::clone(&self.options.receipt_issuer),
                 head,
+                tree,
             ),
             options: self.options.worker.clone(),
             pool: Arc::clone(&self.pool),

@@ -4,7 +4,7 @@ use crate::position::LogPosition;
 use crate::records::{ItemRecord, ModelHeader, StoredInteraction, pack_row};
 use crate::tensor::Tensor;
 use crate::{codec, keys};
-use recant_receipt::ChainHead;
+use recant_receipt::{ChainHead, Node};
 use recant_types::{
     Commitment, ErasureId, ErasureRecord, Event, FeedbackType, ItemDescription, ItemId,
     PersonPatch, PersonProperties, UserId,
@@ -231,6 +231,13 @@ impl WriteBatch {
     pub fn put_receipt(&mut self, id: ErasureId, compact: &str, head: &ChainHead) {
         self.put(keys::receipt(id), compact.as_bytes().to_vec());
         self.put(keys::RECEIPT_HEAD.to_vec(), codec::to_json(head));
+    }
+
+    /// Keeps new nodes of the tree over receipts, by their numbers.
+    pub fn put_receipt_nodes(&mut self, nodes: &[(u64, Node)]) {
+        for (number, node) in nodes {
+            self.put(keys::receipt_node(*number), node.to_vec());
+        }
     }
 
     /// Acknowledges the log up to `position`: its entries are no longer needed.

@@ -30,6 +30,8 @@ pub(crate) const ERASURE: u8 = b'e';
 pub(crate) const IDEMPOTENCY: u8 = b'k';
 /// Receipts by the id of the erasure.
 pub(crate) const RECEIPT: u8 = b'r';
+/// Nodes of the tree over receipts by number.
+pub(crate) const RECEIPT_NODE: u8 = b'n';
 /// Tombstones by keyed hash.
 pub(crate) const TOMBSTONE: u8 = b'x';
 
@@ -140,6 +142,11 @@ pub(crate) fn erasure(id: ErasureId) -> Vec<u8> {
 /// The receipt of an erasure.
 pub(crate) fn receipt(id: ErasureId) -> Vec<u8> {
     with(RECEIPT, id.as_bytes())
+}
+
+/// A node of the tree over receipts.
+pub(crate) fn receipt_node(number: u64) -> Vec<u8> {
+    with(RECEIPT_NODE, &number.to_be_bytes())
 }
 
 /// The record of an idempotency key, by its digest.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use recant_receipt::ChainHead;
+use recant_receipt::{ChainHead, Node};
 use recant_types::{
     ErasureFilter, ErasureId, ErasureRecord, FeedbackType, FeedbackTypes, ItemDescription, ItemId,
     PersonProperties, PersonSummary, UserId,
@@ -365,6 +365,23 @@ impl Store {
     pub fn receipt_head(&self) -> Result<ChainHead, StoreError> {
         self.get(&keys::RECEIPT_HEAD)?
             .map_or(Ok(ChainHead::default()), |head| codec::from_json(&head))
+    }
+
+    /// All receipts, in compact form, in no order.
+    pub fn visit_receipts(&self, mut visit: impl FnMut(&str)) -> Result<(), StoreError> {
+        self.visit(&[keys::RECEIPT], |_, compact| {
+            let compact = std::str::from_utf8(compact);
+            visit(compact.map_err(|_| StoreError::damaged("a receipt is not readable"))?);
+            Ok(())
+        })
+    }
+
+    /// A node of the tree over receipts; `None` when it is not there.
+    pub fn receipt_node(&self, number: u64) -> Result<Option<Node>, StoreError> {
+        let node = self.get(&keys::receipt_node(number))?;
+        let node = node.map(|node| Node::try_from(node.as_slice()));
+        node.transpose()
+            .map_err(|_| StoreError::damaged("a node of the tree over receipts has another length"))
     }
 
     /// The key that receipts are signed with, made when there is none yet, and the keys that are

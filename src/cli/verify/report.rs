@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::error::CliError;
 use super::super::strength::Strength;
+use super::log::LogCheck;
 use recant_receipt::{ChainFault, ChainReport, CommitmentClaim, Gap, Receipt, ReceiptError};
 use recant_types::Commitment;
 
@@ -37,6 +38,8 @@ pub(super) struct Report {
     pub opening: Option<bool>,
     /// Whether a missing receipt is a failure.
     pub complete: bool,
+    /// What proofs from the transparency log show.
+    pub log: Vec<LogCheck>,
 }
 
 impl Report {
@@ -91,7 +94,10 @@ impl Report {
                 format!("chain: receipts {first} to {last} are not here")
             }
         }));
-        lines.push(format!("chain: {} links hold", self.chain.links));
+        if !self.checked.is_empty() {
+            lines.push(format!("chain: {} links hold", self.chain.links));
+        }
+        lines.extend(self.log.iter().map(LogCheck::line));
         lines.extend(self.opening.map(|opened| {
             let what = if opened { "opens" } else { "does not open" };
             format!("commitment: the salt {what} it to what was named")
@@ -107,6 +113,7 @@ impl Report {
             "receipts": receipts,
             "chain": self.chain,
             "commitment_opened": self.opening,
+            "log": self.log.iter().map(LogCheck::as_json).collect::<Vec<_>>(),
         });
         format!("{value}\n")
     }
@@ -122,6 +129,9 @@ impl Report {
             0 if !self.chain.holds() => failed("the chain of the receipts is broken"),
             0 if self.complete && !self.chain.is_complete() => {
                 failed("receipts are missing: fetch them, or leave out --complete")
+            }
+            0 if !self.log.iter().all(LogCheck::holds) => {
+                failed("a proof from the transparency log does not hold")
             }
             0 if self.opening == Some(false) => failed(
                 "no receipt is about what was named: check the salt, the ids and the kind of request",

@@ -44,6 +44,7 @@ mod prefer;
 mod problem;
 mod property_values;
 mod receipt;
+mod receipt_log;
 mod recommend;
 mod router;
 mod routes;

@@ -138,6 +138,11 @@ pub(super) static RECEIPT_NOT_FOUND: ProblemKind = kind(
     "receipt_not_found",
     "There is no receipt for this erasure",
 );
+pub(super) static RECEIPT_LOG_NOT_FOUND: ProblemKind = kind(
+    StatusCode::NOT_FOUND,
+    "receipt_log_not_found",
+    "There is no transparency log of receipts",
+);
 pub(super) static RECEIPT_NOT_READY: ProblemKind = kind(
     StatusCode::CONFLICT,
     "receipt_not_ready",

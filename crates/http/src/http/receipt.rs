@@ -49,12 +49,12 @@ pub(super) async fn receipt(
     }
 }
 
-fn not_ready() -> Problem {
+pub(super) fn not_ready() -> Problem {
     let detail = "follow the erasure until it is certified, and ask again";
     Problem::new(&RECEIPT_NOT_READY, detail).retry_after_seconds(NOT_READY_RETRY_SECONDS)
 }
 
-fn never() -> Problem {
+pub(super) fn never() -> Problem {
     let detail = "it was certified before receipts were signed: its states are all there is";
     Problem::new(&RECEIPT_NOT_FOUND, detail)
 }

@@ -25,7 +25,8 @@ use super::routes::Routes;
 use super::state::AppState;
 use super::{
     docs, erase_interactions, erasures, export, gorse, health, index, interactions, item, items,
-    key_set, layers, lists, metrics, model, openapi, receipt, recommend, similar, user, users,
+    key_set, layers, lists, metrics, model, openapi, receipt, receipt_log, recommend, similar,
+    user, users,
 };
 use crate::config::Settings;
 use recant_service::metric_names::ERASURES_TOTAL;
@@ -102,6 +103,9 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(routes!(erasures::page))
         .routes(routes!(erasures::one))
         .routes(routes!(receipt::receipt))
+        .routes(routes!(receipt_log::inclusion))
+        .routes(routes!(receipt_log::checkpoint))
+        .routes(routes!(receipt_log::consistency))
         .routes(routes!(export::by_query))
         .routes(routes!(export::by_body))
         .routes(routes!(model::model))

@@ -38,6 +38,13 @@ fn each_call_takes_its_role_or_admin() {
             "/erasures/00000000-0000-0000-0000-000000000000",
             "erase",
         ),
+        (
+            "GET",
+            "/erasures/00000000-0000-0000-0000-000000000000/inclusion",
+            "erase",
+        ),
+        ("GET", "/receipts/checkpoint", "read"),
+        ("GET", "/receipts/consistency?from=1", "read"),
         ("PUT", "/users/a", "write"),
         ("GET", "/users/a", "admin"),
         ("GET", "/users", "admin"),

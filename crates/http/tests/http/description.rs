@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::TestServer;
 
 /// The calls that are promised.
-const CALLS: [(&str, &str); 35] = [
+const CALLS: [(&str, &str); 38] = [
     ("get", "/recommend"),
     ("post", "/recommend"),
     ("get", "/similar"),
@@ -31,6 +31,9 @@ const CALLS: [(&str, &str); 35] = [
     ("get", "/erasures"),
     ("get", "/erasures/{id}"),
     ("get", "/erasures/{id}/receipt"),
+    ("get", "/erasures/{id}/inclusion"),
+    ("get", "/receipts/checkpoint"),
+    ("get", "/receipts/consistency"),
     ("get", "/export"),
     ("post", "/export"),
     ("get", "/model"),
