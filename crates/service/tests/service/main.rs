@@ -6,6 +6,7 @@ mod add_and_erase;
 mod arranged;
 mod because;
 mod certificates;
+mod diversity;
 mod erased_ahead;
 mod explanation;
 mod export_beside_erasures;
