@@ -1,5 +1,6 @@
 //! Boosts, pins and diversity, over a real socket.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use crate::support::{Server, import_and_train};
@@ -217,6 +218,80 @@ fn diversity_orders_a_pool_anew_and_says_so() {
         (&whole["top_k_proven"], &whole["pool_proven"]),
         (&json!(true), &json!(true))
     );
+}
+
+/// The order that maximal marginal relevance makes of items like one, out of the cosines that `/similar`
+/// tells of each.
+#[test]
+fn similar_items_are_diverse_by_the_cosines_that_similar_tells() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server(folder.path());
+    let similar = |item: &str| list(&server.get(&format!("/similar?item={item}&k=1000")).json());
+    let all: Vec<String> = (0..ITEMS).map(|item| format!("i{item}")).collect();
+    let cosines: HashMap<&str, HashMap<String, f64>> = all
+        .iter()
+        .map(|item| (item.as_str(), similar(item).into_iter().collect()))
+        .collect();
+    let mut changed = 0;
+    for diversity in [0.0, 0.4, 0.9] {
+        let plain = similar("i3");
+        let path = format!("/similar?item=i3&k=1000&diversity={diversity}");
+        let diverse = list(&server.get(&path).json());
+        let by_item = |list: &[(String, f64)]| list.iter().cloned().collect::<HashMap<_, _>>();
+        assert_eq!(diverse.len(), ITEMS - 1);
+        assert_eq!(by_item(&diverse), by_item(&plain), "the same scores");
+        changed += usize::from(diverse != plain);
+        let (most, least) = (plain[0].1, plain[plain.len() - 1].1);
+        let marginal = |at: usize, (item, score): &(String, f64)| {
+            let before = diverse[..at].iter();
+            let likeness = before.map(|(taken, _)| cosines[item.as_str()][taken]);
+            let relevance = (score - least) / (most - least);
+            (1.0 - diversity) * relevance - diversity * likeness.reduce(f64::max).unwrap_or(0.0)
+        };
+        for at in 0..diverse.len() {
+            let taken = marginal(at, &diverse[at]);
+            for later in &diverse[at..] {
+                assert!(marginal(at, later) <= taken + 1e-5, "{at} {later:?}");
+            }
+        }
+        let body = json!({"item": "i3", "k": 1000, "diversity": diversity});
+        assert_eq!(list(&server.post("/similar", &body).json()), diverse);
+        for (offset, k) in [(0, 5), (5, 7), (30, 20)] {
+            let body = with(&body, &json!({"k": k, "offset": offset}));
+            let end = (ITEMS - 1).min(offset + k);
+            assert_eq!(
+                list(&server.post("/similar", &body).json()),
+                diverse[offset..end]
+            );
+        }
+    }
+    assert_eq!(changed, 2);
+    let confined =
+        json!({"item": "i3", "k": 1000, "diversity": 0.9, "user": "u1", "exclude": ["i5"]});
+    let mut plain = confined.clone();
+    plain["diversity"] = json!(0);
+    let sorted = |body: &Value| {
+        let mut ids = ids(&server.post("/similar", body).json());
+        ids.sort();
+        ids
+    };
+    assert_eq!(sorted(&confined), sorted(&plain));
+    for bad in [json!(1.5), json!(-0.1), json!("much"), json!([0.5])] {
+        let answer = server.post("/similar", &json!({"item": "i3", "diversity": bad}));
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (422, &json!("invalid_body")),
+            "{bad}"
+        );
+    }
+    for bad in ["1.1", "NaN", "x", ""] {
+        let answer = server.get(&format!("/similar?item=i3&diversity={bad}"));
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (400, &json!("invalid_query")),
+            "{bad}"
+        );
+    }
 }
 
 #[test]

@@ -87,6 +87,10 @@ fn answers_have_the_fields_that_are_described_and_no_other() {
     let rows = json!({"interactions": [{"user": "u2", "item": "i1"}, {"user": "u2"}]});
     let said = json!({"properties": {"city": "Turin", "age": 41, "member": true}}).to_string();
     let said = server.send("PUT", "/users/u2", Some(&said), &[]).json();
+    let export = |method, path, body| {
+        let json = [("accept", "application/json")];
+        server.send(method, path, body, &json).json()
+    };
     let answers = [
         ("/users/{id}", "put", "200", said),
         ("/users/{id}", "get", "200", server.get("/users/u2").json()),
@@ -134,6 +138,18 @@ fn answers_have_the_fields_that_are_described_and_no_other() {
         ),
         ("/trending", "get", "200", server.get("/trending").json()),
         ("/latest", "get", "200", server.get("/latest").json()),
+        (
+            "/export",
+            "get",
+            "200",
+            export("GET", "/export?user=u2", None),
+        ),
+        (
+            "/export",
+            "post",
+            "200",
+            export("POST", "/export", Some(r#"{"user":"u2"}"#)),
+        ),
         ("/healthz", "get", "200", server.get("/healthz").json()),
         ("/readyz", "get", "200", server.get("/readyz").json()),
     ];

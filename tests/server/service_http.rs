@@ -125,6 +125,48 @@ fn what_is_held_of_somebody_is_told_without_an_id_in_the_url_too() {
 }
 
 #[test]
+fn an_export_comes_as_one_object_to_those_who_prefer_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server(&folder);
+    let said = json!({"properties": {"city": "Turin"}}).to_string();
+    assert_eq!(
+        server.send("PUT", "/users/a1", Some(&said), &[]).status,
+        200
+    );
+    for (user, said) in [
+        ("a1", json!({"city": "Turin"})),
+        ("a2", json!({})),
+        ("nobody", json!({})),
+    ] {
+        let path = format!("/export?user={user}");
+        let asked = json!({ "user": user }).to_string();
+        let lines = server.get(&path);
+        let rows = lines
+            .text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"));
+        let rows: Vec<Value> = rows.filter(|row: &Value| row["item"].is_string()).collect();
+        assert_eq!(rows.is_empty(), user == "nobody");
+        let expected = json!({"user": user, "properties": said, "interactions": rows});
+        let json = [("accept", "application/json")];
+        let both = [("accept", "application/json, */*")];
+        for (method, path, body) in [
+            ("GET", path.as_str(), None),
+            ("POST", "/export", Some(&*asked)),
+        ] {
+            let whole = server.send(method, path, body, &json);
+            assert_eq!((whole.status, whole.json()), (200, expected.clone()));
+            assert_eq!(whole.header("content-type"), Some("application/json"));
+            assert_eq!(whole.header("vary"), Some("accept"));
+            let same = server.send(method, path, body, &both);
+            assert_eq!((same.status, &same.text), (200, &lines.text));
+            assert_eq!(same.header("content-type"), Some("application/x-ndjson"));
+            assert_eq!(same.header("vary"), Some("accept"));
+        }
+    }
+}
+
+#[test]
 fn an_erased_pair_is_gone_from_export_model_and_counts() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = server(&folder);

@@ -60,8 +60,8 @@ class Server:
         self._process.communicate(timeout=60)
 
 
-def write_data(folder: Path) -> None:
-    """Interactions of some groups of users, a catalogue, and a configuration with keys."""
+def write_data(folder: Path, settings: str) -> None:
+    """Interactions of some groups of users, a catalogue, and a configuration with keys and `settings`."""
     with (folder / "rows.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["user_id", "item_id"])
@@ -80,13 +80,18 @@ def write_data(folder: Path) -> None:
             file.write(
                 f'[[access.keys]]\nname = "{role}"\nsha256 = "{digest}"\nroles = ["{role}"]\n'
             )
+        file.write(settings)
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with keys and a small data set, for all tests: each takes users of its own."""
-    folder = tmp_path_factory.mktemp("server")
-    write_data(folder)
+    yield from serve(tmp_path_factory.mktemp("server"))
+
+
+def serve(folder: Path, settings: str = "") -> Iterator[Server]:
+    """A server with keys, a small data set and these settings in a folder, until it is let go of."""
+    write_data(folder, settings)
     binary = os.environ.get("RECANT_BINARY", "recant")
     command = [binary, "import", "rows.csv", "--items", "items.csv", "--data-dir", "data"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)

@@ -68,6 +68,19 @@ def test_diversity_orders_anew_and_says_of_how_many(client: Client) -> None:
     assert without is not None and (without.pool_size, without.pool_proven) == (None, None)
 
 
+def test_similar_items_are_as_diverse_as_asked(client: Client) -> None:
+    plain = client.similar("i2", k=30).items
+    diverse = client.similar("i2", k=30, diversity=0.9).items
+    assert ids(diverse) != ids(plain) and sorted(ids(diverse)) == sorted(ids(plain))
+    assert diverse[0] == plain[0]
+    assert client.similar("i2", k=30, diversity=0.0).items == plain
+    page = client.similar("i2", k=5, offset=3, diversity=0.9, exclude=["i1"]).items
+    whole = client.similar("i2", k=30, diversity=0.9, exclude=["i1"]).items
+    assert page == whole[3:8]
+    with pytest.raises(InvalidRequest, match="diversity"):
+        client.similar("i2", diversity=-0.5)
+
+
 def test_lists_of_sessions_and_of_many_are_arranged_too(client: Client) -> None:
     plain = client.recommend_session(["i1", "i8"], k=30).items
     asked: dict[str, Any] = {"boosts": {plain[9].item: 10.0}, "pins": [plain[8].item]}

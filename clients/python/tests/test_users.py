@@ -1,5 +1,6 @@
 """What is said about people, and of whom anything is held."""
 
+import httpx
 import pytest
 
 from recant_client import (
@@ -12,9 +13,19 @@ from recant_client import (
     UserNotFound,
 )
 
-from .conftest import READER, Clients, Server, did
+from .conftest import ADMIN, READER, READERS, Clients, Server, did
 
 SAID: dict[str, PropertyValue] = {"city": "Turin", "age": 41, "height": 1.68, "member": True}
+
+
+def test_an_export_comes_in_rows_whatever_the_http_client_prefers(
+    client: Client, server: Server
+) -> None:
+    headers = {"accept": "application/json"}
+    http = httpx.Client(trust_env=False, headers=headers)
+    with Client(server.url, api_key=ADMIN, http=http) as other:
+        rows = other.export(READERS[0])
+    assert len(rows) > 1 and rows == client.export(READERS[0])
 
 
 def test_what_is_said_about_somebody_is_kept_exported_and_erased_with_them(

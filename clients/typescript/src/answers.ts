@@ -37,6 +37,7 @@ function scoredItem(fields: Fields): ScoredItem {
     title: fields.someText("title"),
     boost: fields.someNumber("boost") ?? 0,
     pinned: fields.someTruth("pinned") ?? false,
+    source: fields.someText("source"),
     because: fields.someMany("because", historyShare),
     others: fields.someNumber("others"),
   };

@@ -195,7 +195,8 @@ export class Client {
    */
   async *export(user: Id, options: CallOptions = {}): AsyncGenerator<ExportedRow, void, undefined> {
     const request = withJson(routes.EXPORT, { user: idText(user) }, options);
-    const answer = await this.#service.ask(request, (answer) => answer);
+    const headers = { ...request.headers, accept: "application/x-ndjson" };
+    const answer = await this.#service.ask({ ...request, headers }, (answer) => answer);
     for await (const line of answer.lines()) {
       yield exportedRow(line);
     }

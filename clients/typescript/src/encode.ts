@@ -2,6 +2,7 @@
 
 import type {
   Arrangement,
+  DiverseSelection,
   Id,
   Interaction,
   ItemDescription,
@@ -57,10 +58,15 @@ export function selection(given: Selection): object {
   };
 }
 
+/** The fields of a selection that is diverse. */
+export function diverse(given: DiverseSelection): object {
+  return { ...selection(given), diversity: given.diversity };
+}
+
 /** The fields of an arrangement, with those of its selection. */
 export function arrangement(given: Arrangement): object {
-  const { boosts, pins, diversity } = given;
-  return { ...selection(given), boosts, pins: idTexts(pins), diversity };
+  const { boosts, pins } = given;
+  return { ...diverse(given), boosts, pins: idTexts(pins) };
 }
 
 /** What is said of an item, apart from its id: what is not given is absent, `null` stays. */

@@ -1,11 +1,12 @@
 /** Recommendations, similar items, and lists for nobody in particular. */
 
 import { list as listOf, recommendations, similarItems } from "./answers.js";
-import { arrangement, idText, selection, someId } from "./encode.js";
+import { arrangement, diverse, idText, selection, someId } from "./encode.js";
 import { UnexpectedAnswer } from "./errors.js";
 import { Fields } from "./fields.js";
 import type {
   Arrangement,
+  DiverseSelection,
   Id,
   ItemList,
   Recommendations,
@@ -35,7 +36,7 @@ export interface RecommendManyOptions extends Arrangement {
   readonly batch?: number | undefined;
 }
 
-export interface SimilarOptions extends Selection {
+export interface SimilarOptions extends DiverseSelection {
   /** Leaves out what this user has. */
   readonly user?: Id | undefined;
 }
@@ -108,7 +109,7 @@ export function similar(
   item: Id,
   options: SimilarOptions,
 ): Promise<SimilarItems> {
-  const body = { item: idText(item), ...selection(options), user: someId(options.user) };
+  const body = { item: idText(item), ...diverse(options), user: someId(options.user) };
   return service.object(withJson(routes.SIMILAR, body, options), similarItems);
 }
 

@@ -43,14 +43,18 @@ export interface Selection extends CallOptions {
   readonly filter?: string | undefined;
 }
 
+/** Which items may be in a list, and how diverse it is. */
+export interface DiverseSelection extends Selection {
+  /** How much likeness to what comes before it counts against an item, 0 to 1; 0 unless given. */
+  readonly diversity?: number | undefined;
+}
+
 /** Which items may be in a list, and how it is arranged besides the order of its scores. */
-export interface Arrangement extends Selection {
+export interface Arrangement extends DiverseSelection {
   /** What is added to the scores of these items, up to 1000 of them. */
   readonly boosts?: Readonly<Record<string, number>> | undefined;
   /** Up to 100 items that come first, in this order: those of them that may be in the list. */
   readonly pins?: readonly Id[] | undefined;
-  /** How much likeness to what comes before it counts against an item, 0 to 1; 0 unless given. */
-  readonly diversity?: number | undefined;
 }
 
 /** What one item of a history brings to a score. */
@@ -71,6 +75,11 @@ export interface ScoredItem {
   readonly boost: number;
   /** Whether it comes first because the question says so. */
   readonly pinned: boolean;
+  /**
+   * `content` where nobody has touched the item yet, so that its score comes from what is said about it and
+   * nothing is proven of it; `null` elsewhere.
+   */
+  readonly source: string | null;
   /**
    * The items of the history that the score comes from, largest share first; with `explain`, of lists that
    * come from a history.

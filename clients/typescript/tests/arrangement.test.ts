@@ -3,7 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { InvalidRequest, type RecommendOptions, type ScoredItem } from "recant-client";
+import {
+  InvalidRequest,
+  type RecommendOptions,
+  type ScoredItem,
+  type SimilarOptions,
+} from "recant-client";
 
 import { collect, did, failure, Fixture, READERS, until } from "./server.js";
 
@@ -68,6 +73,23 @@ test("diversity orders anew and says of how many", async () => {
   assert.deepEqual([explanation?.poolSize, explanation?.poolProven], [plain.length, true]);
   const without = (await client.recommend(reader, { explain: true })).explanation;
   assert.deepEqual([without?.poolSize, without?.poolProven], [null, null]);
+});
+
+test("similar items are as diverse as asked", async () => {
+  const client = fixture.client();
+  const similar = async (options: SimilarOptions): Promise<readonly ScoredItem[]> =>
+    (await client.similar("i2", { k: 30, ...options })).items;
+  const plain = await similar({});
+  const diverse = await similar({ diversity: 0.9 });
+  assert.notDeepEqual(ids(diverse), ids(plain));
+  assert.deepEqual(ids(diverse).toSorted(), ids(plain).toSorted());
+  assert.deepEqual(diverse[0], plain[0]);
+  assert.deepEqual(await similar({ diversity: 0 }), plain);
+  const whole = await similar({ diversity: 0.9, exclude: ["i1"] });
+  const page = await similar({ diversity: 0.9, exclude: ["i1"], k: 5, offset: 3 });
+  assert.deepEqual(page, whole.slice(3, 8));
+  const refused = await failure(InvalidRequest, similar({ diversity: -0.5 }));
+  assert.match(refused.detail, /diversity/);
 });
 
 test("lists of sessions and of many are arranged, too", async () => {

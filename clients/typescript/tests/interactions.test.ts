@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { RowsRejected, type Interaction } from "recant-client";
 
-import { collect, did, failure, Fixture, later, until } from "./server.js";
+import { collect, did, failure, Fixture, later, READERS, until } from "./server.js";
 
 const fixture = Fixture.withData();
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -101,6 +101,18 @@ test("types of feedback are told apart", async () => {
   });
   assert.equal((await rest.verifiedReceipt()).kind, "several_typed");
   assert.deepEqual(await held(), []);
+});
+
+test("an export comes in rows whatever the fetch prefers", async () => {
+  const preferring: typeof fetch = (input, init) => {
+    const headers = new Headers({ accept: "application/json" });
+    new Headers(init?.headers).forEach((value, name) => headers.set(name, value));
+    return fetch(input, { ...init, headers });
+  };
+  const [reader = ""] = READERS;
+  const rows = await collect(fixture.client({ fetch: preferring }).export(reader));
+  assert(rows.length > 1);
+  assert.deepEqual(rows, await collect(fixture.client().export(reader)));
 });
 
 test("whoever has seen enough of an export leaves it", async () => {

@@ -17,7 +17,7 @@ export const READER = "key-of-a-reader";
 export const ERASER = "key-of-an-eraser";
 
 const USERS = 160;
-const ITEMS = 30;
+export const ITEMS = 30;
 /** Users of the data set whom no test changes. */
 export const READERS = [155, 156, 157, 158, 159].map((user) => `u${user}`);
 
@@ -75,7 +75,7 @@ export class Server {
 }
 
 /** Interactions of some groups of users, a catalogue, and a configuration with keys. */
-async function writeData(folder: string): Promise<void> {
+async function writeData(folder: string, settings: string): Promise<void> {
   const rows = Array.from({ length: USERS }, (_, user) => {
     const liked = new Set(Array.from({ length: 10 }, (_, n) => (user * 7 + n * n) % ITEMS));
     return [...liked].map((item) => `u${user},i${item}\n`).join("");
@@ -90,7 +90,7 @@ async function writeData(folder: string): Promise<void> {
     return `[[access.keys]]\nname = "${role}"\nsha256 = "${digest}"\nroles = ["${role}"]\n`;
   });
   const types = "[feedback.types.view]\nweight = 0.5\n[feedback.types.dislike]\ntarget = 0.0\n";
-  await writeFile(join(folder, "keys.toml"), types + keys.join(""));
+  await writeFile(join(folder, "keys.toml"), types + keys.join("") + settings);
 }
 
 const SERVE = ["serve", "--data-dir", "data", "--config", "keys.toml"];
@@ -101,10 +101,13 @@ export class Fixture {
   #server: Server | undefined;
   #taken = 0;
 
-  /** One with keys and a small data set, with which `first` is done before the tests. */
-  static withData(first?: (client: Client) => Promise<void>): Fixture {
+  /**
+   * One with keys and a small data set, with which `first` is done before the tests; `settings` come after
+   * those that all have.
+   */
+  static withData(first?: (client: Client) => Promise<void>, settings = ""): Fixture {
     const prepare = async (folder: string): Promise<void> => {
-      await writeData(folder);
+      await writeData(folder, settings);
       const files = ["import", "rows.csv", "--items", "items.csv", "--data-dir", "data"];
       execFileSync(binary(), files, { cwd: folder, stdio: "pipe" });
     };

@@ -169,12 +169,7 @@ impl Snapshot {
         let scored_at = |pin: &u32| scored.iter().find(|(row, _)| row == pin).copied();
         let pins: Vec<(u32, f32)> = arranged.pins.iter().filter_map(scored_at).collect();
         let after_pins = end.saturating_sub(pins.len());
-        let pool = if arranged.diversity > 0.0 {
-            DIVERSITY_POOL
-        } else {
-            0
-        };
-        let depth = after_pins.max(pool);
+        let depth = depth(after_pins, arranged.diversity);
         let boosted = scored.iter().filter(|(row, _)| !arranged.is_pinned(*row));
         let mut others: Vec<(u32, f32)> = boosted.copied().collect();
         if let Some((content, factors)) = content {
@@ -208,16 +203,8 @@ impl Snapshot {
         }
         let rows = |list: &[(u32, f32)]| list.iter().map(|(row, _)| *row).collect::<Vec<u32>>();
         let (pins, by_score) = (rows(&begun.pins), rows(&ranked));
-        let mut pool = None;
-        if arranged.diversity > 0.0 {
-            let (first, after) = ranked.split_at(ranked.len().min(DIVERSITY_POOL));
-            pool = Some(first.len());
-            let (count, factors) = (begun.after_pins, |row| self.factors_at(row));
-            let mut ordered = diversified(first, &pins, factors, arranged.diversity, count);
-            ordered.extend_from_slice(after);
-            ranked = ordered;
-        }
-        ranked.truncate(begun.after_pins);
+        let pool = (arranged.diversity > 0.0).then(|| ranked.len().min(DIVERSITY_POOL));
+        let ranked = self.diverse(ranked, &pins, arranged.diversity, begun.after_pins);
         let list = begun.pins.into_iter().chain(ranked);
         let page = list.take(begun.end).skip(offset);
         List {
@@ -226,5 +213,35 @@ impl Snapshot {
             pool,
             page: page.collect(),
         }
+    }
+
+    /// The first `count` rows of a list that comes after the rows in `before`: those of `ranked`, which are by
+    /// their scores and at least the [`depth`] best, with so much `diversity`.
+    pub(crate) fn diverse(
+        &self,
+        ranked: Vec<(u32, f32)>,
+        before: &[u32],
+        diversity: f64,
+        count: usize,
+    ) -> Vec<(u32, f32)> {
+        let mut list = ranked;
+        if diversity > 0.0 {
+            let (pool, after) = list.split_at(list.len().min(DIVERSITY_POOL));
+            let factors = |row| self.factors_at(row);
+            let mut ordered = diversified(pool, before, factors, diversity, count);
+            ordered.extend_from_slice(after);
+            list = ordered;
+        }
+        list.truncate(count);
+        list
+    }
+}
+
+/// How many of the best rows `count` of a list with so much `diversity` are chosen from.
+pub(crate) fn depth(count: usize, diversity: f64) -> usize {
+    if diversity > 0.0 {
+        count.max(DIVERSITY_POOL)
+    } else {
+        count
     }
 }

@@ -27,6 +27,10 @@ const EXPRESSION_STEPS_MAX: usize = 5_000;
 /// Rounds of a macro such as `exists`: as many as an item may have tags or properties.
 const ROUNDS: usize = 100;
 
+/// The names of an item's properties in their order: what a walk through the properties goes through. The
+/// library would go through them in any order, another one each time. Nobody can write this name.
+const NAMES: &str = "@names";
+
 /// What an expression may speak of.
 const VARIABLES: [&str; 4] = ["tags", "properties", "timestamp", "title"];
 
@@ -111,6 +115,8 @@ pub struct Expression {
     root: Arc<IdedExpr>,
     /// Which of [`VARIABLES`] it speaks of.
     speaks_of: [bool; 4],
+    /// Whether it walks through properties.
+    walks: bool,
 }
 
 impl Expression {
@@ -126,7 +132,7 @@ impl Expression {
         check_nesting(text)?;
         let parser = Parser::new().max_recursion_depth(EXPRESSION_DEPTH_MAX);
         let parsed = parser.parse_with_source_info(text);
-        let (root, source) = parsed.map_err(|errors| {
+        let (mut root, source) = parsed.map_err(|errors| {
             let first = errors.errors.first().map(|error| error.pos);
             let place = first.and_then(|(line, column)| {
                 let number = |value: isize| usize::try_from(value).ok().filter(|v| *v > 0);
@@ -141,13 +147,15 @@ impl Expression {
             source: &source,
             text,
             speaks_of: [false; 4],
+            walks: false,
             bound: Vec::new(),
         };
-        if check.steps(&root)? > EXPRESSION_STEPS_MAX {
+        if check.steps(&mut root)? > EXPRESSION_STEPS_MAX {
             return Err(fault(ExpressionFault::TooCostly));
         }
         Ok(Self {
             speaks_of: check.speaks_of,
+            walks: check.walks,
             text: Arc::from(text),
             root: Arc::new(root),
         })
@@ -166,6 +174,9 @@ impl Expression {
         let mut context = Context::with_env(Arc::clone(env));
         for (name, _) in VARIABLES.iter().zip(self.speaks_of).filter(|(_, yes)| *yes) {
             context.add_variable_from_value(*name, value_of(name, item));
+        }
+        if self.walks {
+            context.add_variable_from_value(NAMES, names_of(item));
         }
         matches!(context.resolve(&self.root), Ok(Value::Bool(true)))
     }
@@ -201,6 +212,12 @@ fn value_of(name: &str, item: &ItemDescription) -> Value {
     }
 }
 
+/// The names of an item's properties, in their order.
+fn names_of(item: &ItemDescription) -> Value {
+    let names = item.properties.keys().map(|name| name.to_string());
+    Value::from(names.collect::<Vec<String>>())
+}
+
 /// Refuses brackets and signs that nest more deeply than the parser could follow on a small stack.
 fn check_nesting(text: &str) -> Result<(), InvalidExpression> {
     let (mut depth, mut deepest, mut signs) = (0_u16, 0_u16, 0_u16);
@@ -229,48 +246,50 @@ struct Check<'a> {
     source: &'a SourceInfo,
     text: &'a str,
     speaks_of: [bool; 4],
+    walks: bool,
     /// Names that the macros around bind.
     bound: Vec<String>,
 }
 
 impl Check<'_> {
-    /// How many steps an expression takes at most.
-    fn steps(&mut self, node: &IdedExpr) -> Result<usize, InvalidExpression> {
-        let within = match &node.expr {
+    /// How many steps an expression takes at most. Walks through properties become walks through [`NAMES`].
+    fn steps(&mut self, node: &mut IdedExpr) -> Result<usize, InvalidExpression> {
+        let id = node.id;
+        let within = match &mut node.expr {
             Expr::Unspecified | Expr::Literal(_) => 0,
             Expr::Ident(name) => {
                 if !self.bound.contains(name) {
                     match VARIABLES.iter().position(|known| known == name) {
                         Some(variable) => self.speaks_of[variable] = true,
-                        None => return Err(self.fault(ExpressionFault::UnknownName, node)),
+                        None => return Err(self.fault(ExpressionFault::UnknownName, id)),
                     }
                 }
                 0
             }
-            Expr::Select(select) => self.steps(&select.operand)?,
+            Expr::Select(select) => self.steps(&mut select.operand)?,
             Expr::Call(call) => {
                 // Operators have names that nobody can write.
                 let is_written = call
                     .func_name
                     .starts_with(|c: char| c.is_ascii_alphabetic());
                 if is_written && !FUNCTIONS.contains(&call.func_name.as_str()) {
-                    return Err(self.fault(ExpressionFault::UnknownFunction, node));
+                    return Err(self.fault(ExpressionFault::UnknownFunction, id));
                 }
-                let target = call.target.as_deref().into_iter();
-                self.sum(target.chain(&call.args))?
+                let target = call.target.as_deref_mut().into_iter();
+                self.sum(target.chain(&mut call.args))?
             }
-            Expr::List(list) => self.sum(&list.elements)?,
+            Expr::List(list) => self.sum(&mut list.elements)?,
             Expr::Map(map) => {
                 let mut sum = 0;
-                for entry in &map.entries {
-                    let EntryExpr::MapEntry(entry) = &entry.expr else {
-                        return Err(self.fault(ExpressionFault::Message, node));
+                for entry in &mut map.entries {
+                    let EntryExpr::MapEntry(entry) = &mut entry.expr else {
+                        return Err(self.fault(ExpressionFault::Message, id));
                     };
-                    sum += self.steps(&entry.key)? + self.steps(&entry.value)?;
+                    sum += self.steps(&mut entry.key)? + self.steps(&mut entry.value)?;
                 }
                 sum
             }
-            Expr::Struct(_) => return Err(self.fault(ExpressionFault::Message, node)),
+            Expr::Struct(_) => return Err(self.fault(ExpressionFault::Message, id)),
             Expr::Comprehension(walk) => {
                 let is_bounded = match &walk.iter_range.expr {
                     Expr::Ident(name) => name == "tags" || name == "properties",
@@ -278,14 +297,18 @@ impl Check<'_> {
                     _ => false,
                 };
                 if !is_bounded || !self.bound.is_empty() {
-                    return Err(self.fault(ExpressionFault::Walk, node));
+                    return Err(self.fault(ExpressionFault::Walk, id));
                 }
-                let range = self.sum([&walk.iter_range, &walk.accu_init])?;
+                let range = self.sum([&mut walk.iter_range, &mut walk.accu_init])?;
+                if matches!(&walk.iter_range.expr, Expr::Ident(name) if name == "properties") {
+                    walk.iter_range.expr = Expr::Ident(NAMES.to_owned());
+                    self.walks = true;
+                }
                 self.bound.push(walk.accu_var.clone());
                 self.bound.push(walk.iter_var.clone());
                 self.bound.extend(walk.iter_var2.clone());
-                let round = self.sum([&walk.loop_cond, &walk.loop_step])?;
-                let result = self.steps(&walk.result)?;
+                let round = self.sum([&mut walk.loop_cond, &mut walk.loop_step])?;
+                let result = self.steps(&mut walk.result)?;
                 self.bound.clear();
                 range + ROUNDS * round + result
             }
@@ -295,13 +318,13 @@ impl Check<'_> {
 
     fn sum<'b>(
         &mut self,
-        nodes: impl IntoIterator<Item = &'b IdedExpr>,
+        nodes: impl IntoIterator<Item = &'b mut IdedExpr>,
     ) -> Result<usize, InvalidExpression> {
         nodes.into_iter().map(|node| self.steps(node)).sum()
     }
 
-    fn fault(&self, reason: ExpressionFault, node: &IdedExpr) -> InvalidExpression {
-        let place = self.source.offset_for(node.id).map(|(start, _)| {
+    fn fault(&self, reason: ExpressionFault, id: u64) -> InvalidExpression {
+        let place = self.source.offset_for(id).map(|(start, _)| {
             let before = self.text.get(..start as usize).unwrap_or(self.text);
             let line = before.matches('\n').count() + 1;
             let last = before.rsplit('\n').next().unwrap_or_default();
@@ -366,6 +389,24 @@ mod tests {
             let compiled = Expression::compile(text).expect(text);
             assert_eq!(compiled.matches(&bare), expected, "{text}");
         }
+    }
+
+    /// The library goes through a map in an order of its own, another one each time.
+    #[test]
+    fn properties_are_walked_through_in_the_order_of_their_names() {
+        for text in [
+            "properties.map(name, name) == ['language', 'new', 'pages', 'price']",
+            "properties.filter(name, name != 'new')[0] == 'language'",
+            "properties.map(name, properties[name])[2] == 300.0",
+            "properties.exists_one(name, name == 'new')",
+            "properties.exists(name, properties[name] == 12.5)",
+        ] {
+            let compiled = Expression::compile(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+            for _ in 0..50 {
+                assert!(compiled.matches(&item()), "{text}");
+            }
+        }
+        assert!(Expression::compile("@names == []").is_err());
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod erasures;
 mod explain;
 mod expression;
 mod foreground;
+pub mod fuzzing;
 mod held_ids;
 mod history;
 mod learner;

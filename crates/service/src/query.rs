@@ -43,6 +43,8 @@ pub struct SimilarQuery {
     pub user: Option<UserId>,
     /// Which items may be in the list.
     pub selection: Selection,
+    /// As in [`Arrangement`].
+    pub diversity: f64,
 }
 
 /// For whom recommendations are wanted.
@@ -161,7 +163,7 @@ pub struct Recommendations {
 pub struct SimilarItems {
     /// The version that answered.
     pub model_version: u64,
-    /// Best first by cosine similarity; ties in item order.
+    /// Best first by cosine similarity, ties in item order, unless the question asked for diversity.
     pub items: Vec<ScoredItem>,
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use crate::arrange::{Arranged, Arrangement, Begun, List};
+use crate::arrange::{Arranged, Arrangement, Begun, List, depth};
 use crate::because::{Because, Told};
 use crate::confinement::{Confinement, union};
 use crate::content::{ContentCandidates, Matching, is_content};
@@ -466,8 +466,8 @@ impl Snapshot {
         }
     }
 
-    /// The items most similar to that of `query` by the cosine of their factors; `None` when it is
-    /// unknown. `matching` are the rows of which its filter is true.
+    /// The items most similar to that of `query` by the cosine of their factors, ordered anew where it asks
+    /// for diversity; `None` when it is unknown. `matching` are the rows of which its filter is true.
     pub fn similar(&self, query: &SimilarQuery, matching: Option<&Bitmap>) -> Option<SimilarItems> {
         let row = self.items.row(&query.item)?;
         let confinement = self.confine(&query.selection, matching);
@@ -475,17 +475,19 @@ impl Snapshot {
         let excluded = confinement.excluded_with(&[&[row][..], &seen].concat());
         let filter = self.filter(&confinement, &excluded);
         let eligible = |candidate| self.item_count(candidate) > 0 && filter.admits(candidate);
-        let mut best = scan::top_k_cosine(
+        let end = query.offset + query.k;
+        let best = scan::top_k_cosine(
             self.item_factors.row(row),
             &self.item_factors,
-            query.offset + query.k,
+            depth(end, query.diversity),
             &[],
             eligible,
         );
-        turn_to_page(&mut best, query.offset);
+        let mut page = self.diverse(best, &[], query.diversity, end);
+        turn_to_page(&mut page, query.offset);
         Some(SimilarItems {
             model_version: self.version,
-            items: self.name(best, &Arranged::default(), Vec::new()),
+            items: self.name(page, &Arranged::default(), Vec::new()),
         })
     }
 

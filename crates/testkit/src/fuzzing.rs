@@ -17,6 +17,7 @@ use recant_import::{
     TakenRow, open,
 };
 use recant_receipt::{JwkSet, SigningKey, check_chain, sign, sign_bytes, verify};
+use recant_service::fuzzing as service;
 use recant_store::fuzzing as store;
 
 /// A decoder: its name, and what runs it.
@@ -32,7 +33,7 @@ const fn target(name: &'static str, run: fn(&[u8]) -> bool) -> Target {
 }
 
 /// Every decoder.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 19] = [
     target("log_erasure", store::log_erasure),
     target("log_addition", store::log_addition),
     target("history", store::history),
@@ -44,6 +45,10 @@ pub const TARGETS: [Target; 15] = [
     target("interactions_lines", http::interactions_lines),
     target("erasures", http::erasures),
     target("query", http::query),
+    target("gorse_feedback", http::gorse_feedback),
+    target("gorse_item", http::gorse_item),
+    target("gorse_user", http::gorse_user),
+    target("filter", service::filter),
     target("import_csv", import_csv),
     target("import_json_lines", import_json_lines),
     target("import_u_data", import_u_data),

@@ -134,7 +134,10 @@ class Calls(ListCalls):
     def export(self, user: Id) -> Flow[tuple[ExportedRow, ...]]:
         """Everything that is held about a user: what is said about them first, where something is, and
         each interaction. Nothing for one whom the service does not know."""
-        return self.ask(post(_routes.EXPORT, {"user": user}), of_lines(exported_row))
+        request = post(_routes.EXPORT, {"user": user})
+        # Whatever the HTTP client asks for elsewhere.
+        headers = {**request.headers, "accept": "application/x-ndjson"}
+        return self.ask(replace(request, headers=headers), of_lines(exported_row))
 
     def model(self) -> Flow[Model]:
         """The live model."""

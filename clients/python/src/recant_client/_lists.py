@@ -10,7 +10,16 @@ from ._asking import Asking, check_batch, of_lines, of_object, post
 from ._routes import Route
 from ._steps import END, TAKE, Emit, Flow, Stream
 from .errors import UnexpectedAnswer
-from .models import Arrangement, Id, ItemList, Recommendations, Selection, SimilarItems, Span
+from .models import (
+    Arrangement,
+    DiverseSelection,
+    Id,
+    ItemList,
+    Recommendations,
+    Selection,
+    SimilarItems,
+    Span,
+)
 
 
 class ListCalls(Asking):
@@ -87,9 +96,10 @@ class ListCalls(Asking):
                 return
 
     def similar(
-        self, item: Id, *, user: Id | None = None, **selection: Unpack[Selection]
+        self, item: Id, *, user: Id | None = None, **selection: Unpack[DiverseSelection]
     ) -> Flow[SimilarItems]:
-        """The items most similar to one; with `user` without those that the user has."""
+        """The items most similar to one; with `user` without those that the user has. `selection`: see
+        `DiverseSelection`."""
         body = {"item": item, **_encode.selection(selection)}
         if user is not None:
             body["user"] = user

@@ -55,18 +55,23 @@ class Selection(TypedDict, total=False):
     filter: str
 
 
-class Arrangement(Selection, total=False):
+class DiverseSelection(Selection, total=False):
+    """A `Selection`, and `diversity`: how much likeness to what comes before it counts against an item,
+    0 to 1; 0 unless given."""
+
+    diversity: float
+
+
+class Arrangement(DiverseSelection, total=False):
     """Which items may be in a list, and how it is arranged besides the order of its scores.
 
     `boosts`: what is added to the scores of up to 1000 items. `pins`: up to 100 items that come first,
-    in this order, those of them that may be in the list. `diversity`: how much likeness to what comes
-    before it counts against an item, 0 to 1; 0 unless given. And all of a `Selection`.
+    in this order, those of them that may be in the list. And all of a `DiverseSelection`.
     """
 
     # The keys of a mapping are invariant: either kind of id is named beside both.
     boosts: Mapping[Id, float] | Mapping[str, float] | Mapping[int, float]
     pins: Iterable[Id]
-    diversity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,9 @@ class ScoredItem:
     boost: float = 0.0
     #: Whether it comes first because the question says so.
     pinned: bool = False
+    #: `content` where nobody has touched the item yet, so that its score comes from what is said about
+    #: it and nothing is proven of it.
+    source: str | None = None
     #: The items of the history that the score comes from, largest share first; with `explain`, of
     #: lists that come from a history.
     because: tuple[HistoryShare, ...] | None = None
@@ -109,6 +117,7 @@ class ScoredItem:
             title=fields.some_text("title"),
             boost=fields.some_number("boost") or 0.0,
             pinned=fields.some_truth("pinned") or False,
+            source=fields.some_text("source"),
             because=fields.some_many("because", HistoryShare.read),
             others=fields.some_number("others"),
         )

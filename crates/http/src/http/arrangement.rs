@@ -15,14 +15,28 @@ use recant_types::{Given, ItemId};
 
 /// What a query string says of an arrangement.
 pub(super) fn arrangement_of(parameters: &mut Parameters) -> Result<Arrangement, Problem> {
-    let Some(text) = parameters.text("diversity") else {
-        return Ok(Arrangement::default());
-    };
-    let diversity = text.parse().ok().filter(|share| is_share(*share));
     Ok(Arrangement {
-        diversity: diversity.ok_or_else(|| invalid(NO_DIVERSITY))?,
+        diversity: diversity_of(parameters)?,
         ..Arrangement::default()
     })
+}
+
+/// What a query string says of diversity.
+pub(super) fn diversity_of(parameters: &mut Parameters) -> Result<f64, Problem> {
+    let Some(text) = parameters.text("diversity") else {
+        return Ok(0.0);
+    };
+    let diversity = text.parse().ok().filter(|share| is_share(*share));
+    diversity.ok_or_else(|| invalid(NO_DIVERSITY))
+}
+
+/// What a body says of diversity.
+pub(super) fn diversity(given: Option<f64>) -> Result<f64, Problem> {
+    let diversity = given.unwrap_or(0.0);
+    if !is_share(diversity) {
+        return Err(Problem::new(&INVALID_BODY, NO_DIVERSITY));
+    }
+    Ok(diversity)
 }
 
 /// What is wrong with a diversity out of range.
@@ -47,10 +61,7 @@ impl ArrangementFields {
     /// The arrangement, within its bounds.
     pub(super) fn check(self) -> Result<Arrangement, Problem> {
         let refuse = |detail: String| Err(Problem::new(&INVALID_BODY, detail));
-        let diversity = self.diversity.unwrap_or(0.0);
-        if !is_share(diversity) {
-            return refuse(String::from(NO_DIVERSITY));
-        }
+        let diversity = diversity(self.diversity)?;
         let (boosts, pins) = (self.boosts.0, Given::ids(self.pins));
         if boosts.len() > BOOSTS_MAX {
             return refuse(format!("boosts may name up to {BOOSTS_MAX} items"));

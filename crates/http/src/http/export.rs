@@ -1,16 +1,19 @@
 //! `GET /export` and `POST /export`.
 
 use std::convert::Infallible;
+use std::iter;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::accept::prefers;
 use super::json_body::{Id, JsonBody};
 use super::parameters::{Parameters, invalid};
 use super::problem::Problem;
@@ -18,9 +21,15 @@ use super::state::AppState;
 use recant_service::ExportedInteraction;
 use recant_types::{FeedbackType, Given, ItemId, PersonProperties, UserId};
 
-/// Lines put into one piece of the body: large enough to be cheap, small enough to stay in memory
+/// Rows put into one piece of the body: large enough to be cheap, small enough to stay in memory
 /// only briefly.
-const LINES_PER_CHUNK: usize = 512;
+const ROWS_PER_CHUNK: usize = 512;
+
+/// What an export comes as, unless the caller would rather have [`DOCUMENT`].
+const LINES: &str = "application/x-ndjson";
+
+/// What an export comes as when the caller asks for it.
+const DOCUMENT: &str = "application/json";
 
 /// One line of an export: first, where something is said about the user, what that is.
 #[derive(Serialize, ToSchema)]
@@ -43,6 +52,24 @@ pub(super) struct UserLine {
     /// Texts, numbers and truths by name.
     #[schema(value_type = Object)]
     properties: PersonProperties,
+}
+
+/// An export as one object, of the same rows.
+#[derive(ToSchema)]
+#[schema(as = Export)]
+#[expect(
+    dead_code,
+    reason = "describes what is written row by row, and is never made"
+)]
+pub(super) struct ExportDocument {
+    /// Whom it is about.
+    #[schema(value_type = String, example = "ada")]
+    user: UserId,
+    /// Texts, numbers and truths by name; empty where nothing is said.
+    #[schema(value_type = Object)]
+    properties: PersonProperties,
+    /// Everything that is held of what the user did.
+    interactions: Vec<InteractionLine>,
 }
 
 /// One interaction of an export.
@@ -77,95 +104,146 @@ pub(super) struct ExportBody {
     user: Given<UserId>,
 }
 
-/// Reads out everything stored about a user, a JSON object a line: what is said about them, if anything
-/// is, and each interaction. Nothing for an unknown one.
+/// Reads out everything stored about a user: what is said about them, and each interaction.
+///
+/// A JSON object a line, first what is said, if anything is, and nothing for an unknown user. Or one JSON
+/// object, for whoever prefers `application/json` in `Accept`.
 #[utoipa::path(
     get,
     path = "/export",
     tag = "interactions",
     params(("user" = String, Query, description = "About whom", example = "ada", min_length = 1, max_length = 256)),
     responses(
-        (status = 200, description = "Everything stored", body = ExportLine, content_type = "application/x-ndjson"),
+        (status = 200, description = "Everything stored", content(
+            (ExportLine = "application/x-ndjson"),
+            (ExportDocument = "application/json"),
+        )),
     ),
     security(("api_key" = ["admin"])),
 )]
 pub(super) async fn by_query(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     Parameters::refuse_raw_plus(query.as_deref())?;
     let user = Parameters::parse(query.as_deref(), &["user"])?
         .user()?
         .ok_or_else(|| invalid("user is missing: say whose data, as in /export?user=ID"))?;
-    export(&state, &user).await
+    export(&state, &headers, user).await
 }
 
-/// Reads out everything stored about a user, with no id in the URL.
+/// Reads out everything stored about a user, with no id in the URL; in the forms that `GET` has.
 #[utoipa::path(
     post,
     path = "/export",
     tag = "interactions",
     request_body(content = ExportBody, content_type = "application/json"),
     responses(
-        (status = 200, description = "Everything stored", body = ExportLine, content_type = "application/x-ndjson"),
+        (status = 200, description = "Everything stored", content(
+            (ExportLine = "application/x-ndjson"),
+            (ExportDocument = "application/json"),
+        )),
     ),
     security(("api_key" = ["admin"])),
 )]
 pub(super) async fn by_body(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<ExportBody>,
 ) -> Result<Response, Problem> {
     Parameters::refuse(query.as_deref())?;
-    export(&state, &body.user.0).await
+    export(&state, &headers, body.user.0).await
 }
 
-async fn export(state: &AppState, user: &UserId) -> Result<Response, Problem> {
+async fn export(state: &AppState, headers: &HeaderMap, user: UserId) -> Result<Response, Problem> {
     let service = state.service()?;
-    let said = service.properties(user).await?;
-    let said = (!said.is_empty()).then(|| {
-        ExportLine::User(UserLine {
-            user: user.clone(),
-            properties: said,
-        })
-    });
-    let rows = service.export(user).await?.into_iter();
-    let lines = said.into_iter().chain(rows.map(interaction));
-    let body = Body::from_stream(stream::iter(chunks(lines).map(Ok::<_, Infallible>)));
-    Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    let properties = service.properties(&user).await?;
+    let rows = service.export(&user).await?.into_iter().map(interaction);
+    let said = UserLine { user, properties };
+    let (form, body) = if prefers(headers, DOCUMENT, LINES) {
+        (DOCUMENT, body(document(said, rows)))
+    } else {
+        (LINES, body(lines(said, rows)))
+    };
+    // Whoever stores answers may not give one form for the other.
+    let headers = [(CONTENT_TYPE, form), (VARY, ACCEPT.as_str())];
+    Ok((headers, body).into_response())
 }
 
-fn interaction(row: ExportedInteraction) -> ExportLine {
-    ExportLine::Interaction(InteractionLine {
+fn interaction(row: ExportedInteraction) -> InteractionLine {
+    InteractionLine {
         item: row.item,
         title: row.title,
         feedback: row.feedback,
         weight: row.weight,
         timestamp: row.timestamp,
+    }
+}
+
+/// The rows of an export, each with the end of its line.
+fn lines(
+    said: UserLine,
+    rows: impl Iterator<Item = InteractionLine>,
+) -> impl Iterator<Item = Vec<u8>> {
+    let said = (!said.properties.is_empty()).then_some(ExportLine::User(said));
+    let rows = said.into_iter().chain(rows.map(ExportLine::Interaction));
+    rows.map(|row| {
+        let mut text = json(&row);
+        text.push(b'\n');
+        text
     })
 }
 
-/// The texts of `lines`, some hundred at a time, made when the connection asks for them.
-fn chunks(lines: impl Iterator<Item = ExportLine>) -> impl Iterator<Item = Bytes> {
-    let mut lines = lines.peekable();
-    std::iter::from_fn(move || {
-        lines.peek()?;
-        let mut text = Vec::new();
-        for line in lines.by_ref().take(LINES_PER_CHUNK) {
-            serde_json::to_writer(&mut text, &line).expect("plain data into memory");
-            text.push(b'\n');
+/// The parts of an export as one object, an [`ExportDocument`].
+fn document(
+    said: UserLine,
+    rows: impl Iterator<Item = InteractionLine>,
+) -> impl Iterator<Item = Vec<u8>> {
+    let mut head = json(&said);
+    // The object goes on.
+    head.pop();
+    head.extend_from_slice(br#","interactions":["#);
+    let rows = rows.enumerate().map(|(number, row)| {
+        let mut text = json(&row);
+        if number > 0 {
+            text.insert(0, b',');
         }
-        Some(Bytes::from(text))
+        text
+    });
+    let tail = b"]}".to_vec();
+    iter::once(head).chain(rows).chain(iter::once(tail))
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("plain data into memory")
+}
+
+fn body(parts: impl Iterator<Item = Vec<u8>> + Send + 'static) -> Body {
+    Body::from_stream(stream::iter(chunks(parts).map(Ok::<_, Infallible>)))
+}
+
+/// `parts`, some hundred at a time, made when the connection asks for them.
+fn chunks(parts: impl Iterator<Item = Vec<u8>>) -> impl Iterator<Item = Bytes> {
+    let mut parts = parts.peekable();
+    iter::from_fn(move || {
+        parts.peek()?;
+        let chunk: Vec<u8> = parts.by_ref().take(ROWS_PER_CHUNK).flatten().collect();
+        Some(Bytes::from(chunk))
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::{Value, json};
 
-    #[test]
-    fn every_row_becomes_one_line() {
-        let count = 2 * LINES_PER_CHUNK + 1;
+    use super::*;
+    use recant_types::PropertyValue;
+
+    const COUNT: usize = 2 * ROWS_PER_CHUNK + 1;
+
+    fn rows(count: usize) -> impl Iterator<Item = InteractionLine> {
         let rows = (0..count).map(|index| ExportedInteraction {
             item: ItemId::new(&format!("i{index}")).expect("an id"),
             title: None,
@@ -173,26 +251,73 @@ mod tests {
             weight: 1.5,
             timestamp: (index == 0).then_some(3),
         });
-        let chunks: Vec<Bytes> = chunks(rows.map(interaction)).collect();
-        assert_eq!(chunks.len(), 3);
+        rows.map(interaction)
+    }
+
+    fn said(properties: &[(&str, &str)]) -> UserLine {
+        let text = |value: &str| PropertyValue::Text(value.into());
+        let properties = properties.iter();
+        let properties = properties.map(|(name, value)| (Arc::from(*name), text(value)));
+        UserLine {
+            user: UserId::new("ada \"quoted\"").expect("an id"),
+            properties: PersonProperties::new(properties.collect()).expect("good ones"),
+        }
+    }
+
+    /// The body, and how many pieces it comes in.
+    fn text(parts: impl Iterator<Item = Vec<u8>>) -> (String, usize) {
+        let chunks: Vec<Bytes> = chunks(parts).collect();
         let text = String::from_utf8(chunks.concat()).expect("UTF-8");
+        (text, chunks.len())
+    }
+
+    #[test]
+    fn every_row_becomes_one_line() {
+        let (text, chunks) = text(lines(said(&[]), rows(COUNT)));
+        assert_eq!(chunks, 3);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), count);
+        assert_eq!(lines.len(), COUNT);
         assert_eq!(
             lines[0],
             r#"{"item":"i0","type":"interaction","weight":1.5,"timestamp":3}"#
         );
         assert_eq!(
-            lines[count - 1],
+            lines[COUNT - 1],
             format!(
                 r#"{{"item":"i{}","type":"interaction","weight":1.5}}"#,
-                count - 1
+                COUNT - 1
             )
         );
     }
 
     #[test]
-    fn nothing_becomes_nothing() {
-        assert_eq!(chunks(std::iter::empty()).count(), 0);
+    fn nothing_becomes_no_line() {
+        assert_eq!(text(lines(said(&[]), rows(0))), (String::new(), 0));
+    }
+
+    #[test]
+    fn a_document_has_the_rows_of_the_lines() {
+        for count in [0, 1, 2, ROWS_PER_CHUNK - 2, ROWS_PER_CHUNK, COUNT] {
+            for properties in [&[][..], &[("city", "Turin"), ("end", "]}")]] {
+                let (by_line, _) = text(lines(said(properties), rows(count)));
+                let mut by_line: Vec<Value> = by_line
+                    .lines()
+                    .map(|line| serde_json::from_str(line).expect("JSON"))
+                    .collect();
+                let user = if properties.is_empty() {
+                    json!({"user": "ada \"quoted\"", "properties": {}})
+                } else {
+                    by_line.remove(0)
+                };
+                let (whole, _) = text(document(said(properties), rows(count)));
+                let whole: Value = serde_json::from_str(&whole).expect("JSON");
+                let expected = json!({
+                    "user": user["user"],
+                    "properties": user["properties"],
+                    "interactions": by_line,
+                });
+                assert_eq!(whole, expected);
+            }
+        }
     }
 }

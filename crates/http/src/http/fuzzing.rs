@@ -2,6 +2,7 @@
 
 use super::body_rows::Rows;
 use super::erasure_answer::ErasureBody;
+use super::gorse::fuzzing as gorse;
 use super::interaction_rows::RowRules;
 use super::interaction_rows::{rows_of_json, rows_of_lines};
 use super::json_body;
@@ -65,6 +66,21 @@ pub fn erasures(bytes: &[u8]) -> bool {
         assert!((1..=ERASURE_PAIRS_MAX).contains(&names.count()));
     }
     target.is_ok()
+}
+
+/// Reads feedback as clients of gorse send it; whether it was taken.
+pub fn gorse_feedback(bytes: &[u8]) -> bool {
+    gorse::feedback(bytes, &known())
+}
+
+/// Reads an item, or items, as clients of gorse send them; whether it was taken.
+pub fn gorse_item(bytes: &[u8]) -> bool {
+    gorse::item(bytes)
+}
+
+/// Reads a user, or users, as clients of gorse send them; whether it was taken.
+pub fn gorse_user(bytes: &[u8]) -> bool {
+    gorse::user(bytes)
 }
 
 /// Reads a query string; whether it was taken.

@@ -7,6 +7,7 @@
 //! puts them together). Every answer of 400 and above is an RFC 9457 problem, whoever gave it, but
 //! under `/api`, where clients of gorse want a line of text (`gorse`).
 
+mod accept;
 mod access;
 mod arrangement;
 mod body_buffer;

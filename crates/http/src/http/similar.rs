@@ -5,6 +5,7 @@ use axum::extract::{RawQuery, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::arrangement::{diversity, diversity_of};
 use super::json_body::{Id, JsonBody, number};
 use super::parameters::{Parameters, invalid};
 use super::problem::{ITEM_NOT_FOUND, Problem, ProblemBody};
@@ -24,7 +25,7 @@ pub(super) struct SimilarAnswer {
     /// The version of the model that answered.
     #[schema(example = 42)]
     model_version: u64,
-    /// Best first, by cosine similarity.
+    /// Best first, by cosine similarity, where the question does not ask for diversity.
     items: Vec<ItemAnswer>,
 }
 
@@ -32,7 +33,7 @@ pub(super) struct SimilarAnswer {
 #[derive(Deserialize, ToSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "an object with item, and k, offset, user, exclude, allow, tags, tags_all, tags_none, filter"
+    expecting = "an object with item, and k, offset, user, exclude, allow, tags, tags_all, tags_none, filter, diversity"
 )]
 #[schema(as = SimilarRequest, example = json!({"item": "dune", "k": 10, "tags_none": ["horror"]}))]
 pub(super) struct SimilarBody {
@@ -64,6 +65,9 @@ pub(super) struct SimilarBody {
     tags_none: Vec<String>,
     /// Take only items of which this is true: CEL over tags, properties, timestamp and title.
     filter: Option<String>,
+    /// How much likeness to what comes before it counts against an item, 0 to 1; 0 unless given.
+    #[schema(minimum = 0, maximum = 1)]
+    diversity: Option<f64>,
 }
 
 /// Lists the items most similar to one.
@@ -76,6 +80,7 @@ pub(super) struct SimilarBody {
         ("k" = Option<usize>, Query, description = "How many; 10 unless given", minimum = 1, maximum = 1000),
         ("offset" = Option<usize>, Query, description = "How many of the most similar to leave out before these", minimum = 0, maximum = 10000),
         ("user" = Option<String>, Query, description = "Leave out what this user has", min_length = 1, max_length = 256),
+        ("diversity" = Option<f64>, Query, description = "How much likeness to what comes before it counts against an item; 0 unless given", minimum = 0, maximum = 1),
         SelectionParameters,
     ),
     responses(
@@ -88,7 +93,11 @@ pub(super) async fn by_query(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<SimilarAnswer>, Problem> {
-    let known = [&["item", "k", "offset", "user"][..], &SELECTION].concat();
+    let known = [
+        &["item", "k", "offset", "user", "diversity"][..],
+        &SELECTION,
+    ]
+    .concat();
     let mut parameters = Parameters::parse(query.as_deref(), &known)?;
     let item = parameters
         .item()?
@@ -99,6 +108,7 @@ pub(super) async fn by_query(
         offset: offset_of(&mut parameters)?,
         user: parameters.user()?,
         selection: selection_of(&mut parameters)?,
+        diversity: diversity_of(&mut parameters)?,
     };
     answer(&state, query).await
 }
@@ -136,6 +146,7 @@ pub(super) async fn by_body(
         offset: number("offset", body.offset, 0..=OFFSET_MAX, 0)?,
         user: body.user.map(|user| user.0),
         selection: selection.check()?,
+        diversity: diversity(body.diversity)?,
     };
     answer(&state, query).await
 }

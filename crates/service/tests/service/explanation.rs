@@ -51,14 +51,17 @@ pub fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
     let matrix = problem.matrix.clone();
     let mut trainer = Trainer::empty(problem.hyper, 1);
     let active = |u: &usize| !matrix.user(*u as u32).is_empty();
-    let users = (0..USERS).filter(active).map(|u| (u as u32, user(u)));
+    let users = (0..matrix.user_rows()).filter(active);
+    let users = users.map(|u| (u as u32, user(u)));
+    let items = 0..matrix.item_rows();
     trainer.users = RowTable::from_rows(users);
-    trainer.items = RowTable::from_rows((0..ITEMS).map(|i| (i as u32, item(i))));
-    trainer.item_counts = (0..ITEMS)
+    trainer.items = RowTable::from_rows(items.clone().map(|i| (i as u32, item(i))));
+    trainer.item_counts = items
+        .clone()
         .map(|i| matrix.item(i as u32).len() as u32)
         .collect();
-    trainer.popular = (0..ITEMS as u32)
-        .map(|i| (i, wanted(&matrix, i as usize) as u32))
+    trainer.popular = items
+        .map(|i| (i as u32, wanted(&matrix, i) as u32))
         .filter(|(_, count)| *count > 0)
         .collect();
     trainer.learner = model.clone().into();

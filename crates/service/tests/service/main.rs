@@ -7,6 +7,7 @@ mod arranged;
 mod because;
 mod catalogue_and_feedback;
 mod certificates;
+mod diversity;
 mod erased_ahead;
 mod explanation;
 mod export_beside_erasures;

@@ -66,7 +66,7 @@ pub(super) struct ItemPatch {
 
 impl ItemPatch {
     /// The changes of an item of which `before` is said.
-    fn check(self, before: &ItemDescription) -> Result<DescriptionPatch, String> {
+    pub(super) fn check(self, before: &ItemDescription) -> Result<DescriptionPatch, String> {
         let mut patch = DescriptionPatch {
             title: self.comment.map(title),
             timestamp: time(self.timestamp)?.map(Some),

@@ -14,12 +14,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let bytes = json_body::read(request, state).await?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            // The message of the library may quote what was sent.
-            let place = format!("line {}, column {}", error.line(), error.column());
-            Refusal::invalid(format!(
-                "the body is not the JSON that this call takes ({place})"
-            ))
-        })
+        parse(&bytes).map(Self)
     }
+}
+
+/// Reads the JSON in `bytes` as a `T`.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        // The message of the library may quote what was sent.
+        let place = format!("line {}, column {}", error.line(), error.column());
+        Refusal::invalid(format!(
+            "the body is not the JSON that this call takes ({place})"
+        ))
+    })
 }

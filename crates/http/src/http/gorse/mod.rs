@@ -15,6 +15,7 @@ mod face;
 mod feedback;
 mod feedback_answers;
 mod feedback_rows;
+pub(super) mod fuzzing;
 mod health;
 mod ids;
 mod item;

@@ -66,6 +66,7 @@ async fn answer(
             tags_all: query.categories(category),
             ..Selection::default()
         },
+        diversity: 0.0,
     };
     let found = state.service()?.similar(asked).await?;
     Ok(scores(found.map(|found| found.items).unwrap_or_default()))

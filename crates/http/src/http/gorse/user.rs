@@ -54,7 +54,7 @@ pub(super) struct UserPatch {
 }
 
 impl UserPatch {
-    fn check(self) -> Result<PersonPatch, String> {
+    pub(super) fn check(self) -> Result<PersonPatch, String> {
         let mut patch = PersonPatch::default();
         let mut said = Properties::new();
         if let Some(labels) = &self.labels {
