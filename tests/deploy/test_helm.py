@@ -3,6 +3,7 @@ server takes."""
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,16 @@ def test_a_server_takes_its_configuration_and_answers_the_probes(case: str, tmp_
 def test_the_alerts_are_those_of_the_file() -> None:
     made = rendered("everything")
     assert made["PrometheusRule"]["spec"] == read_yaml(DEPLOY / "prometheus/rules.yaml")
+
+
+def test_a_package_holds_the_file_and_not_the_link(tmp_path: Path) -> None:
+    archive = Path(helm.Chart.load(CHART).save(tmp_path))
+    with tarfile.open(archive) as packed:
+        member = packed.getmember("recant/files/rules.yaml")
+        assert member.isfile()
+        content = packed.extractfile(member)
+        assert content is not None
+        assert content.read() == (DEPLOY / "prometheus/rules.yaml").read_bytes()
 
 
 def test_the_job_is_the_one_that_the_rules_select() -> None:
