@@ -5,13 +5,14 @@ use std::path::Path;
 use super::documents::{Document, documents, root};
 
 /// Folders at the root whose files documents name by their path.
-const FOLDERS: [&str; 12] = [
+const FOLDERS: [&str; 13] = [
     ".ci",
     ".github",
     "benches",
     "clients",
     "config",
     "crates",
+    "deploy",
     "docs",
     "examples",
     "fuzz",
