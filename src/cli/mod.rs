@@ -19,6 +19,7 @@ mod import;
 mod json_lines;
 mod keys;
 mod line_output;
+mod manual;
 mod output;
 mod progress;
 mod restore;
@@ -97,6 +98,10 @@ pub(crate) enum Command {
     Restore(restore::RestoreArgs),
     /// Look after the keys of a store
     Keys(keys::KeysArgs),
+    /// Print a script that completes commands in a shell
+    Completions(manual::CompletionsArgs),
+    /// Write manual pages
+    Man(manual::ManArgs),
 }
 
 /// Parses the command line, carries it out and says how it went: 0 done, 1 failed, 2 misused.
@@ -136,6 +141,8 @@ pub(crate) fn run(command: Command) -> Result<(), CliError> {
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Completions(args) => manual::completions(&args, self::command()),
+        Command::Man(args) => manual::man(&args, self::command()),
     }
 }
 
@@ -169,7 +176,8 @@ fn one_line(rendered: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, ValueEnum};
+    use clap_complete::Shell;
 
     use super::*;
 
@@ -183,6 +191,31 @@ mod tests {
         for command in Cli::command().get_subcommands() {
             let help = command.clone().render_long_help().to_string();
             assert!(help.contains("Example"), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn every_command_is_completed_in_every_shell_and_has_a_page() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let directory = folder.path().join("man1");
+        let args = manual::ManArgs {
+            directory: directory.clone(),
+        };
+        manual::man(&args, super::command()).expect("written");
+        let page = |name: &str| std::fs::read_to_string(directory.join(name));
+        let overview = page("recant.1").expect("written");
+        for command in super::command().get_subcommands() {
+            let name = command.get_name();
+            let printed = name.replace('-', "\\-");
+            assert!(overview.contains(&printed), "{name}");
+            let page = page(&format!("recant-{name}.1")).expect(name);
+            assert!(page.contains("Example"), "{name}");
+            for shell in Shell::value_variants() {
+                let mut script = Vec::new();
+                clap_complete::generate(*shell, &mut super::command(), "recant", &mut script);
+                let script = String::from_utf8_lossy(&script);
+                assert!(script.contains(name), "{shell}: {name}");
+            }
         }
     }
 

@@ -23,6 +23,7 @@ recant_types::declare_metrics! {
     EVENTS_SINCE_CERTIFICATE = "recant_events_since_certificate", Gauge, labels: false, "Entries of the log since the position that the last certificate is of.";
     CERTIFICATES_REFUSED_TOTAL = "recant_certificates_refused_total", Counter, labels: false, "Refinements after which no certificate was claimed.";
     REFINEMENT_SECONDS = "recant_refinement_seconds", Histogram(ERASURE_BUCKETS), labels: false, "Time that a refinement took, with what it waited for local updates.";
+    WORKER_RUNNING = "recant_worker_running", Gauge, labels: false, "1 while the worker learns and forgets; 0 once it was given up.";
     SWAP_DURATION_SECONDS = "recant_swap_duration_seconds", Histogram(SWAP_BUCKETS), labels: false, "Time to swap the live model.";
 }
 

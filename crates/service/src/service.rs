@@ -442,6 +442,11 @@ impl Service {
         }
         metrics::gauge!(names::ERASURE_QUEUE_DEPTH).set(self.0.backlog.depth() as f64);
         metrics::gauge!(names::ERASURE_OLDEST_PENDING_SECONDS).set(oldest_seconds);
+        let working = self.0.working.load(Ordering::Acquire);
+        metrics::gauge!(names::WORKER_RUNNING).set(f64::from(u8::from(working)));
+        if let Ok(free) = self.0.store.free_bytes() {
+            metrics::gauge!(recant_store::metric_names::STORE_FREE_BYTES).set(free as f64);
+        }
         if let Ok(state) = self.0.store.compaction_state() {
             metrics::gauge!(recant_store::metric_names::COMPACTION_LAST_TIMESTAMP_SECONDS)
                 .set(state.last_at.0 as f64 / 1_000.0);

@@ -17,6 +17,7 @@ use crate::batch::WriteBatch;
 use crate::codec;
 use crate::compaction::{self, Compaction, CompactionState, CompactorHandle};
 use crate::directory::Directory;
+use crate::disk::free_bytes;
 use crate::error::StoreError;
 use crate::files::{Files, Generation};
 use crate::hash::IdHasher;
@@ -388,6 +389,11 @@ impl Store {
     /// published for them.
     pub fn receipt_keys(&self) -> Result<ReceiptKeys, StoreError> {
         ReceiptKeys::open(&self.shared.files)
+    }
+
+    /// Room left on the disk of the data directory, in bytes.
+    pub fn free_bytes(&self) -> Result<u64, StoreError> {
+        free_bytes(&self.shared.path())
     }
 
     /// The number of the generation that is open.
