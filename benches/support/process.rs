@@ -42,6 +42,31 @@ impl Server {
         server
     }
 
+    /// Waits until it does nothing any more: less than a twentieth of a processor for a second.
+    pub fn until_idle(&self) {
+        let mut before = self.processor_time();
+        loop {
+            thread::sleep(Duration::from_secs(1));
+            let now = self.processor_time();
+            if now - before < Duration::from_millis(50) {
+                return;
+            }
+            before = now;
+        }
+    }
+
+    /// Processor time it took, to a hundredth of a second.
+    pub fn processor_time(&self) -> Duration {
+        let path = format!("/proc/{}/stat", self.process.id());
+        let stat = std::fs::read_to_string(path).expect("Linux");
+        let (_, after_name) = stat.rsplit_once(')').expect("a name");
+        let numbers = after_name.split_whitespace().skip(11).take(2);
+        let hundredths: u64 = numbers
+            .map(|text| text.parse::<u64>().expect("a number"))
+            .sum();
+        Duration::from_millis(10 * hundredths)
+    }
+
     /// The id of the process.
     pub fn id(&self) -> u32 {
         self.process.id()
