@@ -106,6 +106,16 @@ impl Unapplied {
         self.items.get(&item).is_some_and(|at| *at > position)
     }
 
+    /// Where in the log an item was last erased, when the worker has not taken it from the histories yet.
+    pub(super) fn item_erased_at(&self, item: KeyedHash) -> Option<LogPosition> {
+        self.items.get(&item).copied()
+    }
+
+    /// Whether there are items that the worker has not taken from the histories yet.
+    pub(super) fn has_items(&self) -> bool {
+        !self.items.is_empty()
+    }
+
     /// Whether everything that a commit up to `reached` knows of a user was erased after that.
     pub(super) fn user_erased_after(&self, user: KeyedHash, reached: LogPosition) -> bool {
         self.users.get(&user).is_some_and(|at| *at > reached)

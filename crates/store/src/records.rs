@@ -207,7 +207,8 @@ fn feedback_number(number: u8) -> Result<FeedbackNumber, StoreError> {
 /// That something was erased, and must not come back with an old batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tombstone {
-    /// When the erasure was accepted, or the latest of what it took happened, if that is later.
+    /// When the erasure was accepted, or the latest of what it took happened, if that is later; of an
+    /// item as far as it was taken already.
     pub erased_at: UnixMillis,
     /// Its number among all erasures of the store.
     pub number: u64,

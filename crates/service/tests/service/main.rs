@@ -11,6 +11,7 @@ mod diversity;
 mod erased_ahead;
 mod explanation;
 mod export_beside_erasures;
+mod fast_clocks;
 mod log_steps;
 mod published_times;
 mod refused;

@@ -188,9 +188,9 @@ impl Stage<'_> {
         }
     }
 
-    /// Whether an erasure that was accepted after an interaction happened names it. One without a
-    /// time is taken to have happened now.
-    fn is_held_back(&self, added: &Interaction) -> Result<bool, StoreError> {
+    /// Whether an erasure that was accepted after an interaction happened names it, or one that took, or is
+    /// to take, what happened as late. One without a time is taken to have happened now.
+    fn is_held_back(&mut self, added: &Interaction) -> Result<bool, StoreError> {
         let happened_at = match added.timestamp {
             Some(timestamp) if self.index.tombstones > 0 => UnixMillis::from_timestamp(timestamp),
             _ => return Ok(false),
@@ -204,7 +204,7 @@ impl Stage<'_> {
                 }
             }
         }
-        Ok(false)
+        self.holds_erased(user, &added.item, happened_at)
     }
 
     fn accept_erasure(
@@ -244,7 +244,8 @@ impl Stage<'_> {
                 let known: Vec<_> = known.collect();
                 until = self.erase_of_users(known.into_iter())?;
             }
-            // Carried out by the worker, which knows who interacted with the item.
+            // Carried out by the worker, which knows who interacted with the item; its tombstone is
+            // raised then.
             ErasureTarget::Item(_) => {}
             ErasureTarget::Several(names) => {
                 for part in names.parts() {

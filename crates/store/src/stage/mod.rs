@@ -2,6 +2,7 @@
 
 mod accept;
 mod catalogue;
+mod erased_items;
 mod person;
 mod properties;
 
@@ -138,6 +139,10 @@ impl<'a> Stage<'a> {
         // Without a position a batch is taken to know everything that was accepted.
         self.reached = batch.applied.unwrap_or(LogPosition(u64::MAX));
         self.erased_rows.clear();
+        if let Some(applied) = batch.applied {
+            // Before items get rows: those that are taken may leave theirs to others.
+            self.raise_tombstones_of_items(&batch.changes, applied)?;
+        }
         self.name_items(&batch.changes);
         for change in batch.changes {
             self.change(change)?;

@@ -425,7 +425,7 @@ impl Stage<'_> {
 }
 
 /// The latest of some timestamps.
-fn latest(timestamps: impl Iterator<Item = Option<i64>>) -> UnixMillis {
+pub(super) fn latest(timestamps: impl Iterator<Item = Option<i64>>) -> UnixMillis {
     let times = timestamps.flatten().map(UnixMillis::from_timestamp);
     times.max().unwrap_or(UnixMillis(i64::MIN))
 }

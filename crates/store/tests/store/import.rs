@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use recant_store::Store;
 use recant_store::{ImportSession, ImportTotals};
 use recant_testkit::store::{commit, erasure, erasure_id, open, options};
-use recant_types::{ErasureTarget, ItemId, UnixMillis, UserId};
+use recant_types::{ErasureTarget, ItemId, Names, UnixMillis, UserId};
 
 /// One row: user, item, weight, time. Without a weight it takes its pair back.
 type Row = (u8, u8, Option<f32>, Option<i64>);
@@ -147,6 +147,61 @@ fn a_row_of_tomorrow_that_was_erased_does_not_come_back() {
         (0, 1),
         "what happens later is welcome"
     );
+}
+
+/// The same of an item, which the worker takes from the histories later than the erasure is accepted.
+#[test]
+fn a_row_of_tomorrow_that_was_erased_with_its_item_does_not_come_back() {
+    let item = ItemId::new("i1").expect("an id");
+    let several = Names {
+        items: vec![item.clone()],
+        ..Names::default()
+    };
+    for target in [ErasureTarget::Item(item), ErasureTarget::Several(several)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data");
+        let tomorrow = UnixMillis::now().0 + 20 * 60 * 60 * 1_000;
+        let rows = [
+            (1, 1, Some(1.0), Some(tomorrow)),
+            (2, 1, Some(1.0), Some(tomorrow + 1)),
+            (2, 2, Some(1.0), Some(tomorrow + 2)),
+        ];
+        import(&data, &rows);
+        let store = open(&data);
+        let erased = commit(&store, |batch| {
+            batch.append(erasure(erasure_id(1), target.clone()));
+        });
+        let users = store.users().expect("readable");
+        let items = store.items().expect("readable");
+        let row_of = |id: &str| {
+            items
+                .iter()
+                .find(|(_, it)| it.id.expose() == id)
+                .expect("held")
+                .0
+        };
+        commit(&store, |batch| {
+            for (row, _) in &users {
+                let mut history = store.history(*row).expect("readable");
+                history.retain(|held| held.item != row_of("i1"));
+                if history.is_empty() {
+                    batch.remove_user(*row);
+                } else {
+                    batch.put_history(*row, &history);
+                    batch.renew_key(*row);
+                }
+            }
+            batch.remove_item(row_of("i1"));
+            batch.set_applied(erased.positions[0]);
+            batch.trim_log(erased.positions[0]);
+        });
+        drop(store);
+        let totals = import(&data, &rows);
+        let became = (totals.held_back, totals.duplicates, totals.added);
+        assert_eq!(became, (2, 1, 0), "{target:?}");
+        let totals = import(&data, &[(1, 1, Some(1.0), Some(tomorrow + 2))]);
+        assert_eq!((totals.held_back, totals.added), (0, 1));
+    }
 }
 
 fn rows() -> impl Strategy<Value = Vec<Row>> {
