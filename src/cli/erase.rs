@@ -1,7 +1,7 @@
 //! `recant erase`: erases through a running server, waits, and verifies the receipts.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use super::erase_client::{Accepted, Client};
 use super::error::CliError;
 use super::output::{print, print_json};
 use super::strength::Strength;
+use super::text_file;
 use recant_receipt::{CommitmentClaim, JwkSet, Salt, commit, verify};
 use recant_types::{
     Certificate, ErasureId, ErasureTarget, FeedbackType, InvalidId, ItemId, Names, UserId,
@@ -52,10 +53,10 @@ pub(crate) struct EraseArgs {
     /// Of the pairs that --pair names erase what is of this type of feedback alone
     #[arg(long = "type", value_name = "TYPE", requires = "pair", value_parser = FeedbackType::new)]
     pub feedback: Option<FeedbackType>,
-    /// File with one user a line; - for standard input
+    /// File with one user a line, in UTF-8 or UTF-16; - for standard input
     #[arg(long, value_name = "FILE")]
     pub users_file: Option<PathBuf>,
-    /// File with one item a line; - for standard input
+    /// File with one item a line, in UTF-8 or UTF-16; - for standard input
     #[arg(long, value_name = "FILE")]
     pub items_file: Option<PathBuf>,
     /// File that holds the API key
@@ -169,18 +170,18 @@ impl fmt::Display for Outcome {
 impl EraseArgs {
     /// What is named, in requests of as many names as one may hold.
     fn requests(&self) -> Result<Vec<Names>, CliError> {
-        let mut users = parse("--user", &self.user, UserId::new)?;
-        users.extend(from_file(self.users_file.as_deref(), UserId::new)?);
-        let mut items = parse("--item", &self.item, ItemId::new)?;
-        items.extend(from_file(self.items_file.as_deref(), ItemId::new)?);
+        let mut users = parse("--user", &self.user, UserId::trimmed)?;
+        users.extend(from_file(self.users_file.as_deref(), UserId::trimmed)?);
+        let mut items = parse("--item", &self.item, ItemId::trimmed)?;
+        items.extend(from_file(self.items_file.as_deref(), ItemId::trimmed)?);
         let mut all = Names {
             users,
             items,
             ..Names::default()
         };
         for pair in self.pair.chunks_exact(2) {
-            let user = UserId::new(&pair[0]).map_err(|reason| refuse("--pair", reason))?;
-            let item = ItemId::new(&pair[1]).map_err(|reason| refuse("--pair", reason))?;
+            let user = UserId::trimmed(&pair[0]).map_err(|reason| refuse("--pair", reason))?;
+            let item = ItemId::trimmed(&pair[1]).map_err(|reason| refuse("--pair", reason))?;
             all.add_pair(user, item, self.feedback.clone());
         }
         match all.count() {
@@ -316,28 +317,13 @@ fn from_file<T>(
     let Some(path) = path else {
         return Ok(Vec::new());
     };
-    let text = read(path)?;
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.is_empty());
+    let lines = text_file::lines(path)?.into_iter();
     lines
-        .map(|(index, line)| {
-            let place = || format!("{}, line {}", path.display(), index + 1);
-            make(line).map_err(|reason| refuse(&place(), reason))
+        .map(|(number, line)| {
+            let place = || format!("{}, line {number}", path.display());
+            make(&line).map_err(|reason| refuse(&place(), reason))
         })
         .collect()
-}
-
-fn read(path: &Path) -> Result<String, CliError> {
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
-    };
-    read.map(|_| text)
-        .map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))
 }
 
 fn append(path: &Path, receipt: &str) -> Result<(), String> {
@@ -397,6 +383,47 @@ mod tests {
         assert_eq!(counts, [ERASURE_PAIRS_MAX, 1, 1]);
     }
 
+    /// As in every request and file: blanks are no part of an id, and neither is what an editor puts before
+    /// the first.
+    #[test]
+    fn ids_are_read_by_the_rule_of_imports_from_flags_and_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ids");
+        let file = path.to_str().expect("UTF-8");
+        let text = "\u{feff}ada\r\n \t\r\n\u{a0}bob \r\n\r\n\tNULL\r\n";
+        let utf16 = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [
+            text.as_bytes().to_vec(),
+            text.replace("\r\n", "\r").into_bytes(),
+            utf16,
+        ] {
+            std::fs::write(&path, bytes).expect("space for it");
+            let args = args(&["--users-file", file, "--items-file", file]);
+            let requests = args.requests().expect("good ids");
+            let users: Vec<&str> = requests[0].users.iter().map(UserId::expose).collect();
+            let items: Vec<&str> = requests[0].items.iter().map(ItemId::expose).collect();
+            assert_eq!(users, ["ada", "bob", "NULL"]);
+            assert_eq!(items, users);
+        }
+        let args = args(&[
+            "--user",
+            " eve ",
+            "--item",
+            "dune\t",
+            "--pair",
+            "\u{feff}a",
+            " b\n",
+        ]);
+        let requests = args.requests().expect("good ids");
+        let [names] = requests.as_slice() else {
+            panic!("one request")
+        };
+        assert_eq!(names.users[0].expose(), "eve");
+        assert_eq!(names.items[0].expose(), "dune");
+        let (user, item) = &names.pairs[0];
+        assert_eq!((user.expose(), item.expose()), ("a", "b"));
+    }
+
     #[test]
     fn what_cannot_be_erased_is_said_without_repeating_it() {
         let error = args(&[]).requests().expect_err("nothing");
@@ -409,5 +436,13 @@ mod tests {
             text.starts_with("--user") && !text.contains("needle"),
             "{text}"
         );
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ids");
+        std::fs::write(&path, b"ada\nneedl\xe9\n").expect("space for it");
+        let error = args(&["--users-file", path.to_str().expect("UTF-8")])
+            .requests()
+            .expect_err("Latin-1");
+        let text = error.to_string();
+        assert!(text.contains("line 2") && !text.contains("needl"), "{text}");
     }
 }

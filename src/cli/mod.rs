@@ -27,6 +27,7 @@ mod scan;
 mod serve;
 mod settings;
 mod strength;
+mod text_file;
 mod train;
 mod train_args;
 mod train_neural;

@@ -1,7 +1,6 @@
 //! `recant scan`: traces of ids in every file of a store.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
@@ -9,6 +8,7 @@ use serde_json::json;
 use super::error::CliError;
 use super::output::print;
 use super::settings::StoreArgs;
+use super::text_file;
 use crate::scan::{Form, Needle, Outcome, scan};
 
 /// Flags of `recant scan`.
@@ -21,8 +21,9 @@ Example:
 Searched are names and contents of all files, for each needle: as it is; as in JSON and in a URL,
 where that differs; as hexadecimal digits of either case; in base64 of either alphabet at all three
 alignments; and, when it is a decimal number from 65536 to 18446744073709551615, as a binary number
-of 4 to 8 bytes in both byte orders. Forms shorter than 4 bytes would be found by chance in any
-large file and are left out: --json lists the forms that were searched.
+of 4 to 8 bytes in both byte orders. A needle with blanks around it is searched without them too: so
+ids are stored. Forms shorter than 4 bytes would be found by chance in any large file and are left
+out: --json lists the forms that were searched.
 
 Needles are not repeated in the output, which counts them from 1. A needle on the command line can
 be seen by others on the machine while the command runs; one in a file cannot. The store may be in
@@ -39,7 +40,7 @@ pub(crate) struct ScanArgs {
         allow_hyphen_values = true
     )]
     pub needle: Vec<String>,
-    /// File with one needle a line; - for standard input
+    /// File with one needle a line, in UTF-8 or UTF-16; - for standard input
     #[arg(long, value_name = "FILE")]
     pub needle_file: Option<PathBuf>,
     /// Print the result as JSON
@@ -64,12 +65,8 @@ impl ScanArgs {
     fn needles(&self) -> Result<Vec<Needle>, CliError> {
         let mut texts = self.needle.clone();
         if let Some(path) = &self.needle_file {
-            let text = read(path)?;
-            texts.extend(
-                text.lines()
-                    .filter(|line| !line.is_empty())
-                    .map(str::to_owned),
-            );
+            let lines = text_file::lines(path)?.into_iter();
+            texts.extend(lines.map(|(_, line)| line));
         }
         if texts.is_empty() {
             return Err(CliError::usage("the file has no needle: write one a line"));
@@ -77,17 +74,6 @@ impl ScanArgs {
         let needle = |text: &String| Needle::new(text).map_err(CliError::usage);
         texts.iter().map(needle).collect()
     }
-}
-
-fn read(path: &Path) -> Result<String, CliError> {
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
-    };
-    read.map(|_| text)
-        .map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))
 }
 
 fn as_text(outcome: &Outcome) -> String {

@@ -7,6 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde::Serialize;
 
+use recant_types::without_blanks;
+
 /// Shortest pattern of a derived form. Four bytes occur by chance about once in 4 GiB of
 /// ciphertext, three about once in 16 MiB: shorter ones would report noise.
 const DERIVED_BYTES_MIN: usize = 4;
@@ -72,7 +74,8 @@ impl fmt::Debug for Needle {
 }
 
 impl Needle {
-    /// Every form of `text` that is worth searching for.
+    /// Every form of `text` that is worth searching for, and of what it is without the blanks around it,
+    /// which are no part of an id: a number is not recognised with them.
     pub(crate) fn new(text: &str) -> Result<Self, NeedleError> {
         if text.is_empty() {
             return Err(NeedleError::Empty);
@@ -80,22 +83,30 @@ impl Needle {
         let mut needle = Self {
             patterns: BTreeMap::new(),
         };
+        needle.add(text);
+        let bare = without_blanks(text);
+        if !bare.is_empty() {
+            needle.add(bare);
+        }
+        Ok(needle)
+    }
+
+    fn add(&mut self, text: &str) {
         // The first form of a pattern counts: a plain text is not reported as JSON, too.
-        needle.patterns.insert(text.into(), Form::Plain);
-        needle.derive(Form::Json, json(text));
-        needle.derive(Form::Percent, percent(text));
-        needle.derive(Form::Hex, hex(text, b"0123456789abcdef"));
-        needle.derive(Form::Hex, hex(text, b"0123456789ABCDEF"));
+        self.patterns.insert(text.into(), Form::Plain);
+        self.derive(Form::Json, json(text));
+        self.derive(Form::Percent, percent(text));
+        self.derive(Form::Hex, hex(text, b"0123456789abcdef"));
+        self.derive(Form::Hex, hex(text, b"0123456789ABCDEF"));
         for alignment in 0..3 {
-            needle.derive(Form::Base64, base64(&STANDARD_NO_PAD, text, alignment));
-            needle.derive(Form::Base64, base64(&URL_SAFE_NO_PAD, text, alignment));
+            self.derive(Form::Base64, base64(&STANDARD_NO_PAD, text, alignment));
+            self.derive(Form::Base64, base64(&URL_SAFE_NO_PAD, text, alignment));
         }
         if let Some(little_endian) = integer(text) {
             let big_endian = little_endian.iter().rev().copied().collect();
-            needle.derive(Form::IntegerLittleEndian, little_endian);
-            needle.derive(Form::IntegerBigEndian, big_endian);
+            self.derive(Form::IntegerLittleEndian, little_endian);
+            self.derive(Form::IntegerBigEndian, big_endian);
         }
-        Ok(needle)
     }
 
     fn derive(&mut self, form: Form, pattern: Vec<u8>) {
@@ -225,6 +236,18 @@ mod tests {
         assert_eq!(forms, [Form::Plain, Form::Hex, Form::Base64]);
         assert_eq!(Needle::new("a").expect("a text").forms(), [Form::Plain]);
         assert_eq!(Needle::new("").expect_err("nothing"), NeedleError::Empty);
+    }
+
+    #[test]
+    fn blanks_around_a_text_hide_none_of_its_forms() {
+        for text in ["123456789", "ada-0001"] {
+            let bare = Needle::new(text).expect("a text");
+            let around = Needle::new(&format!("\u{feff} {text}\t\r")).expect("a text");
+            let all: Vec<_> = around.patterns().collect();
+            assert!(bare.patterns().all(|pattern| all.contains(&pattern)));
+            assert!(all.len() > bare.patterns().count(), "and as it is");
+        }
+        assert_eq!(patterns("  ", Form::Plain), [b"  "]);
     }
 
     #[test]

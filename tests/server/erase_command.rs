@@ -33,11 +33,20 @@ fn an_operator_erases_people_and_pairs_and_holds_verified_receipts() {
     import_and_train(&data, &catalogue(), &["--dim", "4"]);
     let server = Server::start(&data);
     let leavers = folder.path().join("leavers");
-    std::fs::write(&leavers, "usr-needle-1\nusr-needle-2\n").expect("space for it");
+    // As an editor of another system leaves it.
+    let text = "\u{feff}usr-needle-1 \r\n \r\n\tusr-needle-2\r\n";
+    let utf16 = text.encode_utf16().flat_map(u16::to_le_bytes);
+    std::fs::write(&leavers, utf16.collect::<Vec<u8>>()).expect("space for it");
     let receipts = folder.path().join("receipts.jws");
     let output = recant()
         .args(["erase", "--json", "--url", &server.url("")])
-        .args(["--user", "-usr-needle", "--pair", "usr-needle-3", "itm-2"])
+        .args([
+            "--user",
+            "-usr-needle ",
+            "--pair",
+            " usr-needle-3",
+            "itm-2\t",
+        ])
         .arg("--users-file")
         .arg(&leavers)
         .arg("--receipts")

@@ -550,3 +550,68 @@ fn ids_of_paths_reach_no_log() {
     server.until("logged", |s| s.logged().contains("/api/user/{user}"));
     assert!(!server.logged().contains("needle"), "{}", server.logged());
 }
+
+/// What a caller's language writes where it has no value makes nobody; who is there by such a name can be
+/// looked up and erased.
+#[test]
+fn words_for_nothing_are_refused_by_every_call_that_brings_something() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = start(folder.path());
+    let user = |id: Value| json!({"UserId": id, "Labels": null, "Comment": ""});
+    let item = |id: Value| json!({"ItemId": id, "IsHidden": false, "Categories": [], "Timestamp": "", "Labels": null, "Comment": ""});
+    for word in [
+        json!("null"),
+        json!("None"),
+        json!(" NaN "),
+        json!(""),
+        json!(null),
+    ] {
+        let good = |kind: &str| json!(format!("good-{kind}"));
+        let row = |user: &Value, item: &Value| json!({"FeedbackType": "star", "UserId": user, "ItemId": item, "Value": 1, "Timestamp": ""});
+        for (method, path, body) in [
+            ("POST", "/user", user(word.clone())),
+            (
+                "POST",
+                "/users",
+                json!([user(good("u")), user(word.clone())]),
+            ),
+            ("POST", "/item", item(word.clone())),
+            (
+                "POST",
+                "/items",
+                json!([item(good("i")), item(word.clone())]),
+            ),
+            (
+                "POST",
+                "/feedback",
+                json!([row(&good("u"), &good("i")), row(&word, &good("i"))]),
+            ),
+            ("PUT", "/feedback", json!([row(&good("u"), &word)])),
+        ] {
+            let answer = server.gorse(method, path, &body);
+            assert_eq!(
+                answer.status, 400,
+                "{method} {path} {word}: {}",
+                answer.text
+            );
+            assert!(!answer.text.contains("good-"), "{}", answer.text);
+        }
+    }
+    // A change makes a user who is not there, and no item.
+    for (path, changed) in [("/user/null", 400), ("/item/NaN", 404)] {
+        let answer = server.gorse("PATCH", path, &json!({"Comment": "x"}));
+        assert_eq!(answer.status, changed, "{path}: {}", answer.text);
+        for (method, status) in [("GET", 404), ("DELETE", 200)] {
+            let answer = server.gorse(method, path, &Value::Null);
+            assert_eq!(answer.status, status, "{method} {path}");
+        }
+    }
+    // All or nothing, as gorse does: what came beside them is not there.
+    for path in ["/user/good-u", "/item/good-i"] {
+        assert_eq!(
+            server.gorse("GET", path, &Value::Null).status,
+            404,
+            "{path}"
+        );
+    }
+}

@@ -25,6 +25,37 @@ fn audited(data: &Path) -> Value {
     audit
 }
 
+/// What is served of a model trained with these flags forgets, and claims nothing untrue.
+fn forgets_beside(name: &str, csv: &str, train: &[&str]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    import_and_train(&data, csv, train);
+    assert_eq!(Server::start(&data).stop(), Some(0), "{name}");
+    let server = Server::start(&data);
+    let before = server.model();
+    let id = server.forget("user=u20")["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    server.forget("user=u21&item=i3");
+    let after = server.model();
+    let users = |model: &Value| model["users"].as_u64().expect("a count");
+    assert_eq!(users(&after) + 1, users(&before), "{name}");
+    // Certified, or with the reason why not.
+    let record = || server.get(&format!("/erasures/{id}")).json();
+    server.until("judged", |_| {
+        let record = record();
+        record["status"] == "certified" || record["failure"].is_string()
+    });
+    let record = record();
+    if record["status"] == "certified" {
+        assert_eq!(record["certificate"]["holds"], true, "{name}: {record}");
+    }
+    assert_eq!(server.get("/healthz").status, 200, "{name}");
+    assert_eq!(server.stop(), Some(0), "{name}");
+    audited(&data);
+}
+
 #[test]
 fn beside_huge_weights_nothing_untrue_is_certified_and_the_worker_lives() {
     let one = |weight: f64| move |user, item| if (user, item) == (3, 9) { weight } else { 1.0 };
@@ -35,32 +66,8 @@ fn beside_huge_weights_nothing_untrue_is_certified_and_the_worker_lives() {
         ("all of 1e5", catalogue(|_, _| 1e5)),
     ];
     for (name, csv) in datas {
-        let folder = tempfile::tempdir().expect("a folder");
-        let data = folder.path().join("data");
-        import_and_train(&data, &csv, &["--dim", "32"]);
-        assert_eq!(Server::start(&data).stop(), Some(0), "{name}");
-        let server = Server::start(&data);
-        let before = server.model();
-        let id = server.forget("user=u20")["id"]
-            .as_str()
-            .expect("an id")
-            .to_owned();
-        server.forget("user=u21&item=i3");
-        let after = server.model();
-        let users = |model: &Value| model["users"].as_u64().expect("a count");
-        assert_eq!(users(&after) + 1, users(&before), "{name}");
-        // Certified, or with the reason why not.
-        let record = || server.get(&format!("/erasures/{id}")).json();
-        server.until("judged", |_| {
-            let record = record();
-            record["status"] == "certified" || record["failure"].is_string()
-        });
-        let record = record();
-        if record["status"] == "certified" {
-            assert_eq!(record["certificate"]["holds"], true, "{name}: {record}");
-        }
-        assert_eq!(server.get("/healthz").status, 200, "{name}");
-        assert_eq!(server.stop(), Some(0), "{name}");
-        audited(&data);
+        forgets_beside(name, &csv, &["--dim", "32"]);
+        // With as many dimensions as there are by default.
+        forgets_beside(name, &csv, &[]);
     }
 }

@@ -40,4 +40,6 @@ mod service_http;
 mod support;
 mod tuning_and_audit;
 mod tutorial;
+mod unread_batches;
 mod users;
+mod worker_stopped;

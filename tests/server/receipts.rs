@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use crate::support::{Server, import_and_train, recant};
+use recant_receipt::{SigningKey, sign_bytes};
 use serde_json::{Value, json};
 
 const CSV_USERS: usize = 12;
@@ -401,4 +402,51 @@ fn the_log_of_receipts_shows_one_without_the_others_and_that_it_only_grew() {
     }
     let nobody = "/erasures/019381e4-6c1c-7a51-a38b-8f0e6a4b6f3a/inclusion";
     assert_eq!(server.get(nobody).json()["code"], "erasure_not_found");
+}
+
+/// A signature says who stated something, not that it is good: a receipt of a service that stated a bound
+/// beyond its target is authentic, and no success.
+#[test]
+fn an_authentic_receipt_whose_certificate_misses_is_no_success() {
+    let (folder, data) = trained();
+    let server = Server::start(&data);
+    // An id that looks like a flag, beside that.
+    let asked = Asked::of(&server.delete("/interactions?user=-x"));
+    let receipt = asked.receipt(&server, folder.path());
+    let own_keys = key_file(&server, folder.path());
+    let opened = |keys: &str, receipt: &PathBuf, more: &[&str]| {
+        let flags = ["--jwks", keys, "--salt", &asked.salt, "--user", "-x"];
+        verify(&[&flags[..], more].concat(), std::slice::from_ref(receipt))
+    };
+    assert_eq!(code(&opened(&own_keys, &receipt, &[])), 0);
+
+    let key = SigningKey::from_seed(&[7; 32]);
+    let mut claims = payload(&receipt);
+    let certificate = &mut claims["certificate"];
+    let target = certificate["target"].as_f64().expect("a bound");
+    certificate["holds"] = false.into();
+    certificate["root_mean_square"] = (2.0 * target).into();
+    let weak = folder.path().join("weak.jws");
+    let signed = sign_bytes(&key, claims.to_string().as_bytes());
+    std::fs::write(&weak, signed).expect("written");
+    let keys = folder.path().join("others.json");
+    std::fs::write(&keys, json!({"keys": [key.public()]}).to_string()).expect("written");
+    let keys = keys.to_str().expect("UTF-8");
+
+    let output = opened(keys, &weak, &[]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(code(&output), 3, "{said}");
+    assert!(said.contains("DOES NOT HOLD"), "{said}");
+    assert!(said.contains("the salt opens it"), "{said}");
+    let output = opened(keys, &weak, &["--json"]);
+    assert_eq!(code(&output), 3);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["holds"], false, "{report}");
+    assert_eq!(report["commitment_opened"], true, "{report}");
+    assert_eq!(report["receipts"][0]["signature_holds"], true, "{report}");
+    // Of a key that is not this service's it is not even authentic.
+    assert_eq!(code(&opened(&own_keys, &weak, &[])), 1);
+    // One failure of the other kind goes before.
+    let output = verify(&["--jwks", keys], &[weak, receipt]);
+    assert_eq!(code(&output), 1);
 }

@@ -138,3 +138,44 @@ fn a_key_sees_the_erasures_that_it_requested_and_admin_all() {
     let [shop, desk, officer] = keys.map(|(key, _)| Holder::of(&server, key));
     check(&shop, &desk, &officer);
 }
+
+/// Two callers may choose the same idempotency key; neither is given the erasure of the other for its own.
+#[test]
+fn idempotency_keys_of_two_api_keys_are_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    import_and_train(&data, &catalogue(), &["--dim", "4"]);
+    let config = with_keys(folder.path(), &[("shop", "erase"), ("desk", "erase")]);
+    let server = Server::start_with(&data, |command| {
+        command.arg("--config").arg(&config);
+    });
+    let erase = |key: &str, user: &str| {
+        let key = format!("Bearer {key}");
+        let headers = [
+            ("authorization", key.as_str()),
+            ("idempotency-key", "first"),
+        ];
+        server.send(
+            "DELETE",
+            &format!("/interactions?user={user}"),
+            None,
+            &headers,
+        )
+    };
+    let accepted = |answer: Answer| {
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        let body = answer.json();
+        (body["id"].clone(), body["receipt_salt"].clone())
+    };
+    let of_shop = accepted(erase("shop", "u0"));
+    let of_desk = accepted(erase("desk", "u0"));
+    assert_ne!(of_shop.0, of_desk.0);
+    assert_ne!(of_shop.1, of_desk.1, "the salt opens the receipt");
+    assert_eq!(accepted(erase("shop", "u0")), of_shop, "repeated");
+    assert_eq!(accepted(erase("desk", "u0")), of_desk, "repeated");
+    let refused = erase("shop", "u1");
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (422, &"idempotency_key_reused".into())
+    );
+}

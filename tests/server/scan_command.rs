@@ -97,6 +97,40 @@ fn every_form_is_found_in_an_unsealed_file() {
 }
 
 #[test]
+fn what_an_editor_leaves_in_a_file_of_needles_hides_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    fs::create_dir(&data).expect("made");
+    let number: u64 = NUMBER.parse().expect("a number");
+    let bytes = [NEEDLE.as_bytes(), &number.to_le_bytes()].concat();
+    fs::write(data.join("f"), bytes).expect("written");
+    let text = format!("\u{feff}{NEEDLE}\t\r\n \r\n{NUMBER} \r\nelsewhere\r\n");
+    let utf16 = text.encode_utf16().flat_map(u16::to_be_bytes);
+    let needles = folder.path().join("needles");
+    let file = ["--json", "--needle-file", needles.to_str().expect("UTF-8")];
+    for bytes in [
+        text.clone().into_bytes(),
+        text.replace("\r\n", "\r").into_bytes(),
+        utf16.collect(),
+    ] {
+        fs::write(&needles, bytes).expect("written");
+        let output = scan(&data, &file);
+        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(report["clean"], false, "{report}");
+        assert_eq!(
+            report["forms"].as_array().map(Vec::len),
+            Some(3),
+            "{report}"
+        );
+        let found = report["found"].as_array().expect("a list");
+        let of = |needle: u64| found.iter().filter(|it| it["needle"] == needle).count();
+        assert_eq!((of(1), of(2), of(3)), (1, 1, 0), "{report}");
+    }
+    fs::write(&needles, "\u{feff} \r\n\r\n").expect("written");
+    assert_eq!(scan(&data, &file).status.code(), Some(2), "no needle");
+}
+
+#[test]
 fn a_clean_directory_is_told_from_one_that_cannot_be_searched() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("f"), "nothing of the kind").expect("written");

@@ -52,8 +52,8 @@ pub enum Rejection {
     /// The time cannot be used.
     #[error("timestamp {0}")]
     Time(InvalidTime),
-    /// The row repeats the header.
-    #[error("is a header line again")]
+    /// The row is a header: one again, or one in a file that has none.
+    #[error("is a header line")]
     HeaderAgain,
     /// What is said of an item is out of bounds.
     #[error("{0}")]

@@ -34,6 +34,7 @@ mod record_reader;
 mod row;
 mod source;
 mod syntax;
+mod text_lines;
 mod titles;
 
 pub use account::{Account, Rejections, SinkTotals};
@@ -49,4 +50,5 @@ pub use limits::{LINE_BYTES_MAX, RECORD_LINES_MAX};
 pub use options::{FeedbackChoice, ImportOptions, ReadOptions};
 pub use row::{NumberedRow, RawRow, RowReader, open};
 pub use syntax::{Delimiter, Escape, NotACharacter, Quote};
+pub use text_lines::{NoText, text_lines};
 pub use titles::{NumberedTitle, RawTitle, TAG_SEPARATOR, TitleReader, open_titles};

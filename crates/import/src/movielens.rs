@@ -1,9 +1,11 @@
 //! The files of MovieLens that have no header: `u.data`, `u.item`, `ratings.dat`, `movies.dat`.
 //!
-//! Their fields are never quoted, and their text may be Latin-1.
+//! Their fields are never quoted, and their text may be Latin-1. Where somebody has put a header into one
+//! all the same it is no row.
 
 use std::path::Path;
 
+use super::columns::{Kind, Wanted};
 use super::error::Rejection;
 use super::lines::LineReader;
 use super::reader::{FormatDescription, OpenRequest, ReadRecords, first_line, never};
@@ -89,7 +91,12 @@ pub(super) const ITEM: FormatDescription = FormatDescription {
 };
 
 fn open(file: OpenRequest<'_>, layout: Layout) -> Box<dyn ReadRecords> {
-    Box::new(MovieLensReader::new(file.path, file.source, layout))
+    Box::new(MovieLensReader::new(
+        file.path,
+        file.source,
+        layout,
+        &file.wanted,
+    ))
 }
 
 /// Reads records without a header; the first good row says how many fields each has.
@@ -97,18 +104,36 @@ struct MovieLensReader {
     lines: LineReader,
     layout: Layout,
     width: Option<usize>,
+    /// Which fields tell a header from a row, and the names that they have in one, as [`plain`] writes
+    /// them.
+    telling: Vec<(usize, Vec<String>)>,
     text: Vec<u8>,
 }
 
 impl MovieLensReader {
     /// Reads a file that begins with its first row.
-    fn new(path: &Path, source: Source, layout: Layout) -> Self {
+    fn new(path: &Path, source: Source, layout: Layout, wanted: &[Wanted]) -> Self {
+        let telling = wanted.iter().take(layout.wanted).enumerate();
+        let telling = telling
+            .filter(|(_, wanted)| wanted.kind == Kind::Id || wanted.name == "title")
+            .map(|(index, wanted)| (index, header_names(wanted)));
         Self {
             lines: LineReader::new(path, source),
             layout,
             width: None,
+            telling: telling.collect(),
             text: Vec::new(),
         }
+    }
+
+    /// Whether every field that tells has a name that it would have in a header.
+    fn is_header(&self, record: &Record) -> bool {
+        self.telling.iter().all(|(index, names)| {
+            let cell = record.field(*index).unwrap_or_default();
+            // No name begins with a digit, every id of these files does.
+            !cell.first().is_some_and(u8::is_ascii_digit)
+                && std::str::from_utf8(cell).is_ok_and(|cell| names.contains(&plain(cell)))
+        })
     }
 
     fn split(&mut self, record: &mut Record) -> Result<(), Rejection> {
@@ -123,6 +148,9 @@ impl MovieLensReader {
             }
             found += 1;
             rest = after;
+        }
+        if self.is_header(record) {
+            return Err(Rejection::HeaderAgain);
         }
         match self.width {
             None if found < FIELDS_MIN => Err(Rejection::FieldCount {
@@ -144,6 +172,20 @@ impl ReadRecords for MovieLensReader {
         let found = self.lines.next_row(&mut self.text, record)?;
         Ok(found.map(|line| line.and_then(|()| self.split(record))))
     }
+}
+
+/// The names of a column in a header, and those that MovieLens itself gives to what is of a film.
+fn header_names(wanted: &Wanted) -> Vec<String> {
+    let names = wanted.names.iter().map(|name| plain(name));
+    names
+        .flat_map(|name| [format!("movie{name}"), name])
+        .collect()
+}
+
+/// A name without what some write and others do not: `movie id`, `movie_id` and `MovieID` are one.
+fn plain(name: &str) -> String {
+    let letters = name.chars().filter(|c| c.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
 }
 
 /// The text before the first `separator`, and the text after it when there is one.

@@ -14,14 +14,15 @@ use super::encoding::{Encoding, utf16_order};
 use super::error::ImportError;
 
 /// Bytes looked at to recognise a format. A header line or a first row fits many times over.
-const HEAD_BYTES_MAX: u64 = 8 * 1024;
+pub(super) const HEAD_BYTES_MAX: u64 = 8 * 1024;
 
 /// Size of the read buffers, before and after decompression. Larger ones measured no faster.
 const BUFFER_BYTES: usize = 128 * 1024;
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+/// The byte order mark in UTF-8.
+pub(super) const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 /// How a Parquet file begins, whatever is in it.
 pub(super) const PARQUET_MAGIC: &[u8] = b"PAR1";

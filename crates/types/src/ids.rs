@@ -82,10 +82,15 @@ pub fn trim_id(text: &str) -> Result<&str, InvalidId> {
     // Most ids begin and end in a letter or a digit.
     let trimmed = match text.as_bytes() {
         [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
-        _ => text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}'),
+        _ => without_blanks(text),
     };
     check_id(trimmed)?;
     Ok(trimmed)
+}
+
+/// A text without the blanks around it that are no part of an id.
+pub fn without_blanks(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 
 /// The id in a text that brings something new: as [`trim_id`], and no word for nothing unless

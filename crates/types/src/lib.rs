@@ -51,7 +51,7 @@ pub use given::{Given, Id};
 pub use hyper::{DIM_MAX, IalsHyperparameters, InvalidHyperparameter};
 pub use ids::{
     ErasureId, ID_BYTES_MAX, IdFlaw, InvalidId, ItemId, UserId, check_id, id_flaw, id_of_float,
-    is_null_word, looks_like_float, mended_id, new_id, trim_id,
+    is_null_word, looks_like_float, mended_id, new_id, trim_id, without_blanks,
 };
 pub use metric::{
     BLOCK_BUCKETS, ERASURE_BUCKETS, Metric, MetricKind, REQUEST_BUCKETS, SWAP_BUCKETS,

@@ -74,12 +74,22 @@ fn too_many<R: Row>() -> Problem {
     Problem::new(&BODY_TOO_LARGE, detail)
 }
 
-/// Rows of NDJSON, one a line; blank lines do not count.
+/// The byte order mark in UTF-8, which some programs write before the first line.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Rows of NDJSON, one a line; blank lines do not count. Lines end as those of imported files do: where
+/// there are no newlines, in carriage returns.
 pub(super) fn rows_of_lines<R: Row, T>(
     bytes: &[u8],
     judge: impl Fn(R) -> Result<T, String>,
 ) -> Result<Rows<T>, Problem> {
-    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
+    let ending = match bytes.contains(&b'\n') {
+        true => b'\n',
+        false => b'\r',
+    };
+    let lines = bytes.split(|byte| *byte == ending);
+    let lines = lines.map(<[u8]>::trim_ascii);
     let lines = lines.filter(|line| !line.is_empty()).map(|line| {
         let row = serde_json::from_slice(line);
         row.map_err(|_| String::from("the line is not well-formed JSON"))

@@ -282,6 +282,24 @@ mod tests {
         }
     }
 
+    /// As files that are imported end theirs.
+    #[test]
+    fn lines_end_in_any_of_the_three_ways_and_a_mark_before_the_first_is_none_of_them() {
+        let row = |user: &str| format!("{{\"user\":\"{user}\",\r\"item\":\"x\"}}");
+        for (ending, mark) in [("\n", ""), ("\r\n", "\u{feff}"), ("\n", "\u{feff}")] {
+            let body = [mark, &row("a"), ending, ending, &row("b")].concat();
+            let rows = rows_of_lines(body.as_bytes(), &rules()).expect("lines");
+            assert_eq!((rows.good.len(), rows.rejected.len()), (2, 0), "{body:?}");
+        }
+        for mark in ["", "\u{feff}"] {
+            let row = |user: &str| row(user).replace('\r', "");
+            let body = [mark, &row("a"), "\r\r", &row("b"), "\r{oops\r"].concat();
+            let rows = rows_of_lines(body.as_bytes(), &rules()).expect("lines");
+            assert_eq!(rows.good.len(), 2, "{body:?}");
+            assert_eq!(rows.rejected[0].index, 2, "{body:?}");
+        }
+    }
+
     #[test]
     fn lines_are_judged_one_by_one() {
         let body = b"{\"user\":\"a\",\"item\":\"x\"}\r\n\n{oops\n{\"user\":\"a\",\"item\":\"y\",\"weight\":1e999}\n";
@@ -290,6 +308,10 @@ mod tests {
         let indices: Vec<_> = rows.rejected.iter().map(|row| row.index).collect();
         assert_eq!(indices, [1, 2]);
         assert!(rows_of_lines(b" \n\n", &rules()).is_err(), "nothing at all");
+        assert!(
+            rows_of_lines(b"\xef\xbb\xbf\r\r", &rules()).is_err(),
+            "nothing at all"
+        );
     }
 
     #[test]

@@ -7,25 +7,37 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
-use serde::Deserialize;
+use recant_types::ID_BYTES_MAX;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
-use utoipa::ToSchema;
+use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::problem::{
     BODY_TOO_LARGE, INVALID_BODY, MALFORMED_BODY, Problem, UNSUPPORTED_MEDIA_TYPE,
 };
 
 /// An id in a body: a text, or a whole number, which is its decimal text.
-#[derive(Deserialize, ToSchema)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "it only documents")]
-pub(super) enum Id {
-    /// Any text that may be an id.
-    Text(String),
-    /// A whole number.
-    Number(i128),
+/// It only documents.
+pub(super) enum Id {}
+
+impl PartialSchema for Id {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(ID_BYTES_MAX))
+            .description(Some("Any text that may be an id"));
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .description(Some("A whole number"));
+        let either = OneOfBuilder::new().item(text).item(number);
+        let what = "An id: a text, or a whole number, which is its decimal text";
+        either.description(Some(what)).into()
+    }
 }
+
+impl ToSchema for Id {}
 
 /// A body of `application/json`.
 pub(super) struct JsonBody<T>(pub(super) T);
@@ -142,6 +154,8 @@ fn explain(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
     use recant_types::UserId;
 

@@ -79,8 +79,10 @@ impl From<List> for ListAnswer {
 #[schema(as = ListRequest, example = json!({"k": 10, "window": "7d", "user": "ada"}))]
 pub(super) struct ListBody {
     /// How many, 1 to 1000; 10 unless given.
+    #[schema(minimum = 1, maximum = 1_000)]
     k: Option<usize>,
     /// How many of the first to leave out before these, up to 10 000.
+    #[schema(minimum = 0, maximum = 10_000)]
     offset: Option<usize>,
     /// Count only what happened, or list only what appeared, in this time up to now, as in 7d.
     #[schema(example = "7d")]
@@ -90,21 +92,24 @@ pub(super) struct ListBody {
     /// Leave out what this user has.
     #[schema(value_type = Option<Id>)]
     user: Option<Given<UserId>>,
-    /// Leave out these items too.
+    /// Leave out these items too, up to 10 000.
     #[serde(default)]
-    #[schema(value_type = Vec<Id>)]
+    #[schema(value_type = Vec<Id>, max_items = 10_000)]
     exclude: Vec<Given<ItemId>>,
-    /// Take only from these items.
-    #[schema(value_type = Option<Vec<Id>>)]
+    /// Take only from these items, up to 10 000.
+    #[schema(value_type = Option<Vec<Id>>, max_items = 10_000)]
     allow: Option<Vec<Given<ItemId>>>,
     /// Take only items with at least one of these tags.
     #[serde(default)]
+    #[schema(max_items = 64)]
     tags: Vec<String>,
     /// Take only items with each of these tags.
     #[serde(default)]
+    #[schema(max_items = 64)]
     tags_all: Vec<String>,
     /// Leave out items with one of these tags.
     #[serde(default)]
+    #[schema(max_items = 64)]
     tags_none: Vec<String>,
     /// Take only items of which this is true: CEL over tags, properties, timestamp and title.
     filter: Option<String>,

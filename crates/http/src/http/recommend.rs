@@ -161,20 +161,22 @@ pub(super) struct RecommendBody {
     #[schema(value_type = Option<Id>)]
     user: Option<Given<UserId>>,
     /// For each of these, up to 10 000; the answer is NDJSON, a line for each in this order.
-    #[schema(value_type = Option<Vec<Id>>)]
+    #[schema(value_type = Option<Vec<Id>>, max_items = 10_000)]
     users: Option<Vec<Given<UserId>>>,
-    /// The items of a session without a user.
-    #[schema(value_type = Option<Vec<Id>>)]
+    /// The items of a session without a user, up to 10 000.
+    #[schema(value_type = Option<Vec<Id>>, max_items = 10_000)]
     history: Option<Vec<Given<ItemId>>>,
     /// How many, 1 to 1000; 10 unless given.
+    #[schema(minimum = 1, maximum = 1_000)]
     k: Option<usize>,
     /// How many of the best to leave out before these, up to 10 000; the same of one version.
+    #[schema(minimum = 0, maximum = 10_000)]
     offset: Option<usize>,
     /// Leave out what the user or the history already has; true unless given.
     exclude_seen: Option<bool>,
-    /// Leave out these items too.
+    /// Leave out these items too, up to 10 000.
     #[serde(default)]
-    #[schema(value_type = Vec<Id>)]
+    #[schema(value_type = Vec<Id>, max_items = 10_000)]
     exclude: Vec<Given<ItemId>>,
     /// What is added to the scores of these items.
     #[serde(default)]
@@ -192,21 +194,25 @@ pub(super) struct RecommendBody {
     explain: bool,
     /// How many items of the history to name for each score, 0 to 1000; 5 unless given. Only with
     /// `explain`.
+    #[schema(minimum = 0, maximum = 1_000)]
     because: Option<usize>,
     /// Which version answers: `live` unless given, or `certified` for the last one whose certificate
     /// held.
     as_of: Option<String>,
-    /// Take only from these items.
-    #[schema(value_type = Option<Vec<Id>>)]
+    /// Take only from these items, up to 10 000.
+    #[schema(value_type = Option<Vec<Id>>, max_items = 10_000)]
     allow: Option<Vec<Given<ItemId>>>,
     /// Take only items with at least one of these tags.
     #[serde(default)]
+    #[schema(max_items = 64)]
     tags: Vec<String>,
     /// Take only items with each of these tags.
     #[serde(default)]
+    #[schema(max_items = 64)]
     tags_all: Vec<String>,
     /// Leave out items with one of these tags.
     #[serde(default)]
+    #[schema(max_items = 64)]
     tags_none: Vec<String>,
     /// Take only items of which this is true: CEL over tags, properties, timestamp and title.
     #[schema(example = "\"drama\" in tags && properties.price < 20")]

@@ -41,27 +41,32 @@ pub(super) struct SimilarBody {
     #[schema(value_type = Id)]
     item: Given<ItemId>,
     /// How many, 1 to 1000; 10 unless given.
+    #[schema(minimum = 1, maximum = 1_000)]
     k: Option<usize>,
     /// How many of the most similar to leave out before these, up to 10 000.
+    #[schema(minimum = 0, maximum = 10_000)]
     offset: Option<usize>,
     /// Leave out what this user has.
     #[schema(value_type = Option<Id>)]
     user: Option<Given<UserId>>,
-    /// Leave out these items too.
+    /// Leave out these items too, up to 10 000.
     #[serde(default)]
-    #[schema(value_type = Vec<Id>)]
+    #[schema(value_type = Vec<Id>, max_items = 10_000)]
     exclude: Vec<Given<ItemId>>,
-    /// Take only from these items.
-    #[schema(value_type = Option<Vec<Id>>)]
+    /// Take only from these items, up to 10 000.
+    #[schema(value_type = Option<Vec<Id>>, max_items = 10_000)]
     allow: Option<Vec<Given<ItemId>>>,
     /// Take only items with at least one of these tags.
     #[serde(default)]
+    #[schema(max_items = 64)]
     tags: Vec<String>,
     /// Take only items with each of these tags.
     #[serde(default)]
+    #[schema(max_items = 64)]
     tags_all: Vec<String>,
     /// Leave out items with one of these tags.
     #[serde(default)]
+    #[schema(max_items = 64)]
     tags_none: Vec<String>,
     /// Take only items of which this is true: CEL over tags, properties, timestamp and title.
     filter: Option<String>,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::support::TestServer;
+use serde_json::Value;
 
 /// The calls that are promised.
 const CALLS: [(&str, &str); 38] = [
@@ -46,7 +47,7 @@ const CALLS: [(&str, &str); 38] = [
     ("get", "/"),
 ];
 
-fn described(document: &serde_json::Value) -> BTreeSet<(String, String)> {
+fn described(document: &Value) -> BTreeSet<(String, String)> {
     let paths = document["paths"].as_object().expect("paths");
     let calls = paths.iter().flat_map(|(path, item)| {
         let methods = item.as_object().expect("methods").keys();
@@ -156,4 +157,110 @@ fn what_arranges_a_list_is_described_with_its_limits() {
         (&diversity["minimum"], &diversity["maximum"]),
         (&0.into(), &1.into())
     );
+}
+
+/// The schemas that `schema` is made of, with the name of the field that each is.
+fn parts<'d>(document: &'d Value, name: &'d str, schema: &'d Value) -> Vec<(&'d str, &'d Value)> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let pointer = reference.trim_start_matches('#');
+        let schema = document
+            .pointer(pointer)
+            .expect("the description is closed");
+        return parts(document, name, schema);
+    }
+    let fields = schema["properties"].as_object().into_iter().flatten();
+    let choices = schema["oneOf"].as_array().into_iter().flatten();
+    let elements = schema.get("items").into_iter().chain(choices);
+    let within = fields.map(|(name, schema)| (name.as_str(), schema));
+    let within = within.chain(elements.map(|schema| (name, schema)));
+    let mut all = vec![(name, schema)];
+    all.extend(within.flat_map(|(name, schema)| parts(document, name, schema)));
+    all
+}
+
+/// Whether a schema is of this type, null or not.
+fn is_of(schema: &Value, kind: &str) -> bool {
+    let kinds = &schema["type"];
+    kinds == kind
+        || kinds
+            .as_array()
+            .is_some_and(|kinds| kinds.contains(&kind.into()))
+}
+
+/// What a caller can send without being refused is in the description, so that a client made from it can
+/// tell before it asks.
+#[test]
+fn numbers_lists_and_ids_of_requests_are_described_with_their_bounds() {
+    let document = TestServer::start().get("/openapi.json").json();
+    let calls = described(&document);
+    let mut asked = Vec::new();
+    for (method, path) in &calls {
+        let call = &document["paths"][path][method];
+        let bodies = call["requestBody"]["content"]
+            .as_object()
+            .into_iter()
+            .flatten();
+        // A line of NDJSON is described as a row of the other kind of body, or as a text.
+        let bodies = bodies.filter(|(media, _)| media.as_str() == "application/json");
+        asked.extend(bodies.flat_map(|(_, body)| parts(&document, "body", &body["schema"])));
+        let parameters = call["parameters"].as_array().into_iter().flatten();
+        let parameters = parameters.map(|parameter| {
+            let name = parameter["name"].as_str().expect("a name");
+            (name, &parameter["schema"])
+        });
+        // These hold any number of ids, with commas between them.
+        asked.extend(parameters.filter(|(name, _)| !["exclude", "allow"].contains(name)));
+    }
+    let bounds = |schema: &Value, names: [&str; 2]| names.map(|name| schema[name].as_u64());
+    let mut checked = BTreeSet::new();
+    for (name, schema) in asked {
+        let expected = match name {
+            "k" => [Some(1), Some(1_000)],
+            "offset" => [Some(0), Some(10_000)],
+            "because" => [Some(0), Some(1_000)],
+            "limit" => [
+                Some(1),
+                Some(if schema["maximum"] == 500 { 500 } else { 1_000 }),
+            ],
+            _ => [None, None],
+        };
+        if is_of(schema, "integer") && expected[0].is_some() {
+            assert_eq!(bounds(schema, ["minimum", "maximum"]), expected, "{name}");
+            checked.insert(name);
+        }
+        if is_of(schema, "array") {
+            let most = schema["maxItems"].as_u64();
+            assert!(most.is_some_and(|most| most <= 10_000), "{name}: {schema}");
+            checked.insert(name);
+        }
+        if ["user", "item", "users", "history", "exclude", "allow"].contains(&name)
+            && is_of(schema, "string")
+        {
+            assert_eq!(
+                bounds(schema, ["minLength", "maxLength"]),
+                [Some(1), Some(256)],
+                "{name}"
+            );
+            checked.insert(name);
+        }
+    }
+    let all = [
+        "k",
+        "offset",
+        "because",
+        "limit",
+        "user",
+        "item",
+        "users",
+        "items",
+        "history",
+        "exclude",
+        "allow",
+        "tags",
+        "tags_all",
+        "tags_none",
+        "pins",
+        "interactions",
+    ];
+    assert_eq!(checked, BTreeSet::from(all));
 }

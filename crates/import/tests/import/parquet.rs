@@ -7,10 +7,10 @@ use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64T
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use recant_import::{ImportError, ReadOptions};
+use recant_import::{ImportError, ImportOptions, ReadOptions};
 use recant_types::UnixMillis;
 
-use super::support::{import, rejected};
+use super::support::{import, import_paths, rejected, write};
 
 /// The values of a column; `None` is null, and makes the column optional.
 enum Column {
@@ -115,6 +115,36 @@ fn ids_of_floats_are_whole_or_refused_and_nulls_are_empty() {
     ];
     assert_eq!(reasons, expected);
     assert_eq!((counts.read, rejected(&counts, "null_id")), (5, 1));
+}
+
+/// A query that found nothing is written so: with a row group that has no rows, or with none.
+#[test]
+fn a_file_of_no_rows_is_a_failure_by_itself_and_nothing_beside_others() {
+    let schema = "required int64 user_id; required int64 item_id;";
+    let of = |ids: Vec<i64>| {
+        let columns = vec![Column::Longs(ids.clone()), Column::Longs(ids)];
+        file(schema, columns, Compression::UNCOMPRESSED)
+    };
+    for empty in [of(Vec::new()), file_without_row_groups(schema)] {
+        let error = import("x.parquet", &empty, ReadOptions::default()).expect_err("no rows");
+        assert!(matches!(error, ImportError::NoRows(_)), "{error}");
+        let folder = tempfile::tempdir().expect("a folder");
+        let paths = [("part-0.parquet", empty), ("part-1.parquet", of(vec![7]))];
+        let paths = paths.map(|(name, bytes)| write(folder.path(), name, bytes));
+        let (counts, sink) = import_paths(&paths[1..], &ImportOptions::default()).expect("rows");
+        assert_eq!((counts.read, sink.users()), (1, vec!["7"]));
+        let named = [folder.path().to_owned()];
+        let (counts, sink) = import_paths(&named, &ImportOptions::default()).expect("one has rows");
+        assert_eq!((counts.read, sink.users()), (1, vec!["7"]));
+    }
+}
+
+fn file_without_row_groups(schema: &str) -> Vec<u8> {
+    let schema = parse_message_type(&format!("message rows {{ {schema} }}")).expect("a schema");
+    let mut file = Vec::new();
+    let writer = SerializedFileWriter::new(&mut file, Arc::new(schema), Default::default());
+    writer.expect("a writer").close().expect("closed");
+    file
 }
 
 /// The file with a footer that says Brotli where it says LZ4: the library is built without a writer of

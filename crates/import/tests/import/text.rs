@@ -2,7 +2,7 @@
 
 use recant_import::{ImportError, ReadOptions};
 
-use recant_types::{ItemDescription, ItemId, UnixMillis};
+use recant_types::{ItemDescription, ItemId, UnixMillis, WeightTransform};
 
 use super::support::{import, import_titles, rejected, weight_column};
 
@@ -221,6 +221,69 @@ fn a_header_again_is_nobody() {
     let text = "user_id,item_id\nuser,x\na,item\n";
     let (counts, _) = import("x.csv", text, ReadOptions::default()).expect("readable");
     assert_eq!(counts.rejected.total(), 0, "one such word is no header");
+}
+
+/// As people make one file of several, or give a file of MovieLens the header that it lacks.
+#[test]
+fn a_header_in_a_file_of_movielens_is_nobody_and_nothing() {
+    let both = "UserID::MovieID::Rating::Timestamp\n1::2::3::4\n2::2::5::6\n";
+    for weights in [WeightTransform::Identity, WeightTransform::Binary] {
+        let options = ReadOptions {
+            weights,
+            ..ReadOptions::default()
+        };
+        let (counts, sink) = import("ratings.dat", both, options).expect("readable");
+        assert_eq!((counts.read, rejected(&counts, "header")), (3, 1));
+        assert_eq!(sink.users(), ["1", "2"]);
+    }
+    for (name, text) in [
+        (
+            "movies.dat",
+            "MovieID::Title::Genres\n1::One::Drama\n2::Two::War\n",
+        ),
+        (
+            "movies.dat",
+            "1::One::Drama\nmovie_id::title::genres\n2::Two::War\n",
+        ),
+        (
+            "u.item",
+            "movie id | movie title | release date\n1|One|1995\n2|Two|1996\n",
+        ),
+        ("u.item", "\u{feff}item_id|name\n1|One|1995\n2|Two|1996\n"),
+    ] {
+        let (counts, sink) = import_titles(name, text, ReadOptions::default()).expect("readable");
+        let titles: Vec<&str> = sink.titles.iter().map(|(_, it)| it.as_str()).collect();
+        assert_eq!(titles, ["One", "Two"], "{text}");
+        let mut reasons = counts.titles_rejected.by_reason();
+        assert_eq!(reasons.next(), Some(("header", 1)), "{text}");
+        assert_eq!(counts.titles_read, 3, "{text}");
+    }
+    let text = "id::Movie of the Day::War\n7::Title::War\n";
+    let (counts, _) = import_titles("movies.dat", text, ReadOptions::default()).expect("readable");
+    assert_eq!(
+        counts.titles_rejected.total(),
+        0,
+        "one such word is no header"
+    );
+}
+
+#[test]
+fn a_header_again_in_a_file_of_items_is_nothing() {
+    for (name, text) in [
+        (
+            "x.csv",
+            "item_id,title,tags\n1,One,a\nitem_id,title,tags\n2,Two,b\n",
+        ),
+        ("x.tsv", "movieId\ttitle\n1\tOne\nMovie_ID\tName\n2\tTwo\n"),
+        ("x.csv", "id;name\n1;One\n\u{feff}id;name\n2;\"Two\"\n"),
+    ] {
+        let (counts, sink) = import_titles(name, text, ReadOptions::default()).expect("readable");
+        let titles: Vec<&str> = sink.titles.iter().map(|(_, it)| it.as_str()).collect();
+        assert_eq!(titles, ["One", "Two"], "{text}");
+        let mut reasons = counts.titles_rejected.by_reason();
+        assert_eq!(reasons.next(), Some(("header", 1)), "{text}");
+        assert_eq!(counts.titles_read, 3, "{text}");
+    }
 }
 
 #[test]

@@ -166,6 +166,16 @@ mod tests {
     }
 
     #[test]
+    fn words_for_nothing_are_ids_where_they_are_kept() {
+        let row = json!({"FeedbackType": "star", "UserId": "null", "ItemId": "NaN"});
+        let row: FeedbackRow = serde_json::from_value(row).expect("a row");
+        let mut rules = rules(false);
+        rules.settings.keep_null_ids = true;
+        let row = row.check(&rules).expect("kept");
+        assert_eq!((row.user.expose(), row.item.expose()), ("null", "NaN"));
+    }
+
+    #[test]
     fn bad_rows_have_a_reason_that_repeats_nothing() {
         let with = |name: &str, value: Value| {
             let mut row = json!({"FeedbackType": "star", "UserId": "a", "ItemId": "x"});
@@ -186,6 +196,10 @@ mod tests {
             ),
             (with("FeedbackType", json!("read")), true, "combine"),
             (with("UserId", json!("")), false, "UserId: "),
+            (with("UserId", json!("null")), false, "UserId: "),
+            (with("UserId", json!(" NaN ")), false, "UserId: "),
+            (with("UserId", json!(null)), false, "UserId is missing"),
+            (with("ItemId", json!("None")), false, "ItemId: "),
             (with("ItemId", json!(null)), false, "ItemId is missing"),
             (with("Value", json!(-1)), false, "Value: "),
             (with("Value", json!(1e9)), false, "Value: "),
