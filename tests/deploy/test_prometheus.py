@@ -8,6 +8,7 @@ import math
 import re
 import shutil
 import subprocess
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -44,6 +45,14 @@ class Prometheus:
         until(lambda: self._address() is not None or self._process.poll() is not None)
         assert self._process.poll() is None, log.read_text()
         self.url = f"http://{self._address()}"
+        until(self._is_ready, "a Prometheus that is ready")
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=30) as answer:
+                return answer.status == 200
+        except urllib.error.HTTPError:
+            return False
 
     def _address(self) -> str | None:
         # The first line says what it was told to listen on, a later one what it has.

@@ -18,6 +18,7 @@ use recant_types::{InvalidId, UnixMillis, id_of_float};
 
 use super::columns::{Kind, Wanted, resolve};
 use super::error::{ImportError, ParquetError, Rejection};
+use super::parquet_file::EndedFile;
 use super::reader::{FormatDescription, OpenRequest, ReadRecords};
 use super::record::{Next, Record};
 use super::source::{Compression as SourceCompression, open_file};
@@ -45,7 +46,7 @@ const BATCH_ROWS: usize = 4_096;
 /// Reads the wanted columns of a Parquet file, row group after row group.
 pub(super) struct ParquetReader {
     path: PathBuf,
-    file: SerializedFileReader<File>,
+    file: SerializedFileReader<EndedFile>,
     wanted: Vec<Wanted>,
     /// The column of each wanted field.
     columns: Vec<Option<usize>>,
@@ -66,7 +67,7 @@ impl ParquetReader {
             source,
         };
         let bytes_total = file.metadata().map_or(0, |metadata| metadata.len());
-        let file = guarded(|| SerializedFileReader::new(file)).map_err(failed)?;
+        let file = guarded(|| SerializedFileReader::new(EndedFile(file))).map_err(failed)?;
         let schema = file.metadata().file_metadata().schema_descr();
         let names: Vec<String> = schema
             .columns()
@@ -173,7 +174,7 @@ fn guarded<T>(read: impl FnOnce() -> ParquetResult<T>) -> ParquetResult<T> {
 /// Refuses a file whose wanted columns are compressed in a way that the library is built without.
 fn check_codecs(
     path: &Path,
-    file: &SerializedFileReader<File>,
+    file: &SerializedFileReader<EndedFile>,
     columns: &[Option<usize>],
 ) -> Result<(), ImportError> {
     for group in file.metadata().row_groups() {

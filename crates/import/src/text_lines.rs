@@ -50,10 +50,10 @@ pub fn text_lines(bytes: Vec<u8>) -> Result<Vec<(u64, String)>, NoText> {
 fn utf8(mut bytes: Vec<u8>) -> Result<Vec<u8>, NoText> {
     if let Some(order) = utf16_order(&bytes) {
         let (text, is_damaged) = order.decode_with_bom_removal(&bytes);
-        return match is_damaged {
-            true => Err(NoText::NotUtf16),
-            false => Ok(text.into_owned().into_bytes()),
-        };
+        if is_damaged {
+            return Err(NoText::NotUtf16);
+        }
+        return Ok(text.into_owned().into_bytes());
     }
     if bytes.starts_with(UTF8_MARK) {
         bytes.drain(..UTF8_MARK.len());

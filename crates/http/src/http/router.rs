@@ -24,7 +24,7 @@ use super::problem::{METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
 use super::routes::Routes;
 use super::state::AppState;
 use super::{
-    docs, erase_interactions, erasures, export, gorse, health, index, interactions, item, items,
+    console, docs, erase_interactions, erasures, export, gorse, health, interactions, item, items,
     key_set, layers, lists, metrics, model, openapi, receipt, receipt_log, recommend, similar,
     user, users,
 };
@@ -121,7 +121,8 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(key_set::key_set))
         .routes(routes!(openapi::document))
         .routes(routes!(docs::entry))
-        .routes(routes!(index::index))
+        .routes(routes!(console::console))
+        .merge(console::files())
         .merge(docs::files())
 }
 

@@ -7,8 +7,8 @@ use axum::extract::MatchedPath;
 use axum::http::{Extensions, Method};
 use serde_json::Value;
 
-use super::docs;
 use super::openapi::{API_KEY, operations};
+use super::{console, docs};
 use crate::config::Role;
 
 /// Label of every path that no route matched.
@@ -39,15 +39,16 @@ pub(super) struct Route {
 pub(super) struct Routes(Arc<[Route]>);
 
 impl Routes {
-    /// The calls of `description`, and the parts of the documentation page. A call that does not
-    /// say whom it takes is one of `admin`.
+    /// The calls of `description`, and the parts of the console and of the documentation page. A call
+    /// that does not say whom it takes is one of `admin`.
     pub(super) fn described(description: &Value) -> Self {
         let described = operations(description).map(|(template, method, operation)| Route {
             method: method.to_uppercase().into(),
             template: template.into(),
             needs: needs(operation),
         });
-        let pages = docs::FILES.map(|template| Route {
+        let pages = console::FILES.into_iter().chain(docs::FILES);
+        let pages = pages.map(|template| Route {
             method: Arc::from("GET"),
             template: Arc::from(template),
             needs: Needs::Nothing,
@@ -140,6 +141,7 @@ mod tests {
         assert_eq!(needs("/model"), Some(Needs::Role(Role::Read)));
         assert_eq!(needs("/healthz"), Some(Needs::Nothing));
         assert_eq!(needs("/docs/{file}"), Some(Needs::Nothing));
+        assert_eq!(needs("/console/{file}"), Some(Needs::Nothing));
         for closed in ["/silent", "/slip"] {
             assert_eq!(needs(closed), Some(Needs::Role(Role::Admin)), "{closed}");
         }

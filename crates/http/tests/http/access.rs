@@ -85,7 +85,13 @@ fn a_refusal_is_a_problem_that_names_the_role() {
 #[test]
 fn health_and_documentation_are_open() {
     let server = TestServer::with(with_keys);
-    for target in ["/healthz", "/openapi.json", "/docs/", "/"] {
+    for target in [
+        "/healthz",
+        "/openapi.json",
+        "/docs/",
+        "/",
+        "/console/main.js",
+    ] {
         assert_eq!(server.get(target).status, 200, "{target}");
     }
     assert_eq!(server.get("/readyz").status, 503);

@@ -227,7 +227,7 @@ fn good_requests_hear_that_the_service_is_starting() {
 fn every_answer_carries_an_id_and_the_standing_headers() {
     let server = TestServer::start();
     let own = ["X-Request-Id: needle"];
-    for target in ["/healthz", "/nowhere", "/recommend", "/"] {
+    for target in ["/healthz", "/nowhere", "/recommend", "/docs"] {
         let answer = server.call("GET", target, &own, b"");
         let id = answer.header("x-request-id").expect("an id");
         assert!(id.len() == 32 && id != NEEDLE, "{id}");

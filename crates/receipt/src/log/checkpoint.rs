@@ -65,7 +65,7 @@ impl Checkpoint {
         let head = tlog_tiles::Checkpoint::from_bytes(note.text());
         let head = head.map_err(|_| CheckpointError::Malformed)?;
         let public = keys.keys.iter().filter_map(|key| key.verifying_key());
-        let verifiers = public.map(|key| StrictVerifier::new(head.origin(), key));
+        let verifiers = public.map(|key| StrictVerifier::boxed(head.origin(), key));
         let verifiers = verifiers.collect::<Option<Vec<_>>>();
         let verifiers = verifiers.ok_or(CheckpointError::Malformed)?;
         match note.verify(&VerifierList::new(verifiers)) {
@@ -118,7 +118,7 @@ struct StrictVerifier {
 }
 
 impl StrictVerifier {
-    fn new(origin: &str, key: VerifyingKey) -> Option<Box<dyn Verifier>> {
+    fn boxed(origin: &str, key: VerifyingKey) -> Option<Box<dyn Verifier>> {
         let verifier = StandardVerifier::new(&new_ed25519_verifier_key(origin, &key)).ok()?;
         Some(Box::new(Self { verifier, key }))
     }
