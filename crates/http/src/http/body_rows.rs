@@ -84,10 +84,8 @@ pub(super) fn rows_of_lines<R: Row, T>(
     judge: impl Fn(R) -> Result<T, String>,
 ) -> Result<Rows<T>, Problem> {
     let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
-    let ending = match bytes.contains(&b'\n') {
-        true => b'\n',
-        false => b'\r',
-    };
+    let has_newlines = bytes.contains(&b'\n');
+    let ending = if has_newlines { b'\n' } else { b'\r' };
     let lines = bytes.split(|byte| *byte == ending);
     let lines = lines.map(<[u8]>::trim_ascii);
     let lines = lines.filter(|line| !line.is_empty()).map(|line| {
