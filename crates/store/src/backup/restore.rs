@@ -269,6 +269,7 @@ impl Restoring<'_> {
             let named = tombstones_over(&hasher, hash, &row.item, &feedback);
             if named.iter().any(|hash| self.since.contains_key(hash)) {
                 self.restored.erased += 1;
+                self.hold_back(&named, row.timestamp);
                 continue;
             }
             let (user, item) = (user.expose(), row.item.expose());
@@ -276,6 +277,23 @@ impl Restoring<'_> {
             taken.map_err(into_store_error)?;
         }
         Ok(())
+    }
+
+    /// What is left out because these were erased does not come back later, however late a fast clock
+    /// says that it happened: the erasure of an item may not have been carried out before.
+    fn hold_back(&mut self, named: &[KeyedHash], timestamp: Option<i64>) {
+        let Some(happened_at) = timestamp.map(UnixMillis::from_timestamp) else {
+            return;
+        };
+        for hash in named {
+            if let Some(tombstone) = self.since.get_mut(hash)
+                && tombstone.erased_at < happened_at
+            {
+                tombstone.erased_at = happened_at;
+                let payload = codec::to_postcard(tombstone);
+                self.records.insert(keys::tombstone(*hash), payload);
+            }
+        }
     }
 
     fn take_properties(

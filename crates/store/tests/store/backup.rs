@@ -8,7 +8,7 @@ use recant_testkit::store::{
     addition, commit, copy_directory, database_directory, erasure, header, history, item, item_id,
     open, options, properties, user,
 };
-use recant_types::{ErasureFilter, ErasureId, ErasureTarget};
+use recant_types::{ErasureFilter, ErasureId, ErasureTarget, Event, Interaction, UnixMillis};
 
 /// Users 0 to 5 with items 0, 3, 6 and 9, factors, a model, and an addition that waits.
 fn prepared(data: &Path) -> Store {
@@ -268,4 +268,30 @@ fn an_existing_file_is_not_written_over() {
         "{refused:?}"
     );
     assert_eq!(fs::read(&file).expect("readable"), before);
+}
+
+/// An erasure of an item that no worker has carried out yet leaves the data with the restore; by then nobody
+/// has looked how late the rows happened that it takes.
+#[test]
+fn a_row_of_tomorrow_that_a_restore_leaves_out_does_not_come_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, file) = (folder.path().join("data"), folder.path().join("backup"));
+    let tomorrow = UnixMillis::now().0 + 20 * 60 * 60 * 1_000;
+    let rows = [(0, tomorrow), (1, tomorrow + 1)].map(|(of, time)| Interaction {
+        user: user(of),
+        item: item_id(of),
+        feedback: Default::default(),
+        weight: 1.0,
+        timestamp: Some(time),
+    });
+    let add = || {
+        let event = Event::Add(rows.to_vec());
+        commit(&open(&data), |batch| batch.append(event)).held_back
+    };
+    assert_eq!(add(), 0);
+    open(&data).backup(&file).expect("backed up");
+    erase(&data, ErasureTarget::Item(item_id(1)));
+    let restored = restore(&file, &data, &options()).expect("restored");
+    assert_eq!((restored.interactions, restored.erased), (1, 1));
+    assert_eq!(add(), 1, "and the other happened");
 }
