@@ -28,6 +28,7 @@ mod movielens;
 mod options;
 #[cfg_attr(not(feature = "parquet"), path = "parquet_absent.rs")]
 mod parquet;
+#[cfg(feature = "parquet")]
 mod parquet_file;
 mod reader;
 mod record;
