@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::CliError;
+use super::text_file;
 
 /// Longest wait for one answer, a wait that was asked for included.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(90);
@@ -23,12 +24,7 @@ pub(super) fn api_key(file: Option<&Path>) -> Result<Option<String>, CliError> {
     let Some(path) = file else {
         return Ok(from_environment());
     };
-    let key = if path == Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(path)
-    };
-    let key = key.map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))?;
+    let key = text_file::text(path)?;
     Ok(Some(key.trim().to_owned()))
 }
 

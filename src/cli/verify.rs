@@ -3,7 +3,6 @@
 mod log;
 mod report;
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,6 +11,7 @@ use serde::Deserialize;
 use super::error::CliError;
 use super::output::print;
 use super::settings::StoreArgs;
+use super::text_file;
 use log::LogCheck;
 use recant_receipt::{JwkSet, Salt, check_chain, commit, verify};
 use recant_store::published_receipt_keys;
@@ -89,7 +89,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), CliError> {
     let (keys, opening) = (args.keys()?, args.opening()?);
     let mut report = Report::default();
     for path in &args.receipts {
-        let text = read(path)?;
+        let text = text_file::text(path)?;
         let mut lines = text.split_ascii_whitespace().peekable();
         if lines.peek().is_none() {
             return Err(CliError::Usage(format!("{} is empty", path.display())));
@@ -114,7 +114,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), CliError> {
 impl VerifyArgs {
     fn keys(&self) -> Result<JwkSet, CliError> {
         let keys = match &self.jwks {
-            Some(path) => serde_json::from_str(&read(path)?).map_err(|_| {
+            Some(path) => serde_json::from_str(&text_file::text(path)?).map_err(|_| {
                 CliError::Usage(format!("{} is no JSON Web Key Set", path.display()))
             })?,
             None => {
@@ -135,10 +135,20 @@ impl VerifyArgs {
         let mut checks = Vec::new();
         if let Some(path) = &self.inclusion {
             let compact = self.only_receipt()?;
-            checks.push(log::inclusion(path, &read(path)?, &compact, keys));
+            checks.push(log::inclusion(
+                path,
+                &text_file::text(path)?,
+                &compact,
+                keys,
+            ));
         }
         if let (Some(earlier), Some(path)) = (&self.checkpoint, &self.consistency) {
-            checks.push(log::consistency(path, &read(path)?, &read(earlier)?, keys));
+            checks.push(log::consistency(
+                path,
+                &text_file::text(path)?,
+                &text_file::text(earlier)?,
+                keys,
+            ));
         }
         Ok(checks)
     }
@@ -153,7 +163,7 @@ impl VerifyArgs {
         if path == Path::new("-") {
             return Err(CliError::usage("--inclusion needs the receipt in a file"));
         }
-        let text = read(path)?;
+        let text = text_file::text(path)?;
         let mut receipts = text.split_ascii_whitespace();
         match (receipts.next(), receipts.next()) {
             (Some(one), None) => Ok(one.to_owned()),
@@ -214,7 +224,7 @@ fn read_request(path: &Path) -> Result<ErasureTarget, CliError> {
         #[serde(default, rename = "type")]
         feedback: Option<FeedbackType>,
     }
-    let body: Body = serde_json::from_str(&read(path)?).map_err(|error| {
+    let body: Body = serde_json::from_str(&text_file::text(path)?).map_err(|error| {
         // What the library says may quote an id.
         CliError::Usage(format!(
             "{}, line {}: is not the body of a request like {{\"users\":[…],\"interactions\":[{{\"user\":…,\"item\":…}}]}}",
@@ -231,15 +241,4 @@ fn read_request(path: &Path) -> Result<ErasureTarget, CliError> {
         names.add_pair(pair.user.0, pair.item.0, pair.feedback);
     }
     Ok(names.into())
-}
-
-fn read(path: &Path) -> Result<String, CliError> {
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
-    };
-    read.map(|_| text)
-        .map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))
 }

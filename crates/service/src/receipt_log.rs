@@ -1,12 +1,14 @@
 //! The transparency log of receipts: kept with them, and handed out with proofs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::query::ServiceError;
 use crate::receipts::ReceiptAnswer;
 use crate::service::Service;
 use recant_receipt::{
-    ChainHead, Checkpoint, ConsistencyProof, InclusionProof, ReceiptTree, origin_of, root, verify,
+    ChainHead, Checkpoint, ConsistencyProof, InclusionProof, Node, ReceiptTree, TreeNodes,
+    origin_of, root, verify,
 };
 use recant_store::{Store, StoreError, WriteBatch};
 use recant_types::ErasureId;
@@ -30,8 +32,8 @@ pub enum LogAnswer<T> {
 impl Service {
     /// The head of the log, signed: a note in the form of C2SP `tlog-checkpoint`.
     pub async fn receipt_checkpoint(&self) -> Result<LogAnswer<String>, ServiceError> {
-        let size = self.read(|store| store.receipt_head()).await?.sequence;
-        self.signed_head(size).await
+        self.of_log(|_, _, head| head.map_or(LogAnswer::NoLog, LogAnswer::Found))
+            .await
     }
 
     /// The proof that the receipt of an erasure is in the log: a text in the form of C2SP `tlog-proof`.
@@ -43,23 +45,15 @@ impl Service {
             ReceiptAnswer::Signed(compact) => compact,
             other => return Ok(LogAnswer::NoReceipt(other)),
         };
-        let receipt = verify(&compact, self.published_keys());
-        let Ok(receipt) = receipt else {
+        let Ok(receipt) = verify(&compact, self.published_keys()) else {
             return Ok(LogAnswer::NoLog);
         };
-        let size = self.read(|store| store.receipt_head()).await?.sequence;
-        let checkpoint = match self.signed_head(size).await? {
-            LogAnswer::Found(checkpoint) => checkpoint,
-            other => return Ok(other),
-        };
         let index = receipt.head.sequence - 1;
-        let proof = self
-            .read(move |store| {
-                let nodes = |number| store.receipt_node(number).ok().flatten();
-                Ok(InclusionProof::new(index, size, &nodes, checkpoint))
-            })
-            .await?;
-        Ok(proof.map_or(LogAnswer::NoLog, |proof| LogAnswer::Found(proof.to_text())))
+        self.of_log(move |size, nodes, head| {
+            let proof = head.and_then(|head| InclusionProof::new(index, size, nodes, head));
+            proof.map_or(LogAnswer::NoLog, |proof| LogAnswer::Found(proof.to_text()))
+        })
+        .await
     }
 
     /// The proof that the first `from` receipts are still the first of the log.
@@ -67,42 +61,39 @@ impl Service {
         &self,
         from: u64,
     ) -> Result<LogAnswer<ConsistencyProof>, ServiceError> {
-        let size = self.read(|store| store.receipt_head()).await?.sequence;
-        if from == 0 || from > size {
-            return Ok(LogAnswer::TooFew);
-        }
-        let checkpoint = match self.signed_head(size).await? {
-            LogAnswer::Found(checkpoint) => checkpoint,
-            LogAnswer::NoReceipt(why) => return Ok(LogAnswer::NoReceipt(why)),
-            LogAnswer::TooFew => return Ok(LogAnswer::TooFew),
-            LogAnswer::NoLog => return Ok(LogAnswer::NoLog),
-        };
-        let proof = self
-            .read(move |store| {
-                let nodes = |number| store.receipt_node(number).ok().flatten();
-                Ok(ConsistencyProof::new(from, size, &nodes, checkpoint))
-            })
-            .await?;
-        Ok(proof.map_or(LogAnswer::NoLog, LogAnswer::Found))
+        self.of_log(move |size, nodes, head| {
+            if from == 0 || from > size {
+                return LogAnswer::TooFew;
+            }
+            let proof = head.and_then(|head| ConsistencyProof::new(from, size, nodes, head));
+            proof.map_or(LogAnswer::NoLog, LogAnswer::Found)
+        })
+        .await
     }
 
-    async fn signed_head(&self, size: u64) -> Result<LogAnswer<String>, ServiceError> {
-        let root = self
-            .read(move |store| {
-                let nodes = |number| store.receipt_node(number).ok().flatten();
-                Ok(root(size, &nodes))
-            })
-            .await?;
-        let Some(root) = root else {
-            return Ok(LogAnswer::NoLog);
-        };
-        let checkpoint = Checkpoint {
-            origin: origin_of(&self.0.receipt_issuer),
-            size,
-            root,
-        };
-        let signed = checkpoint.sign(&self.0.receipt_keys.signing);
-        Ok(LogAnswer::Found(signed))
+    /// What `find` makes of the log: of its size, its nodes, and its signed head where there is one.
+    async fn of_log<T: Send + 'static>(
+        &self,
+        find: impl FnOnce(u64, &StoredNodes<'_>, Option<String>) -> LogAnswer<T> + Send + 'static,
+    ) -> Result<LogAnswer<T>, ServiceError> {
+        let origin = origin_of(&self.0.receipt_issuer);
+        let keys = Arc::clone(&self.0.receipt_keys);
+        self.read(move |store| {
+            let (size, nodes) = (store.receipt_head()?.sequence, StoredNodes(store));
+            let root = root(size, &nodes);
+            let head = root.map(|root| Checkpoint { origin, size, root }.sign(&keys.signing));
+            Ok(find(size, &nodes, head))
+        })
+        .await
+    }
+}
+
+/// Nodes of the log as they are stored. One that cannot be read is not there.
+struct StoredNodes<'a>(&'a Store);
+
+impl TreeNodes for StoredNodes<'_> {
+    fn node(&self, number: u64) -> Option<Node> {
+        self.0.receipt_node(number).ok().flatten()
     }
 }
 
@@ -110,8 +101,7 @@ impl Service {
 /// log are put into it. `None` when one of them is missing: then there is no log, and a warning.
 pub(crate) fn open(store: &Store) -> Result<(ChainHead, Option<ReceiptTree>), StoreError> {
     let head = store.receipt_head()?;
-    let nodes = |number| store.receipt_node(number).ok().flatten();
-    if let Some(tree) = ReceiptTree::open(head.sequence, &nodes) {
+    if let Some(tree) = ReceiptTree::open(head.sequence, &StoredNodes(store)) {
         return Ok((head, Some(tree)));
     }
     let keys = store.receipt_keys()?.published;
@@ -140,7 +130,7 @@ pub(crate) fn open(store: &Store) -> Result<(ChainHead, Option<ReceiptTree>), St
     Ok((head, Some(tree)))
 }
 
-fn put(store: &Store, nodes: &mut Vec<(u64, [u8; 32])>) -> Result<(), StoreError> {
+fn put(store: &Store, nodes: &mut Vec<(u64, Node)>) -> Result<(), StoreError> {
     let mut batch = WriteBatch::default();
     batch.put_receipt_nodes(nodes);
     nodes.clear();

@@ -223,6 +223,16 @@ fn a_header_again_is_nobody() {
     assert_eq!(counts.rejected.total(), 0, "one such word is no header");
 }
 
+/// Holds that a file of items has the titles `One` and `Two`, and a header that is counted as one.
+fn assert_one_header_beside_two_titles(name: &str, text: &str) {
+    let (counts, sink) = import_titles(name, text, ReadOptions::default()).expect("readable");
+    let titles: Vec<&str> = sink.titles.iter().map(|(_, it)| it.as_str()).collect();
+    assert_eq!(titles, ["One", "Two"], "{text}");
+    let mut reasons = counts.titles_rejected.by_reason();
+    assert_eq!(reasons.next(), Some(("header", 1)), "{text}");
+    assert_eq!(counts.titles_read, 3, "{text}");
+}
+
 /// As people make one file of several, or give a file of MovieLens the header that it lacks.
 #[test]
 fn a_header_in_a_file_of_movielens_is_nobody_and_nothing() {
@@ -251,12 +261,7 @@ fn a_header_in_a_file_of_movielens_is_nobody_and_nothing() {
         ),
         ("u.item", "\u{feff}item_id|name\n1|One|1995\n2|Two|1996\n"),
     ] {
-        let (counts, sink) = import_titles(name, text, ReadOptions::default()).expect("readable");
-        let titles: Vec<&str> = sink.titles.iter().map(|(_, it)| it.as_str()).collect();
-        assert_eq!(titles, ["One", "Two"], "{text}");
-        let mut reasons = counts.titles_rejected.by_reason();
-        assert_eq!(reasons.next(), Some(("header", 1)), "{text}");
-        assert_eq!(counts.titles_read, 3, "{text}");
+        assert_one_header_beside_two_titles(name, text);
     }
     let text = "id::Movie of the Day::War\n7::Title::War\n";
     let (counts, _) = import_titles("movies.dat", text, ReadOptions::default()).expect("readable");
@@ -277,12 +282,7 @@ fn a_header_again_in_a_file_of_items_is_nothing() {
         ("x.tsv", "movieId\ttitle\n1\tOne\nMovie_ID\tName\n2\tTwo\n"),
         ("x.csv", "id;name\n1;One\n\u{feff}id;name\n2;\"Two\"\n"),
     ] {
-        let (counts, sink) = import_titles(name, text, ReadOptions::default()).expect("readable");
-        let titles: Vec<&str> = sink.titles.iter().map(|(_, it)| it.as_str()).collect();
-        assert_eq!(titles, ["One", "Two"], "{text}");
-        let mut reasons = counts.titles_rejected.by_reason();
-        assert_eq!(reasons.next(), Some(("header", 1)), "{text}");
-        assert_eq!(counts.titles_read, 3, "{text}");
+        assert_one_header_beside_two_titles(name, text);
     }
 }
 

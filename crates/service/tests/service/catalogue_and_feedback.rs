@@ -3,17 +3,15 @@
 //! are those of a service that was given nothing but what is left.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use recant_core::optim::als::TrainingOptions;
 use recant_service::{
-    Expression, ListKind, ListQuery, RecommendQuery, Selection, Service, Subject, train,
+    Expression, ListKind, ListQuery, RecommendQuery, Selection, Service, Subject,
 };
-use recant_store::{ImportSession, Store};
+use recant_store::ImportSession;
 use recant_testkit::store::{FEEDBACK, feedback, options};
 use recant_types::{
     DescriptionPatch, ErasureTarget, Interaction, ItemDescription, PropertyValue, TypedPair,
@@ -21,8 +19,7 @@ use recant_types::{
 };
 
 use crate::support::{
-    ITEMS, ROUNDING, Running, TARGET, TOLERANCE, USERS, block_on, hyperparameters, item_id, proven,
-    user_id,
+    ITEMS, ROUNDING, Running, USERS, block_on, item_id, proven, train_from_scratch, user_id,
 };
 
 const HOUR: i64 = 60 * 60;
@@ -384,20 +381,6 @@ async fn scores(service: &Service, plain: &Plain) -> BTreeMap<(u8, String), f32>
     scores
 }
 
-fn train_on(path: &Path) {
-    let store = Store::open(path, &options()).expect("a store");
-    let training = TrainingOptions {
-        seed: 7,
-        tolerance: TOLERANCE,
-        max_sweeps: 5_000,
-        ..TrainingOptions::default()
-    };
-    let trained = train(&store, hyperparameters(), &training, TARGET, &mut |_| {
-        ControlFlow::Continue(())
-    });
-    trained.expect("training ends");
-}
-
 async fn check(steps: Vec<Step>) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut plain = Plain::new();
@@ -411,7 +394,7 @@ async fn check(steps: Vec<Step>) {
     let other = folder.path().join("other");
     plain.import(&other);
     if !plain.events.is_empty() {
-        tokio::task::block_in_place(|| train_on(&other));
+        tokio::task::block_in_place(|| train_from_scratch(&other));
     }
     let fresh = Running::start(&other).await;
     fresh.until_certified().await;
