@@ -184,15 +184,18 @@ impl Shop {
         table.print();
     }
 
-    /// Changes of one item, with few and with as many expressions followed as there may be.
+    /// Changes of one item, with few and with as many expressions followed as there may be: one upon
+    /// another, and each with a look at the next list.
     fn measure_changes(&self, changes: usize) {
         // A model of two sweeps is refined at first, on all processors.
         self.server.until_idle();
         let mut table = Table::new(&[
             "expressions followed",
-            "put answered p50",
+            "put p50",
             "p99",
-            "processor time of a put",
+            "processor time",
+            "put between lists p50",
+            "p99",
             "in the next list",
         ]);
         for followed in [3, FOLLOWED] {
@@ -201,43 +204,46 @@ impl Shop {
                     format!("/recommend?user=user-1&k=1&filter=properties.number%20%3E%20{number}");
                 self.list(&path);
             });
-            let (mut times, mut found) = (Times::default(), 0);
-            let mut of_lists = Duration::ZERO;
+            let (mut alone, mut between, mut found) = (Times::default(), Times::default(), 0);
             let before = self.server.processor_time();
+            (0..changes).for_each(|change| alone.push(self.put(change * 41, "alone")));
+            let of_puts = self.server.processor_time() - before;
             for change in 0..changes {
-                let number = change * 37 % self.items;
-                let mark = format!("mark-{followed}-{change}");
-                let item = json!({"title": "Changed", "tags": [mark],
-                                  "properties": {"number": number}});
-                let started = Instant::now();
-                let request = self.agent.put(self.url(&format!("/items/item-{number}")));
-                let answer = request.send_json(item).expect("it answers");
-                times.push(started.elapsed());
-                assert!(answer.status().is_success(), "{}", answer.status());
-                let asked = Instant::now();
-                let list = format!("/recommend?user=user-1&k=10&exclude_seen=false&tag={mark}");
-                let list = self.list(&list);
-                of_lists += asked.elapsed();
-                let items = list["items"].as_array().expect("a list");
-                found += usize::from(
-                    items
-                        .iter()
-                        .any(|entry| entry["item"] == format!("item-{number}")),
-                );
+                let (number, mark) = (change * 37, format!("mark-{followed}-{change}"));
+                between.push(self.put(number, &mark));
+                found += usize::from(self.lists(number, &mark));
             }
             table.row(vec![
                 followed.to_string(),
-                shown(times.median()),
-                shown(times.percentile(99)),
-                shown(
-                    self.server
-                        .processor_time()
-                        .saturating_sub(before + of_lists)
-                        / changes as u32,
-                ),
+                shown(alone.median()),
+                shown(alone.percentile(99)),
+                shown(of_puts / changes as u32),
+                shown(between.median()),
+                shown(between.percentile(99)),
                 format!("{found} of {changes}"),
             ]);
         }
         table.print();
+    }
+
+    /// Says something else of an item; how long the answer took.
+    fn put(&self, number: usize, mark: &str) -> Duration {
+        let number = number % self.items;
+        let item = json!({"title": "Changed", "tags": [mark], "properties": {"number": number}});
+        let started = Instant::now();
+        let request = self.agent.put(self.url(&format!("/items/item-{number}")));
+        let answer = request.send_json(item).expect("it answers");
+        let took = started.elapsed();
+        assert!(answer.status().is_success(), "{}", answer.status());
+        took
+    }
+
+    /// Whether an item is in the list of those with this tag.
+    fn lists(&self, number: usize, mark: &str) -> bool {
+        let item = format!("item-{}", number % self.items);
+        let path = format!("/recommend?user=user-1&k=10&exclude_seen=false&tag={mark}");
+        let list = self.list(&path);
+        let items = list["items"].as_array().expect("a list");
+        items.iter().any(|entry| entry["item"] == item)
     }
 }

@@ -42,16 +42,14 @@ impl Server {
         server
     }
 
-    /// Waits until it does nothing any more: less than a twentieth of a processor for a second.
+    /// Waits until it does nothing any more: less than a twentieth of a processor in each of five seconds.
     pub fn until_idle(&self) {
-        let mut before = self.processor_time();
-        loop {
+        let mut idle_seconds = 0;
+        while idle_seconds < 5 {
+            let before = self.processor_time();
             thread::sleep(Duration::from_secs(1));
-            let now = self.processor_time();
-            if now - before < Duration::from_millis(50) {
-                return;
-            }
-            before = now;
+            let is_idle = self.processor_time() - before < Duration::from_millis(50);
+            idle_seconds = if is_idle { idle_seconds + 1 } else { 0 };
         }
     }
 
