@@ -111,6 +111,11 @@ impl Unapplied {
         self.items.get(&item).copied()
     }
 
+    /// The items that the worker has not taken from the histories yet.
+    pub(super) fn items(&self) -> impl Iterator<Item = KeyedHash> + '_ {
+        self.items.keys().copied()
+    }
+
     /// Whether there are items that the worker has not taken from the histories yet.
     pub(super) fn has_items(&self) -> bool {
         !self.items.is_empty()

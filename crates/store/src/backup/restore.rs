@@ -4,7 +4,7 @@
 //! that were erased since are left out by the tombstones of the store as it is. When the key ring
 //! knows of erasures that cannot be replayed, nothing is restored.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::format::{BackupHeader, BackupRow, Frame, FrameReader, ReadFrame};
@@ -13,10 +13,11 @@ use crate::failpoint::failpoint;
 use crate::files::{Files, Generation};
 use crate::hash::{KeyedHash, tombstones_over};
 use crate::import::{ImportSessionError, ImportWriter};
+use crate::index::{Index, Person};
 use crate::keyring::Slot;
 use crate::migrations::schema_version;
 use crate::options::StoreOptions;
-use crate::records::{Tombstone, pack_row};
+use crate::records::{QueuedRecord, Tombstone, pack_row, unpack_history};
 use crate::tensor::Tensor;
 use crate::{codec, keys, migrations};
 use recant_types::{FeedbackType, UnixMillis, UserId};
@@ -84,7 +85,7 @@ pub fn restore(
     }
     let mut restoring = Restoring {
         writer: ImportWriter::begin(&files, &options.feedback)?,
-        since: HashMap::new(),
+        since: HashSet::new(),
         records: HashMap::new(),
         factors: Vec::new(),
         keep_model: !missed,
@@ -95,6 +96,7 @@ pub fn restore(
     };
     if let Some(current) = &current {
         restoring.read_current(current, &header)?;
+        restoring.raise_to_what_is_held(current, &files);
     }
     restoring.read_backup(backup, &files)?;
     drop(current);
@@ -128,7 +130,7 @@ fn open_current(files: &Files) -> Option<(Generation, u64)> {
 struct Restoring<'a> {
     writer: ImportWriter<'a>,
     /// Tombstones of erasures after the backup was begun.
-    since: HashMap<KeyedHash, Tombstone>,
+    since: HashSet<KeyedHash>,
     /// Records that are kept as they are.
     records: HashMap<Vec<u8>, Vec<u8>>,
     factors: Vec<(u32, Vec<f64>)>,
@@ -183,7 +185,7 @@ impl Restoring<'_> {
                 let hash = keys::hash_of(&key).ok_or_else(StoreError::cut_key)?;
                 let tombstone: Tombstone = codec::from_postcard(&payload)?;
                 if tombstone.number > header.erasures {
-                    self.since.insert(hash, tombstone);
+                    self.since.insert(hash);
                 }
             }
             self.records.insert(key.to_vec(), payload);
@@ -196,7 +198,7 @@ impl Restoring<'_> {
 
     /// Whether what the key of a description is about was erased after the backup was begun.
     fn is_erased(&self, key: &[u8]) -> bool {
-        keys::hash_of(key).is_some_and(|hash| self.since.contains_key(&hash))
+        keys::hash_of(key).is_some_and(|hash| self.since.contains(&hash))
     }
 
     fn read_backup(&mut self, backup: &Path, files: &Files) -> Result<(), StoreError> {
@@ -224,7 +226,7 @@ impl Restoring<'_> {
                     self.take_properties(slot, &user, &said)?;
                 }
                 ReadFrame::Frame(_, Frame::Item { id, title, factors }) => {
-                    let erased = self.since.contains_key(&self.writer.hasher().item(&id));
+                    let erased = self.since.contains(&self.writer.hasher().item(&id));
                     let title = title.filter(|_| !erased);
                     let row = self.writer.take_item(&id, title.as_deref())?;
                     self.factors.extend(factors.map(|factors| (row, factors)));
@@ -267,9 +269,11 @@ impl Restoring<'_> {
         for row in rows {
             let feedback = self.writer.feedback_type(row.feedback);
             let named = tombstones_over(&hasher, hash, &row.item, &feedback);
-            if named.iter().any(|hash| self.since.contains_key(hash)) {
+            if named.iter().any(|hash| self.since.contains(hash)) {
                 self.restored.erased += 1;
-                self.hold_back(&named, row.timestamp);
+                for hash in named {
+                    self.hold_back(hash, row.timestamp)?;
+                }
                 continue;
             }
             let (user, item) = (user.expose(), row.item.expose());
@@ -279,21 +283,42 @@ impl Restoring<'_> {
         Ok(())
     }
 
-    /// What is left out because these were erased does not come back later, however late a fast clock
-    /// says that it happened: the erasure of an item may not have been carried out before.
-    fn hold_back(&mut self, named: &[KeyedHash], timestamp: Option<i64>) {
-        let Some(happened_at) = timestamp.map(UnixMillis::from_timestamp) else {
+    /// The worker raises the tombstone of an item when it takes the item from the histories; with a restore
+    /// they are gone before. What cannot be read of a damaged store, which may be why a backup is
+    /// restored, is passed over.
+    fn raise_to_what_is_held(&mut self, current: &Generation, files: &Files) {
+        let index = Index::read(&current.database, &current.codec, &files.hasher);
+        let Ok(index) = index else {
             return;
         };
-        for hash in named {
-            if let Some(tombstone) = self.since.get_mut(hash)
-                && tombstone.erased_at < happened_at
-            {
-                tombstone.erased_at = happened_at;
-                let payload = codec::to_postcard(tombstone);
-                self.records.insert(keys::tombstone(*hash), payload);
+        if !index.unapplied.has_items() {
+            return;
+        }
+        for person in index.persons.values() {
+            let held = held_of_erased_items(current, &index, files, person);
+            for (item, timestamp) in held.into_iter().flatten() {
+                drop(self.hold_back(item, timestamp));
             }
         }
+    }
+
+    /// What is left out because this was erased does not come back later, however late a fast clock says
+    /// that it happened: the erasure of an item may not have been carried out before.
+    fn hold_back(&mut self, named: KeyedHash, timestamp: Option<i64>) -> Result<(), StoreError> {
+        let happened_at = timestamp.map(UnixMillis::from_timestamp);
+        let key = keys::tombstone(named);
+        let (Some(happened_at), Some(payload)) = (happened_at, self.records.get(&key)) else {
+            return Ok(());
+        };
+        let tombstone: Tombstone = codec::from_postcard(payload)?;
+        if tombstone.erased_at < happened_at {
+            let raised = Tombstone {
+                erased_at: happened_at,
+                ..tombstone
+            };
+            self.records.insert(key, codec::to_postcard(&raised));
+        }
+        Ok(())
     }
 
     fn take_properties(
@@ -303,7 +328,7 @@ impl Restoring<'_> {
         said: &[u8],
     ) -> Result<(), StoreError> {
         let hash = self.writer.hasher().user(user);
-        if self.since.contains_key(&hash) {
+        if self.since.contains(&hash) {
             self.restored.unreadable += 1;
             return Ok(());
         }
@@ -363,6 +388,39 @@ impl Restoring<'_> {
             ..self.restored
         })
     }
+}
+
+/// What a person holds, in the history and in the log, of items that were erased and that no worker has taken
+/// yet: the item, and when it happened.
+fn held_of_erased_items(
+    current: &Generation,
+    index: &Index,
+    files: &Files,
+    person: &Person,
+) -> Result<Vec<(KeyedHash, Option<i64>)>, StoreError> {
+    let mut history = Vec::new();
+    for record in current.database.scan(&keys::history(person.pseudonym)) {
+        let (key, value) = record?;
+        unpack_history(&current.codec.open(&key, &value)?, &mut history)?;
+    }
+    let of_history = history.iter().filter_map(|held| {
+        let item = index.item_hash(held.item)?;
+        let position = index.unapplied.item_erased_at(item);
+        position.map(|_| (item, held.timestamp))
+    });
+    let mut held: Vec<_> = of_history.collect();
+    for (position, part) in &person.queued {
+        let key = keys::log_part(*position, *part);
+        let value = current.database.get(&key)?;
+        let value = value.ok_or_else(StoreError::missing_person)?;
+        for row in QueuedRecord::unpack(&current.codec.open(&key, &value)?)?.rows {
+            let item = files.hasher.item(&row.item);
+            if index.unapplied.item_erased_after(item, *position) {
+                held.push((item, row.timestamp));
+            }
+        }
+    }
+    Ok(held)
 }
 
 /// Whether a record says something about an item.

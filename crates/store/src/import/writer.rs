@@ -136,6 +136,8 @@ pub struct ImportWriter<'a> {
     withdrawing: BTreeSet<u32>,
     /// When what has a hash was erased.
     tombstones: HashMap<KeyedHash, UnixMillis>,
+    /// Items that were erased, and that the worker has not taken from the histories yet.
+    being_erased: HashSet<KeyedHash>,
     /// Whether rows without a time happened after every erasure.
     after_erasures: bool,
     buffer: Vec<Gathered>,
@@ -165,6 +167,7 @@ impl ImportWriter<'_> {
             item_counts: Vec::new(),
             withdrawing: BTreeSet::new(),
             tombstones: HashMap::new(),
+            being_erased: HashSet::new(),
             after_erasures: false,
             buffer: Vec::new(),
             totals: ImportTotals::default(),
@@ -225,6 +228,7 @@ impl ImportWriter<'_> {
             self.persons.resize(row as usize, None);
             self.persons.push(person);
         }
+        self.being_erased = index.unapplied.items().collect();
         let waiting = index.persons.drain();
         self.waiting = waiting.filter(|(_, p)| p.row.is_none()).collect();
         Ok(())
@@ -488,6 +492,12 @@ impl ImportWriter<'_> {
 
     fn item_row(&mut self, item: &str) -> Result<u32, ImportSessionError> {
         let (row, new) = self.items.assign(item, ItemId::new)?;
+        if !self.being_erased.is_empty() {
+            let hash = self.next.hasher().item(&ItemId::new(item)?);
+            if self.being_erased.contains(&hash) {
+                return Err(ImportSessionError::ItemErasureWaits);
+            }
+        }
         if new {
             // Whoever had the row before has left nothing to start from.
             self.next

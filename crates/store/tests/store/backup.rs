@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use recant_store::{Restored, Store, StoreError, StoreOptions, Tensor, restore};
+use recant_store::{ImportSession, Restored, Store, StoreError, StoreOptions, Tensor, restore};
 use recant_testkit::store::{
     addition, commit, copy_directory, database_directory, erasure, header, history, item, item_id,
     open, options, properties, user,
@@ -294,4 +294,43 @@ fn a_row_of_tomorrow_that_a_restore_leaves_out_does_not_come_back() {
     let restored = restore(&file, &data, &options()).expect("restored");
     assert_eq!((restored.interactions, restored.erased), (1, 1));
     assert_eq!(add(), 1, "and the other happened");
+}
+
+/// The same of a row that came after the backup, so that only the store as it is holds it, or its log.
+#[test]
+fn a_row_of_tomorrow_that_only_the_present_store_holds_does_not_come_back() {
+    for is_learnt in [true, false] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (data, file) = (folder.path().join("data"), folder.path().join("backup"));
+        let row = Interaction {
+            user: user(1),
+            item: item_id(1),
+            feedback: Default::default(),
+            weight: 1.0,
+            timestamp: Some(UnixMillis::now().0 + 20 * 60 * 60 * 1_000),
+        };
+        let held_back = |row: &Interaction| {
+            let event = Event::Add(vec![row.clone()]);
+            commit(&open(&data), |batch| batch.append(event)).held_back
+        };
+        open(&data).backup(&file).expect("backed up");
+        if is_learnt {
+            let session = ImportSession::begin(&data, &options()).expect("free");
+            let mut writer = session.writer().expect("readable");
+            let (user, item) = (row.user.expose(), row.item.expose());
+            let taken = writer.push(user, item, row.weight, row.timestamp);
+            taken.expect("taken");
+            writer.finish().expect("durable");
+        } else {
+            assert_eq!(held_back(&row), 0);
+        }
+        erase(&data, ErasureTarget::Item(item_id(1)));
+        restore(&file, &data, &options()).expect("restored");
+        assert_eq!(held_back(&row), 1, "learnt: {is_learnt}");
+        let later = Interaction {
+            timestamp: row.timestamp.map(|at| at + 1),
+            ..row
+        };
+        assert_eq!(held_back(&later), 0, "what happens later is welcome");
+    }
 }

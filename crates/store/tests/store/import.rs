@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use proptest::prelude::*;
-use recant_store::Store;
-use recant_store::{ImportSession, ImportTotals};
+use recant_store::{ImportSession, ImportSessionError, ImportTotals, Store};
 use recant_testkit::store::{commit, erasure, erasure_id, open, options};
 use recant_types::{ErasureTarget, ItemId, Names, UnixMillis, UserId};
 
@@ -202,6 +201,31 @@ fn a_row_of_tomorrow_that_was_erased_with_its_item_does_not_come_back() {
         let totals = import(&data, &[(1, 1, Some(1.0), Some(tomorrow + 2))]);
         assert_eq!((totals.held_back, totals.added), (0, 1));
     }
+}
+
+/// The worker would take what is imported after an erasure of its item was accepted with what is erased.
+#[test]
+fn rows_of_an_item_whose_erasure_waits_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    import(&data, &[(1, 1, Some(1.0), Some(1_000))]);
+    let erased = ErasureTarget::Item(ItemId::new("i1").expect("an id"));
+    commit(&open(&data), |batch| {
+        batch.append(erasure(erasure_id(1), erased));
+    });
+    let later = UnixMillis::now().0 + 60 * 60 * 1_000;
+    let session = ImportSession::begin(&data, &options()).expect("free");
+    let mut writer = session.writer().expect("readable");
+    writer.push("u1", "i2", 1.0, Some(later)).expect("taken");
+    let refused = writer.push("u1", "i1", 1.0, Some(later));
+    assert!(
+        matches!(refused, Err(ImportSessionError::ItemErasureWaits)),
+        "{refused:?}"
+    );
+    writer
+        .push("u1", "i1", 1.0, Some(1_000))
+        .expect("held back");
+    assert_eq!(writer.finish().expect("durable").held_back, 1);
 }
 
 fn rows() -> impl Strategy<Value = Vec<Row>> {
