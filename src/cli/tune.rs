@@ -322,7 +322,9 @@ impl Summary {
                     chosen.dim
                 )?;
                 match chosen.lambda_to_certify {
-                    Some(lambda) => writeln!(f, "; about lambda {lambda} would close it"),
+                    Some(lambda) => {
+                        writeln!(f, "; lambda {lambda} or somewhat more would close it")
+                    }
                     None => writeln!(f, ": a higher --dim may"),
                 }
             }

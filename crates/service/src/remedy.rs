@@ -13,7 +13,8 @@
 //! Both are estimates and are called so: what they lead to is certified, or not, by its own
 //! training. On ML-100k (α₀ = 0.3, unit weights) the λ named at d = 4, 8, 16, 24 for λ = 0.02 and
 //! 0.03 closed the certificate every time, with at most one column to spare; the minimiser's
-//! rank at λ = 0.02 is 33, and the dimensions named from d = 4 to 24 were 40 to 64.
+//! rank at λ = 0.02 is 33, and the dimensions named from d = 4 to 24 were 40 to 64. With more columns
+//! wanting than there are, the λ named is too small: docs/quality.md.
 
 use std::fmt;
 
@@ -74,7 +75,7 @@ impl fmt::Display for Remedy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "all {} dimensions are taken and {} more are wanted; about lambda {} would close it",
+            "all {} dimensions are taken and {} more are wanted; lambda {} or somewhat more would close it",
             self.taken, self.wanting, self.lambda
         )?;
         match self.dim {
