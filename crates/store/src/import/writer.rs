@@ -19,6 +19,7 @@ use crate::records::{
     INTERACTIONS_PER_CHUNK, ItemRecord, ModelHeader, PropertiesRecord, StoredInteraction,
     Tombstone, UserRecord, pack_history, unpack_history,
 };
+use crate::seal::SecretKey;
 use crate::tensor::Tensor;
 use recant_types::{
     DescriptionPatch, FEEDBACK_TYPES_MAX, FeedbackNumber, FeedbackRules, FeedbackType,
@@ -120,6 +121,8 @@ pub struct ImportWriter<'a> {
     users: Rows<UserId>,
     /// By row, whose keys are where.
     persons: Vec<Option<Person>>,
+    /// Rows of users of whom nothing is written yet.
+    unwritten: HashSet<u32>,
     /// How many of the readied slots are left.
     readied: usize,
     /// Persons of whom something waits in the log and nothing is held yet.
@@ -158,6 +161,7 @@ impl ImportWriter<'_> {
             before: None,
             users: Rows::default(),
             persons: Vec::new(),
+            unwritten: HashSet::new(),
             readied: 0,
             waiting: HashMap::new(),
             items: Rows::default(),
@@ -303,11 +307,12 @@ impl ImportWriter<'_> {
         weight: f32,
         timestamp: Option<i64>,
     ) -> Result<(), ImportSessionError> {
+        // First what can be refused: a user is never left without anything.
+        let item = self.item_row(item)?;
         let (user_row, new_user) = self.users.assign(user, UserId::new)?;
         if new_user {
             self.give_keys(user_row, &UserId::new(user)?)?;
         }
-        let item = self.item_row(item)?;
         self.buffer.push(Gathered {
             user: user_row,
             held: StoredInteraction {
@@ -373,7 +378,8 @@ impl ImportWriter<'_> {
             properties,
         };
         let key = keys::properties(person.pseudonym);
-        self.put_personal(&person, key, &codec::to_json(&record))
+        let secret = self.secret_of(&person)?;
+        self.put_personal(&person, &secret, key, &codec::to_json(&record))
     }
 
     /// How ids are hashed.
@@ -406,7 +412,7 @@ impl ImportWriter<'_> {
         Ok(erased_at.any(|erased_at| happened_at.is_none_or(|at| at <= *erased_at)))
     }
 
-    /// Keys for a new user, and the user's record under them.
+    /// Keys for a new user.
     fn give_keys(&mut self, row: u32, id: &UserId) -> Result<(), StoreError> {
         let known = if self.waiting.is_empty() {
             None
@@ -418,13 +424,7 @@ impl ImportWriter<'_> {
             None => self.new_person(id)?,
         };
         person.row = Some(row);
-        let record = UserRecord {
-            row,
-            backup: person.backup.0,
-            id: id.clone(),
-        };
-        let key = keys::user(person.pseudonym);
-        self.put_personal(&person, key, &codec::to_postcard(&record))?;
+        self.unwritten.insert(row);
         let row = row as usize;
         if self.persons.len() <= row {
             self.persons.resize(row + 1, None);
@@ -451,16 +451,31 @@ impl ImportWriter<'_> {
         })
     }
 
+    /// The key that a person's records are sealed under.
+    fn secret_of(&self, person: &Person) -> Result<SecretKey, StoreError> {
+        let secret = self.next.codec().ring().key(person.live)?;
+        secret.ok_or_else(StoreError::missing_person)
+    }
+
     fn put_personal(
         &self,
         person: &Person,
+        secret: &SecretKey,
         key: Vec<u8>,
         payload: &[u8],
     ) -> Result<(), StoreError> {
-        let secret = self.next.codec().ring().key(person.live)?;
-        let secret = secret.ok_or_else(StoreError::missing_person)?;
-        let value = seal_under(person.live, &secret, &key, payload);
+        let value = seal_under(person.live, secret, &key, payload);
         self.next.database().put(key, value)
+    }
+
+    fn put_user(&self, person: &Person, secret: &SecretKey, row: u32) -> Result<(), StoreError> {
+        let record = UserRecord {
+            row,
+            backup: person.backup.0,
+            id: person.id.clone(),
+        };
+        let key = keys::user(person.pseudonym);
+        self.put_personal(person, secret, key, &codec::to_postcard(&record))
     }
 
     /// Sets the title of an item, held or not.
@@ -525,7 +540,13 @@ impl ImportWriter<'_> {
             return Ok(());
         };
         let person = self.person_at(first.user)?;
-        let held = self.history(&person)?;
+        let secret = self.secret_of(&person)?;
+        let mut held = Vec::new();
+        if self.unwritten.remove(&first.user) {
+            self.put_user(&person, &secret, first.user)?;
+        } else {
+            held = self.history(&person)?;
+        }
         let mut history = Vec::with_capacity(held.len() + run.len());
         let mut held = held.into_iter().peekable();
         let mut held_before = None;
@@ -553,7 +574,7 @@ impl ImportWriter<'_> {
         }
         history.extend(held);
         // A history never shrinks here, so every chunk it had is written anew.
-        self.put_history(&person, &history)
+        self.put_history(&person, &secret, &history)
     }
 
     /// Counts what became of `rows` of one pair, for which `old` stood before and `new` does now.
@@ -630,11 +651,12 @@ impl ImportWriter<'_> {
     fn put_history(
         &self,
         person: &Person,
+        secret: &SecretKey,
         history: &[StoredInteraction],
     ) -> Result<(), StoreError> {
         for (chunk, held) in history.chunks(INTERACTIONS_PER_CHUNK).enumerate() {
             let key = keys::history_chunk(person.pseudonym, chunk as u16);
-            self.put_personal(person, key, &pack_history(held))?;
+            self.put_personal(person, secret, key, &pack_history(held))?;
         }
         Ok(())
     }
@@ -665,7 +687,8 @@ impl ImportWriter<'_> {
                     .remove(&keys::tensor_row(Tensor::ItemFactors, held.item))?;
             }
         }
-        self.put_history(&person, &history)?;
+        let secret = self.secret_of(&person)?;
+        self.put_history(&person, &secret, &history)?;
         for chunk in history.len().div_ceil(INTERACTIONS_PER_CHUNK)..chunks_before {
             let key = keys::history_chunk(person.pseudonym, chunk as u16);
             self.next.remove(&key)?;

@@ -203,7 +203,12 @@ impl KeyRing {
     }
 
     pub(super) fn write_slot(&self, slot: Slot, key: &SecretKey) -> Result<(), StoreError> {
-        self.write_bytes(slot, &self.key.encode_slot(slot, key))
+        self.write_bytes(slot, &self.encode_slot(slot, key))
+    }
+
+    /// What a slot with this key holds.
+    pub(super) fn encode_slot(&self, slot: Slot, key: &SecretKey) -> [u8; SLOT_BYTES] {
+        self.key.encode_slot(slot, key)
     }
 
     pub(super) fn write_bytes(&self, slot: Slot, bytes: &[u8]) -> Result<(), StoreError> {

@@ -15,8 +15,8 @@ const SPARES: usize = 1_024;
 /// Slots by which the file grows.
 const GROWTH: u32 = 1_024;
 
-/// Slots read at a time when the whole ring is visited.
-const READ_SLOTS: usize = 1_024;
+/// Slots read at a time when the whole ring is visited, and written at a time when many get fresh keys.
+const BLOCK_SLOTS: usize = 1_024;
 
 impl KeyRing {
     /// A spare slot; its key is on the disk.
@@ -66,11 +66,25 @@ impl KeyRing {
             while ready.len() < missing
                 && let Some(slot) = pool.empty.pop()
             {
-                self.write_slot(slot, &SecretKey::random())?;
                 ready.push(slot);
             }
         }
+        self.write_fresh(&ready)?;
         Ok(ready)
+    }
+
+    /// Writes a fresh key into each of `slots`, those that are neighbours at once.
+    fn write_fresh(&self, slots: &[Slot]) -> Result<(), StoreError> {
+        let mut bytes = Vec::new();
+        let runs = slots.chunk_by(|a, b| a.0 + 1 == b.0);
+        for block in runs.flat_map(|run| run.chunks(BLOCK_SLOTS)) {
+            bytes.clear();
+            for slot in block {
+                bytes.extend(self.encode_slot(*slot, &SecretKey::random()));
+            }
+            self.write_bytes(block[0], &bytes)?;
+        }
+        Ok(())
     }
 
     /// Reclaims the slots of persons: a slot that is not in use is destroyed, or gets a fresh key
@@ -135,10 +149,10 @@ impl KeyRing {
     ) -> Result<(), StoreError> {
         let length = self.file.metadata().map_err(|error| self.io(&error))?.len();
         let end = (length.saturating_sub(SLOTS_AT) / SLOT_BYTES as u64) as u32;
-        let mut bytes = vec![0; READ_SLOTS * SLOT_BYTES];
+        let mut bytes = vec![0; BLOCK_SLOTS * SLOT_BYTES];
         let mut first = SPECIAL_SLOTS;
         while first < end {
-            let count = (end - first).min(READ_SLOTS as u32);
+            let count = (end - first).min(BLOCK_SLOTS as u32);
             let block = &mut bytes[..count as usize * SLOT_BYTES];
             let read = self.file.read_exact_at(block, Slot(first).offset());
             read.map_err(|error| self.io(&error))?;
