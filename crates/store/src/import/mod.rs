@@ -2,6 +2,9 @@
 
 mod descriptions;
 mod error;
+mod gathered;
+mod histories;
+mod merge;
 mod rows;
 mod session;
 mod writer;

@@ -5,25 +5,26 @@ use std::sync::Arc;
 
 use super::descriptions::Descriptions;
 use super::error::ImportSessionError;
+use super::gathered::{Gathered, ImportedTypes, WITHDRAWN, is_withdrawn};
+use super::histories::Histories;
+use super::merge::{Merged, merge};
 use super::rows::Rows;
-use crate::codec::{self, seal_under};
+use crate::codec;
 use crate::error::StoreError;
 use crate::files::{Files, Generation};
 use crate::generation::NextGeneration;
 use crate::hash::{IdHasher, KeyedHash, tombstones_over};
 use crate::index::{Index, Person};
 use crate::keyring::Slot;
-use crate::keys::Pseudonym;
-use crate::keys::{self, row_of};
+use crate::keys::{self, Pseudonym, row_of};
 use crate::records::{
     INTERACTIONS_PER_CHUNK, ItemRecord, ModelHeader, PropertiesRecord, StoredInteraction,
-    Tombstone, UserRecord, pack_history, unpack_history,
+    Tombstone, UserRecord, unpack_history,
 };
-use crate::seal::SecretKey;
 use crate::tensor::Tensor;
 use recant_types::{
-    DescriptionPatch, FEEDBACK_TYPES_MAX, FeedbackNumber, FeedbackRules, FeedbackType,
-    FeedbackTypes, ItemId, PersonProperties, UnixMillis, UserId, takes_the_place,
+    DescriptionPatch, FeedbackNumber, FeedbackRules, FeedbackType, ItemId, PersonProperties,
+    UnixMillis, UserId,
 };
 
 /// New users whose keys are readied at a time.
@@ -31,11 +32,6 @@ const KEYS_READIED: usize = 8_192;
 
 /// Interactions held in memory before they are merged into the histories: 128 MiB.
 const BUFFER_ROWS: usize = 4 << 20;
-
-/// The weight of a pair whose newest row took it back, while an import runs: no weight is negative,
-/// and none of these is left when it is finished. The second was held before the import.
-const WITHDRAWN: f32 = -1.0;
-const WITHDRAWN_HELD: f32 = -2.0;
 
 /// What an import did, and what the store holds after it. Every row that was given is one of `added`,
 /// `duplicates`, `withdrawn` and `held_back`.
@@ -55,60 +51,6 @@ pub struct ImportTotals {
     pub interactions: u64,
     /// Rows that were held back: an erasure accepted after they happened names them.
     pub held_back: u64,
-}
-
-/// One gathered row.
-#[derive(Debug, Clone, Copy)]
-struct Gathered {
-    user: u32,
-    held: StoredInteraction,
-}
-
-/// The types of feedback of the store that is imported into.
-#[derive(Debug)]
-struct ImportedTypes<'a> {
-    rules: &'a FeedbackRules,
-    types: FeedbackTypes,
-}
-
-impl<'a> ImportedTypes<'a> {
-    /// Those with these `names`, in the order of their numbers.
-    fn new(names: Vec<FeedbackType>, rules: &'a FeedbackRules) -> Result<Self, StoreError> {
-        let types = FeedbackTypes::new(&names, rules)?;
-        Ok(Self { rules, types })
-    }
-
-    fn number(&mut self, feedback: &FeedbackType) -> Result<FeedbackNumber, StoreError> {
-        if let Some(number) = self.types.number(feedback) {
-            return Ok(number);
-        }
-        let names = self.types.names().chain([feedback]).cloned();
-        let names: Vec<FeedbackType> = names.collect();
-        if names.len() > FEEDBACK_TYPES_MAX {
-            return Err(StoreError::TooManyFeedbackTypes);
-        }
-        self.types = FeedbackTypes::new(&names, self.rules)?;
-        Ok(FeedbackNumber((names.len() - 1) as u8))
-    }
-
-    /// What counts for a pair and a type: `old` and `rows`, which come in order, put together. A row
-    /// that takes its pair back stands for all before it, and the next newer one for it.
-    fn together(&self, old: Option<StoredInteraction>, rows: &[Gathered]) -> StoredInteraction {
-        let mut rows = rows.iter().map(|row| row.held);
-        let Some(first) = old.or_else(|| rows.next()) else {
-            unreachable!("a chunk has a row")
-        };
-        rows.fold(first, |so_far, row| {
-            if !is_withdrawn(&so_far) && !is_withdrawn(&row) {
-                return so_far.together_with(row, &self.types);
-            }
-            if takes_the_place(row.timestamp, so_far.timestamp) {
-                row
-            } else {
-                so_far
-            }
-        })
-    }
 }
 
 /// Takes interactions, titles and tags one by one.
@@ -378,8 +320,9 @@ impl ImportWriter<'_> {
             properties,
         };
         let key = keys::properties(person.pseudonym);
-        let secret = self.secret_of(&person)?;
-        self.put_personal(&person, &secret, key, &codec::to_json(&record))
+        let histories = self.histories();
+        let secret = histories.secret_of(&person)?;
+        histories.put_personal(&person, &secret, key, &codec::to_json(&record))
     }
 
     /// How ids are hashed.
@@ -451,33 +394,6 @@ impl ImportWriter<'_> {
         })
     }
 
-    /// The key that a person's records are sealed under.
-    fn secret_of(&self, person: &Person) -> Result<SecretKey, StoreError> {
-        let secret = self.next.codec().ring().key(person.live)?;
-        secret.ok_or_else(StoreError::missing_person)
-    }
-
-    fn put_personal(
-        &self,
-        person: &Person,
-        secret: &SecretKey,
-        key: Vec<u8>,
-        payload: &[u8],
-    ) -> Result<(), StoreError> {
-        let value = seal_under(person.live, secret, &key, payload);
-        self.next.database().put(key, value)
-    }
-
-    fn put_user(&self, person: &Person, secret: &SecretKey, row: u32) -> Result<(), StoreError> {
-        let record = UserRecord {
-            row,
-            backup: person.backup.0,
-            id: person.id.clone(),
-        };
-        let key = keys::user(person.pseudonym);
-        self.put_personal(person, secret, key, &codec::to_postcard(&record))
-    }
-
     /// Sets the title of an item, held or not.
     pub fn set_title(&mut self, item: &str, title: &str) -> Result<(), ImportSessionError> {
         self.descriptions.of(ItemId::new(item)?).title = Some(Arc::from(title));
@@ -522,143 +438,46 @@ impl ImportWriter<'_> {
         Ok(row)
     }
 
+    /// What the next generation holds of persons.
+    fn histories(&self) -> Histories<'_> {
+        Histories {
+            next: &self.next,
+            before: self.before.as_ref(),
+            persons: &self.persons,
+        }
+    }
+
     /// Merges what was gathered into the histories.
     fn merge(&mut self) -> Result<(), StoreError> {
         let mut gathered = std::mem::take(&mut self.buffer);
-        // Stable: of equal pairs the last one given comes last.
-        gathered.sort_by_key(|row| (row.user, row.held.key()));
-        for run in gathered.chunk_by(|a, b| a.user == b.user) {
-            self.merge_user(run)?;
-        }
+        let parts = merge(
+            &mut gathered,
+            self.histories(),
+            &self.feedback,
+            &self.unwritten,
+        )?;
+        self.unwritten.clear();
+        parts.into_iter().for_each(|part| self.count(part));
         gathered.clear();
         self.buffer = gathered;
         Ok(())
     }
 
-    fn merge_user(&mut self, run: &[Gathered]) -> Result<(), StoreError> {
-        let Some(first) = run.first() else {
-            return Ok(());
-        };
-        let person = self.person_at(first.user)?;
-        let secret = self.secret_of(&person)?;
-        let mut held = Vec::new();
-        if self.unwritten.remove(&first.user) {
-            self.put_user(&person, &secret, first.user)?;
-        } else {
-            held = self.history(&person)?;
-        }
-        let mut history = Vec::with_capacity(held.len() + run.len());
-        let mut held = held.into_iter().peekable();
-        let mut held_before = None;
-        for rows in run.chunk_by(|a, b| a.held.key() == b.held.key()) {
-            let key = rows[0].held.key();
-            while let Some(other) = held.next_if(|held| held.key() < key) {
-                history.push(other);
-            }
-            let old = held.next_if(|held| held.key() == key);
-            let mut newest = self.feedback.together(old, rows);
-            if is_withdrawn(&newest) {
-                self.withdrawing.insert(first.user);
-                if held_before.is_none() {
-                    held_before = Some(self.held_before(&person)?);
-                }
-                if held_before
-                    .as_ref()
-                    .is_some_and(|before| before.contains(&key))
-                {
-                    newest.weight = WITHDRAWN_HELD;
-                }
-            }
-            self.account(old, newest, rows.len() as u64);
-            history.push(newest);
-        }
-        history.extend(held);
-        // A history never shrinks here, so every chunk it had is written anew.
-        self.put_history(&person, &secret, &history)
-    }
-
-    /// Counts what became of `rows` of one pair, for which `old` stood before and `new` does now.
-    fn account(&mut self, old: Option<StoredInteraction>, new: StoredInteraction, rows: u64) {
+    fn count(&mut self, merged: Merged) {
         let totals = &mut self.totals;
-        let was_kept = old.is_some_and(|old| !is_withdrawn(&old));
-        let is_kept = !is_withdrawn(&new);
-        let was_held = old.is_some_and(|old| old.weight == WITHDRAWN_HELD);
-        totals.duplicates += rows;
-        match (old, is_kept) {
-            (None, true) => {
-                totals.added += 1;
-                totals.duplicates -= 1;
-            }
-            (None, false) => {
-                totals.withdrawn += 1;
-                totals.duplicates -= 1;
-            }
-            (Some(_), false) if was_kept => {
-                totals.withdrawn += 1;
-                // Of a pair that came with this import its row is now a duplicate.
-                if new.weight == WITHDRAWN_HELD {
-                    totals.duplicates -= 1;
-                } else {
-                    totals.added -= 1;
-                }
-            }
-            (Some(_), true) if !was_kept => {
-                totals.withdrawn -= 1;
-                if was_held {
-                    totals.duplicates += 1;
-                } else {
-                    totals.added += 1;
-                }
-            }
-            (Some(_), _) => {}
+        for (total, more) in [
+            (&mut totals.added, merged.added),
+            (&mut totals.duplicates, merged.duplicates),
+            (&mut totals.withdrawn, merged.withdrawn),
+            (&mut totals.interactions, merged.interactions),
+        ] {
+            *total = total.saturating_add_signed(more);
         }
-        if is_kept && !was_kept {
-            totals.interactions += 1;
-            *count_of(&mut self.item_counts, new.item) += 1;
-        } else if was_kept && !is_kept {
-            totals.interactions -= 1;
-            *count_of(&mut self.item_counts, new.item) -= 1;
+        for (item, more) in (0..).zip(merged.item_counts) {
+            let count = count_of(&mut self.item_counts, item);
+            *count = (i64::from(*count) + more) as u32;
         }
-    }
-
-    fn person_at(&self, row: u32) -> Result<Person, StoreError> {
-        let person = self.persons.get(row as usize).cloned().flatten();
-        person.ok_or_else(StoreError::missing_person)
-    }
-
-    /// A person's interactions by item row, those taken back among them.
-    fn history(&self, person: &Person) -> Result<Vec<StoredInteraction>, StoreError> {
-        let mut history = Vec::new();
-        for record in self.next.scan(&keys::history(person.pseudonym)) {
-            unpack_history(&record?.1, &mut history)?;
-        }
-        history.sort_by_key(StoredInteraction::key);
-        Ok(history)
-    }
-
-    /// What a person had before this import: items, and of which type.
-    fn held_before(&self, person: &Person) -> Result<HashSet<(u32, FeedbackNumber)>, StoreError> {
-        let mut history = Vec::new();
-        if let Some(before) = &self.before {
-            for record in before.database.scan(&keys::history(person.pseudonym)) {
-                let (key, value) = record?;
-                unpack_history(&before.codec.open(&key, &value)?, &mut history)?;
-            }
-        }
-        Ok(history.iter().map(StoredInteraction::key).collect())
-    }
-
-    fn put_history(
-        &self,
-        person: &Person,
-        secret: &SecretKey,
-        history: &[StoredInteraction],
-    ) -> Result<(), StoreError> {
-        for (chunk, held) in history.chunks(INTERACTIONS_PER_CHUNK).enumerate() {
-            let key = keys::history_chunk(person.pseudonym, chunk as u16);
-            self.put_personal(person, secret, key, &pack_history(held))?;
-        }
-        Ok(())
+        self.withdrawing.extend(merged.withdrawing);
     }
 
     /// Merges everything that was taken, and says what the import comes to. Nothing of it counts
@@ -675,8 +494,8 @@ impl ImportWriter<'_> {
 
     /// Removes the pairs of a user that were taken back, and the user when nothing is left.
     fn drop_withdrawn(&mut self, row: u32) -> Result<(), StoreError> {
-        let person = self.person_at(row)?;
-        let mut history = self.history(&person)?;
+        let person = self.histories().person_at(row)?.clone();
+        let mut history = self.histories().history(&person)?;
         let chunks_before = history.len().div_ceil(INTERACTIONS_PER_CHUNK);
         for held in history.extract_if(.., |held| is_withdrawn(held)) {
             // What is left of the item is seen to when the items are written.
@@ -687,8 +506,9 @@ impl ImportWriter<'_> {
                     .remove(&keys::tensor_row(Tensor::ItemFactors, held.item))?;
             }
         }
-        let secret = self.secret_of(&person)?;
-        self.put_history(&person, &secret, &history)?;
+        let histories = self.histories();
+        let secret = histories.secret_of(&person)?;
+        histories.put_history(&person, &secret, &history)?;
         for chunk in history.len().div_ceil(INTERACTIONS_PER_CHUNK)..chunks_before {
             let key = keys::history_chunk(person.pseudonym, chunk as u16);
             self.next.remove(&key)?;
@@ -766,11 +586,6 @@ impl ImportWriter<'_> {
         self.next
             .put(keys::MODEL.to_vec(), &codec::to_json(&header))
     }
-}
-
-/// Whether the newest row of a pair took it back.
-fn is_withdrawn(held: &StoredInteraction) -> bool {
-    held.weight < 0.0
 }
 
 fn count_of(counts: &mut Vec<u32>, item: u32) -> &mut u32 {
