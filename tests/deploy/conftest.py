@@ -11,7 +11,7 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,15 @@ def version() -> str:
 class Server:
     """A process that serves."""
 
-    def __init__(self, folder: Path, configuration: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        configuration: Path,
+        environment: Mapping[str, str],
+        listen: str = "127.0.0.1:0",
+        inside: Sequence[str] = (),
+    ) -> None:
+        """`inside` is a program, with its arguments, that starts the server's command in turn."""
         self.folder = folder
         self.data = folder / "store"
         variables = {
@@ -89,15 +97,16 @@ class Server:
         }
         variables |= environment
         variables |= {
-            "RECANT__SERVER__LISTEN": "127.0.0.1:0",
+            "RECANT__SERVER__LISTEN": listen,
             "RECANT__STORE__DATA_DIR": str(self.data),
         }
         self.environment = variables
         with (folder / "log").open("w") as log:
             self._process = subprocess.Popen(
-                [os.environ["RECANT_BINARY"], "serve", "--config", configuration],
+                [*inside, os.environ["RECANT_BINARY"], "serve", "--config", configuration],
                 cwd=folder,
                 env=variables,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -128,6 +137,17 @@ class Server:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started."""
+        return self._process.pid
+
+    def tell(self, line: str) -> None:
+        """Writes a line to what the server runs inside of."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
 
     def until_ready(self) -> None:
         """Waits until requests are answered."""

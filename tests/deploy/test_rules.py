@@ -16,7 +16,7 @@ RULES: list[dict[str, Any]] = [
     rule for group in read_yaml(FILE)["groups"] for rule in group["rules"]
 ]
 EACH = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-RUNBOOK = (ROOT / "docs/running.md").read_text()
+RUNBOOK = (ROOT / "docs/runbooks.md").read_text()
 
 
 def promtool(*arguments: str) -> None:
@@ -54,7 +54,7 @@ def test_each_rule_says_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in ("critical", "warning")
     annotations = rule["annotations"]
     assert set(annotations) == {"summary", "description", "runbook"}
-    assert annotations["runbook"] == f"docs/running.md#{rule['alert'].lower()}"
+    assert annotations["runbook"] == f"docs/runbooks.md#{rule['alert'].lower()}"
     assert f"\n### {rule['alert']}\n" in RUNBOOK
 
 

@@ -7,8 +7,14 @@ use clap::error::ErrorKind;
 
 use super::documents::{Document, documents, root};
 
-/// Texts that are signed or hashed and begin like a command.
-const NO_COMMANDS: [&str; 2] = ["recant receipt", "recant erasure"];
+/// Texts that are signed, hashed or printed and begin like a command.
+const NO_COMMANDS: [&str; 4] = [
+    "recant receipt",
+    "recant erasure",
+    // What the program prints.
+    "recant 0.",
+    "recant listens on",
+];
 
 /// The comments at the heads of tests, benchmarks and examples.
 fn heads() -> Vec<Document> {
@@ -49,6 +55,8 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
 fn words(line: &str) -> Vec<String> {
     let line = line.strip_prefix("$ ").unwrap_or(line);
     let line = line.split(" # ").next().unwrap_or(line);
+    // What a shell does with the output is the shell's.
+    let line = line.split(" | ").next().unwrap_or(line);
     let bare: String = line.chars().filter(|c| !"[]\\".contains(*c)).collect();
     bare.split_whitespace()
         .skip_while(|word| word.contains('=') && !word.starts_with('-'))
@@ -79,6 +87,7 @@ fn misused(words: &[String]) -> Option<String> {
     match error.kind() {
         ErrorKind::MissingRequiredArgument
         | ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => None,
         _ => Some(error.to_string()),
     }

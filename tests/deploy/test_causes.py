@@ -1,0 +1,564 @@
+"""Each alert, fired by making its cause: servers that stop, start again and again, hang, are cramped, starved or
+asked too much, on disks that are full, slow, hanging or broken, and a Prometheus that watches them all by the
+rules of `deploy/`. Time alone is made short: a minute of the rules is half a second here."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import DEPLOY, Server, command, read_yaml, until
+from test_prometheus import Prometheus
+from test_rules import RULES
+
+SUITE = Path(__file__).parent
+#: What a minute of the rules takes here.
+MINUTE = 0.5
+SCRAPE = "250ms"
+#: The store of most servers: two groups of people with tastes of their own, so that a certificate closes.
+GROUPS = [(f"u{u}", f"i{i}") for u in range(40) for i in range(30) if i % 2 == u % 2]
+#: More than the smallest cache holds.
+MANY = [(f"u{u}", f"i{(u * 7 + i * (u % 11 + 1)) % 60}") for u in range(3000) for i in range(20)]
+#: What no model of few dimensions explains.
+MIXED = [(f"n{u}", f"i{(u * 7 + i * i) % 30}") for u in range(40) for i in range(10)]
+#: A file system of its own for the store, in memory, and a shell beside the server that does there as it is told.
+SMALL_DISK = """
+mount -t tmpfs -o size=8m tmpfs "$ROOM" && cp -a "$FULL_STORE" "$ROOM/store" || exit 1
+"$0" "$@" </dev/null & server=$!
+trap 'kill $server; wait $server; exit' TERM
+while read -r line; do eval "$line"; done
+"""
+
+
+def shortened(text: str) -> str:
+    """A number of minutes or seconds of the rules, as it is here."""
+    number, unit = float(text[:-1]), text[-1]
+    return f"{round(number * (1 if unit == 'm' else 1 / 60) * MINUTE * 1000)}ms"
+
+
+def quick_rules() -> dict[str, Any]:
+    """The rules with every time in them made short, and nothing else."""
+    rules = read_yaml(DEPLOY / "prometheus/rules.yaml")
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            if "for" in rule:
+                rule["for"] = shortened(rule["for"])
+            expression = re.sub(
+                r"(\[|offset )(\d+m)", lambda m: m[1] + shortened(m[2]), rule["expr"]
+            )
+            rule["expr"] = re.sub(
+                r"(\w+_seconds) > ([1-9]\d*)",
+                lambda m: f"{m[1]} > {float(m[2]) / 60 * MINUTE}",
+                expression,
+            )
+    return rules
+
+
+class Cause:
+    """A server to which something happens."""
+
+    #: The alerts that this must fire; others may.
+    alerts: tuple[str, ...] = ()
+    #: Settings beside those of the compose file.
+    settings: dict[str, str] = {}
+    store = "groups"
+
+    def __init__(self, scene: Scene, name: str) -> None:
+        self.scene = scene
+        self.folder = scene.folder / name
+        self.folder.mkdir()
+        self.stores()
+        self.server = self.start()
+
+    def stores(self) -> None:
+        """Lays the store ready."""
+        shutil.copytree(self.scene.folder / self.store, self.folder / "store")
+
+    def environment(self) -> dict[str, str]:
+        """Variables of the server."""
+        return self.scene.environment | self.settings
+
+    def start(self, **how: Any) -> Server:
+        """Starts the server."""
+        return Server(self.folder, self.scene.configuration, self.environment(), **how)
+
+    def make(self) -> None:
+        """Makes the cause, once all servers are ready."""
+
+    def go_on(self) -> None:
+        """One step of what goes on meanwhile."""
+
+    def end(self) -> None:
+        """Ends the server."""
+        self.server.stop()
+
+    def ask(self, path: str, method: str = "GET", body: Any = None) -> tuple[int, str]:
+        """An answer, with a key that may do everything; status 0 when there is none."""
+        text = None if body is None else json.dumps(body)
+        try:
+            return self.server.ask(path, self.scene.key, method, text)
+        except OSError:
+            return 0, ""
+
+    def add(self, rows: list[tuple[str, str]]) -> int:
+        """Adds interactions; the status."""
+        body = {"interactions": [{"user": user, "item": item} for user, item in rows]}
+        return self.ask("/interactions", "POST", body)[0]
+
+
+class Well(Cause):
+    """Used as it should be: nothing fires."""
+
+    def go_on(self) -> None:
+        assert self.ask("/recommend?user=u3")[0] == 200
+        assert self.add([("u5", "i0")]) == 202
+
+
+class Gone(Cause):
+    """Ends, and does not come back."""
+
+    alerts = ("RecantDown",)
+
+    def make(self) -> None:
+        self.server.stop()
+
+    def end(self) -> None:
+        pass
+
+
+class Restarting(Cause):
+    """Is killed and started again, four times."""
+
+    alerts = ("RecantRestarting",)
+
+    def make(self) -> None:
+        for _ in range(4):
+            begun = f'process_start_time_seconds{{instance="{self.server.address}"}}'
+            before = self.scene.prometheus.value(begun)
+            self.server.stop()
+            self.server = self.start(listen=self.server.address)
+            self.server.until_ready()
+            until(lambda: self.scene.prometheus.value(begun) > before, "a scrape of the new one")
+
+
+class Starting(Cause):
+    """Waits for the service that keeps its master key."""
+
+    alerts = ("RecantStarting",)
+
+    def environment(self) -> dict[str, str]:
+        self.answer = self.folder / "answer"
+        os.mkfifo(self.answer)
+        variables = super().environment()
+        key = variables.pop("RECANT__KEYS__MASTER_ENVIRONMENT")
+        self.master = variables[key]
+        return variables | {"RECANT__KEYS__MASTER_COMMAND": f"cat {self.answer}"}
+
+    def end(self) -> None:
+        # What hangs in the command is let go before the server is told to end.
+        self.answer.write_text(self.master)
+        self.server.until_ready()
+        super().end()
+
+
+class Crowded(Cause):
+    """May open few files, and many connections are left open."""
+
+    alerts = ("RecantFileDescriptors",)
+
+    def make(self) -> None:
+        resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE, (200, 200))
+        host, port = self.server.address.split(":")
+        self.connections = [socket.create_connection((host, int(port))) for _ in range(150)]
+
+    def end(self) -> None:
+        for connection in self.connections:
+            connection.close()
+        super().end()
+
+
+class Cramped(Cause):
+    """Comes to hold what its dimensions have no room for."""
+
+    alerts = (
+        "RecantErasureUncertified",
+        "RecantErasureUncertifiedLong",
+        "RecantCertificateRefused",
+        "RecantCertificateStale",
+    )
+
+    def make(self) -> None:
+        assert self.add(MIXED) == 202
+        assert self.ask("/interactions?user=u1", "DELETE")[0] == 202
+
+
+class OnBadDisk(Cause):
+    """On a disk that does as it is told."""
+
+    def environment(self) -> dict[str, str]:
+        self.disk = self.folder / "disk"
+        preload = {"LD_PRELOAD": str(self.scene.bad_disk), "BAD_DISK": str(self.disk)}
+        return super().environment() | preload
+
+    def becomes(self, text: str) -> None:
+        """What the disk does from now on; of a piece, for it is read all the time."""
+        new = self.folder / "disk.new"
+        new.write_text(text)
+        new.rename(self.disk)
+
+    def end(self) -> None:
+        self.becomes("")
+        super().end()
+
+
+class Slow(OnBadDisk):
+    """On a slow disk: states and certificates wait for it."""
+
+    alerts = ("RecantStoreSlow", "RecantErasureNotForgotten", "RecantAdditionsDeferred")
+    settings = {"RECANT__CERTIFICATE__WAIT_SECONDS_MAX": "1"}
+
+    def make(self) -> None:
+        self.becomes("sync 700")
+        self.next = 0
+
+    def go_on(self) -> None:
+        self.add([(f"u{self.next % 40}", "i3")])
+        self.ask(f"/interactions?user=u{self.next % 40}", "DELETE")
+        self.next += 1
+
+
+class Stalled(OnBadDisk):
+    """On a disk that finishes no sync."""
+
+    alerts = ("RecantStoreStalled",)
+    settings = {"RECANT__STORE__SYNC_SECONDS_MAX": "1"}
+
+    def make(self) -> None:
+        self.becomes("sync 1000000")
+
+    def go_on(self) -> None:
+        self.add([("u3", "i3")])
+
+
+class Failing(OnBadDisk):
+    """On a disk that cannot write what it took."""
+
+    alerts = ("RecantFailing",)
+
+    def make(self) -> None:
+        self.becomes("sync-error")
+        assert self.add([("u3", "i3")]) == 500
+
+
+class Unreadable(OnBadDisk):
+    """On a disk that cannot read: the worker fails, and fails again."""
+
+    alerts = ("RecantWorkerStopped",)
+    settings = {"RECANT__STORE__CACHE_BYTES": str(2**20)}
+    store = "many"
+
+    def make(self) -> None:
+        self.becomes("read-error")
+        # Histories are sealed anew, so they have to be read.
+        self.ask("/interactions?item=i3", "DELETE")
+
+
+class Busy(Cause):
+    """May do one thing at a time, and is asked for more."""
+
+    alerts = ("RecantOverloaded",)
+    settings = {"RECANT__SERVER__CONCURRENCY_MAX": "1"}
+
+    def make(self) -> None:
+        # A request that waits holds the one place.
+        assert self.ask("/interactions?user=u1", "DELETE")[0] == 202
+
+    def go_on(self) -> None:
+        users = [f"u{number}" for number in range(40)] * 50
+        asked = [
+            threading.Thread(target=self.ask, args=("/recommend", "POST", {"users": users}))
+            for _ in range(4)
+        ]
+        for thread in asked:
+            thread.start()
+        for thread in asked:
+            thread.join()
+
+
+class Starved(Cause):
+    """Is asked for much, and gets a third of the processor's time."""
+
+    alerts = ("RecantRecommendSlow",)
+    store = "wide"
+
+    def make(self) -> None:
+        self.is_over = False
+        self.pauses = threading.Thread(target=self.pause)
+        self.pauses.start()
+
+    def pause(self) -> None:
+        """Stops and continues the process, as a machine that is shared does."""
+        while not self.is_over:
+            os.kill(self.server.pid, signal.SIGSTOP)
+            time.sleep(0.4)
+            os.kill(self.server.pid, signal.SIGCONT)
+            time.sleep(0.2)
+
+    def go_on(self) -> None:
+        body = {"user": "u3", "k": 2, "filter": "properties.price < 20.0 && size(title) > 3"}
+        self.ask("/recommend", "POST", body)
+
+    def end(self) -> None:
+        self.is_over = True
+        self.pauses.join()
+        super().end()
+
+
+class Besieged(Cause):
+    """Is asked with a key that it does not know."""
+
+    alerts = ("RecantKeysRefused",)
+
+    def go_on(self) -> None:
+        for _ in range(10):
+            assert self.server.ask("/recommend?user=u3", "a-key-of-nobody")[0] == 401
+
+
+class OnSmallDisk(Cause):
+    """On a small disk that fills: first a compaction finds no room, then nothing does."""
+
+    alerts = ("RecantDiskFilling", "RecantCompactionLate", "RecantDiskFull")
+    settings = {
+        "RECANT__STORE__COMPACT_AFTER_SECONDS": "1",
+        "RECANT__STORE__FREE_SPACE_MIN_BYTES": "65536",
+    }
+
+    def stores(self) -> None:
+        self.full = self.folder / "full"
+        shutil.copytree(self.scene.folder / self.store, self.full)
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"ROOM": str(self.folder), "FULL_STORE": str(self.full)}
+
+    def start(self, **how: Any) -> Server:
+        return super().start(inside=[*OWN_MOUNTS, "sh", "-c", SMALL_DISK], **how)
+
+    def fill(self, kilobytes_left: int) -> None:
+        """Lets something else take the room but so much of it."""
+        done = f'"{self.folder}/done-{kilobytes_left}"'
+        free = f'$(($(df -Pk "$ROOM" | tail -1 | tr -s " " | cut -d " " -f 4) - {kilobytes_left}))'
+        self.server.tell(f'head -c {free}k /dev/zero >>"$ROOM/another"; echo >&2 filled; : {done}')
+
+    def make(self) -> None:
+        self.fill(400)
+        self.ask("/interactions?user=u1", "DELETE")
+
+    def go_on(self) -> None:
+        name = "RecantCompactionLate"
+        if self.scene.fired(name, self.server.address):
+            self.fill(0)
+        self.add([("u3", "i3")])
+
+
+OWN_MOUNTS = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "-rm"]
+CAUSES: dict[str, type[Cause]] = {
+    kind.__name__.lower(): kind
+    for kind in (
+        Well,
+        Gone,
+        Restarting,
+        Starting,
+        Crowded,
+        Cramped,
+        Slow,
+        Stalled,
+        Failing,
+        Unreadable,
+        Busy,
+        Starved,
+        Besieged,
+        OnSmallDisk,
+    )
+}
+#: Fires when there is nothing to scrape yet, before the first server.
+WITHOUT_SERVER = "RecantAbsent"
+
+
+class Scene:
+    """All servers, and the Prometheus that watches them."""
+
+    def __init__(self, deploy: Path, folder: Path) -> None:
+        self.folder = folder
+        self.key = (deploy / "secrets/operator.key").read_text()
+        self.configuration = deploy / "secrets/recant.toml"
+        lines = (deploy / "secrets/master.env").read_text().splitlines()
+        master = dict(line.split("=", 1) for line in lines)
+        service = read_yaml(deploy / "compose.yaml")["services"]["recant"]
+        self.environment = dict(service["environment"]) | master | {"RECANT__MODEL__DIM": "6"}
+        self.bad_disk = folder / "bad_disk.so"
+        compiler = ["cc", "-shared", "-fPIC", "-o", self.bad_disk, SUITE / "bad_disk.c", "-ldl"]
+        subprocess.run(compiler, check=True)
+        self.import_stores()
+        self.targets = folder / "targets.json"
+        self.targets.write_text("[]")
+        self.prometheus = Prometheus(folder, self.fitted(deploy))
+        self.causes: dict[str, Cause] = {}
+
+    def import_stores(self) -> None:
+        """The stores that are copied for the servers."""
+        wide = [f'i{i},Thing {i},"{{""price"": {i}.0}}"' for i in range(30000)]
+        (self.folder / "items.csv").write_text("item_id,title,properties\n" + "\n".join(wide) + "\n")
+        described = ["--items", str(self.folder / "items.csv")]
+        for name, rows, more in (
+            ("groups", GROUPS, []),
+            ("many", MANY, []),
+            ("wide", GROUPS, described),
+        ):
+            file = self.folder / f"{name}.csv"
+            file.write_text("user_id,item_id\n" + "\n".join(map(",".join, rows)) + "\n")
+            place = ["--config", self.configuration, "--data-dir", self.folder / name]
+            for words in (["import", file, *more, *place], ["train", *place]):
+                subprocess.run(
+                    [os.environ["RECANT_BINARY"], *words],
+                    env=dict(os.environ) | self.environment,
+                    check=True,
+                    capture_output=True,
+                )
+
+    def fitted(self, deploy: Path) -> Path:
+        """The configuration of `deploy/`, with the quick rules and targets that come and go."""
+        (self.folder / "rules.yaml").write_text(yaml.safe_dump(quick_rules()))
+        configuration = read_yaml(DEPLOY / "prometheus/prometheus.yaml")
+        configuration["global"] |= {
+            "scrape_interval": SCRAPE,
+            "scrape_timeout": SCRAPE,
+            "evaluation_interval": SCRAPE,
+        }
+        scrape = configuration["scrape_configs"][0]
+        del scrape["static_configs"]
+        scrape["file_sd_configs"] = [{"files": [str(self.targets)], "refresh_interval": "1s"}]
+        scrape["authorization"]["credentials_file"] = str(deploy / "secrets/prometheus.key")
+        configuration["scrape_configs"] = [scrape]
+        path = self.folder / "prometheus.yaml"
+        path.write_text(yaml.safe_dump(configuration))
+        return path
+
+    def fired(self, name: str, address: str | None = None) -> bool:
+        """Whether an alert fired, now or before."""
+        instance = f',instance="{address}"' if address else ""
+        alert = f'ALERTS{{alertname="{name}",alertstate="firing"{instance}}}'
+        return self.prometheus.value(f"sum(count_over_time({alert}[10m]))") > 0
+
+    def fired_of(self, address: str) -> set[str]:
+        """All alerts of a server that fired."""
+        alerts = f'ALERTS{{alertstate="firing",instance="{address}"}}'
+        samples = self.prometheus.ask("query", query=f"count_over_time({alerts}[10m])")["result"]
+        return {sample["metric"]["alertname"] for sample in samples}
+
+    def watch(self) -> None:
+        """Begins to scrape all servers."""
+        addresses = [cause.server.address for cause in self.causes.values()]
+        self.targets.write_text(json.dumps([{"targets": addresses}]))
+        up = f'count(up{{job="recant"}} == 1) == {len(addresses)}'
+        until(lambda: self.prometheus.value(up) > 0, "a scrape of all")
+
+    def end(self) -> None:
+        """Ends everything."""
+        for cause in self.causes.values():
+            cause.end()
+        self.prometheus.stop()
+
+
+def go_on(cause: Cause, is_over: threading.Event, faults: list[str]) -> None:
+    """Makes a cause and keeps it up."""
+    try:
+        cause.make()
+        while not is_over.wait(0.1):
+            cause.go_on()
+    except Exception as error:
+        faults.append(f"{type(cause).__name__}: {error!r}")
+
+
+def cannot() -> str | None:
+    """Why the causes cannot be made here, if they cannot."""
+    for tool in ("prometheus", "cc", "unshare"):
+        if not shutil.which(tool):
+            return f"{tool} is not installed"
+    own = subprocess.run([*OWN_MOUNTS, "true"], capture_output=True, check=False)
+    return None if own.returncode == 0 else "no file system may be mounted, not even in private"
+
+
+@pytest.fixture(scope="module")
+def played(deploy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """The scene after everything has happened."""
+    if reason := cannot():
+        pytest.skip(reason)
+    scene = Scene(deploy, tmp_path_factory.mktemp("causes"))
+    is_over, faults = threading.Event(), []
+    threads: list[threading.Thread] = []
+    try:
+        until(lambda: scene.fired(WITHOUT_SERVER), WITHOUT_SERVER)
+        for name, kind in CAUSES.items():
+            scene.causes[name] = kind(scene, name)
+        for name, cause in scene.causes.items():
+            if name != "starting":
+                cause.server.until_ready()
+        scene.watch()
+        addresses = {name: cause.server.address for name, cause in scene.causes.items()}
+        threads = [
+            threading.Thread(target=go_on, args=(cause, is_over, faults))
+            for cause in scene.causes.values()
+        ]
+        for thread in threads:
+            thread.start()
+
+        def have_fired() -> bool:
+            return faults != [] or all(
+                set(kind.alerts) <= scene.fired_of(addresses[name]) for name, kind in CAUSES.items()
+            )
+
+        end = time.monotonic() + 120
+        while not have_fired() and time.monotonic() < end:
+            time.sleep(0.5)
+        scene.seen = {name: scene.fired_of(address) for name, address in addresses.items()}
+        assert faults == []
+        yield scene
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+        scene.end()
+
+
+@pytest.mark.parametrize(
+    ("name", "alert"), [(name, alert) for name, kind in CAUSES.items() for alert in kind.alerts]
+)
+def test_an_alert_fires_by_its_cause(name: str, alert: str, played: Scene) -> None:
+    assert alert in played.seen[name]
+
+
+def test_nothing_fires_where_there_is_no_cause(played: Scene) -> None:
+    assert played.seen["well"] == set()
+
+
+def test_without_a_server_that_is_told(played: Scene) -> None:
+    assert played.fired(WITHOUT_SERVER)
+
+
+def test_the_cause_of_each_rule_is_made() -> None:
+    made = [alert for kind in CAUSES.values() for alert in kind.alerts]
+    assert sorted([*made, WITHOUT_SERVER]) == sorted(rule["alert"] for rule in RULES)
