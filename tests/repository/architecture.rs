@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use super::documents::root;
 
 /// Crates that are functions of arrays and bytes, and what they must not know.
-const PURE_CRATES: [&str; 6] = ["types", "core", "neural", "eval", "receipt", "import"];
+const PURE_CRATES: [&str; 7] = [
+    "types", "core", "cluster", "neural", "eval", "receipt", "import",
+];
 const IMPURE_LIBRARIES: [&str; 6] = ["axum", "metrics", "sled", "tokio", "tower", "tower-http"];
 
 /// The one folder whose files may hold `unsafe`: the kernels of instructions that the compiler does

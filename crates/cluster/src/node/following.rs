@@ -1,0 +1,51 @@
+//! What a node does that does not lead: it tells its leader how far it is, and takes its lease.
+
+use super::{Node, Output, Role};
+use crate::boot_time::BootTime;
+use crate::messages::{Beat, BeatAnswer};
+
+impl Node {
+    /// Speaks to the leader when it is time, or when there is news.
+    pub(super) fn follow(&mut self, now: BootTime, out: &mut Vec<Output>) {
+        let beat = self.options.timing.beat;
+        let is_due = self.beat_sent.is_none_or(|sent| now - sent >= beat);
+        if self.stopped.is_some() || !is_due || !matches!(self.role, Role::Following) {
+            return;
+        }
+        let Some(leader) = self.read.leader.clone() else {
+            return;
+        };
+        self.beat_sent = Some(now);
+        if leader == self.options.id {
+            // What this node led before it was started again; nobody leads.
+            return;
+        }
+        let beat = Beat {
+            node: self.options.id.clone(),
+            boot: self.options.boot,
+            term: self.read.term,
+            applied: self.applied.number,
+        };
+        out.push(Output::Beat {
+            leader,
+            sent: now,
+            beat,
+        });
+    }
+
+    /// What the leader says of a beat. An answer of another term is of no use: what was granted then is held.
+    pub(super) fn answered(&mut self, sent: BootTime, answer: BeatAnswer) {
+        if !matches!(self.role, Role::Following) || answer.term != self.read.term {
+            return;
+        }
+        let me = self.read.current(&self.options.id);
+        let is_mine = me.is_some_and(|member| member.boot == self.options.boot);
+        match answer.left {
+            Some(left) if is_mine => {
+                let left = left.min(self.options.timing.lease);
+                self.lease.renew(sent, left);
+            }
+            _ => self.lease.give_up(),
+        }
+    }
+}

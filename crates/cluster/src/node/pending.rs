@@ -1,0 +1,54 @@
+//! One append on its way: it is sent again until the log says what became of it.
+
+use std::time::Duration;
+
+use super::{Appended, RequestId};
+use crate::boot_time::BootTime;
+use crate::entry::EntryHash;
+use crate::timing::Timing;
+
+/// How long after a refusal, which another entry explains that is about to be read, to try again.
+const AFTER_REFUSAL: Duration = Duration::from_millis(200);
+
+/// An entry that was sent to the log and not read back.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) payload: Vec<u8>,
+    pub(super) hash: EntryHash,
+    /// When it was sent first: a lease that follows from it counts from then, whichever attempt arrived.
+    pub(super) sent: BootTime,
+    /// The requests that it carries, and whether each erases.
+    pub(super) requests: Vec<(RequestId, bool)>,
+    attempt: u64,
+    again: BootTime,
+}
+
+impl Pending {
+    pub(super) fn new(payload: Vec<u8>, attempt: u64, now: BootTime, timing: &Timing) -> Self {
+        Self {
+            hash: EntryHash::of(&payload),
+            payload,
+            sent: now,
+            requests: Vec::new(),
+            attempt,
+            again: now + timing.append,
+        }
+    }
+
+    /// What the engine says of an attempt. Only reading the log says whether the entry is there.
+    pub(super) fn appended(&mut self, now: BootTime, attempt: u64, outcome: Appended) {
+        if attempt == self.attempt && outcome == Appended::Refused {
+            self.again = self.again.min(now + AFTER_REFUSAL);
+        }
+    }
+
+    /// Whether it is to be sent once more.
+    pub(super) fn is_due(&self, now: BootTime) -> bool {
+        self.again <= now
+    }
+
+    pub(super) fn sent_again(&mut self, attempt: u64, now: BootTime, timing: &Timing) {
+        self.attempt = attempt;
+        self.again = now + timing.append;
+    }
+}
