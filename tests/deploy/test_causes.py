@@ -1,6 +1,6 @@
 """Each alert, fired by making its cause: servers that stop, start again and again, hang, are cramped,
 starved or asked too much, on disks that are full, slow, hanging or broken, and a Prometheus that watches
-them all by the rules of `deploy/`. Time alone is made short: a minute of the rules is half a second here."""
+them all by the rules of `deploy/`. Time alone is made short: a minute of the rules is half a second."""
 
 from __future__ import annotations
 
