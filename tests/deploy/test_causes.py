@@ -1,9 +1,11 @@
-"""Each alert, fired by making its cause: servers that stop, start again and again, hang, are cramped, starved or
-asked too much, on disks that are full, slow, hanging or broken, and a Prometheus that watches them all by the
-rules of `deploy/`. Time alone is made short: a minute of the rules is half a second here."""
+"""Each alert, fired by making its cause: servers that stop, start again and again, hang, are cramped,
+starved or asked too much, on disks that are full, slow, hanging or broken, and a Prometheus that watches
+them all by the rules of `deploy/`. Time alone is made short: a minute of the rules is half a second."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import re
@@ -21,7 +23,7 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import DEPLOY, Server, command, read_yaml, until
+from conftest import DEPLOY, Server, read_yaml, until
 from test_prometheus import Prometheus
 from test_rules import RULES
 
@@ -33,11 +35,14 @@ SCRAPE = "250ms"
 GROUPS = [(f"u{u}", f"i{i}") for u in range(40) for i in range(30) if i % 2 == u % 2]
 #: More than the smallest cache holds.
 MANY = [(f"u{u}", f"i{(u * 7 + i * (u % 11 + 1)) % 60}") for u in range(3000) for i in range(20)]
+#: Many items, so that there is something to filter.
+WIDE = [(f"u{i % 40}", f"i{i}") for i in range(20000)]
 #: What no model of few dimensions explains.
 MIXED = [(f"n{u}", f"i{(u * 7 + i * i) % 30}") for u in range(40) for i in range(10)]
-#: A file system of its own for the store, in memory, and a shell beside the server that does there as it is told.
+#: A file system of its own for the store, in memory, and a shell beside the server that does there as it
+#: is told.
 SMALL_DISK = """
-mount -t tmpfs -o size=8m tmpfs "$ROOM" && cp -a "$FULL_STORE" "$ROOM/store" || exit 1
+mount -t tmpfs -o size=16m tmpfs "$ROOM" && cp -a "$FULL_STORE" "$ROOM/store" || exit 1
 "$0" "$@" </dev/null & server=$!
 trap 'kill $server; wait $server; exit' TERM
 while read -r line; do eval "$line"; done
@@ -68,13 +73,22 @@ def quick_rules() -> dict[str, Any]:
     return rules
 
 
+def together(ask: Callable[[], object]) -> None:
+    """Asks from four sides at once."""
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 class Cause:
     """A server to which something happens."""
 
     #: The alerts that this must fire; others may.
     alerts: tuple[str, ...] = ()
     #: Settings beside those of the compose file.
-    settings: dict[str, str] = {}
+    settings: tuple[tuple[str, str], ...] = ()
     store = "groups"
 
     def __init__(self, scene: Scene, name: str) -> None:
@@ -90,7 +104,7 @@ class Cause:
 
     def environment(self) -> dict[str, str]:
         """Variables of the server."""
-        return self.scene.environment | self.settings
+        return self.scene.environment | dict(self.settings)
 
     def start(self, **how: Any) -> Server:
         """Starts the server."""
@@ -150,9 +164,14 @@ class Restarting(Cause):
             begun = f'process_start_time_seconds{{instance="{self.server.address}"}}'
             before = self.scene.prometheus.value(begun)
             self.server.stop()
+            # The time that a process began is told in whole seconds, of a clock that is up to one late.
+            until(lambda before=before: time.time() > before + 2.1, "another second")
             self.server = self.start(listen=self.server.address)
             self.server.until_ready()
-            until(lambda: self.scene.prometheus.value(begun) > before, "a scrape of the new one")
+            until(
+                lambda begun=begun, before=before: self.scene.prometheus.value(begun) > before,
+                "a scrape of the new one",
+            )
 
 
 class Starting(Cause):
@@ -179,16 +198,18 @@ class Crowded(Cause):
     """May open few files, and many connections are left open."""
 
     alerts = ("RecantFileDescriptors",)
+    connections: tuple[socket.socket, ...] = ()
 
     def make(self) -> None:
         resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE, (200, 200))
         host, port = self.server.address.split(":")
-        self.connections = [socket.create_connection((host, int(port))) for _ in range(150)]
+        address = (host, int(port))
+        self.connections = tuple(socket.create_connection(address) for _ in range(150))
 
     def end(self) -> None:
+        super().end()
         for connection in self.connections:
             connection.close()
-        super().end()
 
 
 class Cramped(Cause):
@@ -229,7 +250,7 @@ class Slow(OnBadDisk):
     """On a slow disk: states and certificates wait for it."""
 
     alerts = ("RecantStoreSlow", "RecantErasureNotForgotten", "RecantAdditionsDeferred")
-    settings = {"RECANT__CERTIFICATE__WAIT_SECONDS_MAX": "1"}
+    settings = (("RECANT__CERTIFICATE__WAIT_SECONDS_MAX", "1"),)
 
     def make(self) -> None:
         self.becomes("sync 700")
@@ -245,7 +266,7 @@ class Stalled(OnBadDisk):
     """On a disk that finishes no sync."""
 
     alerts = ("RecantStoreStalled",)
-    settings = {"RECANT__STORE__SYNC_SECONDS_MAX": "1"}
+    settings = (("RECANT__STORE__SYNC_SECONDS_MAX", "1"),)
 
     def make(self) -> None:
         self.becomes("sync 1000000")
@@ -268,35 +289,36 @@ class Unreadable(OnBadDisk):
     """On a disk that cannot read: the worker fails, and fails again."""
 
     alerts = ("RecantWorkerStopped",)
-    settings = {"RECANT__STORE__CACHE_BYTES": str(2**20)}
+    settings = (("RECANT__STORE__CACHE_BYTES", str(2**20)),)
     store = "many"
 
     def make(self) -> None:
+        self.items = itertools.count()
+
+    def go_on(self) -> None:
+        if self.is_given_up():
+            return
+        # Accepted on a disk that reads; to carry it out histories are sealed anew, so they have to be read.
+        self.becomes("")
+        self.ask(f"/interactions?item=i{next(self.items)}", "DELETE")
         self.becomes("read-error")
-        # Histories are sealed anew, so they have to be read.
-        self.ask("/interactions?item=i3", "DELETE")
+        end = time.monotonic() + 3
+        while not self.is_given_up() and time.monotonic() < end:
+            time.sleep(0.1)
+
+    def is_given_up(self) -> bool:
+        return self.ask("/healthz")[0] == 503
 
 
 class Busy(Cause):
     """May do one thing at a time, and is asked for more."""
 
     alerts = ("RecantOverloaded",)
-    settings = {"RECANT__SERVER__CONCURRENCY_MAX": "1"}
-
-    def make(self) -> None:
-        # A request that waits holds the one place.
-        assert self.ask("/interactions?user=u1", "DELETE")[0] == 202
+    settings = (("RECANT__SERVER__CONCURRENCY_MAX", "1"),)
 
     def go_on(self) -> None:
         users = [f"u{number}" for number in range(40)] * 50
-        asked = [
-            threading.Thread(target=self.ask, args=("/recommend", "POST", {"users": users}))
-            for _ in range(4)
-        ]
-        for thread in asked:
-            thread.start()
-        for thread in asked:
-            thread.join()
+        together(lambda: self.ask("/recommend", "POST", {"users": users}))
 
 
 class Starved(Cause):
@@ -304,9 +326,11 @@ class Starved(Cause):
 
     alerts = ("RecantRecommendSlow",)
     store = "wide"
+    is_over = True
 
     def make(self) -> None:
         self.is_over = False
+        self.prices = itertools.count(100)
         self.pauses = threading.Thread(target=self.pause)
         self.pauses.start()
 
@@ -316,15 +340,22 @@ class Starved(Cause):
             os.kill(self.server.pid, signal.SIGSTOP)
             time.sleep(0.4)
             os.kill(self.server.pid, signal.SIGCONT)
-            time.sleep(0.2)
+            time.sleep(0.1)
 
     def go_on(self) -> None:
-        body = {"user": "u3", "k": 2, "filter": "properties.price < 20.0 && size(title) > 3"}
-        self.ask("/recommend", "POST", body)
+        def ask() -> None:
+            for _ in range(20):
+                # Another one each time: what a filter finds is kept.
+                price = next(self.prices)
+                found = f"properties.price < {price}.5 && size(title) > 3 && !title.endsWith('7')"
+                self.ask("/recommend", "POST", {"user": "u3", "k": 2, "filter": found})
+
+        together(ask)
 
     def end(self) -> None:
-        self.is_over = True
-        self.pauses.join()
+        if not self.is_over:
+            self.is_over = True
+            self.pauses.join()
         super().end()
 
 
@@ -342,35 +373,37 @@ class OnSmallDisk(Cause):
     """On a small disk that fills: first a compaction finds no room, then nothing does."""
 
     alerts = ("RecantDiskFilling", "RecantCompactionLate", "RecantDiskFull")
-    settings = {
-        "RECANT__STORE__COMPACT_AFTER_SECONDS": "1",
-        "RECANT__STORE__FREE_SPACE_MIN_BYTES": "65536",
-    }
+    settings = (
+        ("RECANT__STORE__COMPACT_AFTER_SECONDS", "1"),
+        ("RECANT__STORE__FREE_SPACE_MIN_BYTES", "65536"),
+    )
+    store = "many"
 
     def stores(self) -> None:
-        self.full = self.folder / "full"
-        shutil.copytree(self.scene.folder / self.store, self.full)
+        """Nothing: the store is laid on the small disk."""
 
     def environment(self) -> dict[str, str]:
-        return super().environment() | {"ROOM": str(self.folder), "FULL_STORE": str(self.full)}
+        full = self.scene.folder / self.store
+        return super().environment() | {"ROOM": str(self.folder), "FULL_STORE": str(full)}
 
     def start(self, **how: Any) -> Server:
         return super().start(inside=[*OWN_MOUNTS, "sh", "-c", SMALL_DISK], **how)
 
     def fill(self, kilobytes_left: int) -> None:
         """Lets something else take the room but so much of it."""
-        done = f'"{self.folder}/done-{kilobytes_left}"'
-        free = f'$(($(df -Pk "$ROOM" | tail -1 | tr -s " " | cut -d " " -f 4) - {kilobytes_left}))'
-        self.server.tell(f'head -c {free}k /dev/zero >>"$ROOM/another"; echo >&2 filled; : {done}')
+        free = '$(df -Pk "$ROOM" | tail -1 | tr -s " " | cut -d " " -f 4)'
+        self.server.tell(
+            f"more=$(({free} - {kilobytes_left}));"
+            ' if [ $more -gt 0 ]; then head -c ${more}k /dev/zero >>"$ROOM/another"; fi'
+        )
 
     def make(self) -> None:
-        self.fill(400)
         self.ask("/interactions?user=u1", "DELETE")
 
     def go_on(self) -> None:
-        name = "RecantCompactionLate"
-        if self.scene.fired(name, self.server.address):
-            self.fill(0)
+        # Again and again: a compaction that was under way gives room back when it ends.
+        is_late = self.scene.fired("RecantCompactionLate", self.server.address)
+        self.fill(0 if is_late else 1500)
         self.add([("u3", "i3")])
 
 
@@ -408,7 +441,8 @@ class Scene:
         lines = (deploy / "secrets/master.env").read_text().splitlines()
         master = dict(line.split("=", 1) for line in lines)
         service = read_yaml(deploy / "compose.yaml")["services"]["recant"]
-        self.environment = dict(service["environment"]) | master | {"RECANT__MODEL__DIM": "6"}
+        small = {"RECANT__MODEL__DIM": "6", "RECANT__SERVER__SHUTDOWN_GRACE_SECONDS": "1"}
+        self.environment = dict(service["environment"]) | master | small
         self.bad_disk = folder / "bad_disk.so"
         compiler = ["cc", "-shared", "-fPIC", "-o", self.bad_disk, SUITE / "bad_disk.c", "-ldl"]
         subprocess.run(compiler, check=True)
@@ -417,16 +451,20 @@ class Scene:
         self.targets.write_text("[]")
         self.prometheus = Prometheus(folder, self.fitted(deploy))
         self.causes: dict[str, Cause] = {}
+        #: What has fired of each server.
+        self.seen: dict[str, set[str]] = {}
 
     def import_stores(self) -> None:
         """The stores that are copied for the servers."""
-        wide = [f'i{i},Thing {i},"{{""price"": {i}.0}}"' for i in range(30000)]
-        (self.folder / "items.csv").write_text("item_id,title,properties\n" + "\n".join(wide) + "\n")
+        wide = [f'i{i},Thing {i},"{{""price"": {i}.0}}"' for i in range(20000)]
+        (self.folder / "items.csv").write_text(
+            "item_id,title,properties\n" + "\n".join(wide) + "\n"
+        )
         described = ["--items", str(self.folder / "items.csv")]
         for name, rows, more in (
             ("groups", GROUPS, []),
             ("many", MANY, []),
-            ("wide", GROUPS, described),
+            ("wide", WIDE, described),
         ):
             file = self.folder / f"{name}.csv"
             file.write_text("user_id,item_id\n" + "\n".join(map(",".join, rows)) + "\n")
@@ -478,9 +516,10 @@ class Scene:
 
     def end(self) -> None:
         """Ends everything."""
-        for cause in self.causes.values():
-            cause.end()
-        self.prometheus.stop()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.prometheus.stop)
+            for cause in self.causes.values():
+                stack.callback(cause.end)
 
 
 def go_on(cause: Cause, is_over: threading.Event, faults: list[str]) -> None:
@@ -531,7 +570,7 @@ def played(deploy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
                 set(kind.alerts) <= scene.fired_of(addresses[name]) for name, kind in CAUSES.items()
             )
 
-        end = time.monotonic() + 120
+        end = time.monotonic() + 90
         while not have_fired() and time.monotonic() < end:
             time.sleep(0.5)
         scene.seen = {name: scene.fired_of(address) for name, address in addresses.items()}

@@ -55,7 +55,11 @@ def test_each_rule_says_what_to_do(rule: dict[str, Any]) -> None:
     annotations = rule["annotations"]
     assert set(annotations) == {"summary", "description", "runbook"}
     assert annotations["runbook"] == f"docs/runbooks.md#{rule['alert'].lower()}"
-    assert f"\n### {rule['alert']}\n" in RUNBOOK
+    section = RUNBOOK.split(f"\n### {rule['alert']}\n")[1].split("\n#")[0]
+    severity = rule["labels"]["severity"].capitalize()
+    assert section.strip().startswith(f"*{severity}")
+    for part in ("**It means**", "**Look", "**do"):
+        assert part.lower() in section.lower(), part
 
 
 def test_the_runbook_explains_no_rule_that_is_gone() -> None:
