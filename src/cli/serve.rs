@@ -13,6 +13,7 @@ use super::control_server::ControlServer;
 use super::error::CliError;
 use super::ids;
 use super::output::print;
+use super::renewal;
 use super::settings::{StoreArgs, configured_model, flag, serving_options, thread_pool};
 use super::train_neural::neural_training;
 use recant_core::optim::als::TrainingOptions;
@@ -50,24 +51,26 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         .map(|value| flag("--listen", "server.listen", value))
         .collect();
     let settings = args.store.settings(flags)?;
-    serve(&settings, |address| {
-        print(&format!("recant listens on http://{address}\n"))
+    serve(&settings, |url| {
+        print(&format!("recant listens on {url}\n"))
     })
 }
 
-/// Binds, says where with `announce`, opens the store, and serves until a signal or a failure.
+/// Binds, says at which URL with `announce`, opens the store, and serves until a signal or a failure.
 pub(super) fn serve(
     settings: &Settings,
-    announce: impl FnOnce(SocketAddr) -> Result<(), CliError>,
+    announce: impl FnOnce(&str) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let exporter = install_exporter().map_err(CliError::failed)?;
     let server = Server::bind(settings).map_err(CliError::failed)?;
     let runtime = tokio::runtime::Runtime::new().map_err(CliError::failed)?;
     let state = AppState::new(exporter.clone());
-    announce(server.address())?;
     runtime.block_on(async {
-        let upkeep = tokio::spawn(exporter.run_upkeep());
         let signals = Signals::listen()?;
+        let hangup = signal(SignalKind::hangup()).map_err(CliError::failed)?;
+        let renewal = tokio::spawn(renewal::follow(hangup, server.tls_identity()));
+        let upkeep = tokio::spawn(exporter.run_upkeep());
+        announce(&server.url())?;
         let (failed, failure) = oneshot::channel();
         let stopping = Arc::new(AtomicBool::new(false));
         let starting = tokio::spawn(start(
@@ -91,6 +94,7 @@ pub(super) fn serve(
         stopping.store(true, Ordering::Relaxed);
         let guard = starting.await.map_err(CliError::failed)?;
         upkeep.abort();
+        renewal.abort();
         if let Some((guard, control)) = guard? {
             drop(control);
             guard.stop().await;

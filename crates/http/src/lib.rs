@@ -30,5 +30,5 @@ pub use config::{
 };
 #[doc(hidden)]
 pub use http::fuzzing;
-pub use http::{AppState, ServeError, Server, router};
+pub use http::{AppState, ServeError, Server, TlsError, TlsIdentity, router};
 pub use telemetry::{Exporter, LogError, MetricsError, install_exporter, install_logs};

@@ -75,7 +75,7 @@ fn show_labelled_series(table: &Routes) {
 /// Puts around `routes` what every request passes, even one that no route takes; the last layer
 /// here is the outermost.
 fn guarded(routes: Router, table: Routes, settings: &Settings) -> Router {
-    let policy = AccessPolicy::new(&settings.access, table.clone());
+    let policy = AccessPolicy::new(&settings.access, table.clone(), settings.server.has_tls());
     routes
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)

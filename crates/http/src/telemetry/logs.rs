@@ -57,7 +57,16 @@ pub fn install_logs(settings: &LogSettings) -> Result<(), LogError> {
 /// repeats what passes through it.
 fn is_impersonal(metadata: &Metadata<'_>) -> bool {
     let name = metadata.target().split("::").next();
-    name.is_some_and(is_ours) || *metadata.level() <= Level::INFO
+    name.is_some_and(is_ours) || *metadata.level() <= highest_of_others(name)
+}
+
+/// The level above which nothing of a library is logged. rustls warns of what any stranger may send; a
+/// handshake that fails is told by whoever took the connection.
+fn highest_of_others(name: Option<&str>) -> Level {
+    match name {
+        Some("rustls") => Level::ERROR,
+        _ => Level::INFO,
+    }
 }
 
 /// Whether a crate of that name is of this program.
