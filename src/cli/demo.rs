@@ -70,7 +70,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         data_dir: Some(args.data_dir.clone()),
         config: None,
     };
-    let settings = store.settings(vec![
+    let (settings, traces) = store.serving_settings(vec![
         flag("--listen", "server.listen", &listen),
         flag("--seed", "model.seed", &seed),
     ])?;
@@ -84,7 +84,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         import(&catalogue, &settings)?;
         train(&settings)?;
     }
-    serve::serve(&settings, |url| print(&tour(&catalogue, url)))
+    serve::serve(&settings, traces, |url| print(&tour(&catalogue, url)))
 }
 
 fn import(catalogue: &Catalogue, settings: &Settings) -> Result<(), CliError> {

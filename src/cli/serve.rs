@@ -18,9 +18,9 @@ use super::settings::{StoreArgs, configured_model, flag, serving_options, thread
 use super::train_neural::neural_training;
 use recant_core::optim::als::TrainingOptions;
 use recant_core::unlearn::Progress;
-use recant_http::Settings;
 use recant_http::install_exporter;
 use recant_http::{AppState, Server, router};
+use recant_http::{Settings, Traces};
 use recant_service::Service;
 use recant_service::WorkerOptions;
 use recant_service::train_neural;
@@ -50,8 +50,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         .iter()
         .map(|value| flag("--listen", "server.listen", value))
         .collect();
-    let settings = args.store.settings(flags)?;
-    serve(&settings, |url| {
+    let (settings, traces) = args.store.serving_settings(flags)?;
+    serve(&settings, traces, |url| {
         print(&format!("recant listens on {url}\n"))
     })
 }
@@ -59,13 +59,14 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
 /// Binds, says at which URL with `announce`, opens the store, and serves until a signal or a failure.
 pub(super) fn serve(
     settings: &Settings,
+    traces: Traces,
     announce: impl FnOnce(&str) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let exporter = install_exporter().map_err(CliError::failed)?;
     let server = Server::bind(settings).map_err(CliError::failed)?;
     let runtime = tokio::runtime::Runtime::new().map_err(CliError::failed)?;
     let state = AppState::new(exporter.clone());
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let signals = Signals::listen()?;
         let hangup = signal(SignalKind::hangup()).map_err(CliError::failed)?;
         let renewal = tokio::spawn(renewal::follow(hangup, server.tls_identity()));
@@ -100,7 +101,10 @@ pub(super) fn serve(
             guard.stop().await;
         }
         served.map_err(CliError::failed)
-    })
+    });
+    // After everything that makes spans.
+    traces.finish();
+    served
 }
 
 /// Opens the store, trains when there is something to learn and no model, and starts the service;

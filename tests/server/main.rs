@@ -39,6 +39,7 @@ mod scripted;
 mod service_http;
 mod support;
 mod tls;
+mod traces;
 mod tuning_and_audit;
 mod tutorial;
 mod unread_batches;

@@ -59,6 +59,7 @@ mod state;
 mod tls_acceptor;
 mod tls_identity;
 mod tls_pair;
+mod trace_context;
 mod user;
 mod users;
 

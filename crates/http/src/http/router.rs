@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use super::access::{AccessPolicy, check_access};
 use super::body_buffer::{BodyBudget, buffer_body};
 use super::known_feedback::KnownFeedback;
-use super::metric_names::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL};
+use super::metric_names::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL, TRACE_SPANS_TOTAL};
 use super::openapi::{ApiDescription, ApiDocument};
 use super::problem::{METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
 use super::routes::Routes;
@@ -66,6 +66,9 @@ fn show_labelled_series(table: &Routes) {
         counter!(HTTP_REQUESTS_TOTAL, labels.iter()).absolute(0);
         let template = Arc::clone(&route.template);
         let _ = histogram!(HTTP_REQUEST_DURATION_SECONDS, "route" => template);
+    }
+    for outcome in ["sent", "failed", "dropped"] {
+        counter!(TRACE_SPANS_TOTAL, "outcome" => outcome).absolute(0);
     }
     for status in ErasureStatus::ALL {
         counter!(ERASURES_TOTAL, "status" => status.as_str()).absolute(0);
