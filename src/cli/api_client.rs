@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::error::CliError;
 use super::text_file;
+use super::trust::TrustArgs;
 
 /// Longest wait for one answer, a wait that was asked for included.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(90);
@@ -57,17 +58,18 @@ pub(super) enum Refusal {
 }
 
 impl ApiClient {
-    /// Calls the server at `url`, with `key` where it has any.
-    pub(super) fn new(url: &str, key: Option<&str>) -> Self {
+    /// Calls the server at `url`, with `key` where it has any, if `trust` believes it.
+    pub(super) fn new(url: &str, key: Option<&str>, trust: &TrustArgs) -> Result<Self, CliError> {
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(ANSWER_PATIENCE))
             .http_status_as_error(false)
+            .tls_config(trust.tls(url)?)
             .build();
-        Self {
+        Ok(Self {
             agent: agent.into(),
             url: url.trim_end_matches('/').to_owned(),
             authorization: key.map(|key| format!("Bearer {key}")),
-        }
+        })
     }
 
     /// Gets what is at `path`.

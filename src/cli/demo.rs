@@ -70,7 +70,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         data_dir: Some(args.data_dir.clone()),
         config: None,
     };
-    let settings = store.settings(vec![
+    let (settings, traces) = store.serving_settings(vec![
         flag("--listen", "server.listen", &listen),
         flag("--seed", "model.seed", &seed),
     ])?;
@@ -84,7 +84,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         import(&catalogue, &settings)?;
         train(&settings)?;
     }
-    serve::serve(&settings, |address| print(&tour(&catalogue, address)))
+    serve::serve(&settings, traces, |url| print(&tour(&catalogue, url)))
 }
 
 fn import(catalogue: &Catalogue, settings: &Settings) -> Result<(), CliError> {
@@ -157,13 +157,12 @@ fn train(settings: &Settings) -> Result<(), CliError> {
 }
 
 /// Lines to paste: a list, an erasure, the list after it.
-fn tour(catalogue: &Catalogue, address: SocketAddr) -> String {
+fn tour(catalogue: &Catalogue, base: &str) -> String {
     let (user, item) = catalogue.interactions.first().map_or((0, 0), |pair| *pair);
     let (user, item) = (
         &catalogue.users[user as usize],
         &catalogue.items[item as usize],
     );
-    let base = format!("http://{address}");
     format!(
         "recant listens on {base}
 stop it with Ctrl-C; try, in another terminal:

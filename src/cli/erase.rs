@@ -14,6 +14,7 @@ use super::error::CliError;
 use super::output::{print, print_json};
 use super::strength::Strength;
 use super::text_file;
+use super::trust::TrustArgs;
 use recant_receipt::{CommitmentClaim, JwkSet, Salt, commit, verify};
 use recant_types::{
     Certificate, ErasureId, ErasureTarget, FeedbackType, InvalidId, ItemId, Names, UserId,
@@ -62,6 +63,9 @@ pub(crate) struct EraseArgs {
     /// File that holds the API key
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+    /// Whom to believe, by https
+    #[command(flatten)]
+    pub trust: TrustArgs,
     /// File to which the receipts are appended, one a line
     #[arg(long, value_name = "FILE")]
     pub receipts: Option<PathBuf>,
@@ -92,7 +96,7 @@ struct Outcome {
 pub(super) fn run(args: &EraseArgs) -> Result<(), CliError> {
     let requests = args.requests()?;
     let key = api_key(args.key_file.as_deref())?;
-    let client = Client::new(&args.url, key.as_deref());
+    let client = Client::new(&args.url, key.as_deref(), &args.trust)?;
     let sent = requests.len();
     // Before anybody's id is sent: is this the right server?
     client.keys().map_err(CliError::failed)?;

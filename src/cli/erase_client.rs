@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api_client::{ApiClient, Refusal};
+use super::error::CliError;
+use super::trust::TrustArgs;
 use recant_receipt::JwkSet;
 use recant_types::{Names, TypedPair};
 
@@ -18,8 +20,8 @@ pub(super) struct Accepted {
 }
 
 impl Client {
-    pub(super) fn new(url: &str, key: Option<&str>) -> Self {
-        Self(ApiClient::new(url, key))
+    pub(super) fn new(url: &str, key: Option<&str>, trust: &TrustArgs) -> Result<Self, CliError> {
+        Ok(Self(ApiClient::new(url, key, trust)?))
     }
 
     /// Asks for one erasure of `names`; with the same idempotency key again it is the same one.

@@ -14,6 +14,7 @@ use super::api_client::{ApiClient, api_key};
 use super::error::CliError;
 use super::output::print;
 use super::settings::{StoreArgs, store_options};
+use super::trust::TrustArgs;
 use recant_import::{
     Account, Columns, Delimiter, Encoding, Escape, FeedbackChoice, Format, ImportError,
     ImportOptions, Part, Quote, ReadOptions, RowCounts, RowSink, SinkError, SinkTotals, TakenRow,
@@ -119,6 +120,9 @@ pub(crate) struct ImportArgs {
     /// File that holds the API key
     #[arg(long, value_name = "FILE", requires = "url")]
     pub key_file: Option<PathBuf>,
+    /// Whom to believe, by https
+    #[command(flatten)]
+    pub trust: TrustArgs,
     /// How long a server that is busy or gone is asked again, for each request
     #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "url")]
     pub wait: u64,
@@ -298,7 +302,7 @@ fn deliver(args: &ImportArgs, url: &str) -> Result<(), CliError> {
     let settings = args.store.settings(Vec::new())?;
     let options = args.options(&settings.feedback.types)?;
     let key = api_key(args.key_file.as_deref())?;
-    let client = ApiClient::new(url, key.as_deref());
+    let client = ApiClient::new(url, key.as_deref(), &args.trust)?;
     let mut remote = Remote::new(client, Duration::from_secs(args.wait), args.after_erasures);
     let began = Instant::now();
     remote.greet().map_err(CliError::failed)?;

@@ -22,6 +22,7 @@ mod line_output;
 mod manual;
 mod output;
 mod progress;
+mod renewal;
 mod restore;
 mod scan;
 mod serve;
@@ -31,6 +32,7 @@ mod text_file;
 mod train;
 mod train_args;
 mod train_neural;
+mod trust;
 mod tune;
 mod verify;
 

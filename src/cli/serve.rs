@@ -13,13 +13,14 @@ use super::control_server::ControlServer;
 use super::error::CliError;
 use super::ids;
 use super::output::print;
+use super::renewal;
 use super::settings::{StoreArgs, configured_model, flag, serving_options, thread_pool};
 use super::train_neural::neural_training;
 use recant_core::optim::als::TrainingOptions;
 use recant_core::unlearn::Progress;
-use recant_http::Settings;
 use recant_http::install_exporter;
 use recant_http::{AppState, Server, router};
+use recant_http::{Settings, Traces};
 use recant_service::Service;
 use recant_service::WorkerOptions;
 use recant_service::train_neural;
@@ -49,25 +50,28 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         .iter()
         .map(|value| flag("--listen", "server.listen", value))
         .collect();
-    let settings = args.store.settings(flags)?;
-    serve(&settings, |address| {
-        print(&format!("recant listens on http://{address}\n"))
+    let (settings, traces) = args.store.serving_settings(flags)?;
+    serve(&settings, traces, |url| {
+        print(&format!("recant listens on {url}\n"))
     })
 }
 
-/// Binds, says where with `announce`, opens the store, and serves until a signal or a failure.
+/// Binds, says at which URL with `announce`, opens the store, and serves until a signal or a failure.
 pub(super) fn serve(
     settings: &Settings,
-    announce: impl FnOnce(SocketAddr) -> Result<(), CliError>,
+    traces: Traces,
+    announce: impl FnOnce(&str) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let exporter = install_exporter().map_err(CliError::failed)?;
     let server = Server::bind(settings).map_err(CliError::failed)?;
     let runtime = tokio::runtime::Runtime::new().map_err(CliError::failed)?;
     let state = AppState::new(exporter.clone());
-    announce(server.address())?;
-    runtime.block_on(async {
-        let upkeep = tokio::spawn(exporter.run_upkeep());
+    let served = runtime.block_on(async {
         let signals = Signals::listen()?;
+        let hangup = signal(SignalKind::hangup()).map_err(CliError::failed)?;
+        let renewal = tokio::spawn(renewal::follow(hangup, server.tls_identity()));
+        let upkeep = tokio::spawn(exporter.run_upkeep());
+        announce(&server.url())?;
         let (failed, failure) = oneshot::channel();
         let stopping = Arc::new(AtomicBool::new(false));
         let starting = tokio::spawn(start(
@@ -91,12 +95,16 @@ pub(super) fn serve(
         stopping.store(true, Ordering::Relaxed);
         let guard = starting.await.map_err(CliError::failed)?;
         upkeep.abort();
+        renewal.abort();
         if let Some((guard, control)) = guard? {
             drop(control);
             guard.stop().await;
         }
         served.map_err(CliError::failed)
-    })
+    });
+    // After everything that makes spans.
+    traces.finish();
+    served
 }
 
 /// Opens the store, trains when there is something to learn and no model, and starts the service;

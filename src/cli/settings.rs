@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::error::CliError;
-use recant_http::install_logs;
-use recant_http::{FlagOverride, Settings, Sources};
+use recant_http::{FlagOverride, Settings, Sources, Traces};
+use recant_http::{install_logs, install_logs_and_traces};
 use recant_store::{CompactionSchedule, MasterKeySource, Store, StoreOptions};
 use recant_types::ModelConfiguration;
 
@@ -25,6 +25,22 @@ impl StoreArgs {
     /// The settings of defaults, file, environment and these flags, with `more` flags on top; and
     /// logging set up as they say.
     pub(super) fn settings(&self, more: Vec<FlagOverride>) -> Result<Settings, CliError> {
+        let settings = self.load(more)?;
+        install_logs(&settings.log).map_err(CliError::usage)?;
+        Ok(settings)
+    }
+
+    /// The same for a process that serves: traces are sent as well, where the settings say so.
+    pub(super) fn serving_settings(
+        &self,
+        more: Vec<FlagOverride>,
+    ) -> Result<(Settings, Traces), CliError> {
+        let settings = self.load(more)?;
+        let traces = install_logs_and_traces(&settings.log, &settings.telemetry);
+        Ok((settings, traces.map_err(CliError::usage)?))
+    }
+
+    fn load(&self, more: Vec<FlagOverride>) -> Result<Settings, CliError> {
         let mut flags = more;
         if let Some(directory) = &self.data_dir {
             let value = directory.to_str().ok_or_else(|| {
@@ -37,9 +53,7 @@ impl StoreArgs {
             flags,
             ..Sources::default()
         };
-        let settings = sources.load().map_err(CliError::usage)?;
-        install_logs(&settings.log).map_err(CliError::usage)?;
-        Ok(settings)
+        sources.load().map_err(CliError::usage)
     }
 }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import time
 import tomllib
@@ -79,7 +80,7 @@ def version() -> str:
 
 
 class Server:
-    """A process that serves."""
+    """A process that serves, behind TLS where its environment says so."""
 
     def __init__(
         self,
@@ -91,6 +92,8 @@ class Server:
     ) -> None:
         """`inside` is a program, with its arguments, that starts the server's command in turn."""
         self.folder = folder
+        certificate = environment.get("RECANT__SERVER__TLS_CERTIFICATE")
+        self._trust = ssl.create_default_context(cafile=certificate) if certificate else None
         self.data = folder / "store"
         variables = {
             name: value for name, value in os.environ.items() if not name.startswith("RECANT__")
@@ -113,8 +116,8 @@ class Server:
             )
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            if found := re.search(r"listens on http://(\S+)", line):
-                self.address = found.group(1)
+            if found := re.search(r"listens on (https?://(\S+))", line):
+                self.url, self.address = found.groups()
                 break
         else:
             raise AssertionError(f"the server did not start: {(folder / 'log').read_text()}")
@@ -127,13 +130,13 @@ class Server:
         if key:
             headers["Authorization"] = f"Bearer {key}"
         request = urllib.request.Request(
-            f"http://{self.address}{path}",
+            f"{self.url}{path}",
             headers=headers,
             method=method,
             data=body.encode() if body else None,
         )
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=60, context=self._trust) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

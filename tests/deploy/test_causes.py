@@ -407,6 +407,24 @@ class OnSmallDisk(Cause):
         self.add([("u3", "i3")])
 
 
+class Expiring(Cause):
+    """Shows a certificate that is over tomorrow."""
+
+    alerts = ("RecantTlsCertificateExpiring",)
+
+    def environment(self) -> dict[str, str]:
+        """Makes the certificate, and names it."""
+        names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+        pair = ["-keyout", self.folder / "tls.key", "-out", self.folder / "tls.pem"]
+        kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
+        command = ["openssl", "req", "-x509", *kind, *names, *pair]
+        subprocess.run(command, check=True, capture_output=True)
+        return super().environment() | {
+            "RECANT__SERVER__TLS_CERTIFICATE": str(self.folder / "tls.pem"),
+            "RECANT__SERVER__TLS_KEY": str(self.folder / "tls.key"),
+        }
+
+
 OWN_MOUNTS = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "-rm"]
 CAUSES: dict[str, type[Cause]] = {
     kind.__name__.lower(): kind
@@ -425,6 +443,7 @@ CAUSES: dict[str, type[Cause]] = {
         Starved,
         Besieged,
         OnSmallDisk,
+        Expiring,
     )
 }
 #: Fires when there is nothing to scrape yet, before the first server.
@@ -489,6 +508,7 @@ class Scene:
         scrape = configuration["scrape_configs"][0]
         del scrape["static_configs"]
         scrape["file_sd_configs"] = [{"files": [str(self.targets)], "refresh_interval": "1s"}]
+        scrape["tls_config"] = {"insecure_skip_verify": True}
         scrape["authorization"]["credentials_file"] = str(deploy / "secrets/prometheus.key")
         configuration["scrape_configs"] = [scrape]
         path = self.folder / "prometheus.yaml"
@@ -509,8 +529,13 @@ class Scene:
 
     def watch(self) -> None:
         """Begins to scrape all servers."""
-        addresses = [cause.server.address for cause in self.causes.values()]
-        self.targets.write_text(json.dumps([{"targets": addresses}]))
+        servers = [cause.server for cause in self.causes.values()]
+        addresses = [server.address for server in servers]
+        groups = [
+            {"targets": [server.address], "labels": {"__scheme__": server.url.split(":")[0]}}
+            for server in servers
+        ]
+        self.targets.write_text(json.dumps(groups))
         up = f'count(up{{job="recant"}} == 1) == {len(addresses)}'
         until(lambda: self.prometheus.value(up) > 0, "a scrape of all")
 
@@ -534,7 +559,7 @@ def go_on(cause: Cause, is_over: threading.Event, faults: list[str]) -> None:
 
 def cannot() -> str | None:
     """Why the causes cannot be made here, if they cannot."""
-    for tool in ("prometheus", "cc", "unshare"):
+    for tool in ("prometheus", "cc", "unshare", "openssl"):
         if not shutil.which(tool):
             return f"{tool} is not installed"
     own = subprocess.run([*OWN_MOUNTS, "true"], capture_output=True, check=False)

@@ -3,6 +3,8 @@ server takes."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,22 @@ def variables(container: dict[str, Any]) -> dict[str, str]:
     return {one["name"]: one.get("value", "5a" * 32) for one in container["env"]}
 
 
+def certificate(environment: dict[str, str], folder: Path) -> dict[str, str]:
+    """The variables that name the files of TLS, which are made in a folder; none where there is no TLS."""
+    names = [f"RECANT__SERVER__TLS_{part}" for part in ("CERTIFICATE", "KEY")]
+    made = {
+        name: str(folder / Path(environment[name]).name) for name in names if name in environment
+    }
+    if made:
+        if not shutil.which("openssl"):
+            pytest.skip("openssl is not installed")
+        request = "openssl req -x509 -noenc -days 90 -newkey rsa:2048 -subj /CN=localhost"
+        request += " -addext subjectAltName=IP:127.0.0.1"
+        files = ["-out", made[names[0]], "-keyout", made[names[1]]]
+        subprocess.run([*request.split(), *files], check=True, capture_output=True)
+    return made
+
+
 @pytest.mark.parametrize("case", ["everything", "least"])
 def test_a_server_takes_its_configuration_and_answers_the_probes(case: str, tmp_path: Path) -> None:
     made = rendered(case)
@@ -97,15 +115,32 @@ def test_a_server_takes_its_configuration_and_answers_the_probes(case: str, tmp_
     configuration = tmp_path / "recant.toml"
     configuration.write_text(made["ConfigMap"]["data"]["recant.toml"])
     assert container["args"] == ["serve", "--config", f"/etc/recant/{configuration.name}"]
+    environment |= certificate(environment, tmp_path)
     server = Server(tmp_path, configuration, environment)
     try:
         server.until_ready()
         for probe in ("livenessProbe", "readinessProbe"):
-            assert server.ask(container[probe]["httpGet"]["path"])[0] == 200
+            asked = container[probe]["httpGet"]
+            assert server.url.startswith(asked["scheme"].lower() + "://")
+            assert server.ask(asked["path"])[0] == 200
         assert server.ask("/model")[0] == 401
     finally:
         server.stop()
     assert (server.data / "keys/master").exists() == ("MASTER_KEY" not in environment)
+
+
+def test_the_files_of_tls_are_those_of_the_secret_and_for_the_pod_alone() -> None:
+    made = rendered("everything")
+    pod = made["StatefulSet"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    (secret,) = (one["secret"] for one in pod["volumes"] if one["name"] == "tls")
+    assert secret == {"secretName": "recant-tls", "defaultMode": 0o440}
+    (mount,) = (one for one in container["volumeMounts"] if one["name"] == "tls")
+    named = {Path(value) for name, value in variables(container).items() if "__TLS_" in name}
+    assert named == {Path(mount["mountPath"]) / name for name in ("tls.crt", "tls.key")}
+    (endpoint,) = made["ServiceMonitor"]["spec"]["endpoints"]
+    assert endpoint["scheme"] == "https"
+    assert endpoint["tlsConfig"]["serverName"] == "recant.example"
 
 
 def test_the_alerts_are_those_of_the_file() -> None:

@@ -61,3 +61,8 @@ def test_the_settings_exist() -> None:
     variables = re.findall(r"^Environment=(\w+)=", UNIT.read_text(), re.MULTILINE)
     named = {setting_of(name) for name in variables}
     assert named and named <= settings()
+
+
+def test_a_reload_is_the_signal_that_the_program_takes() -> None:
+    (command,) = re.findall(r"^ExecReload=(.*)$", UNIT.read_text(), re.MULTILINE)
+    assert command.endswith("kill -HUP $MAINPID")

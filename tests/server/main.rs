@@ -38,6 +38,8 @@ mod scan_command;
 mod scripted;
 mod service_http;
 mod support;
+mod tls;
+mod traces;
 mod tuning_and_audit;
 mod tutorial;
 mod unread_batches;

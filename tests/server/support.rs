@@ -95,11 +95,25 @@ impl Answer {
     }
 }
 
+/// A client's side of TLS, for servers with one of these certificates in PEM.
+fn believing(trusted: &[u8]) -> ureq::tls::TlsConfig {
+    let certificates = ureq::tls::parse_pem(trusted).map(|item| match item.expect("PEM") {
+        ureq::tls::PemItem::Certificate(one) => one,
+        _ => panic!("no certificate"),
+    });
+    let roots = ureq::tls::RootCerts::from(certificates.collect::<Vec<_>>());
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    ureq::tls::TlsConfig::builder()
+        .root_certs(roots)
+        .unversioned_rustls_crypto_provider(provider)
+        .build()
+}
+
 /// A running server; killed when dropped.
 pub struct Server {
     pub data: PathBuf,
     pub log: PathBuf,
-    address: String,
+    base: String,
     child: Child,
     agent: ureq::Agent,
 }
@@ -112,6 +126,24 @@ impl Server {
 
     /// The same, with the command changed first.
     pub fn start_with(data: &Path, change: impl FnOnce(&mut Command)) -> Self {
+        Self::start_trusted(data, &[], change)
+    }
+
+    /// The same, behind TLS, by a client that believes a certificate in PEM.
+    pub fn start_behind_tls(
+        data: &Path,
+        [certificate, key]: &[PathBuf; 2],
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
+        let trusted = std::fs::read(certificate).expect("a certificate");
+        Self::start_trusted(data, &trusted, |command| {
+            command.env("RECANT__SERVER__TLS_CERTIFICATE", certificate);
+            command.env("RECANT__SERVER__TLS_KEY", key);
+            change(command);
+        })
+    }
+
+    fn start_trusted(data: &Path, trusted: &[u8], change: impl FnOnce(&mut Command)) -> Self {
         let log = data.with_extension("log");
         let file = std::fs::File::options()
             .create(true)
@@ -132,10 +164,10 @@ impl Server {
             .expect("the server starts");
         let stdout = child.stdout.take().expect("a piped standard output");
         let mut lines = BufReader::new(stdout).lines();
-        let address = lines
+        let base = lines
             .by_ref()
             .map_while(Result::ok)
-            .find_map(|line| line.split("http://").nth(1).map(str::to_owned))
+            .find_map(|line| line.split(" listens on ").nth(1).map(str::to_owned))
             .unwrap_or_else(|| panic!("no address printed; see {}", log.display()));
         // Whatever else it prints is read, so that it never blocks on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
@@ -143,17 +175,13 @@ impl Server {
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
             .timeout_global(Some(PATIENCE))
+            .tls_config(believing(trusted))
             .build()
             .into();
-        let address = address
-            .trim_end_matches('/')
-            .split_whitespace()
-            .next()
-            .expect("text");
         let server = Self {
             data: data.to_owned(),
             log,
-            address: address.to_owned(),
+            base,
             child,
             agent,
         };
@@ -175,7 +203,12 @@ impl Server {
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}{path}", self.base)
+    }
+
+    /// Where it listens: address and port.
+    pub fn address(&self) -> &str {
+        self.base.split("://").nth(1).expect("a URL")
     }
 
     /// Sends a request with an optional JSON body and headers.
@@ -268,6 +301,12 @@ impl Server {
         self.child.id()
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("running");
+    }
+
     /// Kills without warning, as a power switch does to the process.
     pub fn kill(mut self) {
         self.child.kill().expect("the server was running");
@@ -276,8 +315,7 @@ impl Server {
 
     /// Asks it to stop and waits until it has; returns the exit code.
     pub fn stop(mut self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("running");
+        self.signal(rustix::process::Signal::TERM);
         self.child.wait().expect("the server ends").code()
     }
 

@@ -1,4 +1,4 @@
-//! The HTTP interface of `recant`, its configuration, and its logs and metrics.
+//! The HTTP interface of `recant`, its configuration, and its logs, metrics and traces.
 //!
 //! ```
 //! use std::collections::HashMap;
@@ -26,9 +26,13 @@ pub use config::{
     AccessSettings, CertificateSettings, ConfigError, ContentSettings, FeedbackSettings,
     FlagOverride, GorseSettings, InteractionSettings, InvalidSetting, KeySettings,
     LearningSettings, LogFormat, LogSettings, MasterKeySettings, ModelKind, ModelSettings,
-    ReceiptSettings, Role, ServerSettings, Settings, Sources, StoreSettings, TrainingSettings,
+    ReceiptSettings, Role, ServerSettings, Settings, Sources, StoreSettings, TelemetrySettings,
+    TrainingSettings,
 };
 #[doc(hidden)]
 pub use http::fuzzing;
-pub use http::{AppState, ServeError, Server, router};
-pub use telemetry::{Exporter, LogError, MetricsError, install_exporter, install_logs};
+pub use http::{AppState, ServeError, Server, TlsError, TlsIdentity, router};
+pub use telemetry::{
+    Exporter, LogError, MetricsError, Traces, install_exporter, install_logs,
+    install_logs_and_traces,
+};

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::erasure_spans::ErasureSpans;
 use recant_types::{ErasureId, ErasureTarget, FeedbackType, ItemId, TypedPair, UnixMillis, UserId};
 
 /// What waits, shared between the routes that accept and the worker that forgets.
@@ -15,6 +16,8 @@ pub(crate) struct Backlog {
     waiting: Mutex<HashMap<ErasureId, Waiting>>,
     /// Those that are forgotten and without a certificate.
     uncertified: Mutex<HashMap<ErasureId, Uncertified>>,
+    /// For whoever traces.
+    pub(crate) spans: ErasureSpans,
 }
 
 #[derive(Debug)]

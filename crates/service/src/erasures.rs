@@ -88,6 +88,7 @@ impl Service {
             batch.remove_description(item);
         }
         self.0.backlog.enter(id, Some(target.clone()), accepted_at);
+        self.0.backlog.spans.begin(id);
         let committed = match described {
             None => self.commit(batch).await,
             Some(item) => self.commit_with_item(batch, id, item).await,
@@ -96,6 +97,7 @@ impl Service {
             Ok(committed) => committed.records.into_iter().next(),
             Err(error) => {
                 self.0.backlog.leave(id);
+                self.0.backlog.spans.end(id);
                 return Err(error);
             }
         };
@@ -104,12 +106,14 @@ impl Service {
             metrics::counter!(names::ERASURES_TOTAL, "status" => "accepted").increment(1);
             metrics::histogram!(names::ERASURE_ACCEPT_SECONDS).record(started.elapsed());
             tracing::info!(erasure = %id, kind = ?record.kind, "accepted");
+            self.0.backlog.spans.reached(id, ErasureStatus::Accepted);
             return Ok(AcceptedErasure {
                 record,
                 salt: Some(salt),
             });
         }
         self.0.backlog.leave(id);
+        self.0.backlog.spans.end(id);
         // A repeated request: the same key leads to the salt of the first one.
         let first = self.salt(record.id, key.as_ref());
         let opens = record.commitment == Some(commit(&first, &target));

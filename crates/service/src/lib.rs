@@ -20,6 +20,7 @@ mod curator;
 mod describe;
 mod digits;
 mod dirty;
+mod erasure_spans;
 mod erasures;
 mod explain;
 mod expression;

@@ -30,6 +30,7 @@ mod properties;
 mod span;
 mod specification;
 mod time;
+mod trace_target;
 mod weight;
 
 pub use certificate::{Certificate, GapCertificate};
@@ -65,4 +66,5 @@ pub use specification::{
 pub use time::{
     InvalidTime, InvalidTimeFormat, TIME_AHEAD_MILLISECONDS_MAX, TimeRule, timestamp_of_millis,
 };
+pub use trace_target::TRACE_TARGET;
 pub use weight::{InvalidWeight, UnknownWeightTransform, WEIGHT_MAX, WEIGHT_MIN, WeightTransform};

@@ -1,5 +1,6 @@
 //! The settings of the HTTP server and the limits around it.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,11 +17,16 @@ pub struct ServerSettings {
     /// Address and port. Without API keys only a loopback address is accepted; port 0 takes a
     /// free one.
     pub listen: String,
+    /// File with the certificate for TLS and those that lead from it to a root, in PEM; empty for no TLS.
+    pub tls_certificate: PathBuf,
+    /// File with its private key, in PEM and not encrypted. Both files are read again when they change and
+    /// on SIGHUP.
+    pub tls_key: PathBuf,
     /// Longest time for a request, its body included. A wait asked for with `Prefer: wait` comes
     /// on top.
     pub request_timeout_seconds: u64,
     /// Longest time for the head of a request, from its first byte; on a new connection from the
-    /// start.
+    /// start, the handshake of TLS included.
     pub header_timeout_seconds: u64,
     /// Longest silence between two requests on one connection.
     pub keep_alive_seconds: u64,
@@ -45,6 +51,8 @@ impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             listen: String::from("127.0.0.1:8080"),
+            tls_certificate: PathBuf::new(),
+            tls_key: PathBuf::new(),
             request_timeout_seconds: 30,
             header_timeout_seconds: 15,
             keep_alive_seconds: 75,
@@ -85,11 +93,27 @@ impl ServerSettings {
         Duration::from_secs(self.shutdown_grace_seconds)
     }
 
+    /// The files of the certificate and of its key, if there is to be TLS.
+    pub(crate) fn tls_files(&self) -> Option<(&Path, &Path)> {
+        self.has_tls()
+            .then_some((&self.tls_certificate, &self.tls_key))
+    }
+
+    /// Whether connections are behind TLS.
+    pub(crate) fn has_tls(&self) -> bool {
+        !self.tls_certificate.as_os_str().is_empty()
+    }
+
     pub(super) fn check(&self) -> Result<(), InvalidSetting> {
         let port = self.listen.rsplit_once(':').map(|(_, port)| port.parse());
         if !matches!(port, Some(Ok::<u16, _>(_))) {
             let problem = "needs an address and a port, as in 127.0.0.1:8080 or [::1]:8080";
             return Err(InvalidSetting::new("server.listen", problem));
+        }
+        let (certificate, key) = (&self.tls_certificate, &self.tls_key);
+        if certificate.as_os_str().is_empty() != key.as_os_str().is_empty() {
+            let problem = "and server.tls_key belong together: set both or neither";
+            return Err(InvalidSetting::new("server.tls_certificate", problem));
         }
         for (key, value, most) in [
             (
@@ -153,6 +177,20 @@ mod tests {
             };
             assert_eq!(settings.check().is_ok(), good, "{listen}");
         }
+    }
+
+    #[test]
+    fn a_certificate_has_a_key() {
+        let mut settings = ServerSettings::default();
+        assert!(settings.tls_files().is_none());
+        settings.tls_key = PathBuf::from("key.pem");
+        let error = settings.check().expect_err("no certificate");
+        assert!(error.to_string().contains("server.tls_key"), "{error}");
+        settings.tls_certificate = PathBuf::from("chain.pem");
+        assert_eq!(settings.check(), Ok(()));
+        assert!(settings.tls_files().is_some());
+        settings.tls_key = PathBuf::new();
+        assert!(settings.check().is_err());
     }
 
     #[test]

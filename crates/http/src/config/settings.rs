@@ -13,6 +13,7 @@ use super::log::LogSettings;
 use super::receipts::ReceiptSettings;
 use super::server::ServerSettings;
 use super::store::{MasterKeySettings, StoreSettings};
+use super::telemetry::TelemetrySettings;
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,8 @@ pub struct Settings {
     pub receipts: ReceiptSettings,
     /// Logs.
     pub log: LogSettings,
+    /// Traces for OpenTelemetry.
+    pub telemetry: TelemetrySettings,
     /// Who may call what.
     pub access: AccessSettings,
 }
@@ -62,6 +65,7 @@ impl Settings {
         self.content.check()?;
         self.receipts.check()?;
         self.log.check()?;
+        self.telemetry.check()?;
         self.access.check()
     }
 }

@@ -89,11 +89,14 @@ struct Key {
 pub(super) struct AccessPolicy {
     keys: Arc<[Key]>,
     routes: Routes,
+    /// Whether requests come by TLS to this server itself.
+    by_tls: bool,
 }
 
 impl AccessPolicy {
-    /// The policy of `settings`, which were checked before, for the calls of a table.
-    pub(super) fn new(settings: &AccessSettings, routes: Routes) -> Self {
+    /// The policy of `settings`, which were checked before, for the calls of a table, which come by TLS or
+    /// not.
+    pub(super) fn new(settings: &AccessSettings, routes: Routes, by_tls: bool) -> Self {
         let keys = settings.keys.iter().map(|key| Key {
             name: Arc::from(key.name.as_str()),
             digest: key.digest().expect("digests were checked on loading"),
@@ -102,6 +105,7 @@ impl AccessPolicy {
         Self {
             keys: keys.collect(),
             routes,
+            by_tls,
         }
     }
 
@@ -109,7 +113,7 @@ impl AccessPolicy {
     fn authorise(&self, headers: &HeaderMap, needs: Needs) -> Result<Caller, Problem> {
         let nobody = Caller::nobody();
         if self.keys.is_empty() {
-            return require_local(headers, needs).map(|()| nobody);
+            return require_local(headers, needs, self.by_tls).map(|()| nobody);
         }
         let Needs::Role(role) = needs else {
             return Ok(nobody);
@@ -189,7 +193,7 @@ fn require_one_host(version: Version, headers: &HeaderMap) -> Result<(), Problem
 /// for any page it shows: one that renamed its own host to 127.0.0.1, or one that just posts here,
 /// another program's page on this machine included. They give themselves away by `Host`, `Origin`
 /// or `Sec-Fetch-Site`.
-fn require_local(headers: &HeaderMap, needs: Needs) -> Result<(), Problem> {
+fn require_local(headers: &HeaderMap, needs: Needs, by_tls: bool) -> Result<(), Problem> {
     let host_is_local = match headers.get(HOST) {
         None => true,
         Some(value) => value.to_str().is_ok_and(|host| {
@@ -200,8 +204,8 @@ fn require_local(headers: &HeaderMap, needs: Needs) -> Result<(), Problem> {
     let origin_is_local = match headers.get(ORIGIN) {
         None => true,
         Some(value) => value.to_str().is_ok_and(|origin| {
-            let uri = origin.parse::<Uri>();
-            uri.is_ok_and(|uri| uri.authority().is_some_and(|own| is_own(own, headers)))
+            let origin = origin.parse::<Uri>();
+            origin.is_ok_and(|origin| is_own(&origin, headers, by_tls))
         }),
     };
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
@@ -214,10 +218,13 @@ fn require_local(headers: &HeaderMap, needs: Needs) -> Result<(), Problem> {
     Err(Problem::new(&ORIGIN_NOT_ALLOWED, detail))
 }
 
-/// Whether a page comes from this server: from the host and port that the request is for.
-fn is_own(origin: &Authority, headers: &HeaderMap) -> bool {
+/// Whether a page comes from this server: from the host and port that the request is for. A port that
+/// is not written depends on the scheme, so behind TLS a page of another scheme is another program's;
+/// without, the scheme may be that of a proxy in front.
+fn is_own(origin: &Uri, headers: &HeaderMap, by_tls: bool) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    host.is_some_and(|host| host.eq_ignore_ascii_case(origin.as_str()))
+    let same = |own: &Authority| host.is_some_and(|host| host.eq_ignore_ascii_case(own.as_str()));
+    (!by_tls || origin.scheme_str() == Some("https")) && origin.authority().is_some_and(same)
 }
 
 fn is_local(host: &str) -> bool {
@@ -262,7 +269,11 @@ mod tests {
         let settings = AccessSettings {
             keys: keys.collect(),
         };
-        AccessPolicy::new(&settings, Routes::described(&serde_json::Value::Null))
+        AccessPolicy::new(
+            &settings,
+            Routes::described(&serde_json::Value::Null),
+            false,
+        )
     }
 
     fn headers(pairs: &[(axum::http::HeaderName, &str)]) -> HeaderMap {
@@ -325,6 +336,20 @@ mod tests {
             "http://127.0.0.1:8080",
         ] {
             assert_eq!(page(origin), "origin_not_allowed", "{origin}");
+        }
+        let by_tls = AccessPolicy {
+            by_tls: true,
+            ..policy.clone()
+        };
+        for (host, origin, code_by_tls) in [
+            ("localhost:8443", "https://localhost:8443", "ok"),
+            ("localhost", "https://localhost", "ok"),
+            ("localhost", "http://localhost", "origin_not_allowed"),
+            ("localhost:8443", "null", "origin_not_allowed"),
+        ] {
+            let headers = headers(&[(HOST, host), (ORIGIN, origin)]);
+            let answer = by_tls.authorise(&headers, Needs::Role(Role::Erase));
+            assert_eq!(code(answer), code_by_tls, "{origin}");
         }
         let site = HeaderName::from_static("sec-fetch-site");
         let fetched = |how| call(&[(HOST, "localhost:8080"), (site.clone(), how)]);

@@ -36,6 +36,11 @@ impl Limits {
             write: settings.write_timeout(),
         }
     }
+
+    /// Longest time for the head of a request.
+    pub(super) fn head(&self) -> Duration {
+        self.head
+    }
 }
 
 /// How many requests of a connection have come to the service, and how many it has answered.
@@ -91,9 +96,9 @@ pub(super) struct TimedStream<S> {
 }
 
 impl<S> TimedStream<S> {
-    /// `stream` under `limits`. The first head must begin at once.
-    pub(super) fn new(stream: S, exchange: Arc<Exchange>, limits: Limits) -> Self {
-        let since = Instant::now();
+    /// `stream`, of a connection that was taken at `since`, under `limits`. The time of the first head
+    /// runs from there on.
+    pub(super) fn new(stream: S, exchange: Arc<Exchange>, limits: Limits, since: Instant) -> Self {
         Self {
             stream,
             exchange,
@@ -253,6 +258,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.write_substitute(context))?;
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        // The end of TLS is written too, and may wait for the peer.
+        let closed = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.limit_write(closed, context)
     }
 }

@@ -21,6 +21,8 @@ use super::metric_names::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL};
 use super::prefer;
 use super::problem::{self, INTERNAL, Problem, TIMED_OUT};
 use super::routes::{Routes, method_label};
+use super::trace_context::{self, TRACERESPONSE};
+use crate::telemetry::REQUEST;
 
 /// The header that carries the id of a request to the caller.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,7 +44,7 @@ const STANDING_HEADERS: [(HeaderName, &str); 5] = [
     ),
 ];
 
-/// Gives the request an id, logs it without anything personal, counts and times it, and makes sure
+/// Gives the request an id and its place in a trace, logs it without anything personal, counts and times it, and makes sure
 /// that an error leaves as a problem.
 ///
 /// The id is always ours: one sent by the caller would carry their text into the log.
@@ -51,12 +53,18 @@ pub(super) async fn observe(State(table): State<Routes>, request: Request, next:
     let request_id = Uuid::new_v4().simple().to_string();
     let method = method_label(request.method());
     let route = table.label(request.extensions());
-    let span = tracing::info_span!("request", request_id, method, route = &*route);
+    let (name, trace_id) = (&*route, tracing::field::Empty);
+    let span = tracing::info_span!(REQUEST, request_id, method, route = name, trace_id);
+    let trace = trace_context::join(&span, request.headers());
+    if let Some(trace) = &trace {
+        span.record("trace_id", tracing::field::display(trace.trace_id()));
+    }
     let response = next.run(request).instrument(span.clone()).await;
     let mut response = problem::as_problem(response);
     let status = response.status().as_u16();
     let seconds = start.elapsed().as_secs_f64();
     span.in_scope(|| log_answer(status, seconds));
+    trace_context::note_status(&span, status);
     let labels = [
         Label::new("method", method),
         Label::new("route", Arc::clone(&route)),
@@ -67,6 +75,9 @@ pub(super) async fn observe(State(table): State<Routes>, request: Request, next:
     let headers = response.headers_mut();
     let id_value = HeaderValue::try_from(request_id).expect("hexadecimal digits");
     headers.insert(REQUEST_ID, id_value);
+    if let Some(trace) = &trace {
+        headers.insert(TRACERESPONSE, trace_context::response_header(trace));
+    }
     add_standing_headers(headers);
     response
 }

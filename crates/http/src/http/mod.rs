@@ -1,13 +1,14 @@
 //! The HTTP interface: one file a route; parse, call the service, answer.
 //!
 //! A connection has time limits of its own (`connection.rs`) and counts towards the share of its
-//! address. A request meets, in this order: headers every answer carries, a request id with the log
+//! address (`acceptor.rs`), behind TLS too (`tls_acceptor.rs`). A request meets, in this order: headers every answer carries, a request id with the log
 //! line and the metrics, the net under panics, the check of `Host` and of the API key, the time
 //! limit, the reading of its body, the limit on requests at once, and then its handler (`router.rs`
 //! puts them together). Every answer of 400 and above is an RFC 9457 problem, whoever gave it, but
 //! under `/api`, where clients of gorse want a line of text (`gorse`).
 
 mod accept;
+mod acceptor;
 mod access;
 mod arrangement;
 mod body_buffer;
@@ -55,9 +56,15 @@ mod server;
 mod shares;
 mod similar;
 mod state;
+mod tls_acceptor;
+mod tls_identity;
+mod tls_pair;
+mod trace_context;
 mod user;
 mod users;
 
 pub use router::router;
 pub use server::{ServeError, Server};
 pub use state::AppState;
+pub use tls_identity::TlsIdentity;
+pub use tls_pair::TlsError;

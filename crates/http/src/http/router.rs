@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use super::access::{AccessPolicy, check_access};
 use super::body_buffer::{BodyBudget, buffer_body};
 use super::known_feedback::KnownFeedback;
-use super::metric_names::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL};
+use super::metric_names::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL, TRACE_SPANS_TOTAL};
 use super::openapi::{ApiDescription, ApiDocument};
 use super::problem::{METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
 use super::routes::Routes;
@@ -67,6 +67,9 @@ fn show_labelled_series(table: &Routes) {
         let template = Arc::clone(&route.template);
         let _ = histogram!(HTTP_REQUEST_DURATION_SECONDS, "route" => template);
     }
+    for outcome in ["sent", "failed", "dropped"] {
+        counter!(TRACE_SPANS_TOTAL, "outcome" => outcome).absolute(0);
+    }
     for status in ErasureStatus::ALL {
         counter!(ERASURES_TOTAL, "status" => status.as_str()).absolute(0);
     }
@@ -75,7 +78,7 @@ fn show_labelled_series(table: &Routes) {
 /// Puts around `routes` what every request passes, even one that no route takes; the last layer
 /// here is the outermost.
 fn guarded(routes: Router, table: Routes, settings: &Settings) -> Router {
-    let policy = AccessPolicy::new(&settings.access, table.clone());
+    let policy = AccessPolicy::new(&settings.access, table.clone(), settings.server.has_tls());
     routes
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)

@@ -3,19 +3,14 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::Router;
 use axum_server::Handle;
-use axum_server::accept::Accept;
-use futures_util::future::{Ready, ready};
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::Service;
 
-use super::connection::{Exchange, Limits, TimedStream};
-use super::shares::{Share, Shares};
+use super::acceptor::LimitedAcceptor;
+use super::tls_acceptor::TlsAcceptor;
+use super::tls_identity::TlsIdentity;
+use super::tls_pair::TlsError;
 use crate::config::{ServerSettings, Settings};
 
 /// Largest head of a request: line and headers. The longest sensible one names a thousand items to
@@ -59,6 +54,9 @@ pub enum ServeError {
         /// The system's reason.
         source: io::Error,
     },
+    /// There is no TLS with what the settings name.
+    #[error("no TLS: {0}")]
+    Tls(#[from] TlsError),
     /// The server ended with an error.
     #[error("the server stopped: {0}")]
     Serve(#[source] io::Error),
@@ -69,11 +67,13 @@ pub enum ServeError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    identity: Option<TlsIdentity>,
     settings: ServerSettings,
 }
 
 impl Server {
-    /// Binds `server.listen`. Without API keys every address it stands for must be loopback.
+    /// Reads the certificate for TLS, if there is to be one, and binds `server.listen`. Without API keys
+    /// every address it stands for must be loopback, with TLS too.
     pub fn bind(settings: &Settings) -> Result<Self, ServeError> {
         let listen = settings.server.listen.clone();
         let addresses: Vec<SocketAddr> = match listen.to_socket_addrs() {
@@ -84,6 +84,7 @@ impl Server {
         if settings.access.keys.is_empty() && !all_loopback {
             return Err(ServeError::Unguarded { listen });
         }
+        let identity = TlsIdentity::of(&settings.server)?;
         let bound = TcpListener::bind(addresses.as_slice())
             .and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (address, listener) = bound.map_err(|source| match source.kind() {
@@ -93,8 +94,20 @@ impl Server {
         Ok(Self {
             listener,
             address,
+            identity,
             settings: settings.server.clone(),
         })
+    }
+
+    /// Where requests go, without a path: `https://127.0.0.1:8443`.
+    pub fn url(&self) -> String {
+        let scheme = self.identity.as_ref().map_or("http", |_| "https");
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// The certificate that is served with, to exchange it while the server runs; `None` without TLS.
+    pub fn tls_identity(&self) -> Option<TlsIdentity> {
+        self.identity.clone()
     }
 
     /// The address that was bound, with the real port where 0 was asked for.
@@ -113,15 +126,23 @@ impl Server {
         let mut server = axum_server::from_tcp(self.listener)
             .map_err(ServeError::Serve)?
             .http1_only()
-            .handle(handle.clone())
-            .acceptor(LimitedAcceptor::new(&self.settings));
+            .handle(handle.clone());
         server
             .http_builder()
             .http1()
             .header_read_timeout(None)
             .max_buf_size(HEAD_BYTES_MAX)
             .max_headers(HEADERS_MAX);
-        let mut serving = std::pin::pin!(server.serve(router.into_make_service()));
+        let limited = LimitedAcceptor::new(&self.settings);
+        let service = router.into_make_service();
+        let mut serving: Pin<Box<dyn Future<Output = io::Result<()>> + Send>> = match self.identity
+        {
+            None => Box::pin(server.acceptor(limited).serve(service)),
+            Some(identity) => {
+                let acceptor = TlsAcceptor::new(limited, identity);
+                Box::pin(server.acceptor(acceptor).serve(service))
+            }
+        };
         tokio::select! {
             ended = &mut serving => return ended.map_err(ServeError::Serve),
             () = shutdown => {}
@@ -129,100 +150,6 @@ impl Server {
         tracing::info!(connections = handle.connection_count(), "stopping");
         handle.graceful_shutdown(Some(self.settings.shutdown_grace()));
         serving.await.map_err(ServeError::Serve)
-    }
-}
-
-/// Takes connections up to a number, and up to another from one address, and closes those beyond it
-/// at once, so that nobody can use up the file descriptors that the store needs.
-#[derive(Clone)]
-struct LimitedAcceptor {
-    free: Arc<Semaphore>,
-    shares: Shares,
-    limits: Limits,
-}
-
-impl LimitedAcceptor {
-    fn new(settings: &ServerSettings) -> Self {
-        let most = usize::try_from(settings.connections_max).unwrap_or(usize::MAX);
-        Self {
-            free: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
-            shares: Shares::new(settings.connections_per_address_max),
-            limits: Limits::new(settings),
-        }
-    }
-
-    /// A place for a connection from `stream`'s other end, if there is one.
-    fn place(&self, stream: &TcpStream) -> Option<Place> {
-        let share = self.shares.take(stream.peer_addr().ok()?.ip())?;
-        let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
-        Some(Place {
-            _permit: permit,
-            _share: share,
-        })
-    }
-}
-
-/// One connection's place among those that are open.
-struct Place {
-    _permit: OwnedSemaphorePermit,
-    _share: Share,
-}
-
-impl<S> Accept<TcpStream, S> for LimitedAcceptor {
-    type Stream = TimedStream<TcpStream>;
-    type Service = Counted<S>;
-    type Future = Ready<io::Result<(TimedStream<TcpStream>, Counted<S>)>>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let Some(place) = self.place(&stream) else {
-            tracing::debug!("too many connections: closed a new one");
-            return ready(Err(io::Error::other("too many connections")));
-        };
-        let exchange = Arc::new(Exchange::default());
-        let counted = Counted {
-            service,
-            exchange: Arc::clone(&exchange),
-            _place: Arc::new(place),
-        };
-        // An answer is small and complete: holding it back to fill a packet only delays it.
-        let ready_to_send = stream.set_nodelay(true);
-        let stream = TimedStream::new(stream, exchange, self.limits);
-        ready(ready_to_send.map(|()| (stream, counted)))
-    }
-}
-
-/// The service of one connection; when the last clone is dropped the connection is over and its
-/// place is free.
-#[derive(Clone)]
-struct Counted<S> {
-    service: S,
-    exchange: Arc<Exchange>,
-    _place: Arc<Place>,
-}
-
-impl<R, S> Service<R> for Counted<S>
-where
-    S: Service<R>,
-    S::Future: Send + 'static,
-    S::Response: 'static,
-    S::Error: 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.service.poll_ready(context)
-    }
-
-    fn call(&mut self, request: R) -> Self::Future {
-        let under_way = self.exchange.begin();
-        let answer = self.service.call(request);
-        Box::pin(async move {
-            let answer = answer.await;
-            drop(under_way);
-            answer
-        })
     }
 }
 

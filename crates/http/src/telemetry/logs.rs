@@ -6,13 +6,15 @@
 
 use std::io::{IsTerminal, stderr};
 
+use opentelemetry_otlp::ExporterBuildError;
 use tracing::level_filters::LevelFilter;
-use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{ParseError, Targets, filter_fn};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{FilterExt, ParseError, Targets, filter_fn};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{LogFormat, LogSettings};
+use recant_types::TRACE_TARGET;
 
 /// The variable that overrides the configured level.
 const FILTER_VARIABLE: &str = "RECANT_LOG";
@@ -30,34 +32,52 @@ pub enum LogError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Traces cannot be sent.
+    #[error("no traces: {0}")]
+    Traces(#[from] ExporterBuildError),
     /// The process logs already.
     #[error("logging is already set up in this process")]
     AlreadyInstalled,
 }
 
-/// Sends the log of the whole process to standard error.
-pub fn install_logs(settings: &LogSettings) -> Result<(), LogError> {
+/// What writes the log lines of the whole process to standard error.
+pub(super) fn lines<S>(settings: &LogSettings) -> Result<Box<dyn Layer<S> + Send + Sync>, LogError>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
     let filter = filter(settings, std::env::var(FILTER_VARIABLE).ok())?;
-    let lines = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::TRACE)
+    // With the hint the filter's own stays: libraries do not even make what it leaves out.
+    let impersonal = filter_fn(is_impersonal).with_max_level_hint(LevelFilter::TRACE);
+    let filter = filter.and(impersonal);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal());
-    let impersonal = filter_fn(is_impersonal);
-    let installed = match settings.format {
-        LogFormat::Text => lines.finish().with(filter).with(impersonal).try_init(),
-        LogFormat::Json => {
-            let lines = lines.json().flatten_event(true);
-            lines.finish().with(filter).with(impersonal).try_init()
-        }
-    };
-    installed.map_err(|_| LogError::AlreadyInstalled)
+    Ok(match settings.format {
+        LogFormat::Text => lines.with_filter(filter).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+    })
 }
 
-/// Whether an event or span is of this program, or of a library at a level at which no library
-/// repeats what passes through it.
+/// Whether an event or span is for the log, and of this program, or of a library at a level at which no
+/// library repeats what passes through it.
 fn is_impersonal(metadata: &Metadata<'_>) -> bool {
     let name = metadata.target().split("::").next();
-    name.is_some_and(is_ours) || *metadata.level() <= Level::INFO
+    let may_be_shown = is_own(metadata) || *metadata.level() <= highest_of_others(name);
+    may_be_shown && metadata.target() != TRACE_TARGET
+}
+
+/// Whether an event or span is of this program.
+pub(super) fn is_own(metadata: &Metadata<'_>) -> bool {
+    metadata.target().split("::").next().is_some_and(is_ours)
+}
+
+/// The level above which nothing of a library is logged. rustls warns of what any stranger may send; a
+/// handshake that fails is told by whoever took the connection.
+fn highest_of_others(name: Option<&str>) -> Level {
+    match name {
+        Some("rustls") => Level::ERROR,
+        _ => Level::INFO,
+    }
 }
 
 /// Whether a crate of that name is of this program.

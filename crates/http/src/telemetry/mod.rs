@@ -1,7 +1,15 @@
-//! Logs, and the exporter of the metrics.
+//! Logs, the exporter of the metrics, and traces.
 
+mod collector;
+mod conventions;
 mod logs;
 mod metrics;
+mod span_queue;
+mod subscriber;
+mod traces;
 
-pub use logs::{LogError, install_logs};
+pub(crate) use conventions::{REQUEST, STATUS_CODE};
+pub use logs::LogError;
 pub use metrics::{Exporter, MetricsError, install_exporter};
+pub use subscriber::{install_logs, install_logs_and_traces};
+pub use traces::Traces;

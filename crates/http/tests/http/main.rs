@@ -10,3 +10,4 @@ mod limits;
 mod metrics;
 mod problems;
 mod support;
+mod tls;

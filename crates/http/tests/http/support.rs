@@ -4,21 +4,95 @@
 //! in full, and a well-formed request for the rest is answered 503 with the code `starting`.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fs;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use recant_http::Settings;
+use rcgen::KeyPair;
 use recant_http::install_exporter;
-use recant_http::{AppState, ServeError, Server, router};
+use recant_http::{AppState, ServeError, Server, TlsIdentity, router};
+use recant_http::{ServerSettings, Settings};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 /// Longest wait for anything a test expects to happen; reached only by a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A certificate of `localhost` that signed itself, and its key.
+pub struct Certified {
+    pub certificate: rcgen::Certificate,
+    pub key: KeyPair,
+}
+
+impl Certified {
+    /// Another one each time.
+    pub fn new() -> Self {
+        let made = rcgen::generate_simple_self_signed([String::from("localhost")]);
+        let rcgen::CertifiedKey { cert, signing_key } = made.expect("a certificate");
+        Self {
+            certificate: cert,
+            key: signing_key,
+        }
+    }
+
+    /// A client that believes this one and nobody else.
+    pub fn client(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        let own = self.certificate.der().clone();
+        roots.add(own).expect("a certificate");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions();
+        let builder = builder.expect("two versions").with_root_certificates(roots);
+        let mut config = builder.with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Arc::new(config)
+    }
+}
+
+/// The files of a server's certificate, and a client that believes it.
+pub struct Tls {
+    folder: TempDir,
+    client: Arc<ClientConfig>,
+}
+
+impl Tls {
+    fn new() -> Self {
+        let certified = Certified::new();
+        let tls = Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            client: certified.client(),
+        };
+        tls.write(&certified.certificate.pem(), &certified.key.serialize_pem());
+        tls
+    }
+
+    fn files(&self) -> [PathBuf; 2] {
+        ["chain.pem", "key.pem"].map(|name| self.folder.path().join(name))
+    }
+
+    /// Puts other texts into the files.
+    pub fn write(&self, certificate: &str, key: &str) {
+        let files = self.files();
+        fs::write(&files[0], certificate).expect("written");
+        fs::write(&files[1], key).expect("written");
+    }
+
+    fn set(&self, settings: &mut ServerSettings) {
+        [settings.tls_certificate, settings.tls_key] = self.files();
+    }
+}
+
 /// A running server; dropping it stops it and waits for its end.
 pub struct TestServer {
+    pub tls: Option<Tls>,
+    pub identity: Option<TlsIdentity>,
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), ServeError>>>,
@@ -32,13 +106,31 @@ impl TestServer {
 
     /// Starts a server with changed settings on a free port.
     pub fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::over(None, change)
+    }
+
+    /// The same behind TLS: connections are made by TLS too.
+    pub fn behind_tls(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::over(Some(Tls::new()), change)
+    }
+
+    /// One without TLS and one with it, for what holds for both.
+    pub fn both(change: impl Fn(&mut Settings)) -> [Self; 2] {
+        [Self::with(&change), Self::behind_tls(&change)]
+    }
+
+    fn over(tls: Option<Tls>, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
         settings.server.listen = String::from("127.0.0.1:0");
+        if let Some(tls) = &tls {
+            tls.set(&mut settings.server);
+        }
         change(&mut settings);
         settings.check().expect("good settings");
         let exporter = install_exporter().expect("the only recorder");
         let server = Server::bind(&settings).expect("a free port");
         let address = server.address();
+        let identity = server.tls_identity();
         let router = router(AppState::new(exporter), &settings);
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -52,15 +144,50 @@ impl TestServer {
             }))
         });
         Self {
+            tls,
+            identity,
             address,
             stop: Some(stop),
             thread: Some(thread),
         }
     }
 
-    /// A new connection.
+    /// A new connection, behind TLS where the server is.
     pub fn connect(&self) -> Connection {
-        Connection::open(self.address).expect("the server accepts")
+        self.try_connect().expect("the server accepts")
+    }
+
+    /// The same, if the server takes one more and a handshake succeeds.
+    pub fn try_connect(&self) -> io::Result<Connection> {
+        match &self.tls {
+            None => self.connect_bare(),
+            Some(tls) => self.connect_as(&tls.client),
+        }
+    }
+
+    /// A new connection without TLS, whatever the server wants.
+    pub fn connect_bare(&self) -> io::Result<Connection> {
+        Ok(Connection::over(self.socket()?, None))
+    }
+
+    /// A new connection behind TLS as `client` wants it, with its handshake done.
+    pub fn connect_as(&self, client: &Arc<ClientConfig>) -> io::Result<Connection> {
+        let mut socket = self.socket()?;
+        let name = ServerName::try_from("localhost").expect("a name");
+        let session = ClientConnection::new(Arc::clone(client), name);
+        let mut session = session.map_err(io::Error::other)?;
+        while session.is_handshaking() {
+            session.complete_io(&mut socket)?;
+        }
+        let shown = session.peer_certificates().and_then(<[_]>::first).cloned();
+        Ok(Connection::over(StreamOwned::new(session, socket), shown))
+    }
+
+    fn socket(&self) -> io::Result<TcpStream> {
+        let socket = TcpStream::connect(self.address)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        Ok(socket)
     }
 
     /// Sends one request on a connection of its own.
@@ -113,27 +240,34 @@ impl Drop for TestServer {
     }
 }
 
+trait Stream: Read + Write + Send {}
+impl<S: Read + Write + Send> Stream for S {}
+
 /// One connection, byte by byte.
 pub struct Connection {
-    reader: BufReader<TcpStream>,
+    reader: BufReader<Box<dyn Stream>>,
+    /// The certificate that the server showed.
+    pub shown: Option<CertificateDer<'static>>,
     /// The last request was a HEAD: its answer has a length and no body.
     asked_for_head: bool,
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self {
-            reader: BufReader::new(stream),
+    fn over(
+        stream: impl Read + Write + Send + 'static,
+        shown: Option<CertificateDer<'static>>,
+    ) -> Self {
+        Self {
+            reader: BufReader::new(Box::new(stream)),
+            shown,
             asked_for_head: false,
-        })
+        }
     }
 
     /// Writes raw bytes. An error is left for the reading side to show.
     pub fn write(&mut self, bytes: &[u8]) {
-        let _ = self.reader.get_mut().write_all(bytes);
+        let stream = self.reader.get_mut();
+        let _ = stream.write_all(bytes).and_then(|()| stream.flush());
     }
 
     /// Sends a whole request.
@@ -198,7 +332,15 @@ impl Connection {
         let mut bytes = Vec::new();
         match self.reader.read_to_end(&mut bytes) {
             Ok(_) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => bytes,
+            // Behind TLS an end without a word is an error of its own.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof
+                ) =>
+            {
+                bytes
+            }
             Err(error) => panic!("the server did not close the connection: {error}"),
         }
     }

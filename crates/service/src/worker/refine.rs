@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use tracing::{Instrument, Span, info_span};
+
 use super::refiner::Finished;
 use super::transition::Transition;
 use super::{Worker, WorkerError};
@@ -14,7 +16,7 @@ use crate::snapshot::{Quality, Snapshot};
 use recant_store::LastCertificate;
 use recant_store::LogPosition;
 use recant_store::failpoint;
-use recant_types::{Certificate, UnixMillis};
+use recant_types::{Certificate, ErasureRecord, TRACE_TARGET, UnixMillis};
 
 /// The versions that come of a refinement.
 struct Made {
@@ -40,7 +42,10 @@ impl Worker {
         let (position, version) = (self.log.learnt, self.live.number);
         let fork = move |trainer: &mut _| Checkpoint::new(trainer, position, version);
         let checkpoint = self.lend(fork).await?;
-        self.refiner.start(checkpoint, goal);
+        let span = info_span!("refine");
+        let covered = self.uncertified.iter().map(|record| record.id);
+        self.backlog.spans.link(&span, covered);
+        self.refiner.start(checkpoint, goal, span);
         failpoint("refine_begun");
         Ok(())
     }
@@ -93,7 +98,9 @@ impl Worker {
                     position,
                     at: UnixMillis::now(),
                 };
-                self.certify(made, last, &certificate).await?;
+                let span = info_span!(target: TRACE_TARGET, "certify");
+                let certified = self.certify(made, last, &certificate);
+                certified.instrument(span).await?;
                 let is_waited_for = !self.uncertified.is_empty();
                 self.refiner
                     .certified(!since.is_empty(), is_waited_for, took);
@@ -161,10 +168,12 @@ impl Worker {
     ) -> Result<(), WorkerError> {
         self.live.certified = Some(last);
         let all = std::mem::take(&mut self.uncertified);
-        let (covered, later) = all
+        let (covered, later): (Vec<ErasureRecord>, Vec<_>) = all
             .into_iter()
             .partition(|record| record.position <= last.position.0);
         self.uncertified = later;
+        let ids = covered.iter().map(|record| record.id);
+        self.backlog.spans.link(&Span::current(), ids);
         let certified = Transition::certified(covered, last, certificate);
         let mut batch = self.refined_batch(&made);
         certified.put(&mut batch);

@@ -114,12 +114,16 @@ impl Refiner {
         }
     }
 
-    /// Begins to refine `checkpoint`.
-    pub(super) fn start(&mut self, checkpoint: Checkpoint, goal: RefinementGoal) {
+    /// Begins to refine `checkpoint`, within `span`.
+    pub(super) fn start(
+        &mut self,
+        checkpoint: Checkpoint,
+        goal: RefinementGoal,
+        span: tracing::Span,
+    ) {
         let background = Arc::clone(&self.background);
         let cancelled = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&cancelled);
-        let span = tracing::info_span!("refine");
         let task = tokio::task::spawn_blocking(move || {
             let _entered = span.enter();
             let should_stop = || {

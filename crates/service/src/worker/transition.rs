@@ -109,6 +109,7 @@ impl Transition {
                 }
                 ErasureStatus::Accepted | ErasureStatus::Failed => {}
             }
+            backlog.spans.reached(record.id, self.status);
             metrics::counter!(names::ERASURES_TOTAL, "status" => self.status.as_str()).increment(1);
             tracing::info!(erasure = %record.id, version = self.version, "{}", self.status);
         }

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use tracing::Instrument;
+use tracing::{Instrument, info_span};
 
 use super::transition::Transition;
 use super::{Factors, Worker, WorkerError, blocking};
@@ -18,7 +18,7 @@ use recant_store::StoreError;
 use recant_store::WriteBatch;
 use recant_store::failpoint;
 use recant_store::{Entry, LogPosition};
-use recant_types::{ErasureRecord, ErasureTarget, Event};
+use recant_types::{ErasureRecord, ErasureTarget, Event, TRACE_TARGET};
 
 impl Worker {
     /// Applies the entries, updates the affected blocks, commits, swaps.
@@ -47,6 +47,8 @@ impl Worker {
         let reached = entries.last().map_or(learnt, |(position, _)| *position);
         let started = Instant::now();
         let records = self.erasure_records(&entries).await?;
+        let ids = records.iter().map(|record| record.id);
+        self.backlog.spans.link(span, ids);
         let erased = Transition::erased(records, self.live.number);
         span.record("erasures", erased.len());
         let mut applied = self.apply(entries, reached).await?;
@@ -54,15 +56,21 @@ impl Worker {
         let applied_at = started.elapsed();
         failpoint("erase_before_commit");
         let committing = self.committer.begin(batch);
-        let report = self.update_factors(&applied.touched).await?;
+        let solving = info_span!(target: TRACE_TARGET, "local_update");
+        let report = self.update_factors(&applied.touched);
+        let report = report.instrument(solving).await?;
         let solved_at = started.elapsed();
         span.record("blocks", report.blocks_solved);
-        self.committer.finish(committing).await?;
+        let finished = self.committer.finish(committing);
+        let waiting = info_span!(target: TRACE_TARGET, "commit");
+        finished.instrument(waiting).await?;
         tracing::debug!(?applied_at, ?solved_at, erased_at = ?started.elapsed(), "erased");
         failpoint("erase_after_commit");
         self.log.applied = reached.max(self.log.applied);
         erased.announce(&self.backlog);
-        self.publish_update(erased, applied, &report, reached).await
+        let publishing = info_span!(target: TRACE_TARGET, "publish");
+        let published = self.publish_update(erased, applied, &report, reached);
+        published.instrument(publishing).await
     }
 
     /// The second half of an update: the changed rows become durable, then live.

@@ -32,6 +32,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
+{{- define "recant.scheme" -}}
+{{- if .Values.tls.existingSecret }}https{{ else }}http{{ end }}
+{{- end }}
+
 {{- define "recant.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
 {{- default (include "recant.fullname" .) .Values.serviceAccount.name }}
