@@ -19,7 +19,7 @@ use recant_core::optim::als::TrainingOptions;
 use recant_core::unlearn::Progress;
 use recant_http::Settings;
 use recant_http::install_exporter;
-use recant_http::{AppState, Server, router};
+use recant_http::{ApiKeys, AppState, Server, router};
 use recant_service::Service;
 use recant_service::WorkerOptions;
 use recant_service::train_neural;
@@ -61,12 +61,14 @@ pub(super) fn serve(
     announce: impl FnOnce(SocketAddr) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let exporter = install_exporter().map_err(CliError::failed)?;
-    let server = Server::bind(settings).map_err(CliError::failed)?;
+    let keys = ApiKeys::open(settings).map_err(CliError::failed)?;
+    let server = Server::bind(settings, &keys).map_err(CliError::failed)?;
     let runtime = tokio::runtime::Runtime::new().map_err(CliError::failed)?;
     let state = AppState::new(exporter.clone());
     announce(server.address())?;
     runtime.block_on(async {
         let upkeep = tokio::spawn(exporter.run_upkeep());
+        let watching = tokio::spawn(keys.clone().watch());
         let signals = Signals::listen()?;
         let (failed, failure) = oneshot::channel();
         let stopping = Arc::new(AtomicBool::new(false));
@@ -87,10 +89,11 @@ pub(super) fn serve(
                 } => {}
             }
         };
-        let served = server.run(router(state, settings), shutdown).await;
+        let served = server.run(router(state, settings, &keys), shutdown).await;
         stopping.store(true, Ordering::Relaxed);
         let guard = starting.await.map_err(CliError::failed)?;
         upkeep.abort();
+        watching.abort();
         if let Some((guard, control)) = guard? {
             drop(control);
             guard.stop().await;

@@ -17,6 +17,7 @@ mod server;
 mod settings;
 mod store;
 
+pub(crate) use access::KEYS_MAX;
 pub use access::{AccessSettings, KeySettings, Role};
 pub use content::ContentSettings;
 pub use feedback::FeedbackSettings;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use recant_http::Settings;
 use recant_http::install_exporter;
-use recant_http::{AppState, ServeError, Server, router};
+use recant_http::{ApiKeys, AppState, ServeError, Server, router};
 use tokio::sync::oneshot;
 
 /// Longest wait for anything a test expects to happen; reached only by a failure.
@@ -37,9 +37,10 @@ impl TestServer {
         change(&mut settings);
         settings.check().expect("good settings");
         let exporter = install_exporter().expect("the only recorder");
-        let server = Server::bind(&settings).expect("a free port");
+        let keys = ApiKeys::open(&settings).expect("a good file of keys");
+        let server = Server::bind(&settings, &keys).expect("a free port");
         let address = server.address();
-        let router = router(AppState::new(exporter), &settings);
+        let router = router(AppState::new(exporter), &settings, &keys);
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -47,6 +48,7 @@ impl TestServer {
                 .enable_all()
                 .build()
                 .expect("a runtime");
+            runtime.spawn(keys.watch());
             runtime.block_on(server.run(router, async {
                 let _ = stopped.await;
             }))
