@@ -1,9 +1,10 @@
-//! `recant keys`: looks after the keys of a store.
+//! `recant keys`: looks after the keys of a store, and those of its callers.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::api_keys::{self, ApiKeysArgs};
 use super::error::CliError;
 use super::output::print;
 use super::settings::{StoreArgs, store_options};
@@ -13,7 +14,8 @@ use recant_store::{MasterKey, MasterKeySource, rotate_master_key};
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Example:
-  recant keys rotate --data-dir recant-data --to-file /etc/recant/master")]
+  recant keys rotate --data-dir recant-data --to-file /etc/recant/master
+  recant keys api create --name shop --role read --role write --data-dir recant-data")]
 pub(crate) struct KeysArgs {
     /// What to do with them.
     #[command(subcommand)]
@@ -25,6 +27,8 @@ pub(crate) struct KeysArgs {
 pub(crate) enum KeysCommand {
     /// Wrap every key anew under another master key
     Rotate(RotateArgs),
+    /// Make, list and revoke the keys of callers, beside a running server too
+    Api(ApiKeysArgs),
 }
 
 /// Flags of `recant keys rotate`.
@@ -71,7 +75,13 @@ fn make_key(path: &Path) -> Result<(), CliError> {
 
 /// Carries out one of the commands.
 pub(super) fn run(args: &KeysArgs) -> Result<(), CliError> {
-    let KeysCommand::Rotate(args) = &args.command;
+    match &args.command {
+        KeysCommand::Rotate(args) => rotate(args),
+        KeysCommand::Api(args) => api_keys::run(args),
+    }
+}
+
+fn rotate(args: &RotateArgs) -> Result<(), CliError> {
     let settings = args.store.settings(Vec::new())?;
     let to = args.source()?;
     rotate_master_key(&settings.store.data_dir, &store_options(&settings), &to)

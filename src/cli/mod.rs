@@ -1,6 +1,7 @@
 //! The commands of the `recant` binary, one file each: flags in, one call, an answer out.
 
 mod api_client;
+mod api_keys;
 mod audit;
 mod backup;
 mod compact;
@@ -99,7 +100,7 @@ pub(crate) enum Command {
     Backup(backup::BackupArgs),
     /// Put a backup in the place of what a store holds
     Restore(restore::RestoreArgs),
-    /// Look after the keys of a store
+    /// Look after the keys of a store and of its callers
     Keys(keys::KeysArgs),
     /// Print a script that completes commands in a shell
     Completions(manual::CompletionsArgs),

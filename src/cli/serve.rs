@@ -19,7 +19,7 @@ use super::train_neural::neural_training;
 use recant_core::optim::als::TrainingOptions;
 use recant_core::unlearn::Progress;
 use recant_http::install_exporter;
-use recant_http::{AppState, Server, router};
+use recant_http::{ApiKeys, AppState, Server, router};
 use recant_http::{Settings, Traces};
 use recant_service::Service;
 use recant_service::WorkerOptions;
@@ -63,10 +63,12 @@ pub(super) fn serve(
     announce: impl FnOnce(&str) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let exporter = install_exporter().map_err(CliError::failed)?;
-    let server = Server::bind(settings).map_err(CliError::failed)?;
+    let keys = ApiKeys::open(settings).map_err(CliError::failed)?;
+    let server = Server::bind(settings, &keys).map_err(CliError::failed)?;
     let runtime = tokio::runtime::Runtime::new().map_err(CliError::failed)?;
     let state = AppState::new(exporter.clone());
     let served = runtime.block_on(async {
+        let watching = tokio::spawn(keys.clone().watch());
         let signals = Signals::listen()?;
         let hangup = signal(SignalKind::hangup()).map_err(CliError::failed)?;
         let renewal = tokio::spawn(renewal::follow(hangup, server.tls_identity()));
@@ -91,11 +93,12 @@ pub(super) fn serve(
                 } => {}
             }
         };
-        let served = server.run(router(state, settings), shutdown).await;
+        let served = server.run(router(state, settings, &keys), shutdown).await;
         stopping.store(true, Ordering::Relaxed);
         let guard = starting.await.map_err(CliError::failed)?;
         upkeep.abort();
         renewal.abort();
+        watching.abort();
         if let Some((guard, control)) = guard? {
             drop(control);
             guard.stop().await;

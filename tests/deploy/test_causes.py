@@ -407,6 +407,17 @@ class OnSmallDisk(Cause):
         self.add([("u3", "i3")])
 
 
+class Mistaken(Cause):
+    """Is given a file of API keys that is none."""
+
+    alerts = ("RecantApiKeysStale",)
+
+    def make(self) -> None:
+        file = self.server.data / "api-keys.json"
+        file.write_text("{")
+        file.chmod(0o600)
+
+
 class Expiring(Cause):
     """Shows a certificate that is over tomorrow."""
 
@@ -444,6 +455,7 @@ CAUSES: dict[str, type[Cause]] = {
         Besieged,
         OnSmallDisk,
         Expiring,
+        Mistaken,
     )
 }
 #: Fires when there is nothing to scrape yet, before the first server.

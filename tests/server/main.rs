@@ -7,6 +7,7 @@
     reason = "a test tells one story from beginning to end"
 )]
 
+mod api_keys;
 mod arranged;
 mod because;
 mod content;

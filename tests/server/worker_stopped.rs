@@ -1,6 +1,6 @@
 //! A server whose worker has stopped says so, for only a new process learns and forgets again.
 
-use recant_http::{AppState, Server, Settings, install_exporter, router};
+use recant_http::{ApiKeys, AppState, Server, Settings, install_exporter, router};
 use recant_service::{Service, ServiceOptions, WorkerOptions};
 use recant_store::{Store, StoreOptions};
 use recant_types::IalsHyperparameters;
@@ -58,11 +58,13 @@ fn a_server_without_its_worker_is_to_be_started_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut settings = Settings::default();
     settings.server.listen = String::from("127.0.0.1:0");
-    let server = Server::bind(&settings).expect("a free port");
+    settings.store.data_dir = folder.path().to_owned();
+    let keys = ApiKeys::open(&settings).expect("none");
+    let server = Server::bind(&settings, &keys).expect("a free port");
     let address = server.address();
     let url = |path: &str| format!("http://{address}{path}");
     let state = AppState::new(install_exporter().expect("a recorder"));
-    let router = router(state.clone(), &settings);
+    let router = router(state.clone(), &settings, &keys);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let store = Store::open(folder.path(), &StoreOptions::default()).expect("a store");

@@ -112,7 +112,7 @@ def test_an_erasure_keeps_its_key_over_all_attempts(script: Script, client: Clie
 
 
 def test_a_pause_that_the_service_asks_for_is_kept(script: Script, client: Client) -> None:
-    script.answers = [problem(429, "overloaded", Retry_After="1"), ok({"keys": []})]
+    script.answers = [problem(429, "rate_limited", Retry_After="1"), ok({"keys": []})]
     assert client.jwks() == {"keys": []}
     script.answers = [problem(503, "overloaded", Retry_After="7200")]
     with pytest.raises(Unavailable) as patience:
@@ -129,8 +129,9 @@ def test_attempts_come_to_an_end(script: Script, client: Client) -> None:
 
 def test_what_may_have_been_counted_is_not_sent_again(script: Script, client: Client) -> None:
     done = ok({"accepted": 1, "held_back": 0, "rejected": []})
-    script.answers = [problem(503, "overloaded"), done]
-    assert client.interactions.add("ada", "dune").accepted == 1
+    for nothing_done in (problem(503, "overloaded"), problem(429, "rate_limited")):
+        script.answers = [nothing_done, done]
+        assert client.interactions.add("ada", "dune").accepted == 1
     for unknown in (CUT, problem(503, "timed_out"), problem(503, "store_stalled")):
         script.asked.clear()
         script.answers = [unknown, done]

@@ -105,7 +105,10 @@ export class RouteNotFound extends NotFound {}
 /** The erasure is not certified yet. */
 export class ReceiptNotReady extends Problem {}
 
-/** Not now: the service is busy, starting or stopping. Thrown when retries did not help. */
+/**
+ * Not now: the service is busy, starting or stopping, or the key has sent more than it may. Thrown when
+ * retries did not help.
+ */
 export class Unavailable extends Problem {}
 
 /** The service failed; its log says more, under the request id. */

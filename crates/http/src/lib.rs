@@ -14,14 +14,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Sources::load`] makes the [`Settings`], [`Server::bind`] takes an address, and [`router`] makes
-//! what is served there out of an [`AppState`].
+//! [`Sources::load`] makes the [`Settings`], [`ApiKeys::open`] finds who is let in, [`Server::bind`] takes
+//! an address, and [`router`] makes what is served there out of an [`AppState`].
 #![deny(unreachable_pub)]
 
+mod api_keys;
 mod config;
 mod http;
 mod telemetry;
 
+pub use api_keys::{ApiKeys, KeyFile, KeyFileError, KeyRecord, KeyStatus, NewKey, Secret};
 pub use config::{
     AccessSettings, CertificateSettings, ConfigError, ContentSettings, FeedbackSettings,
     FlagOverride, GorseSettings, InteractionSettings, InvalidSetting, KeySettings,

@@ -105,7 +105,10 @@ class ReceiptNotReady(Problem):
 
 
 class Unavailable(Problem):
-    """Not now: the service is busy, starting or stopping. Raised when retries did not help."""
+    """Not now: the service is busy, starting or stopping, or the key has sent more than it may.
+
+    Raised when retries did not help.
+    """
 
 
 class ServiceFailed(Problem):

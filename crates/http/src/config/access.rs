@@ -10,7 +10,10 @@ use super::invalid::InvalidSetting;
 const DIGEST_HEX_LENGTH: usize = 64;
 
 /// Most keys: each request is compared with every one of them.
-const KEYS_MAX: usize = 256;
+pub(crate) const KEYS_MAX: usize = 256;
+
+/// Highest rate that can be set.
+pub(super) const REQUESTS_PER_SECOND_MAX: u64 = 1_000_000;
 
 /// What the holder of an API key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,6 +30,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Erase, Self::Admin];
+
     /// The name used in the configuration and in answers.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,9 +54,31 @@ pub struct KeySettings {
     pub sha256: String,
     /// What the holder may do; `admin` stands for all.
     pub roles: Vec<Role>,
+    /// Requests a second, in place of `server.requests_per_second_max`; 0 for as many as come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_second_max: Option<u64>,
 }
 
 impl KeySettings {
+    /// The field that cannot be used as it is, and why. The value is not shown: somebody may have put
+    /// the key itself there.
+    pub(crate) fn flaw(&self) -> Option<(&'static str, &'static str)> {
+        if self.digest().is_none() {
+            let problem = "must be 64 hexadecimal digits: the output of \
+                           `printf %s \"$KEY\" | sha256sum`, never the key itself";
+            return Some(("sha256", problem));
+        }
+        if self.roles.is_empty() {
+            let problem = "is empty: give one or more of read, write, erase, admin";
+            return Some(("roles", problem));
+        }
+        if self.requests_per_second_max > Some(REQUESTS_PER_SECOND_MAX) {
+            let problem = "must be a number from 0 to 1000000";
+            return Some(("requests_per_second_max", problem));
+        }
+        None
+    }
+
     /// The digest as bytes; `None` when the text is not 64 hexadecimal digits.
     pub(crate) fn digest(&self) -> Option<[u8; 32]> {
         let text = self.sha256.as_bytes();
@@ -88,15 +116,8 @@ impl AccessSettings {
                 let problem = "must be present and unlike the others";
                 return Err(InvalidSetting::new(place("name"), problem));
             }
-            if key.digest().is_none() {
-                // The text is not shown: somebody may have put the key itself here.
-                let problem = "must be 64 hexadecimal digits: the output of \
-                               `printf %s \"$KEY\" | sha256sum`, never the key itself";
-                return Err(InvalidSetting::new(place("sha256"), problem));
-            }
-            if key.roles.is_empty() {
-                let problem = "is empty: give one or more of read, write, erase, admin";
-                return Err(InvalidSetting::new(place("roles"), problem));
+            if let Some((field, problem)) = key.flaw() {
+                return Err(InvalidSetting::new(place(field), problem));
             }
         }
         Ok(())
@@ -112,6 +133,7 @@ mod tests {
             name: String::from(name),
             sha256: String::from(sha256),
             roles,
+            requests_per_second_max: None,
         }
     }
 

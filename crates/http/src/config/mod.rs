@@ -18,6 +18,7 @@ mod settings;
 mod store;
 mod telemetry;
 
+pub(crate) use access::KEYS_MAX;
 pub use access::{AccessSettings, KeySettings, Role};
 pub use content::ContentSettings;
 pub use feedback::FeedbackSettings;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::access::REQUESTS_PER_SECOND_MAX;
 use super::invalid::{InvalidSetting, check_range};
 
 /// Longest time limit that can be set, in seconds: a day.
@@ -43,6 +44,11 @@ pub struct ServerSettings {
     /// Most open connections of one address (of one /64 with IPv6); more are closed at once.
     /// Whoever serves behind a proxy, which is one address, may want [`Self::connections_max`] here.
     pub connections_per_address_max: u64,
+    /// Requests a second of one API key, and without a key of one address (of one /64 with IPv6); more
+    /// are answered 429. 0 for as many as come. Requests of erasures are counted by themselves.
+    pub requests_per_second_max: u64,
+    /// Most requests at once of whoever sent none for a while; 0 for those of a second.
+    pub requests_burst_max: u64,
     /// How long requests under way may take to finish after a signal to stop.
     pub shutdown_grace_seconds: u64,
 }
@@ -62,6 +68,8 @@ impl Default for ServerSettings {
             body_bytes_total_max: 256 * 1024 * 1024,
             connections_max: 4096,
             connections_per_address_max: 1024,
+            requests_per_second_max: 0,
+            requests_burst_max: 0,
             shutdown_grace_seconds: 20,
         }
     }
@@ -152,6 +160,12 @@ impl ServerSettings {
             ),
         ] {
             check_range(&format!("server.{key}"), value, 1..=most)?;
+        }
+        for (key, value) in [
+            ("requests_per_second_max", self.requests_per_second_max),
+            ("requests_burst_max", self.requests_burst_max),
+        ] {
+            check_range(&format!("server.{key}"), value, 0..=REQUESTS_PER_SECOND_MAX)?;
         }
         Ok(())
     }

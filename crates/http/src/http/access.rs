@@ -1,21 +1,26 @@
-//! Who is let in: API keys and their roles, or, without any key, callers on this machine.
+//! Who is let in, and how often: API keys and their roles, or, without any key, callers on this machine.
 
-use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use metrics::counter;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
-use super::problem::{FORBIDDEN, INVALID_HEADER, ORIGIN_NOT_ALLOWED, Problem, UNAUTHENTICATED};
-use super::routes::{Needs, Routes};
-use crate::config::{AccessSettings, Role};
+use super::metric_names::HTTP_RATE_LIMITED_TOTAL;
+use super::problem::{
+    FORBIDDEN, INVALID_HEADER, ORIGIN_NOT_ALLOWED, Problem, RATE_LIMITED, UNAUTHENTICATED,
+};
+use super::routes::{Needs, Route, Routes};
+use super::shares;
+use crate::api_keys::{ApiKeys, Charge, Key, KeyTable};
+use crate::config::Role;
 use recant_types::{ErasureFilter, ErasureRecord};
 
 /// Where a key may be in place of `Authorization`.
@@ -24,7 +29,7 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Who makes a request, once it was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Caller {
-    /// The name of their key; `None` when no keys are configured.
+    /// The name of their key; `None` when there are no keys.
     pub(super) name: Option<Arc<str>>,
     /// Whether they may see what others requested.
     sees_all: bool,
@@ -33,7 +38,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Whoever calls where no keys are configured, or none is needed.
+    /// Whoever calls where there are no keys, or none is needed.
     pub(super) fn nobody() -> Self {
         Self {
             name: None,
@@ -77,72 +82,82 @@ impl Caller {
     }
 }
 
-/// One API key, known by its digest.
-struct Key {
-    name: Arc<str>,
-    digest: [u8; 32],
-    roles: HashSet<Role>,
+/// What a request is, for whoever decides about it.
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    needs: Needs,
+    charge: Charge,
+    /// Whom it comes from ([`shares::owner`]).
+    from: IpAddr,
 }
 
-/// The keys there are. Made once from checked settings, shared by all requests.
+impl Call {
+    /// The call of a route. What is in no table still may not be called from another site's page; it
+    /// ends in 404 or 405.
+    fn of(route: Option<&Route>, from: IpAddr) -> Self {
+        Self {
+            needs: route.map_or(Needs::Nothing, |route| route.needs),
+            charge: route.map_or(Charge::Usual, Route::charge),
+            from,
+        }
+    }
+}
+
+/// The keys there are, and what each call takes. Shared by all requests.
 #[derive(Clone)]
 pub(super) struct AccessPolicy {
-    keys: Arc<[Key]>,
+    keys: ApiKeys,
     routes: Routes,
     /// Whether requests come by TLS to this server itself.
     by_tls: bool,
 }
 
 impl AccessPolicy {
-    /// The policy of `settings`, which were checked before, for the calls of a table, which come by TLS or
-    /// not.
-    pub(super) fn new(settings: &AccessSettings, routes: Routes, by_tls: bool) -> Self {
-        let keys = settings.keys.iter().map(|key| Key {
-            name: Arc::from(key.name.as_str()),
-            digest: key.digest().expect("digests were checked on loading"),
-            roles: key.roles.iter().copied().collect(),
-        });
+    /// The policy of `keys` for the calls of a table, which come by TLS or not.
+    pub(super) fn new(keys: &ApiKeys, routes: Routes, by_tls: bool) -> Self {
         Self {
-            keys: keys.collect(),
+            keys: keys.clone(),
             routes,
             by_tls,
         }
     }
 
-    /// Lets a request through when its key has the role that the call needs.
-    fn authorise(&self, headers: &HeaderMap, needs: Needs) -> Result<Caller, Problem> {
-        let nobody = Caller::nobody();
-        if self.keys.is_empty() {
-            return require_local(headers, needs, self.by_tls).map(|()| nobody);
-        }
-        let Needs::Role(role) = needs else {
-            return Ok(nobody);
+    /// Lets a request through when its key has the role that the call needs, and has not sent more than
+    /// it may. What comes without a key of ours is taken from the allowance of its address, so that a
+    /// stranger uses up nobody's.
+    fn authorise(&self, headers: &HeaderMap, call: Call) -> Result<Caller, Problem> {
+        let table = self.keys.current();
+        let take_of_address = || {
+            let taken = self.keys.take_of_address(call.from, call.charge);
+            taken.map_err(|wait| rate_limited(call.charge, wait))
         };
-        let key = self.key_of(headers).ok_or_else(unauthenticated)?;
-        let is_admin = key.roles.contains(&Role::Admin);
-        if is_admin || key.roles.contains(&role) {
-            return Ok(Caller {
-                name: Some(Arc::clone(&key.name)),
-                sees_all: is_admin,
-                writes: is_admin || key.roles.contains(&Role::Write),
-            });
+        if !table.is_keyed() {
+            require_local(headers, call.needs, self.by_tls)?;
+            return take_of_address().map(|()| Caller::nobody());
         }
-        Err(forbidden(role))
+        let Needs::Role(role) = call.needs else {
+            return take_of_address().map(|()| Caller::nobody());
+        };
+        let Some(key) = key_of(headers, &table) else {
+            return take_of_address().and_then(|()| Err(unauthenticated()));
+        };
+        let taken = key.take(call.charge);
+        taken.map_err(|wait| rate_limited(call.charge, wait))?;
+        if !key.has(role) {
+            return Err(forbidden(role));
+        }
+        Ok(Caller {
+            name: Some(Arc::clone(&key.name)),
+            sees_all: key.has(Role::Admin),
+            writes: key.has(Role::Write),
+        })
     }
+}
 
-    /// The key in `Authorization: Bearer` or else in `X-API-Key`, if it is one of ours. Every digest is compared, each in
-    /// constant time, so the time taken tells nothing about them.
-    fn key_of(&self, headers: &HeaderMap) -> Option<&Key> {
-        let text = bearer(headers).or_else(|| plain_key(headers))?;
-        let digest = Sha256::digest(text.as_bytes());
-        let mut found = None;
-        for key in self.keys.iter() {
-            if bool::from(key.digest.ct_eq(digest.as_slice())) {
-                found = Some(key);
-            }
-        }
-        found
-    }
+/// The key in `Authorization: Bearer` or else in `X-API-Key`, if it is one of ours.
+fn key_of<'t>(headers: &HeaderMap, table: &'t KeyTable) -> Option<&'t Key> {
+    let text = bearer(headers).or_else(|| plain_key(headers))?;
+    table.find(Sha256::digest(text.as_bytes()).as_slice())
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -167,6 +182,15 @@ fn unauthenticated() -> Problem {
         WWW_AUTHENTICATE,
         HeaderValue::from_static("Bearer realm=\"recant\""),
     )
+}
+
+/// The answer to a caller whose allowance is used up for so long.
+fn rate_limited(charge: Charge, wait: Duration) -> Problem {
+    counter!(HTTP_RATE_LIMITED_TOTAL, "allowance" => charge.as_str()).increment(1);
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let detail = "the allowance is used up: come back after as many seconds as Retry-After says, and \
+                  send less often";
+    Problem::new(&RATE_LIMITED, detail).retry_after_seconds(seconds.max(1))
 }
 
 /// The answer to a key that lacks a role.
@@ -233,6 +257,13 @@ fn is_local(host: &str) -> bool {
         || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// Whom a request comes from. What comes over no connection, in tests, is all of one origin.
+fn origin_of(request: &Request) -> IpAddr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
+    shares::owner(peer)
+}
+
 /// Middleware: refuses calls that the policy does not allow.
 pub(super) async fn check_access(
     State(policy): State<AccessPolicy>,
@@ -243,10 +274,9 @@ pub(super) async fn check_access(
         return problem.into_response();
     }
     let matched = request.extensions().get::<MatchedPath>();
-    let needs = matched.and_then(|path| policy.routes.needs(request.method(), path.as_str()));
-    // What is in no table still may not be called from another site's page; it ends in 404 or 405.
-    let needs = needs.unwrap_or(Needs::Nothing);
-    match policy.authorise(request.headers(), needs) {
+    let route = matched.and_then(|path| policy.routes.find(request.method(), path.as_str()));
+    let call = Call::of(route, origin_of(&request));
+    match policy.authorise(request.headers(), call) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -258,22 +288,27 @@ pub(super) async fn check_access(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::KeySettings;
+    use crate::config::{KeySettings, Settings};
 
     fn policy(keys: &[(&str, &[Role])]) -> AccessPolicy {
         let keys = keys.iter().map(|(key, roles)| KeySettings {
             name: format!("key of {} roles", roles.len()),
             sha256: format!("{:x}", Sha256::digest(key.as_bytes())),
             roles: roles.to_vec(),
+            requests_per_second_max: None,
         });
-        let settings = AccessSettings {
-            keys: keys.collect(),
-        };
-        AccessPolicy::new(
-            &settings,
-            Routes::described(&serde_json::Value::Null),
-            false,
-        )
+        let mut settings = Settings::default();
+        settings.access.keys = keys.collect();
+        let keys = ApiKeys::open(&settings).expect("no file");
+        AccessPolicy::new(&keys, Routes::described(&serde_json::Value::Null), false)
+    }
+
+    fn call_of(needs: Needs) -> Call {
+        Call {
+            needs,
+            charge: Charge::Usual,
+            from: Ipv4Addr::LOCALHOST.into(),
+        }
     }
 
     fn headers(pairs: &[(axum::http::HeaderName, &str)]) -> HeaderMap {
@@ -291,7 +326,7 @@ mod tests {
         let policy = policy(&[("r", &[Role::Read]), ("a", &[Role::Admin])]);
         let call = |authorization, role| {
             let headers = headers(&[(AUTHORIZATION, authorization)]);
-            code(policy.authorise(&headers, Needs::Role(role)))
+            code(policy.authorise(&headers, call_of(Needs::Role(role))))
         };
         assert_eq!(call("Bearer r", Role::Read), "ok");
         assert_eq!(call("bearer r", Role::Read), "ok");
@@ -302,7 +337,7 @@ mod tests {
         }
         let by_header = |key, role| {
             let headers = headers(&[(X_API_KEY, key)]);
-            policy.authorise(&headers, Needs::Role(role))
+            policy.authorise(&headers, call_of(Needs::Role(role)))
         };
         assert!(by_header("r", Role::Read).is_ok_and(|caller| !caller.may_write()));
         assert!(by_header("a", Role::Read).is_ok_and(|caller| caller.may_write()));
@@ -310,7 +345,7 @@ mod tests {
         for nobody in ["x", "", "Bearer r"] {
             assert_eq!(code(by_header(nobody, Role::Read)), "unauthenticated");
         }
-        let none = policy.authorise(&HeaderMap::new(), Needs::Nothing);
+        let none = policy.authorise(&HeaderMap::new(), call_of(Needs::Nothing));
         assert_eq!(code(none), "ok");
     }
 
@@ -319,7 +354,7 @@ mod tests {
         let policy = policy(&[]);
         let call = |pairs: &[_]| {
             let headers = headers(pairs);
-            code(policy.authorise(&headers, Needs::Role(Role::Erase)))
+            code(policy.authorise(&headers, call_of(Needs::Role(Role::Erase))))
         };
         for host in ["localhost:8080", "127.0.0.1", "[::1]:80", "LOCALHOST"] {
             assert_eq!(call(&[(HOST, host)]), "ok", "{host}");

@@ -2,8 +2,8 @@
 //!
 //! A connection has time limits of its own (`connection.rs`) and counts towards the share of its
 //! address (`acceptor.rs`), behind TLS too (`tls_acceptor.rs`). A request meets, in this order: headers every answer carries, a request id with the log
-//! line and the metrics, the net under panics, the check of `Host` and of the API key, the time
-//! limit, the reading of its body, the limit on requests at once, and then its handler (`router.rs`
+//! line and the metrics, the net under panics, the check of `Host`, of the API key and
+//! of how much whoever calls may send, the time limit, the reading of its body, the limit on requests at once, and then its handler (`router.rs`
 //! puts them together). Every answer of 400 and above is an RFC 9457 problem, whoever gave it, but
 //! under `/api`, where clients of gorse want a line of text (`gorse`).
 
@@ -43,6 +43,7 @@ mod page;
 mod parameters;
 mod path_id;
 mod prefer;
+mod probes;
 mod problem;
 mod property_values;
 mod receipt;

@@ -9,6 +9,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi as Description};
 use utoipa::{Modify, OpenApi};
 
+use super::probes::PROBES;
 use super::problem::{PROBLEM_JSON, ProblemBody};
 
 /// The name of the one way to say who is calling.
@@ -70,14 +71,16 @@ impl ApiDescription {
 pub(super) fn completed(description: &Description) -> Value {
     let mut description = serde_json::to_value(description).expect("a description is plain data");
     let paths = description["paths"].as_object_mut();
-    let items = paths.into_iter().flat_map(|paths| paths.values_mut());
-    for operation in items.flat_map(|item| item.as_object_mut().expect("methods").values_mut()) {
-        complete(operation);
+    for (path, item) in paths.into_iter().flatten() {
+        let is_limited = !PROBES.contains(&path.as_str());
+        for operation in item.as_object_mut().expect("methods").values_mut() {
+            complete(operation, is_limited);
+        }
     }
     description
 }
 
-fn complete(operation: &mut Value) {
+fn complete(operation: &mut Value, is_limited: bool) {
     let role = operation.pointer(&format!("/security/0/{API_KEY}/0"));
     let role = role.and_then(Value::as_str).map(str::to_owned);
     let responses = &mut operation["responses"];
@@ -97,6 +100,13 @@ fn complete(operation: &mut Value) {
         add(
             "403",
             "The key lacks the role, or the request comes from another site's page",
+        );
+    }
+    if is_limited {
+        add(
+            "429",
+            "The key, or without one the address, has sent more than it may (`server.requests_per_second_max`): \
+             `Retry-After` says when to come back",
         );
     }
     add("4XX", "The request is wrong");

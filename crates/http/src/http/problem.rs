@@ -173,6 +173,11 @@ pub(super) static IDEMPOTENCY_KEY_REUSED: ProblemKind = kind(
     "idempotency_key_reused",
     "The idempotency key belongs to another request",
 );
+pub(super) static RATE_LIMITED: ProblemKind = kind(
+    StatusCode::TOO_MANY_REQUESTS,
+    "rate_limited",
+    "There were more requests than the caller may send",
+);
 pub(super) static INTERNAL: ProblemKind = kind(
     StatusCode::INTERNAL_SERVER_ERROR,
     "internal",

@@ -18,7 +18,9 @@ use utoipa_axum::routes;
 use super::access::{AccessPolicy, check_access};
 use super::body_buffer::{BodyBudget, buffer_body};
 use super::known_feedback::KnownFeedback;
-use super::metric_names::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL, TRACE_SPANS_TOTAL};
+use super::metric_names::{
+    HTTP_RATE_LIMITED_TOTAL, HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL, TRACE_SPANS_TOTAL,
+};
 use super::openapi::{ApiDescription, ApiDocument};
 use super::problem::{METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
 use super::routes::Routes;
@@ -28,12 +30,13 @@ use super::{
     key_set, layers, lists, metrics, model, openapi, receipt, receipt_log, recommend, similar,
     user, users,
 };
+use crate::api_keys::{ApiKeys, Charge};
 use crate::config::Settings;
 use recant_service::metric_names::ERASURES_TOTAL;
 use recant_types::ErasureStatus;
 
-/// The whole interface, ready to be served.
-pub fn router(state: AppState, settings: &Settings) -> Router {
+/// The whole interface, ready to be served to whoever has one of `keys`.
+pub fn router(state: AppState, settings: &Settings, keys: &ApiKeys) -> Router {
     let (calls, description) = calls().split_for_parts();
     let (operations, more) = operations().split_for_parts();
     let description = openapi::completed(&description.merge_from(more));
@@ -47,7 +50,7 @@ pub fn router(state: AppState, settings: &Settings) -> Router {
         .layer(Extension(ApiDescription::new(&description)))
         .layer(Extension(settings.interactions))
         .layer(Extension(KnownFeedback::new(&settings.feedback)));
-    let routes = guarded(routes, table, settings);
+    let routes = guarded(routes, table, settings, keys);
     if settings.gorse.enabled {
         gorse::around(routes)
     } else {
@@ -73,12 +76,15 @@ fn show_labelled_series(table: &Routes) {
     for status in ErasureStatus::ALL {
         counter!(ERASURES_TOTAL, "status" => status.as_str()).absolute(0);
     }
+    for charge in [Charge::Erasures, Charge::Usual] {
+        counter!(HTTP_RATE_LIMITED_TOTAL, "allowance" => charge.as_str()).absolute(0);
+    }
 }
 
 /// Puts around `routes` what every request passes, even one that no route takes; the last layer
 /// here is the outermost.
-fn guarded(routes: Router, table: Routes, settings: &Settings) -> Router {
-    let policy = AccessPolicy::new(&settings.access, table.clone(), settings.server.has_tls());
+fn guarded(routes: Router, table: Routes, settings: &Settings, keys: &ApiKeys) -> Router {
+    let policy = AccessPolicy::new(keys, table.clone(), settings.server.has_tls());
     routes
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
@@ -174,6 +180,7 @@ mod tests {
 
     use super::*;
     use crate::config::Role;
+    use crate::http::probes::PROBES;
 
     /// Collects log lines.
     #[derive(Clone, Default)]
@@ -222,6 +229,7 @@ mod tests {
             routes,
             Routes::described(&description()),
             &Settings::default(),
+            &ApiKeys::open(&Settings::default()).expect("no file"),
         )
         .oneshot(request);
         let answer = answer.with_subscriber(subscriber).await;
@@ -285,7 +293,8 @@ mod tests {
         let description = description();
         for (path, method, operation) in openapi::operations(&description) {
             let guarded = operation["security"][0] != json!({});
-            let always = ["4XX", "5XX"].into_iter();
+            let limited = (!PROBES.contains(&path)).then_some("429");
+            let always = ["4XX", "5XX"].into_iter().chain(limited);
             for status in always.chain(["401", "403"].into_iter().filter(|_| guarded)) {
                 let content = &operation["responses"][status]["content"];
                 let schema = &content["application/problem+json"]["schema"];

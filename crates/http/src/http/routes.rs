@@ -8,7 +8,9 @@ use axum::http::{Extensions, Method};
 use serde_json::Value;
 
 use super::openapi::{API_KEY, operations};
+use super::probes::PROBES;
 use super::{console, docs};
+use crate::api_keys::Charge;
 use crate::config::Role;
 
 /// Label of every path that no route matched.
@@ -32,6 +34,20 @@ pub(super) struct Route {
     pub(super) template: Arc<str>,
     /// Who may make it.
     pub(super) needs: Needs,
+}
+
+impl Route {
+    /// What the call is taken from. Requests of erasures are counted by themselves, and what follows
+    /// them is not: asking for a state again and again holds back no erasure.
+    pub(super) fn charge(&self) -> Charge {
+        if PROBES.contains(&&*self.template) {
+            Charge::Nothing
+        } else if self.needs == Needs::Role(Role::Erase) && &*self.method != "GET" {
+            Charge::Erasures
+        } else {
+            Charge::Usual
+        }
+    }
 }
 
 /// Every call. Made once, shared by all requests.
@@ -77,19 +93,17 @@ impl Routes {
         )
     }
 
-    /// What a call needs. `None` where the path is known and the method is not, or the path is not
-    /// known: both end in an error that tells nothing.
-    pub(super) fn needs(&self, method: &Method, template: &str) -> Option<Needs> {
+    /// The call of a method and a template. `None` where the path is known and the method is not, or
+    /// the path is not known: both end in an error that tells nothing.
+    pub(super) fn find(&self, method: &Method, template: &str) -> Option<&Route> {
         // A HEAD is answered by the handler of GET.
         let method = if method == Method::HEAD {
             "GET"
         } else {
             method.as_str()
         };
-        let found = self
-            .iter()
-            .find(|route| &*route.method == method && &*route.template == template);
-        found.map(|route| route.needs)
+        self.iter()
+            .find(|route| &*route.method == method && &*route.template == template)
     }
 }
 
@@ -128,16 +142,50 @@ mod tests {
         }}))
     }
 
+    fn needs_of(method: &Method, template: &str) -> Option<Needs> {
+        table().find(method, template).map(|route| route.needs)
+    }
+
     #[test]
     fn head_needs_what_get_needs() {
         let admin = Some(Needs::Role(Role::Admin));
-        assert_eq!(table().needs(&Method::HEAD, "/export"), admin);
-        assert_eq!(table().needs(&Method::PUT, "/export"), None);
+        assert_eq!(needs_of(&Method::HEAD, "/export"), admin);
+        assert_eq!(needs_of(&Method::PUT, "/export"), None);
+    }
+
+    #[test]
+    fn only_what_asks_for_an_erasure_is_taken_from_their_allowance() {
+        for (method, template, needs, charge) in [
+            (
+                "POST",
+                "/erasures",
+                Needs::Role(Role::Erase),
+                Charge::Erasures,
+            ),
+            (
+                "DELETE",
+                "/items/{id}",
+                Needs::Role(Role::Erase),
+                Charge::Erasures,
+            ),
+            ("GET", "/erasures", Needs::Role(Role::Erase), Charge::Usual),
+            ("POST", "/export", Needs::Role(Role::Admin), Charge::Usual),
+            ("GET", "/docs", Needs::Nothing, Charge::Usual),
+            ("GET", "/healthz", Needs::Nothing, Charge::Nothing),
+            ("GET", "/api/health/ready", Needs::Nothing, Charge::Nothing),
+        ] {
+            let route = Route {
+                method: Arc::from(method),
+                template: Arc::from(template),
+                needs,
+            };
+            assert_eq!(route.charge(), charge, "{method} {template}");
+        }
     }
 
     #[test]
     fn a_call_that_does_not_say_whom_it_takes_is_closed() {
-        let needs = |template| table().needs(&Method::GET, template);
+        let needs = |template| needs_of(&Method::GET, template);
         assert_eq!(needs("/model"), Some(Needs::Role(Role::Read)));
         assert_eq!(needs("/healthz"), Some(Needs::Nothing));
         assert_eq!(needs("/docs/{file}"), Some(Needs::Nothing));

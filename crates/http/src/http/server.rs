@@ -8,9 +8,12 @@ use axum::Router;
 use axum_server::Handle;
 
 use super::acceptor::LimitedAcceptor;
+use super::connection::{Exchange, Limits, TimedStream};
+use super::shares::{Share, Shares};
 use super::tls_acceptor::TlsAcceptor;
 use super::tls_identity::TlsIdentity;
 use super::tls_pair::TlsError;
+use crate::api_keys::ApiKeys;
 use crate::config::{ServerSettings, Settings};
 
 /// Largest head of a request: line and headers. The longest sensible one names a thousand items to
@@ -33,8 +36,9 @@ pub enum ServeError {
     },
     /// The address is reachable from elsewhere and nothing guards it.
     #[error(
-        "refusing to listen on {listen}: it can be reached from other machines and no API key is \
-         configured; listen on 127.0.0.1, or add [[access.keys]] to the configuration"
+        "refusing to listen on {listen}: it can be reached from other machines and there is no API key \
+         that opens it; listen on 127.0.0.1, make one with `recant keys api create`, or add \
+         [[access.keys]] to the configuration"
     )]
     Unguarded {
         /// The address as configured.
@@ -74,14 +78,14 @@ pub struct Server {
 impl Server {
     /// Reads the certificate for TLS, if there is to be one, and binds `server.listen`. Without API keys
     /// every address it stands for must be loopback, with TLS too.
-    pub fn bind(settings: &Settings) -> Result<Self, ServeError> {
+    pub fn bind(settings: &Settings, keys: &ApiKeys) -> Result<Self, ServeError> {
         let listen = settings.server.listen.clone();
         let addresses: Vec<SocketAddr> = match listen.to_socket_addrs() {
             Ok(addresses) => addresses.collect(),
             Err(source) => return Err(ServeError::Resolve { listen, source }),
         };
         let all_loopback = addresses.iter().all(|one| one.ip().is_loopback());
-        if settings.access.keys.is_empty() && !all_loopback {
+        if !keys.has_usable() && !all_loopback {
             return Err(ServeError::Unguarded { listen });
         }
         let identity = TlsIdentity::of(&settings.server)?;
@@ -134,7 +138,7 @@ impl Server {
             .max_buf_size(HEAD_BYTES_MAX)
             .max_headers(HEADERS_MAX);
         let limited = LimitedAcceptor::new(&self.settings);
-        let service = router.into_make_service();
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let mut serving: Pin<Box<dyn Future<Output = io::Result<()>> + Send>> = match self.identity
         {
             None => Box::pin(server.acceptor(limited).serve(service)),
@@ -156,7 +160,12 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{KeySettings, Role};
+    use crate::api_keys::{KeyFile, NewKey};
+    use crate::config::{AccessSettings, KeySettings, Role};
+
+    fn bind(settings: &Settings) -> Result<Server, ServeError> {
+        Server::bind(settings, &ApiKeys::open(settings).expect("a good file"))
+    }
 
     fn listening_on(listen: &str) -> Settings {
         let mut settings = Settings::default();
@@ -167,12 +176,12 @@ mod tests {
     #[test]
     fn without_keys_only_loopback_is_bound() {
         for listen in ["0.0.0.0:0", "[::]:0"] {
-            let error = Server::bind(&listening_on(listen)).expect_err(listen);
+            let error = bind(&listening_on(listen)).expect_err(listen);
             assert!(matches!(error, ServeError::Unguarded { .. }), "{error}");
             assert!(error.to_string().contains("[[access.keys]]"), "{error}");
         }
         for listen in ["127.0.0.1:0", "localhost:0"] {
-            let server = Server::bind(&listening_on(listen)).expect(listen);
+            let server = bind(&listening_on(listen)).expect(listen);
             assert!(server.address().ip().is_loopback() && server.address().port() != 0);
         }
         let mut settings = listening_on("0.0.0.0:0");
@@ -180,15 +189,35 @@ mod tests {
             name: String::from("any"),
             sha256: "0".repeat(64),
             roles: vec![Role::Read],
+            requests_per_second_max: None,
         });
-        assert!(Server::bind(&settings).is_ok(), "a key guards it");
+        assert!(bind(&settings).is_ok(), "a key guards it");
+    }
+
+    #[test]
+    fn a_key_that_was_made_guards_an_address_until_it_is_revoked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut settings = listening_on("0.0.0.0:0");
+        settings.store.data_dir = folder.path().to_owned();
+        let file = KeyFile::of_store(folder.path());
+        let key = NewKey {
+            name: String::from("any"),
+            roles: vec![Role::Read],
+            lifetime: None,
+            requests_per_second_max: None,
+        };
+        file.create(&key, &AccessSettings::default()).expect("made");
+        assert!(bind(&settings).is_ok(), "a key guards it");
+        file.revoke("any").expect("there");
+        let error = bind(&settings).expect_err("nobody could be let in");
+        assert!(matches!(error, ServeError::Unguarded { .. }), "{error}");
     }
 
     #[test]
     fn a_port_in_use_is_said_to_be() {
-        let first = Server::bind(&listening_on("127.0.0.1:0")).expect("a free port");
+        let first = bind(&listening_on("127.0.0.1:0")).expect("a free port");
         let taken = first.address().to_string();
-        let error = Server::bind(&listening_on(&taken)).expect_err("taken");
+        let error = bind(&listening_on(&taken)).expect_err("taken");
         assert!(matches!(error, ServeError::InUse { .. }), "{error}");
     }
 }

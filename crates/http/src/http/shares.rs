@@ -42,7 +42,7 @@ impl Shares {
 }
 
 /// Whom an address stands for. With IPv6 whoever has one address has the whole /64.
-fn owner(address: IpAddr) -> IpAddr {
+pub(super) fn owner(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {

@@ -57,6 +57,7 @@ fn with_keys(settings: &mut Settings) {
             name: name.to_owned(),
             sha256: format!("{:x}", Sha256::digest(name)),
             roles: roles.to_vec(),
+            requests_per_second_max: None,
         });
     };
     for role in [Role::Read, Role::Write, Role::Erase, Role::Admin] {

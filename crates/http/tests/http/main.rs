@@ -3,6 +3,7 @@
 //! One binary for all of them: linking is what a test costs most.
 
 mod access;
+mod allowances;
 mod console;
 mod description;
 mod gorse;

@@ -11,6 +11,8 @@ fn every_promised_name_is_there_at_once() {
     for series in [
         "recant_http_requests_total{",
         "recant_http_request_duration_seconds_bucket{",
+        "recant_http_rate_limited_total{",
+        "recant_api_keys_stale ",
         "recant_recommend_duration_seconds_bucket{",
         "recant_erasures_total{status=\"forgotten\"}",
         "recant_erasure_queue_depth ",

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rcgen::KeyPair;
 use recant_http::install_exporter;
-use recant_http::{AppState, ServeError, Server, TlsIdentity, router};
+use recant_http::{ApiKeys, AppState, ServeError, Server, TlsIdentity, router};
 use recant_http::{ServerSettings, Settings};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -128,10 +128,11 @@ impl TestServer {
         change(&mut settings);
         settings.check().expect("good settings");
         let exporter = install_exporter().expect("the only recorder");
-        let server = Server::bind(&settings).expect("a free port");
+        let keys = ApiKeys::open(&settings).expect("a good file of keys");
+        let server = Server::bind(&settings, &keys).expect("a free port");
         let address = server.address();
         let identity = server.tls_identity();
-        let router = router(AppState::new(exporter), &settings);
+        let router = router(AppState::new(exporter), &settings, &keys);
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -139,6 +140,7 @@ impl TestServer {
                 .enable_all()
                 .build()
                 .expect("a runtime");
+            runtime.spawn(keys.watch());
             runtime.block_on(server.run(router, async {
                 let _ = stopped.await;
             }))
