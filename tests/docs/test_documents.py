@@ -1,10 +1,11 @@
-"""Every command of the pages for newcomers, operators and privacy officers is run, page by page and in turn,
-in a fresh clone and against a real server, and what is shown is compared with what comes (`pages.py` says
-what may differ). `RECANT_BINARY` is the program, `RECANT_ROOT` the repository."""
+"""Every command of the pages for newcomers, operators and privacy officers is run, page by page and in
+turn, in a fresh clone and against a real server, and what is shown is compared with what comes (`pages.py`
+says what may differ). `RECANT_BINARY` is the program, `RECANT_ROOT` the repository."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -117,6 +118,16 @@ def test_every_page_with_commands_is_run_here_or_elsewhere() -> None:
     }
     assert told <= set(RUN) | set(ELSEWHERE)
     assert set(ELSEWHERE) <= told
+
+
+def test_pictures_are_small_shown_and_described() -> None:
+    pictures = list((ROOT / "docs/images").glob("*.png"))
+    sizes = [picture.stat().st_size for picture in pictures]
+    assert pictures and max(sizes) <= 150_000 and sum(sizes) <= 1_200_000
+    text = "".join(page.read_text() for page in ROOT.glob("docs/*.md"))
+    shown = dict((name, alt) for alt, name in re.findall(r"!\[([^]]+)\]\(images/([^)]+)\)", text))
+    assert set(shown) == {picture.name for picture in pictures}
+    assert all(len(alt) > 20 for alt in shown.values())
 
 
 @pytest.mark.parametrize(
