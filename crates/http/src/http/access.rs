@@ -383,7 +383,7 @@ mod tests {
             ("localhost:8443", "null", "origin_not_allowed"),
         ] {
             let headers = headers(&[(HOST, host), (ORIGIN, origin)]);
-            let answer = by_tls.authorise(&headers, Needs::Role(Role::Erase));
+            let answer = by_tls.authorise(&headers, call_of(Needs::Role(Role::Erase)));
             assert_eq!(code(answer), code_by_tls, "{origin}");
         }
         let site = HeaderName::from_static("sec-fetch-site");

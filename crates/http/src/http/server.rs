@@ -8,8 +8,6 @@ use axum::Router;
 use axum_server::Handle;
 
 use super::acceptor::LimitedAcceptor;
-use super::connection::{Exchange, Limits, TimedStream};
-use super::shares::{Share, Shares};
 use super::tls_acceptor::TlsAcceptor;
 use super::tls_identity::TlsIdentity;
 use super::tls_pair::TlsError;
