@@ -33,6 +33,7 @@ mod train_args;
 mod train_neural;
 mod tune;
 mod verify;
+mod webhooks;
 
 use std::process::ExitCode;
 

@@ -20,6 +20,7 @@
 
 mod config;
 mod http;
+mod outbound;
 mod telemetry;
 
 pub use config::{
@@ -27,8 +28,10 @@ pub use config::{
     FlagOverride, GorseSettings, InteractionSettings, InvalidSetting, KeySettings,
     LearningSettings, LogFormat, LogSettings, MasterKeySettings, ModelKind, ModelSettings,
     ReceiptSettings, Role, ServerSettings, Settings, Sources, StoreSettings, TrainingSettings,
+    WebhookSettings, WebhookUrl,
 };
 #[doc(hidden)]
 pub use http::fuzzing;
 pub use http::{AppState, ServeError, Server, router};
+pub use outbound::{WebhookClient, WebhookClientError};
 pub use telemetry::{Exporter, LogError, MetricsError, install_exporter, install_logs};

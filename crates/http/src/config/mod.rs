@@ -16,6 +16,7 @@ mod receipts;
 mod server;
 mod settings;
 mod store;
+mod webhooks;
 
 pub use access::{AccessSettings, KeySettings, Role};
 pub use content::ContentSettings;
@@ -32,3 +33,4 @@ pub use receipts::ReceiptSettings;
 pub use server::ServerSettings;
 pub use settings::Settings;
 pub use store::{MasterKeySettings, StoreSettings};
+pub use webhooks::{WebhookSettings, WebhookUrl};

@@ -13,6 +13,7 @@ use super::log::LogSettings;
 use super::receipts::ReceiptSettings;
 use super::server::ServerSettings;
 use super::store::{MasterKeySettings, StoreSettings};
+use super::webhooks::{self, WebhookSettings};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +43,8 @@ pub struct Settings {
     pub content: ContentSettings,
     /// Receipts of erasures.
     pub receipts: ReceiptSettings,
+    /// Who is told of each state of every erasure.
+    pub webhooks: Vec<WebhookSettings>,
     /// Logs.
     pub log: LogSettings,
     /// Who may call what.
@@ -61,6 +64,7 @@ impl Settings {
         self.certificate.check()?;
         self.content.check()?;
         self.receipts.check()?;
+        webhooks::check(&self.webhooks)?;
         self.log.check()?;
         self.access.check()
     }

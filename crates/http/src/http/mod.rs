@@ -57,7 +57,9 @@ mod similar;
 mod state;
 mod user;
 mod users;
+mod webhooks;
 
+pub(crate) use erasures::ErasureAnswer;
 pub use router::router;
 pub use server::{ServeError, Server};
 pub use state::AppState;

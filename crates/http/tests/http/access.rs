@@ -48,6 +48,7 @@ fn each_call_takes_its_role_or_admin() {
         ("PUT", "/users/a", "write"),
         ("GET", "/users/a", "admin"),
         ("GET", "/users", "admin"),
+        ("GET", "/webhooks", "admin"),
         ("GET", "/export?user=a", "admin"),
         ("POST", "/export", "admin"),
     ] {
