@@ -36,6 +36,7 @@ mod train_neural;
 mod trust;
 mod tune;
 mod verify;
+mod webhooks;
 
 use std::process::ExitCode;
 

@@ -16,6 +16,7 @@ use super::output::print;
 use super::renewal;
 use super::settings::{StoreArgs, configured_model, flag, serving_options, thread_pool};
 use super::train_neural::neural_training;
+use super::webhooks;
 use recant_core::optim::als::TrainingOptions;
 use recant_core::unlearn::Progress;
 use recant_http::install_exporter;
@@ -24,7 +25,7 @@ use recant_http::{Settings, Traces};
 use recant_service::Service;
 use recant_service::WorkerOptions;
 use recant_service::train_neural;
-use recant_service::{ContentOptions, ServiceOptions, WorkerGuard};
+use recant_service::{ContentOptions, ServiceOptions, WebhookGuard, WorkerGuard};
 use recant_service::{TrainError, Trained};
 use recant_store::Store;
 
@@ -99,9 +100,9 @@ pub(super) fn serve(
         upkeep.abort();
         renewal.abort();
         watching.abort();
-        if let Some((guard, control)) = guard? {
+        if let Some((started, control)) = guard? {
             drop(control);
-            guard.stop().await;
+            started.stop().await;
         }
         served.map_err(CliError::failed)
     });
@@ -117,14 +118,14 @@ async fn start(
     state: AppState,
     stopping: Arc<AtomicBool>,
     failed: oneshot::Sender<()>,
-) -> Result<Option<(WorkerGuard, Option<ControlServer>)>, CliError> {
+) -> Result<Option<(Running, Option<ControlServer>)>, CliError> {
     let keep_null_ids = settings.interactions.keep_null_ids;
     match start_service(settings, stopping).await {
-        Ok(Some((service, guard, control))) => {
+        Ok(Some((service, running, control))) => {
             state.provide(service.clone());
             tracing::info!("ready");
             tokio::task::spawn_blocking(move || ids::warn_of(&service, keep_null_ids));
-            Ok(Some((guard, control)))
+            Ok(Some((running, control)))
         }
         Ok(None) => Ok(None),
         Err(error) => {
@@ -134,19 +135,39 @@ async fn start(
     }
 }
 
+/// What runs beside the server.
+struct Running {
+    worker: WorkerGuard,
+    webhooks: WebhookGuard,
+}
+
+impl Running {
+    async fn stop(self) {
+        self.webhooks.stop().await;
+        self.worker.stop().await;
+    }
+}
+
 async fn start_service(
     settings: Settings,
     stopping: Arc<AtomicBool>,
-) -> Result<Option<(Service, WorkerGuard, Option<ControlServer>)>, CliError> {
+) -> Result<Option<(Service, Running, Option<ControlServer>)>, CliError> {
     let options = service_options(&settings);
+    let endpoints = settings.webhooks.clone();
     let data_dir = settings.store.data_dir.clone();
     let open = tokio::task::spawn_blocking(move || open_and_train(&settings, &stopping));
     match open.await.map_err(CliError::failed)?? {
         Some(store) => {
             let control = ControlServer::start(&data_dir, store.clone());
             let started = Service::start(store, options).await;
-            let (service, guard) = started.map_err(CliError::failed)?;
-            Ok(Some((service, guard, control)))
+            let (service, worker) = started.map_err(CliError::failed)?;
+            match webhooks::start(&service, endpoints).await {
+                Ok(webhooks) => Ok(Some((service, Running { worker, webhooks }, control))),
+                Err(error) => {
+                    worker.stop().await;
+                    Err(error)
+                }
+            }
         }
         None => Ok(None),
     }

@@ -8,6 +8,10 @@ mod kill_support;
 mod power_cut;
 mod simulated_disk;
 mod store_disk_full;
+mod webhooks;
+
+#[path = "../server/webhook_receiver.rs"]
+mod webhook_receiver;
 
 #[path = "../server/support.rs"]
 mod support;

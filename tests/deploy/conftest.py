@@ -179,14 +179,18 @@ def command(arguments: list[str | Path], server: Server) -> None:
 
 @pytest.fixture(scope="session")
 def server(deploy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server as the compose file configures it, with the data of forty people."""
+    """A server as the compose file configures it and with a webhook, with the data of forty people."""
     folder = tmp_path_factory.mktemp("server")
     lines = (deploy / "secrets/master.env").read_text().splitlines()
     master = dict(line.split("=", 1) for line in lines)
     service = read_yaml(deploy / "compose.yaml")["services"]["recant"]
     rows = [f"u{u},i{(u * 7 + i * i) % 30}" for u in range(40) for i in range(10)]
     (folder / "rows.csv").write_text("user_id,item_id\n" + "\n".join(rows) + "\n")
-    configuration = deploy / "secrets/recant.toml"
+    # Metrics of webhooks are by endpoint. At this one there is nobody.
+    endpoint = 'name = "nobody"\nurl = "http://127.0.0.1:9/"\nallow_internal = true\n'
+    configuration = folder / "recant.toml"
+    compose = (deploy / "secrets/recant.toml").read_text()
+    configuration.write_text(f"{compose}\n[[webhooks]]\n{endpoint}")
     environment = dict(service["environment"]) | master
     binary, store = os.environ["RECANT_BINARY"], folder / "store"
     subprocess.run(

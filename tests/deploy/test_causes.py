@@ -418,6 +418,24 @@ class Mistaken(Cause):
         file.chmod(0o600)
 
 
+class Unheard(Cause):
+    """Calls an endpoint that is not there, and may keep one erasure for it."""
+
+    alerts = ("RecantWebhooksLate", "RecantWebhookLost")
+
+    def start(self, **how: Any) -> Server:
+        """Starts with a webhook."""
+        endpoint = '[[webhooks]]\nname = "gone"\nurl = "http://127.0.0.1:9/"\n'
+        limits = "every_seconds = 1\nwaiting_max = 1\n"
+        file = self.folder / "recant.toml"
+        file.write_text(f"{self.scene.configuration.read_text()}\n{endpoint}{limits}")
+        return Server(self.folder, file, self.environment(), **how)
+
+    def make(self) -> None:
+        for user in ("u1", "u2", "u3"):
+            assert self.ask("/erasures", "POST", {"users": [user]})[0] == 202
+
+
 class Expiring(Cause):
     """Shows a certificate that is over tomorrow."""
 
@@ -456,6 +474,7 @@ CAUSES: dict[str, type[Cause]] = {
         OnSmallDisk,
         Expiring,
         Mistaken,
+        Unheard,
     )
 }
 #: Fires when there is nothing to scrape yet, before the first server.

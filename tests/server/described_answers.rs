@@ -97,6 +97,7 @@ fn answers_have_the_fields_that_are_described_and_no_other() {
         ("/users", "get", "200", server.get("/users?limit=3").json()),
         ("/model", "get", "200", trained),
         ("/model", "get", "200", server.model()),
+        ("/webhooks", "get", "200", server.get("/webhooks").json()),
         ("/interactions", "delete", "202", erasure.json()),
         (
             "/interactions",

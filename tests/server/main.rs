@@ -45,4 +45,6 @@ mod tuning_and_audit;
 mod tutorial;
 mod unread_batches;
 mod users;
+mod webhook_receiver;
+mod webhooks;
 mod worker_stopped;

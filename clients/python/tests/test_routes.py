@@ -23,6 +23,7 @@ LEFT_OUT = {
     Route("GET", "/erasures/{id}/inclusion"): AUDITORS,
     Route("GET", "/receipts/checkpoint"): AUDITORS,
     Route("GET", "/receipts/consistency"): AUDITORS,
+    Route("GET", "/webhooks"): "for operators, who give a receiver its key once",
     Route("GET", "/metrics"): "for Prometheus",
     Route("GET", "/docs"): "for people",
     Route("GET", "/"): "for people",

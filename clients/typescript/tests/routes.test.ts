@@ -24,6 +24,7 @@ const LEFT_OUT = new Map([
   ["GET /erasures/{id}/inclusion", AUDITORS],
   ["GET /receipts/checkpoint", AUDITORS],
   ["GET /receipts/consistency", AUDITORS],
+  ["GET /webhooks", "for operators, who give a receiver its key once"],
   ["GET /metrics", "for Prometheus"],
   ["GET /docs", "for people"],
   ["GET /", "for people"],

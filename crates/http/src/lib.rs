@@ -21,6 +21,7 @@
 mod api_keys;
 mod config;
 mod http;
+mod outbound;
 mod telemetry;
 
 pub use api_keys::{ApiKeys, KeyFile, KeyFileError, KeyRecord, KeyStatus, NewKey, Secret};
@@ -29,11 +30,12 @@ pub use config::{
     FlagOverride, GorseSettings, InteractionSettings, InvalidSetting, KeySettings,
     LearningSettings, LogFormat, LogSettings, MasterKeySettings, ModelKind, ModelSettings,
     ReceiptSettings, Role, ServerSettings, Settings, Sources, StoreSettings, TelemetrySettings,
-    TrainingSettings,
+    TrainingSettings, WebhookSettings, WebhookUrl,
 };
 #[doc(hidden)]
 pub use http::fuzzing;
 pub use http::{AppState, ServeError, Server, TlsError, TlsIdentity, router};
+pub use outbound::{WebhookClient, WebhookClientError};
 pub use telemetry::{
     Exporter, LogError, MetricsError, Traces, install_exporter, install_logs,
     install_logs_and_traces,

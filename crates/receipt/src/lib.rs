@@ -24,6 +24,8 @@
 //! A receipt is an attestation: it proves who said this, not that it is true. docs/receipts.md
 //! draws every byte.
 //!
+//! [`WebhookKey`] signs what is posted about an erasure while it goes on.
+//!
 //! Functions of bytes and keys: no HTTP, no store, no tasks.
 
 #![deny(unreachable_pub)]
@@ -36,6 +38,7 @@ mod jws;
 mod keys;
 mod log;
 mod text;
+mod webhook;
 
 pub use chain::{ChainFault, ChainReport, Gap, check_chain};
 pub use claims::{
@@ -49,3 +52,4 @@ pub use log::{
     Checkpoint, CheckpointError, ConsistencyProof, InclusionProof, Node, ProofError, ReceiptTree,
     TreeNodes, origin_of, root,
 };
+pub use webhook::{WebhookKey, WebhookPublicKey};

@@ -8,7 +8,7 @@ use crate::metric_names as names;
 use crate::query::{IdempotencyKey, ServiceError};
 use crate::service::Service;
 use recant_receipt::{Salt, commit};
-use recant_store::{Committed, Idempotency, WriteBatch};
+use recant_store::{Committed, Idempotency, Store, WriteBatch};
 use recant_types::{
     ErasureFilter, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event, ItemId,
     UnixMillis,
@@ -84,6 +84,7 @@ impl Service {
             .map(|key| idempotency(key, &target, described.is_some()))
             .transpose()?;
         batch.append_erasure(event, commit(&salt, &target), once, requested_by);
+        self.note_webhooks(&mut batch, id);
         if let Some(item) = &described {
             batch.remove_description(item);
         }
@@ -165,6 +166,21 @@ impl Service {
     pub async fn erasure(&self, id: ErasureId) -> Result<Option<ErasureRecord>, ServiceError> {
         let record = self.read(move |store| store.erasure(id)).await?;
         Ok(record.map(|record| self.as_far_as_live(record)))
+    }
+
+    /// These erasures, each with `None` where the id is unknown.
+    pub(crate) async fn erasures_of(
+        &self,
+        ids: Vec<ErasureId>,
+    ) -> Result<Vec<(ErasureId, Option<ErasureRecord>)>, ServiceError> {
+        let read = move |store: &Store| {
+            ids.into_iter()
+                .map(|id| Ok((id, store.erasure(id)?)))
+                .collect()
+        };
+        let records: Vec<(_, Option<ErasureRecord>)> = self.read(read).await?;
+        let shown = |(id, record): (_, Option<_>)| (id, record.map(|it| self.as_far_as_live(it)));
+        Ok(records.into_iter().map(shown).collect())
     }
 
     /// A page of the erasures that `filter` means, newest first, older than `before`.

@@ -59,6 +59,7 @@ mod start;
 mod trainer;
 mod training;
 mod versions;
+mod webhooks;
 mod worker;
 
 pub use activity::{Activity, Hour, ItemHours};
@@ -101,4 +102,7 @@ pub use source::Source;
 pub use start::{ServiceOptions, StartError, WorkerGuard};
 pub use trainer::{Applied, Trainer};
 pub use training::{TRAINING_SHARE, TrainError, Trained, train};
+pub use webhooks::{
+    Deliver, Delivery, StateMessage, WEBHOOK_STATES, WebhookEndpoint, WebhookGuard, WebhookSummary,
+};
 pub use worker::WorkerOptions;

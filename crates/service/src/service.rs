@@ -1,8 +1,8 @@
 //! The handle that routes and commands hold.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
@@ -20,6 +20,7 @@ use crate::query::{
 };
 use crate::selection::{Selected, Selection};
 use crate::snapshot::{ServedModel, Snapshot};
+use crate::webhooks::Told;
 use recant_core::topk::Bitmap;
 use recant_store::Committed;
 use recant_store::WriteBatch;
@@ -76,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) queue_max: usize,
     /// Longest that an erasure may wait for its certificate while additions are taken.
     pub(crate) certificate_wait_max: Option<Duration>,
+    /// The endpoints of webhooks; none before they are started.
+    pub(crate) told: OnceLock<Vec<Arc<Told>>>,
     /// Whether the worker runs: without it nothing accepted would ever be forgotten.
     pub(crate) working: AtomicBool,
 }

@@ -1,8 +1,8 @@
 //! Starting the service on a store, keeping its worker alive, and stopping it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
@@ -159,6 +159,7 @@ impl Service {
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
             queue_max: options.queue_max,
             certificate_wait_max: options.certificate_wait_max,
+            told: OnceLock::new(),
             working: AtomicBool::new(true),
         });
         let background = Arc::new(Background::new(options.worker.threads, foreground)?);

@@ -1,13 +1,14 @@
 //! What is to be written, all of it or nothing.
 
+use crate::outbox::{OutboxEndpoint, OutboxRecord};
 use crate::position::LogPosition;
 use crate::records::{ItemRecord, ModelHeader, StoredInteraction, pack_row};
 use crate::tensor::Tensor;
 use crate::{codec, keys};
 use recant_receipt::{ChainHead, Node};
 use recant_types::{
-    Commitment, ErasureId, ErasureRecord, Event, FeedbackType, ItemDescription, ItemId,
-    PersonPatch, PersonProperties, UserId,
+    Commitment, ErasureId, ErasureRecord, ErasureStatus, Event, FeedbackType, ItemDescription,
+    ItemId, PersonPatch, PersonProperties, UserId,
 };
 
 /// What an idempotency key is recognised by. Neither the key nor the request is stored.
@@ -238,6 +239,29 @@ impl WriteBatch {
         for (number, node) in nodes {
             self.put(keys::receipt_node(*number), node.to_vec());
         }
+    }
+
+    /// Notes that an endpoint is to be told of an erasure, and the last of its states that it needs to be
+    /// told no more.
+    pub fn put_outbox(
+        &mut self,
+        endpoint: OutboxEndpoint,
+        id: ErasureId,
+        done: Option<ErasureStatus>,
+    ) {
+        let record = OutboxRecord { done };
+        self.put(keys::outbox_entry(endpoint, id), codec::to_json(&record));
+    }
+
+    /// An endpoint has been told everything of an erasure.
+    pub fn remove_outbox(&mut self, endpoint: OutboxEndpoint, id: ErasureId) {
+        self.remove(keys::outbox_entry(endpoint, id));
+    }
+
+    /// An endpoint is to be told nothing any more.
+    pub fn remove_outbox_of(&mut self, endpoint: OutboxEndpoint) {
+        let prefix = keys::outbox(endpoint);
+        self.changes.push(Change::RemoveAll { prefix });
     }
 
     /// Acknowledges the log up to `position`: its entries are no longer needed.

@@ -2,6 +2,7 @@
 
 use crate::error::StoreError;
 use crate::hash::KeyedHash;
+use crate::outbox::OutboxEndpoint;
 use crate::position::LogPosition;
 use crate::tensor::Tensor;
 use recant_types::ErasureId;
@@ -32,6 +33,8 @@ pub(crate) const IDEMPOTENCY: u8 = b'k';
 pub(crate) const RECEIPT: u8 = b'r';
 /// Nodes of the tree over receipts by number.
 pub(crate) const RECEIPT_NODE: u8 = b'n';
+/// What endpoints of webhooks have still to be told, by endpoint and id of the erasure.
+pub(crate) const OUTBOX: u8 = b'o';
 /// Tombstones by keyed hash.
 pub(crate) const TOMBSTONE: u8 = b'x';
 
@@ -147,6 +150,25 @@ pub(crate) fn receipt(id: ErasureId) -> Vec<u8> {
 /// A node of the tree over receipts.
 pub(crate) fn receipt_node(number: u64) -> Vec<u8> {
     with(RECEIPT_NODE, &number.to_be_bytes())
+}
+
+/// The prefix of everything that an endpoint has still to be told.
+pub(crate) fn outbox(endpoint: OutboxEndpoint) -> Vec<u8> {
+    with(OUTBOX, &endpoint.0)
+}
+
+/// What an endpoint has still to be told of an erasure.
+pub(crate) fn outbox_entry(endpoint: OutboxEndpoint, id: ErasureId) -> Vec<u8> {
+    let mut key = outbox(endpoint);
+    key.extend_from_slice(id.as_bytes());
+    key
+}
+
+/// The endpoint and the erasure of a key of the outbox.
+pub(crate) fn outbox_parts(key: &[u8]) -> Option<(OutboxEndpoint, ErasureId)> {
+    let (endpoint, id) = key.get(1..)?.split_first_chunk::<16>()?;
+    let id = ErasureId::from_bytes(id.try_into().ok()?);
+    Some((OutboxEndpoint(*endpoint), id))
 }
 
 /// The record of an idempotency key, by its digest.

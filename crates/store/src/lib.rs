@@ -51,6 +51,7 @@ mod log;
 pub mod metric_names;
 mod migrations;
 mod options;
+mod outbox;
 mod persons;
 mod position;
 mod private;
@@ -75,6 +76,7 @@ pub use import::{ImportSession, ImportSessionError, ImportTotals, ImportWriter};
 pub use keyring::{MasterKey, MasterKeySource};
 pub use log::{Entry, ErasureEntry};
 pub use options::{CompactionSchedule, StoreOptions};
+pub use outbox::OutboxEndpoint;
 pub use position::LogPosition;
 pub use receipt_keys::{ReceiptKeys, published_receipt_keys};
 pub use records::{

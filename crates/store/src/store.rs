@@ -1,15 +1,15 @@
 //! The open store: reads, commits, and what is done with the whole of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use recant_receipt::{ChainHead, Node};
+use recant_receipt::{ChainHead, Node, WebhookKey};
 use recant_types::{
-    ErasureFilter, ErasureId, ErasureRecord, FeedbackType, FeedbackTypes, ItemDescription, ItemId,
-    PersonProperties, PersonSummary, UserId,
+    ErasureFilter, ErasureId, ErasureRecord, ErasureStatus, FeedbackType, FeedbackTypes,
+    ItemDescription, ItemId, PersonProperties, PersonSummary, UserId,
 };
 
 use crate::backup::{self, BackupSummary};
@@ -27,6 +27,7 @@ use crate::keys::{self, row_of};
 use crate::log::{self, Entry};
 use crate::migrations::{MIGRATIONS, bring_up_to_date};
 use crate::options::StoreOptions;
+use crate::outbox::{self, OutboxEndpoint, OutboxRecord};
 use crate::persons;
 use crate::position::LogPosition;
 use crate::receipt_keys::ReceiptKeys;
@@ -389,6 +390,39 @@ impl Store {
     /// published for them.
     pub fn receipt_keys(&self) -> Result<ReceiptKeys, StoreError> {
         ReceiptKeys::open(&self.shared.files)
+    }
+
+    /// What an endpoint has still to be told: erasures, oldest first, each with the last of its states that
+    /// the endpoint needs to be told no more.
+    pub fn outbox(
+        &self,
+        endpoint: OutboxEndpoint,
+    ) -> Result<Vec<(ErasureId, Option<ErasureStatus>)>, StoreError> {
+        let mut waiting = Vec::new();
+        self.visit(&keys::outbox(endpoint), |key, payload| {
+            let (_, id) = keys::outbox_parts(key).ok_or_else(StoreError::cut_key)?;
+            let record: OutboxRecord = codec::from_json(payload)?;
+            waiting.push((id, record.done));
+            Ok(())
+        })?;
+        Ok(waiting)
+    }
+
+    /// Every endpoint that has still to be told something, and of how many erasures.
+    pub fn outbox_endpoints(&self) -> Result<BTreeMap<OutboxEndpoint, u64>, StoreError> {
+        let mut endpoints = BTreeMap::new();
+        self.visit(&[keys::OUTBOX], |key, _| {
+            let (endpoint, _) = keys::outbox_parts(key).ok_or_else(StoreError::cut_key)?;
+            *endpoints.entry(endpoint).or_default() += 1;
+            Ok(())
+        })?;
+        Ok(endpoints)
+    }
+
+    /// The key that webhooks to the endpoint of this name are signed with, always the same.
+    pub fn webhook_key(&self, name: &str) -> Result<WebhookKey, StoreError> {
+        let root = outbox::root_key(&self.shared.files.ring)?;
+        Ok(WebhookKey::of_endpoint(root.expose(), name))
     }
 
     /// Room left on the disk of the data directory, in bytes.

@@ -272,7 +272,7 @@ mod tests {
 
     use super::*;
     use crate::config::Role;
-    use recant_types::{Combine, FeedbackType};
+    use recant_types::{Combine, ErasureStatus, FeedbackType};
 
     fn from_file(text: &str) -> Result<Settings, ConfigError> {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
@@ -303,9 +303,10 @@ mod tests {
             .and_then(Config::try_deserialize)
             .expect("a good file");
         let mut expected = defaults_tree();
-        // The list of keys is empty by default and shown there as a comment.
+        // The lists of keys and of webhooks are empty by default and shown there as comments.
         let sections = expected.as_object_mut().expect("sections");
         sections.remove("access");
+        sections.remove("webhooks");
         assert_eq!(written, expected, "every key is there and has its default");
     }
 
@@ -475,6 +476,29 @@ mod tests {
         ))
         .expect("a good key");
         assert_eq!(settings.access.keys[0].roles, [Role::Read, Role::Erase]);
+    }
+
+    #[test]
+    fn webhooks_are_read_and_a_slip_in_one_is_named() {
+        let endpoint = "[[webhooks]]\nname = \"shop\"\nurl = \"https://shop.example/secret\"\n";
+        let settings = from_file(&format!(
+            "{endpoint}states = [\"certified\"]\nretry_seconds = [1, 60]\n"
+        ));
+        let webhooks = settings.expect("a good endpoint").webhooks;
+        assert_eq!(webhooks[0].states, [ErasureStatus::Certified]);
+        assert_eq!(
+            (webhooks[0].retry_seconds.len(), webhooks[0].every_seconds),
+            (2, 60)
+        );
+        for (slip, key) in [
+            ("allow = true\n", "webhooks[0].allow"),
+            ("states = [\"done\"]\n", "webhooks[0].states[0]"),
+            ("every_seconds = 0\n", "webhooks[0].every_seconds"),
+        ] {
+            let error = from_file(&format!("{endpoint}{slip}")).expect_err("a slip");
+            let text = error.to_string();
+            assert!(text.contains(key) && !text.contains("secret"), "{text}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod server;
 mod settings;
 mod store;
 mod telemetry;
+mod webhooks;
 
 pub(crate) use access::KEYS_MAX;
 pub use access::{AccessSettings, KeySettings, Role};
@@ -35,3 +36,4 @@ pub use server::ServerSettings;
 pub use settings::Settings;
 pub use store::{MasterKeySettings, StoreSettings};
 pub use telemetry::TelemetrySettings;
+pub use webhooks::{WebhookSettings, WebhookUrl};

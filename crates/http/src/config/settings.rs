@@ -14,6 +14,7 @@ use super::receipts::ReceiptSettings;
 use super::server::ServerSettings;
 use super::store::{MasterKeySettings, StoreSettings};
 use super::telemetry::TelemetrySettings;
+use super::webhooks::{self, WebhookSettings};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +44,8 @@ pub struct Settings {
     pub content: ContentSettings,
     /// Receipts of erasures.
     pub receipts: ReceiptSettings,
+    /// Who is told of each state of every erasure.
+    pub webhooks: Vec<WebhookSettings>,
     /// Logs.
     pub log: LogSettings,
     /// Traces for OpenTelemetry.
@@ -64,6 +67,7 @@ impl Settings {
         self.certificate.check()?;
         self.content.check()?;
         self.receipts.check()?;
+        webhooks::check(&self.webhooks)?;
         self.log.check()?;
         self.telemetry.check()?;
         self.access.check()

@@ -27,7 +27,7 @@ const PAGE_MAX: usize = 500;
 /// One erasure. It never says whom it was about.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Erasure)]
-pub(super) struct ErasureAnswer {
+pub(crate) struct ErasureAnswer {
     /// Its id.
     id: String,
     /// `accepted`, `erased`, `forgotten`, `certified` or `failed`.

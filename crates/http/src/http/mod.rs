@@ -63,7 +63,9 @@ mod tls_pair;
 mod trace_context;
 mod user;
 mod users;
+mod webhooks;
 
+pub(crate) use erasures::ErasureAnswer;
 pub use router::router;
 pub use server::{ServeError, Server};
 pub use state::AppState;

@@ -28,7 +28,7 @@ use super::state::AppState;
 use super::{
     console, docs, erase_interactions, erasures, export, gorse, health, interactions, item, items,
     key_set, layers, lists, metrics, model, openapi, receipt, receipt_log, recommend, similar,
-    user, users,
+    user, users, webhooks,
 };
 use crate::api_keys::{ApiKeys, Charge};
 use crate::config::Settings;
@@ -118,6 +118,7 @@ fn calls() -> OpenApiRouter<AppState> {
         .routes(routes!(export::by_query))
         .routes(routes!(export::by_body))
         .routes(routes!(model::model))
+        .routes(routes!(webhooks::webhooks))
 }
 
 /// The calls of those who run the service. They are never turned away for load: whoever asks

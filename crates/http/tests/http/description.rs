@@ -6,7 +6,7 @@ use crate::support::TestServer;
 use serde_json::Value;
 
 /// The calls that are promised.
-const CALLS: [(&str, &str); 38] = [
+const CALLS: [(&str, &str); 39] = [
     ("get", "/recommend"),
     ("post", "/recommend"),
     ("get", "/similar"),
@@ -38,6 +38,7 @@ const CALLS: [(&str, &str); 38] = [
     ("get", "/export"),
     ("post", "/export"),
     ("get", "/model"),
+    ("get", "/webhooks"),
     ("get", "/metrics"),
     ("get", "/healthz"),
     ("get", "/readyz"),

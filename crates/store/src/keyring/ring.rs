@@ -39,6 +39,8 @@ pub(crate) enum Special {
     Backup,
     /// Seals the list of the public keys that receipts are checked with; absent until there is one.
     Published,
+    /// The root of the keys that webhooks are signed with; absent until there is one.
+    Webhook,
 }
 
 impl Special {
@@ -50,6 +52,7 @@ impl Special {
             Self::Signing => 3,
             Self::Backup => 4,
             Self::Published => 5,
+            Self::Webhook => 6,
         })
     }
 }

@@ -14,6 +14,7 @@ mod intact;
 mod keys;
 mod migrations;
 mod model_rows;
+mod outbox;
 mod people;
 mod property;
 mod sealed;
