@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::support::{Certified, Connection, TestServer};
-use recant_http::{Server, Settings, TlsError};
+use recant_http::{ApiKeys, Server, Settings, TlsError};
 
 /// Suites of TLS 1.2 that a certificate with a key on P-256 is served with: ECDHE with AES-GCM or ChaCha20.
 const SUITES_OF_1_2: [u16; 3] = [0xc02b, 0xc02c, 0xcca9];
@@ -279,10 +279,11 @@ fn a_key_of_another_certificate_is_told_before_anything_listens() {
     let mut settings = Settings::default();
     settings.server.listen = String::from("127.0.0.1:0");
     (settings.server.tls_certificate, settings.server.tls_key) = (certificate, key);
-    let error = Server::bind(&settings).expect_err("no pair");
+    let keys = ApiKeys::open(&settings).expect("no file");
+    let error = Server::bind(&settings, &keys).expect_err("no pair");
     let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
     assert!(matches!(source, Some(TlsError::Mismatch { .. })), "{error}");
     settings.server.listen = String::from("0.0.0.0:0");
-    let error = Server::bind(&settings).expect_err("no keys of the API");
+    let error = Server::bind(&settings, &keys).expect_err("no keys of the API");
     assert!(error.to_string().contains("API key"), "TLS guards nothing");
 }
