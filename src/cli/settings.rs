@@ -25,6 +25,13 @@ impl StoreArgs {
     /// The settings of defaults, file, environment and these flags, with `more` flags on top; and
     /// logging set up as they say.
     pub(super) fn settings(&self, more: Vec<FlagOverride>) -> Result<Settings, CliError> {
+        let settings = self.sources(more)?.load().map_err(CliError::usage)?;
+        install_logs(&settings.log).map_err(CliError::usage)?;
+        Ok(settings)
+    }
+
+    /// Where the settings come from, with `more` flags on top.
+    pub(super) fn sources(&self, more: Vec<FlagOverride>) -> Result<Sources, CliError> {
         let mut flags = more;
         if let Some(directory) = &self.data_dir {
             let value = directory.to_str().ok_or_else(|| {
@@ -32,14 +39,11 @@ impl StoreArgs {
             })?;
             flags.push(flag("--data-dir", "store.data_dir", value));
         }
-        let sources = Sources {
+        Ok(Sources {
             file: self.config.clone(),
             flags,
             ..Sources::default()
-        };
-        let settings = sources.load().map_err(CliError::usage)?;
-        install_logs(&settings.log).map_err(CliError::usage)?;
-        Ok(settings)
+        })
     }
 }
 

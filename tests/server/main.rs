@@ -11,6 +11,7 @@ mod arranged;
 mod because;
 mod content;
 mod described_answers;
+mod doctor_command;
 mod erase_command;
 mod export_command;
 mod feedback;
