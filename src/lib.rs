@@ -3,6 +3,7 @@
 #![deny(unreachable_pub)]
 
 mod cli;
+mod doctor;
 mod scan;
 
 #[doc(hidden)]

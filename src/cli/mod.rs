@@ -8,6 +8,7 @@ mod compact;
 mod control;
 mod control_server;
 mod demo;
+mod doctor;
 mod erase;
 mod erase_client;
 mod error;
@@ -93,6 +94,8 @@ pub(crate) enum Command {
     Scan(scan::ScanArgs),
     /// Count, list or erase ids that are held from before the rule for ids
     Ids(ids::IdsArgs),
+    /// Say what is wrong with a store, its configuration and the machine
+    Doctor(doctor::DoctorArgs),
     /// Ask a running server whether it is well
     Health(health::HealthArgs),
     /// Rewrite the live data and overwrite what was erased or replaced
@@ -141,6 +144,7 @@ pub(crate) fn run(command: Command) -> Result<(), CliError> {
         Command::Erase(args) => erase::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Ids(args) => ids::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Compact(args) => compact::run(&args),
         Command::Backup(args) => backup::run(&args),

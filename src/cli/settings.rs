@@ -41,6 +41,11 @@ impl StoreArgs {
     }
 
     fn load(&self, more: Vec<FlagOverride>) -> Result<Settings, CliError> {
+        self.sources(more)?.load().map_err(CliError::usage)
+    }
+
+    /// Where the settings come from, with `more` flags on top.
+    pub(super) fn sources(&self, more: Vec<FlagOverride>) -> Result<Sources, CliError> {
         let mut flags = more;
         if let Some(directory) = &self.data_dir {
             let value = directory.to_str().ok_or_else(|| {
@@ -48,12 +53,11 @@ impl StoreArgs {
             })?;
             flags.push(flag("--data-dir", "store.data_dir", value));
         }
-        let sources = Sources {
+        Ok(Sources {
             file: self.config.clone(),
             flags,
             ..Sources::default()
-        };
-        sources.load().map_err(CliError::usage)
+        })
     }
 }
 

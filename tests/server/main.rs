@@ -12,6 +12,7 @@ mod arranged;
 mod because;
 mod content;
 mod described_answers;
+mod doctor_command;
 mod erase_command;
 mod export_command;
 mod feedback;

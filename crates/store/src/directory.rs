@@ -15,11 +15,11 @@ use crate::private;
 use crate::sync::Syncs;
 use crate::zeroing;
 
-const LOCK: &str = "LOCK";
-const CURRENT: &str = "CURRENT";
-const CURRENT_NEW: &str = "CURRENT.new";
-const GENERATIONS: &str = "generations";
-const COPY: &str = "before-recovery";
+pub(crate) const LOCK: &str = "LOCK";
+pub(crate) const CURRENT: &str = "CURRENT";
+pub(crate) const CURRENT_NEW: &str = "CURRENT.new";
+pub(crate) const GENERATIONS: &str = "generations";
+pub(crate) const COPY: &str = "before-recovery";
 
 /// A store's directory, locked for as long as this lives.
 #[derive(Debug)]
@@ -193,7 +193,8 @@ fn current_text(number: u64) -> String {
     format!("{number} {:08x}\n", crc32fast::hash(number.as_bytes()))
 }
 
-fn parse_current(text: &str) -> Option<u64> {
+/// The number in a text that [`CURRENT`] may hold.
+pub(crate) fn parse_current(text: &str) -> Option<u64> {
     let (number, _) = text.split_once(' ')?;
     let number = number.parse().ok()?;
     (text == current_text(number)).then_some(number)

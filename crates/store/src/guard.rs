@@ -17,7 +17,8 @@ use crate::private;
 use crate::sync::Syncs;
 use crate::zeroing;
 
-const OPEN: &str = "OPEN";
+/// The name of the file.
+pub(crate) const OPEN: &str = "OPEN";
 
 /// The file `OPEN`. Dropping this closes the store cleanly, unless something went wrong.
 #[derive(Debug)]
@@ -124,7 +125,8 @@ fn entries(path: &Path) -> Result<Vec<(PathBuf, fs::Metadata)>, StoreError> {
     Ok(entries)
 }
 
-fn size_of(path: &Path) -> Result<u64, StoreError> {
+/// Bytes of all files below a directory.
+pub(crate) fn size_of(path: &Path) -> Result<u64, StoreError> {
     let mut size = 0;
     for (path, metadata) in entries(path)? {
         size += if metadata.is_dir() {
@@ -136,7 +138,8 @@ fn size_of(path: &Path) -> Result<u64, StoreError> {
     Ok(size)
 }
 
-fn copy_directory(from: &Path, to: &Path) -> Result<(), StoreError> {
+/// Copies a directory with everything in it, for its owner only.
+pub(crate) fn copy_directory(from: &Path, to: &Path) -> Result<(), StoreError> {
     private::create_directory(to).map_err(|error| StoreError::io(to, &error))?;
     for (path, metadata) in entries(from)? {
         let Some(name) = path.file_name() else {

@@ -44,6 +44,7 @@ mod guard;
 mod hash;
 mod import;
 mod index;
+mod inspect;
 mod keyring;
 mod keys;
 mod legacy_watermark;
@@ -73,6 +74,10 @@ pub use error::StoreError;
 pub use failpoint::{FAILPOINTS, failpoint};
 pub use hash::{HashedTypedPair, IdHasher, KeyedHash, Named};
 pub use import::{ImportSession, ImportSessionError, ImportTotals, ImportWriter};
+pub use inspect::{
+    Contents, Current, FileRights, Inspected, Layout, UnfinishedErasures, inspect, layout,
+    sync_time,
+};
 pub use keyring::{MasterKey, MasterKeySource};
 pub use log::{Entry, ErasureEntry};
 pub use options::{CompactionSchedule, StoreOptions};

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::error::StoreError;
 use crate::files::Files;
-use crate::keyring::Special;
+use crate::keyring::{KeyRing, Special};
 use crate::private;
 use crate::seal::SecretKey;
 use crate::sync::Syncs;
@@ -63,6 +63,15 @@ impl ReceiptKeys {
             published: published.set,
         })
     }
+}
+
+/// The public keys of the store in `directory`, checked as when a server starts; nothing is written.
+pub(super) fn checked(directory: &Path, ring: &KeyRing) -> Result<JwkSet, StoreError> {
+    let Published { set, seal } = Published::read(directory)?;
+    if let Some(sealing) = ring.key(Special::Published.slot())? {
+        check_seal(&sealing, &set, seal.as_deref())?;
+    }
+    Ok(set)
 }
 
 /// The file of the public keys.

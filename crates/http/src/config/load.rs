@@ -116,7 +116,8 @@ impl Sources {
         checked(&builder, "settings")
     }
 
-    fn file_to_read(&self) -> Option<PathBuf> {
+    /// The file that is read: the one that was named, or else the default one when it is there.
+    pub fn file_to_read(&self) -> Option<PathBuf> {
         let found = || self.directory.join(DEFAULT_FILE);
         let found = || Some(found()).filter(|path| path.is_file());
         self.file.clone().or_else(found)

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::master::{self, KEYS, MasterKeySource};
+use super::master::{self, KEYS, MASTER, MASTER_NEW, MasterKeySource};
 use crate::error::StoreError;
 use crate::sync::Syncs;
 use crate::zeroing;
@@ -12,6 +12,16 @@ use crate::zeroing;
 pub(super) const RING: &str = "ring";
 pub(super) const RING_NEW: &str = "ring.new";
 pub(super) const RING_OLD: &str = "ring.old";
+
+/// What only an interrupted rotation, or the making of a ring, leaves in the directory of the keys.
+pub(crate) const LEFTOVERS: [&str; 3] = [RING_NEW, RING_OLD, MASTER_NEW];
+
+/// Whether the file at `path`, below a store's directory, holds keys, finished or not.
+pub(crate) fn holds_keys(path: &Path) -> bool {
+    let keys = Path::new(KEYS);
+    let names = [RING, MASTER].into_iter().chain(LEFTOVERS);
+    names.into_iter().any(|name| path == keys.join(name))
+}
 
 /// Puts right what an interrupted rotation left. `opened_by` is the number of the master key, among
 /// the candidates, that opened the ring.

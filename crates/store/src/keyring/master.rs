@@ -17,8 +17,9 @@ use crate::zeroing;
 /// The directory of the key ring, below the store's directory.
 pub(crate) const KEYS: &str = "keys";
 
-const MASTER: &str = "master";
-const MASTER_NEW: &str = "master.new";
+/// The master key that lies beside the data.
+pub(crate) const MASTER: &str = "master";
+pub(super) const MASTER_NEW: &str = "master.new";
 
 /// Longest output of a master key command that is read.
 const TEXT_BYTES_MAX: usize = 4_096;

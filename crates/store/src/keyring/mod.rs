@@ -15,6 +15,8 @@ mod slots;
 
 pub(crate) use format::{CommitWatermark, Slot};
 pub use fuzzing::{key_ring, key_ring_seeds};
+pub(crate) use leftovers::{LEFTOVERS, holds_keys};
+pub(crate) use master::{KEYS, MASTER};
 pub use master::{MasterKey, MasterKeySource};
 pub(crate) use ring::{KeyRing, Special};
 pub(crate) use rotate::rotate;

@@ -169,6 +169,31 @@ impl KeyRing {
         Ok(ring)
     }
 
+    /// Opens the key ring to read it, and leaves what lies beside it as it is. Whatever would write to
+    /// it fails.
+    pub(crate) fn open_unchanged(
+        directory: &Path,
+        source: &MasterKeySource,
+    ) -> Result<Self, StoreError> {
+        let path = directory.join(master::KEYS).join(RING);
+        let file = File::open(&path).map_err(|error| StoreError::io(&path, &error))?;
+        let (key, _) = read_header(&file, &master::candidates(source, directory)?)?;
+        Ok(Self {
+            file,
+            path,
+            syncs: Syncs::new(None),
+            key,
+            pool: Mutex::default(),
+        })
+    }
+
+    /// What the ring of a directory says was acknowledged, which needs no key; `None` when there is
+    /// none, or none that can be read.
+    pub(crate) fn noted_watermark(directory: &Path) -> Option<CommitWatermark> {
+        let file = File::open(directory.join(master::KEYS).join(RING)).ok()?;
+        newest_watermark(&file)
+    }
+
     pub(super) fn pool(&self) -> MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -222,13 +247,7 @@ impl KeyRing {
 
     /// What was acknowledged last.
     pub(crate) fn watermark(&self) -> Result<CommitWatermark, StoreError> {
-        let slots = WATERMARKS_AT.into_iter().filter_map(|at| {
-            let mut bytes = [0; WATERMARK_BYTES];
-            self.file.read_exact_at(&mut bytes, at).ok()?;
-            CommitWatermark::decode(&bytes)
-        });
-        slots
-            .max()
+        newest_watermark(&self.file)
             .ok_or_else(|| StoreError::damaged("the high-water watermark is unreadable"))
     }
 
@@ -294,6 +313,15 @@ impl KeyRing {
         pool.add_empty(slots);
         Ok(())
     }
+}
+
+fn newest_watermark(file: &File) -> Option<CommitWatermark> {
+    let places = WATERMARKS_AT.into_iter().filter_map(|at| {
+        let mut bytes = [0; WATERMARK_BYTES];
+        file.read_exact_at(&mut bytes, at).ok()?;
+        CommitWatermark::decode(&bytes)
+    });
+    places.max()
 }
 
 fn read_header(file: &File, masters: &[MasterKey]) -> Result<(RingKey, usize), StoreError> {
