@@ -23,10 +23,11 @@ mod http;
 mod telemetry;
 
 pub use config::{
-    AccessSettings, CertificateSettings, ConfigError, ContentSettings, FeedbackSettings,
-    FlagOverride, GorseSettings, InteractionSettings, InvalidSetting, KeySettings,
-    LearningSettings, LogFormat, LogSettings, MasterKeySettings, ModelKind, ModelSettings,
-    ReceiptSettings, Role, ServerSettings, Settings, Sources, StoreSettings, TrainingSettings,
+    AccessSettings, CertificateSettings, ConfigError, ContentSettings, DrpAgentSettings,
+    DrpSettings, FeedbackSettings, FlagOverride, GorseSettings, InteractionSettings,
+    InvalidSetting, KeySettings, LearningSettings, LogFormat, LogSettings, MasterKeySettings,
+    ModelKind, ModelSettings, ReceiptSettings, Role, ServerSettings, Settings, Sources,
+    StoreSettings, TrainingSettings,
 };
 #[doc(hidden)]
 pub use http::fuzzing;

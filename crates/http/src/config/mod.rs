@@ -5,6 +5,7 @@
 
 mod access;
 mod content;
+mod drp;
 mod feedback;
 mod gorse;
 mod interactions;
@@ -19,6 +20,7 @@ mod store;
 
 pub use access::{AccessSettings, KeySettings, Role};
 pub use content::ContentSettings;
+pub use drp::{DrpAgentSettings, DrpSettings};
 pub use feedback::FeedbackSettings;
 pub use gorse::GorseSettings;
 pub use interactions::InteractionSettings;

@@ -5,6 +5,7 @@
 mod access;
 mod console;
 mod description;
+mod drp;
 mod gorse;
 mod limits;
 mod metrics;
