@@ -13,6 +13,7 @@ mod because;
 mod content;
 mod described_answers;
 mod doctor_command;
+mod drp;
 mod erase_command;
 mod export_command;
 mod feedback;

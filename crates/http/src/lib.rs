@@ -26,11 +26,11 @@ mod telemetry;
 
 pub use api_keys::{ApiKeys, KeyFile, KeyFileError, KeyRecord, KeyStatus, NewKey, Secret};
 pub use config::{
-    AccessSettings, CertificateSettings, ConfigError, ContentSettings, FeedbackSettings,
-    FlagOverride, GorseSettings, InteractionSettings, InvalidSetting, KeySettings,
-    LearningSettings, LogFormat, LogSettings, MasterKeySettings, ModelKind, ModelSettings,
-    ReceiptSettings, Role, ServerSettings, Settings, Sources, StoreSettings, TelemetrySettings,
-    TrainingSettings, WebhookSettings, WebhookUrl,
+    AccessSettings, CertificateSettings, ConfigError, ContentSettings, DrpAgentSettings,
+    DrpSettings, FeedbackSettings, FlagOverride, GorseSettings, InteractionSettings,
+    InvalidSetting, KeySettings, LearningSettings, LogFormat, LogSettings, MasterKeySettings,
+    ModelKind, ModelSettings, ReceiptSettings, Role, ServerSettings, Settings, Sources,
+    StoreSettings, TelemetrySettings, TrainingSettings, WebhookSettings, WebhookUrl,
 };
 #[doc(hidden)]
 pub use http::fuzzing;

@@ -5,6 +5,7 @@
 
 mod access;
 mod content;
+mod drp;
 mod feedback;
 mod gorse;
 mod interactions;
@@ -22,6 +23,7 @@ mod webhooks;
 pub(crate) use access::KEYS_MAX;
 pub use access::{AccessSettings, KeySettings, Role};
 pub use content::ContentSettings;
+pub use drp::{DrpAgentSettings, DrpSettings};
 pub use feedback::FeedbackSettings;
 pub use gorse::GorseSettings;
 pub use interactions::InteractionSettings;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::AccessSettings;
 use super::content::ContentSettings;
+use super::drp::DrpSettings;
 use super::feedback::FeedbackSettings;
 use super::gorse::GorseSettings;
 use super::interactions::InteractionSettings;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub feedback: FeedbackSettings,
     /// The calls that clients of gorse know.
     pub gorse: GorseSettings,
+    /// The Data Rights Protocol.
+    pub drp: DrpSettings,
     /// The model and its hyper-parameters.
     pub model: ModelSettings,
     /// Training from scratch.
@@ -61,6 +64,7 @@ impl Settings {
         self.store.check()?;
         self.keys.check()?;
         self.feedback.check()?;
+        self.drp.check()?;
         self.model.check()?;
         self.training.check()?;
         self.learning.check()?;

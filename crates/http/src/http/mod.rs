@@ -5,7 +5,8 @@
 //! line and the metrics, the net under panics, the check of `Host`, of the API key and
 //! of how much whoever calls may send, the time limit, the reading of its body, the limit on requests at once, and then its handler (`router.rs`
 //! puts them together). Every answer of 400 and above is an RFC 9457 problem, whoever gave it, but
-//! under `/api`, where clients of gorse want a line of text (`gorse`).
+//! under `/api`, where clients of gorse want a line of text (`gorse`), and under `/v1`, where agents of the
+//! Data Rights Protocol want JSON of their own (`drp`).
 
 mod accept;
 mod acceptor;
@@ -16,11 +17,13 @@ mod body_rows;
 mod connection;
 mod console;
 mod docs;
+mod drp;
 mod erase_interactions;
 mod erasure_answer;
 mod erasures;
 mod explanation;
 mod export;
+mod face;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gorse;

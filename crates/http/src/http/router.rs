@@ -26,9 +26,9 @@ use super::problem::{METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
 use super::routes::Routes;
 use super::state::AppState;
 use super::{
-    console, docs, erase_interactions, erasures, export, gorse, health, interactions, item, items,
-    key_set, layers, lists, metrics, model, openapi, receipt, receipt_log, recommend, similar,
-    user, users, webhooks,
+    console, docs, drp, erase_interactions, erasures, export, gorse, health, interactions, item,
+    items, key_set, layers, lists, metrics, model, openapi, receipt, receipt_log, recommend,
+    similar, user, users, webhooks,
 };
 use crate::api_keys::{ApiKeys, Charge};
 use crate::config::Settings;
@@ -41,9 +41,16 @@ pub fn router(state: AppState, settings: &Settings, keys: &ApiKeys) -> Router {
     let (operations, more) = operations().split_for_parts();
     let description = openapi::completed(&description.merge_from(more));
     let face = settings.gorse.enabled.then(gorse::face).unwrap_or_default();
-    let table = Routes::described(&description).with(face.routes);
+    let agents = if settings.drp.enabled {
+        drp::face(&settings.drp)
+    } else {
+        Default::default()
+    };
+    let table = Routes::described(&description)
+        .with(face.routes)
+        .with(agents.routes);
     show_labelled_series(&table);
-    let routes = limited(calls.merge(face.calls), settings)
+    let routes = limited(calls.merge(face.calls).merge(agents.calls), settings)
         .merge(operations)
         .merge(face.probes)
         .with_state(state)

@@ -6,6 +6,7 @@ mod access;
 mod allowances;
 mod console;
 mod description;
+mod drp;
 mod gorse;
 mod limits;
 mod metrics;

@@ -2,12 +2,12 @@
 
 use axum::http::Method;
 
-use super::face::Face;
 use super::{
     erasures, feedback, feedback_answers, health, item, item_categories, items, lists, neighbours,
     recommend, session, shared, user, users,
 };
 use crate::config::Role;
+use crate::http::face::Face;
 use crate::http::routes::Needs;
 
 const READ: Needs = Needs::Role(Role::Read);

@@ -11,7 +11,6 @@ mod categories;
 mod chunks;
 mod cursor;
 mod erasures;
-mod face;
 mod feedback;
 mod feedback_answers;
 mod feedback_rows;

@@ -1,4 +1,4 @@
-//! How the calls of the face are put together.
+//! How the calls of a face for other programs' clients are put together.
 
 use std::sync::Arc;
 
@@ -7,18 +7,18 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, on};
 
-use crate::http::routes::{Needs, Route};
-use crate::http::state::AppState;
+use super::routes::{Needs, Route};
+use super::state::AppState;
 
 /// Calls, and the same for the table of routes: who may make them, and under which label they count.
 #[derive(Default)]
-pub(in crate::http) struct Face {
+pub(super) struct Face {
     /// Those that do the work.
-    pub(in crate::http) calls: Router<AppState>,
+    pub(super) calls: Router<AppState>,
     /// Those of probes, which are never turned away for load.
-    pub(in crate::http) probes: Router<AppState>,
+    pub(super) probes: Router<AppState>,
     /// All of them.
-    pub(in crate::http) routes: Vec<Route>,
+    pub(super) routes: Vec<Route>,
 }
 
 impl Face {
