@@ -22,7 +22,7 @@ pub(super) fn findings(configuration: &Configuration) -> Vec<Finding> {
     let settings = &configuration.settings;
     let mut findings = vec![settings_hold(configuration)];
     if configuration.refused.is_none() {
-        findings.push(keys(settings));
+        findings.push(keys(settings, &configuration.has_api_key));
         findings.extend(address(configuration));
         findings.extend(weak(settings));
     }
@@ -53,32 +53,46 @@ fn is_loopback(listen: &str) -> Option<bool> {
     (!addresses.is_empty()).then(|| addresses.iter().all(|one| one.ip().is_loopback()))
 }
 
-fn keys(settings: &Settings) -> Finding {
+fn keys(settings: &Settings, has_api_key: &Result<bool, String>) -> Finding {
     const CHECK: &str = "configuration.access";
     let listen = &settings.server.listen;
     let loopback = is_loopback(listen);
-    match (settings.access.keys.is_empty(), loopback) {
-        (true, Some(false)) => Finding::problem(
+    let has_key = match has_api_key {
+        Ok(has_key) => *has_key,
+        Err(reason) => {
+            return Finding::problem(
+                CHECK,
+                format!("the API keys that were made while serving cannot be used: {reason}"),
+                "put back a copy of api-keys.json, or remove it and make new keys; no server starts before",
+            );
+        }
+    };
+    match (has_key, loopback) {
+        (false, Some(false)) => Finding::problem(
             CHECK,
             format!(
                 "{listen} is reached by other machines, and there are no API keys: no server starts so"
             ),
-            "add [[access.keys]], as the end of config/default.toml says, or listen on 127.0.0.1",
+            "make one with `recant keys api create`, or listen on 127.0.0.1",
         ),
-        (true, _) => Finding::warning(
+        (false, _) => Finding::warning(
             CHECK,
             "there are no API keys: whoever has an account on this machine may export and erase \
              everybody",
-            "add [[access.keys]], as the end of config/default.toml says",
+            "make one with `recant keys api create`",
         ),
-        (false, Some(false)) => Finding::ok(
+        (true, Some(false)) if settings.server.has_tls() => Finding::ok(
+            CHECK,
+            format!("{listen} is reached by other machines, by API keys and behind TLS"),
+        ),
+        (true, Some(false)) => Finding::ok(
             CHECK,
             format!(
                 "{listen} is reached by other machines, by API keys: see that TLS is in front, or keys \
                  and ids travel in clear"
             ),
         ),
-        (false, _) => Finding::ok(CHECK, "only this machine reaches the server, by API keys"),
+        (true, _) => Finding::ok(CHECK, "only this machine reaches the server, by API keys"),
     }
 }
 
@@ -252,6 +266,7 @@ mod tests {
             name: String::from("shop"),
             sha256: "0".repeat(64),
             roles: vec![Role::Read],
+            requests_per_second_max: None,
         }];
         settings
     }
@@ -262,6 +277,7 @@ mod tests {
             refused: None,
             settings: with_key("127.0.0.1:8080"),
             file: Some(seen(0o600, 1)),
+            has_api_key: Ok(true),
             master: Master::Command,
             address: Some(Address::Free),
         }
@@ -282,18 +298,19 @@ mod tests {
 
     #[test]
     fn who_reaches_the_server_without_a_key_is_told() {
-        let check = |settings: Settings| {
-            let configuration = Configuration { settings, ..good() };
+        let check = |listen: &str, has_api_key: Result<bool, String>| {
+            let configuration = Configuration {
+                settings: with_key(listen),
+                has_api_key,
+                ..good()
+            };
             severity(&configuration, "configuration.access")
         };
-        let open = |listen: &str| {
-            let mut settings = with_key(listen);
-            settings.access.keys.clear();
-            settings
-        };
-        assert_eq!(check(open("127.0.0.1:8080")), Severity::Warning);
-        assert_eq!(check(open("0.0.0.0:8080")), Severity::Problem);
-        assert_eq!(check(with_key("0.0.0.0:8080")), Severity::Ok);
+        assert_eq!(check("127.0.0.1:8080", Ok(false)), Severity::Warning);
+        assert_eq!(check("0.0.0.0:8080", Ok(false)), Severity::Problem);
+        assert_eq!(check("0.0.0.0:8080", Ok(true)), Severity::Ok);
+        let damaged = Err(String::from("not JSON"));
+        assert_eq!(check("127.0.0.1:8080", damaged), Severity::Problem);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One entry of the log: an envelope that anybody may read, and a sealed body.
 //!
 //! The envelope names no person and counts none. It says which entry comes before, by number and by
-//! hash, so that what counts is decided by the entries themselves and not by the engine ([`crate::Mark`]).
+//! hash, so that what counts is decided by the entries themselves and not by the engine.
 
 use std::fmt;
 
@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::mark::Mark;
 use super::ratchet::Ratchet;
 
 /// The form of entries that this program writes and reads.
@@ -140,14 +139,27 @@ pub enum EntryError {
     Unopened,
 }
 
-/// The entry after `mark` in `term`, with its body sealed.
-pub fn seal_entry(mark: &Mark, term: u64, body: &Body, key: &Ratchet) -> Vec<u8> {
+/// Where an entry is to stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// In which log.
+    pub incarnation: Incarnation,
+    /// In which term.
+    pub term: u64,
+    /// Its number.
+    pub number: u64,
+    /// The entry before.
+    pub previous: EntryHash,
+}
+
+/// An entry with its body sealed.
+pub fn seal_entry(place: Place, body: &Body, key: &Ratchet) -> Vec<u8> {
     let envelope = Envelope {
         format: FORMAT,
-        incarnation: mark.incarnation,
-        term,
-        number: mark.number + 1,
-        previous: mark.hash,
+        incarnation: place.incarnation,
+        term: place.term,
+        number: place.number,
+        previous: place.previous,
         epoch: key.epoch(),
     };
     let mut payload = postcard::to_stdvec(&envelope).expect("plain data has a form");
@@ -222,8 +234,13 @@ mod tests {
             decided: vec![decided.to_vec()],
             erases: true,
         });
-        let mark = Mark::new(Incarnation(Uuid::from_u128(1)));
-        seal_entry(&mark, 4, &body, &key(epoch))
+        let place = Place {
+            incarnation: Incarnation(Uuid::from_u128(1)),
+            term: 4,
+            number: 1,
+            previous: EntryHash::NONE,
+        };
+        seal_entry(place, &body, &key(epoch))
     }
 
     #[test]

@@ -40,8 +40,8 @@ mod timing;
 
 pub use boot_time::BootTime;
 pub use entry::{
-    Body, BootId, Change, EntryError, EntryHash, Envelope, Group, Incarnation, NodeId, open_entry,
-    seal_entry,
+    Body, BootId, Change, EntryError, EntryHash, Envelope, Group, Incarnation, NodeId, Place,
+    open_entry, seal_entry,
 };
 pub use lease::{Grant, HeldLease};
 pub use mark::{Mark, Member, Verdict, Void};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Body, BootId, Change, EntryHash, Envelope, Incarnation, NodeId};
+use super::entry::{Body, BootId, Change, EntryHash, Envelope, Incarnation, NodeId, Place};
 use super::ratchet::ENTRIES_PER_EPOCH;
 
 /// What a node keeps with its store about the log: where it stands, and what the entries up to there said of
@@ -75,6 +75,16 @@ impl Mark {
             epoch: 0,
             of_epoch: 0,
             members: BTreeMap::new(),
+        }
+    }
+
+    /// Where the next entry stands, in `term`.
+    pub fn next(&self, term: u64) -> Place {
+        Place {
+            incarnation: self.incarnation,
+            term,
+            number: self.number + 1,
+            previous: self.hash,
         }
     }
 

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use recant_http::Settings;
+use recant_http::{ApiKeys, Settings};
 use recant_store::MasterKeySource;
 
 /// What was seen of the configuration.
@@ -18,6 +18,8 @@ pub(crate) struct Configuration {
     pub(crate) settings: Settings,
     /// The file.
     pub(crate) file: Option<FileSeen>,
+    /// Whether there is an API key that lets somebody in, or why the keys made while serving cannot be used.
+    pub(crate) has_api_key: Result<bool, String>,
     /// The master key.
     pub(crate) master: Master,
     /// Whether the address can be listened on; `None` when a server has the store open, and most
@@ -123,6 +125,9 @@ impl Configuration {
         Self {
             refused,
             file: file.and_then(|path| FileSeen::at(path).ok()),
+            has_api_key: ApiKeys::open(&settings)
+                .map(|keys| keys.has_usable())
+                .map_err(|error| error.to_string()),
             master: Master::gather(master, &settings.store.data_dir),
             address: (!is_served).then(|| Address::gather(&settings.server.listen)),
             settings,

@@ -1,8 +1,9 @@
 //! How a node comes to lead: the log is silent, and it says so behind the last entry.
 
-use super::leading::Leading;
+use super::exchange::{Appended, Output, Settled};
+use super::leadership::Leading;
 use super::pending::Pending;
-use super::{Appended, Node, Output, Refusal, Role, Settled};
+use super::{Node, Role};
 use crate::boot_time::BootTime;
 use crate::entry::{Body, EntryHash, seal_entry};
 
@@ -39,7 +40,7 @@ impl Node {
         out: &mut Vec<Output>,
     ) -> Pending {
         self.attempts += 1;
-        let payload = seal_entry(&self.read, term, body, &self.key);
+        let payload = seal_entry(self.read.next(term), body, &self.key);
         let attempt = self.attempts;
         out.push(Output::Append {
             attempt,
@@ -120,21 +121,5 @@ impl Node {
             let settled = Settled::Refused(refusal);
             out.push(Output::Settle { request, settled });
         }
-    }
-}
-
-impl Leading {
-    /// Requests without an answer, and what is to be said of each.
-    fn unanswered(self) -> impl Iterator<Item = (super::RequestId, Refusal)> {
-        let lost = |request| (request, Refusal::LeadershipLost);
-        let sent = self
-            .pending
-            .into_iter()
-            .flat_map(|pending| pending.requests);
-        let sent = sent.chain(self.applying).map(|(request, _)| request);
-        let waiting = self.waiting.into_iter().map(|waiting| waiting.request);
-        let queued = self.deciding.into_iter().chain(self.queue);
-        let queued = queued.map(|queued| (queued.request, Refusal::NotLeading));
-        sent.chain(waiting).map(lost).chain(queued)
     }
 }

@@ -1,6 +1,7 @@
 //! What a node does that does not lead: it tells its leader how far it is, and takes its lease.
 
-use super::{Node, Output, Role};
+use super::exchange::Output;
+use super::{Node, Role};
 use crate::boot_time::BootTime;
 use crate::messages::{Beat, BeatAnswer};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Appended, RequestId};
+use super::exchange::{Appended, RequestId};
 use crate::boot_time::BootTime;
 use crate::entry::EntryHash;
 use crate::timing::Timing;

@@ -160,7 +160,7 @@ impl World {
                 process: Uuid::from_u128(1),
             },
         };
-        engine.append(0, seal_entry(&mark, 1, &first, &key));
+        engine.append(0, seal_entry(mark.next(1), &first, &key));
         let count = random.random_range(2..=5);
         let machines = (0..count).map(|_| Machine {
             store: Store::new(mark.clone(), key.clone()),

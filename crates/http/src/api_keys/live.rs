@@ -100,7 +100,7 @@ impl ApiKeys {
     }
 
     /// Whether there is a key that opens anything.
-    pub(crate) fn has_usable(&self) -> bool {
+    pub fn has_usable(&self) -> bool {
         self.current().has_usable()
     }
 

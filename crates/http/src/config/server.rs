@@ -108,7 +108,7 @@ impl ServerSettings {
     }
 
     /// Whether connections are behind TLS.
-    pub(crate) fn has_tls(&self) -> bool {
+    pub fn has_tls(&self) -> bool {
         !self.tls_certificate.as_os_str().is_empty()
     }
 

@@ -27,6 +27,7 @@ fn agents(settings: &mut Settings) {
         name: String::from("other"),
         sha256: "0".repeat(64),
         roles: vec![Role::Admin],
+        requests_per_second_max: None,
     });
 }
 
