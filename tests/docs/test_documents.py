@@ -22,6 +22,7 @@ BINARY = Path(os.environ["RECANT_BINARY"])
 #: Pages whose commands are run.
 RUN = (
     "README.md",
+    "docs/access.md",
     "docs/authority.md",
     "docs/concepts.md",
     "docs/console.md",
@@ -45,6 +46,7 @@ ELSEWHERE = {
     "docs/development.md": "builds of everything, for their times",
     "docs/experiments.md": "hours, and data sets of others",
     "docs/gorse.md": "run by .ci/gorse, against the clients themselves",
+    "docs/webhooks.md": "a receiver that waits to be called; the clients verify the same messages",
     "docs/testing.md": "hours of kills and cuts; the short forms are in the suite",
 }
 #: How long something may take to become what is shown, in seconds.

@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(of("identifier", &[("identifier", json!(""))]), None);
         assert_eq!(of("identifier", &[]), None);
         let email = ("email", json!("ada@example.org"));
-        assert_eq!(of("email", &[email.clone()]), None);
+        assert_eq!(of("email", std::slice::from_ref(&email)), None);
         let verified = |value: Value| [email.clone(), ("email_verified", value)];
         assert_eq!(of("email", &verified(json!("true"))), None);
         let ada = of("email", &verified(json!(true)));
