@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::error::CliError;
 use super::output::print;
-use super::trust::{TrustArgs, tls_with_anybody};
+use super::trust::TrustArgs;
+use recant_http::tls_with_anybody;
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);

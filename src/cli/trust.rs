@@ -1,13 +1,12 @@
 //! Whom commands that call a server by https believe.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use clap::Args;
-use rustls::crypto::ring::default_provider;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsConfigBuilder, parse_pem};
+use ureq::tls::TlsConfig;
 
 use super::error::CliError;
+use recant_http::{TrustError, TrustedRoots};
 
 /// Whose certificates a server may have.
 #[derive(Debug, Clone, Default, Args)]
@@ -23,64 +22,29 @@ impl TrustArgs {
     /// and one that sends elsewhere by https is not believed.
     pub(super) fn tls(&self, url: &str) -> Result<TlsConfig, CliError> {
         let roots = match &self.ca {
-            Some(file) => certificates(file)?,
-            None if is_https(url) => machine_roots()?,
-            None => Vec::new(),
+            Some(file) => TrustedRoots::in_file(file),
+            None if is_https(url) => TrustedRoots::of_machine(),
+            None => Ok(TrustedRoots::nobody()),
         };
-        Ok(base().root_certs(RootCerts::from(roots)).build())
+        roots.map(TrustedRoots::tls).map_err(told)
     }
 }
 
-/// TLS that takes whatever certificate a server has. Nothing secret may be sent so.
-pub(super) fn tls_with_anybody() -> TlsConfig {
-    let nobody: [Certificate<'static>; 0] = [];
-    let roots = RootCerts::from(nobody);
-    base().root_certs(roots).disable_verification(true).build()
-}
-
-fn base() -> TlsConfigBuilder {
-    TlsConfig::builder().unversioned_rustls_crypto_provider(Arc::new(default_provider()))
+/// What is wrong, by the names of the flags.
+fn told(error: TrustError) -> CliError {
+    match error {
+        TrustError::File { .. } => CliError::Usage(format!("--ca {error}")),
+        TrustError::Nobody => {
+            let problem = "this machine trusts no certificates (Debian: ca-certificates): install some, or \
+                           name those of the server with --ca";
+            CliError::Failed(problem.to_owned())
+        }
+    }
 }
 
 fn is_https(url: &str) -> bool {
     let scheme = url.split(':').next().unwrap_or_default();
     scheme.eq_ignore_ascii_case("https")
-}
-
-/// The certificates in a PEM file.
-fn certificates(file: &Path) -> Result<Vec<Certificate<'static>>, CliError> {
-    let unusable = |reason: String| {
-        let file = file.display();
-        CliError::Usage(format!(
-            "--ca {file}: {reason}: name a PEM file of certificates"
-        ))
-    };
-    let text = std::fs::read(file).map_err(|error| unusable(error.to_string()))?;
-    let mut found = Vec::new();
-    for item in parse_pem(&text) {
-        if let PemItem::Certificate(one) = item.map_err(|error| unusable(error.to_string()))? {
-            found.push(one);
-        }
-    }
-    if found.is_empty() {
-        return Err(unusable(String::from("it holds none")));
-    }
-    Ok(found)
-}
-
-/// The certificates that the machine trusts.
-fn machine_roots() -> Result<Vec<Certificate<'static>>, CliError> {
-    let loaded = rustls_native_certs::load_native_certs();
-    let roots = loaded.certs.iter();
-    let roots: Vec<_> = roots
-        .map(|one| Certificate::from_der(one).to_owned())
-        .collect();
-    if roots.is_empty() {
-        let problem = "this machine trusts no certificates (Debian: ca-certificates): install some, or \
-                       name those of the server with --ca";
-        return Err(CliError::Failed(problem.to_owned()));
-    }
-    Ok(roots)
 }
 
 #[cfg(test)]

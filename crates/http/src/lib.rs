@@ -35,7 +35,7 @@ pub use config::{
 #[doc(hidden)]
 pub use http::fuzzing;
 pub use http::{AppState, ServeError, Server, TlsError, TlsIdentity, router};
-pub use outbound::{WebhookClient, WebhookClientError};
+pub use outbound::{TrustError, TrustedRoots, WebhookClient, tls_with_anybody};
 pub use telemetry::{
     Exporter, LogError, MetricsError, Traces, install_exporter, install_logs,
     install_logs_and_traces,

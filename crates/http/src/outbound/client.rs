@@ -10,8 +10,7 @@ use ureq::unversioned::transport::DefaultConnector;
 use super::body::body;
 use super::resolver::{InternalAddress, PublicResolver};
 use super::retry_after::retry_after;
-use super::trust;
-pub use super::trust::TrustError as WebhookClientError;
+use super::trust::{TrustError, TrustedRoots};
 use crate::config::WebhookSettings;
 use recant_receipt::WebhookKey;
 use recant_service::{Deliver, Delivery, StateMessage};
@@ -31,7 +30,7 @@ pub struct WebhookClient {
 
 impl WebhookClient {
     /// A client of the endpoint of these settings, whose messages are signed with `key`.
-    pub fn new(settings: &WebhookSettings, key: WebhookKey) -> Result<Self, WebhookClientError> {
+    pub fn new(settings: &WebhookSettings, key: WebhookKey) -> Result<Self, TrustError> {
         let url = settings.url.expose().to_owned();
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
@@ -42,7 +41,12 @@ impl WebhookClient {
             .max_response_header_size(HEAD_BYTES_MAX)
             .timeout_global(Some(settings.timeout()));
         if !settings.url.is_plain() {
-            config = config.tls_config(trust::tls(&settings.ca_file)?);
+            let roots = if settings.ca_file.as_os_str().is_empty() {
+                TrustedRoots::of_machine()?
+            } else {
+                TrustedRoots::in_file(&settings.ca_file)?
+            };
+            config = config.tls_config(roots.tls());
         }
         let (config, connector) = (config.build(), DefaultConnector::default());
         let agent = if settings.allow_internal {
