@@ -11,8 +11,11 @@ use crate::guard::{self, OpenMark};
 use crate::hash::IdHasher;
 use crate::index::Index;
 use crate::keyring::{CommitWatermark, KeyRing, Special};
+use crate::keys::{self, Pseudonym};
 use crate::legacy_watermark;
 use crate::options::StoreOptions;
+use crate::position::LogPosition;
+use crate::records::{QueuedRecord, QueuedRow, StoredInteraction, unpack_history};
 use crate::sync::Syncs;
 
 /// The locked directory and the open key ring. Lives as long as the store.
@@ -33,6 +36,38 @@ pub(super) struct Generation {
     pub(super) number: u64,
     pub(super) database: Database,
     pub(super) codec: Codec,
+}
+
+impl Generation {
+    /// The payload of a record that must be there.
+    pub(super) fn held(&self, key: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let value = self.database.get(key)?;
+        let value = value.ok_or_else(StoreError::missing_person)?;
+        self.codec.open(key, &value)
+    }
+
+    /// What is held of whose records have this pseudonym, in the order that it is stored in.
+    pub(super) fn history(
+        &self,
+        pseudonym: Pseudonym,
+    ) -> Result<Vec<StoredInteraction>, StoreError> {
+        let mut held = Vec::new();
+        for record in self.database.scan(&keys::history(pseudonym)) {
+            let (key, value) = record?;
+            unpack_history(&self.codec.open(&key, &value)?, &mut held)?;
+        }
+        Ok(held)
+    }
+
+    /// The rows of a part of a log entry.
+    pub(super) fn queued(
+        &self,
+        position: LogPosition,
+        part: u16,
+    ) -> Result<Vec<QueuedRow>, StoreError> {
+        let payload = self.held(&keys::log_part(position, part))?;
+        QueuedRecord::unpack(&payload).map(|record| record.rows)
+    }
 }
 
 impl Files {

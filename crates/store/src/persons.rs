@@ -6,7 +6,7 @@ use crate::files::Generation;
 use crate::index::{Index, Person};
 use crate::keys;
 use crate::position::LogPosition;
-use crate::records::{PropertiesRecord, QueuedRecord, unpack_history};
+use crate::records::PropertiesRecord;
 use crate::shared::Shared;
 use recant_types::{PersonProperties, PersonSummary, UserId};
 
@@ -74,18 +74,14 @@ pub(super) fn properties(
     if !person.has_properties {
         return Ok(PersonProperties::default());
     }
-    let payload = get(open, &keys::properties(person.pseudonym))?;
+    let payload = open.held(&keys::properties(person.pseudonym))?;
     codec::from_json::<PropertiesRecord>(&payload).map(|record| record.properties)
 }
 
 /// How many interactions are held, those left out that are erased with an item and not taken from the
 /// history yet.
 fn interactions(open: &Generation, index: &Index, person: &Person) -> Result<usize, StoreError> {
-    let mut held = Vec::new();
-    for record in open.database.scan(&keys::history(person.pseudonym)) {
-        let (key, value) = record?;
-        unpack_history(&open.codec.open(&key, &value)?, &mut held)?;
-    }
+    let held = open.history(person.pseudonym)?;
     let erased = |row| {
         let hash = index.item_hash(row);
         hash.is_some_and(|hash| index.unapplied.item_erased_after(hash, LogPosition(0)))
@@ -101,8 +97,7 @@ fn has_waiting(
     person: &Person,
 ) -> Result<bool, StoreError> {
     for (position, part) in &person.queued {
-        let payload = get(open, &keys::log_part(*position, *part))?;
-        let rows = QueuedRecord::unpack(&payload)?.rows;
+        let rows = open.queued(*position, *part)?;
         let is_kept = rows.iter().any(|row| {
             let hash = shared.files.hasher.item(&row.item);
             !index.unapplied.item_erased_after(hash, *position)
@@ -112,10 +107,4 @@ fn has_waiting(
         }
     }
     Ok(false)
-}
-
-fn get(open: &Generation, key: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let value = open.database.get(key)?;
-    let value = value.ok_or_else(StoreError::missing_person)?;
-    open.codec.open(key, &value)
 }

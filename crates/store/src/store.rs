@@ -251,13 +251,7 @@ impl Store {
 
     /// The history of the user at `row`, items and types of feedback ascending; empty when nothing is held.
     pub fn history(&self, row: u32) -> Result<Vec<StoredInteraction>, StoreError> {
-        let held = self.read_person(row, |open, person| {
-            let mut held = Vec::new();
-            visit_records(open, &keys::history(person.pseudonym), |_, payload| {
-                unpack_history(payload, &mut held)
-            })?;
-            Ok(held)
-        })?;
+        let held = self.read_person(row, |open, person| open.history(person.pseudonym))?;
         Ok(held.unwrap_or_default())
     }
 

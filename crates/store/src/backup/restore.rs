@@ -17,7 +17,7 @@ use crate::index::{Index, Person};
 use crate::keyring::Slot;
 use crate::migrations::schema_version;
 use crate::options::StoreOptions;
-use crate::records::{QueuedRecord, Tombstone, pack_row, unpack_history};
+use crate::records::{Tombstone, pack_row};
 use crate::tensor::Tensor;
 use crate::{codec, keys, migrations};
 use recant_types::{FeedbackType, UnixMillis, UserId};
@@ -398,11 +398,7 @@ fn held_of_erased_items(
     files: &Files,
     person: &Person,
 ) -> Result<Vec<(KeyedHash, Option<i64>)>, StoreError> {
-    let mut history = Vec::new();
-    for record in current.database.scan(&keys::history(person.pseudonym)) {
-        let (key, value) = record?;
-        unpack_history(&current.codec.open(&key, &value)?, &mut history)?;
-    }
+    let history = current.history(person.pseudonym)?;
     let of_history = history.iter().filter_map(|held| {
         let item = index.item_hash(held.item)?;
         let position = index.unapplied.item_erased_at(item);
@@ -410,10 +406,7 @@ fn held_of_erased_items(
     });
     let mut held: Vec<_> = of_history.collect();
     for (position, part) in &person.queued {
-        let key = keys::log_part(*position, *part);
-        let value = current.database.get(&key)?;
-        let value = value.ok_or_else(StoreError::missing_person)?;
-        for row in QueuedRecord::unpack(&current.codec.open(&key, &value)?)?.rows {
+        for row in current.queued(*position, *part)? {
             let item = files.hasher.item(&row.item);
             if index.unapplied.item_erased_after(item, *position) {
                 held.push((item, row.timestamp));

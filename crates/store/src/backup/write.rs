@@ -14,7 +14,7 @@ use crate::keys::{self, row_of};
 use crate::persons;
 use crate::position::LogPosition;
 use crate::private;
-use crate::records::{ItemRecord, QueuedRecord, StoredInteraction, unpack_history, unpack_row};
+use crate::records::{ItemRecord, unpack_row};
 use crate::shared::Shared;
 use crate::tensor::Tensor;
 use recant_types::{FeedbackNumber, ItemId, UnixMillis, UserId};
@@ -148,21 +148,9 @@ impl Backup<'_> {
         index: &Index,
         person: &Person,
     ) -> Result<Vec<BackupRow>, StoreError> {
-        let get = |key: &[u8]| -> Result<Vec<u8>, StoreError> {
-            let value = open
-                .database
-                .get(key)?
-                .ok_or_else(StoreError::missing_person)?;
-            open.codec.open(key, &value)
-        };
         let mut rows = Vec::new();
         if person.row.is_some() {
-            let mut held: Vec<StoredInteraction> = Vec::new();
-            for record in open.database.scan(&keys::history(person.pseudonym)) {
-                let (key, value) = record?;
-                unpack_history(&open.codec.open(&key, &value)?, &mut held)?;
-            }
-            for held in held {
+            for held in open.history(person.pseudonym)? {
                 // Erased, and not yet taken from the histories.
                 let erased = |hash| index.unapplied.item_erased_after(hash, LogPosition(0));
                 if index.item_hash(held.item).is_some_and(erased) {
@@ -177,8 +165,8 @@ impl Backup<'_> {
             }
         }
         for (position, part) in &person.queued {
-            let record = QueuedRecord::unpack(&get(&keys::log_part(*position, *part))?)?;
-            let kept = record.rows.into_iter().filter(|row| {
+            let waiting = open.queued(*position, *part)?.into_iter();
+            let kept = waiting.filter(|row| {
                 let hash = self.shared.files.hasher.item(&row.item);
                 !index.unapplied.item_erased_after(hash, *position)
             });

@@ -78,13 +78,8 @@ impl Histories<'_> {
         &self,
         person: &Person,
     ) -> Result<HashSet<(u32, FeedbackNumber)>, StoreError> {
-        let mut history = Vec::new();
-        if let Some(before) = self.before {
-            for record in before.database.scan(&keys::history(person.pseudonym)) {
-                let (key, value) = record?;
-                unpack_history(&before.codec.open(&key, &value)?, &mut history)?;
-            }
-        }
+        let before = self.before.map(|before| before.history(person.pseudonym));
+        let history = before.transpose()?.unwrap_or_default();
         Ok(history.iter().map(StoredInteraction::key).collect())
     }
 
