@@ -144,16 +144,11 @@ impl Leading {
         })
     }
 
-    /// Whether what is asked of a follower has waited for it for too long.
-    pub(super) fn is_held_up_by(
-        &self,
-        follower: &Follower,
-        now: BootTime,
-        timing: &Timing,
-    ) -> bool {
+    /// Whether erasures have waited too long for a follower that has applied no more than this entry.
+    pub(super) fn is_held_up_at(&self, applied: u64, now: BootTime, timing: &Timing) -> bool {
         self.waiting
             .iter()
-            .any(|it| it.number > follower.applied && now - it.since >= timing.forget)
+            .any(|it| it.number > applied && now - it.since >= timing.forget)
     }
 
     /// The next change in who is waited for: somebody whose lease is over for sure, and who is away or held
@@ -173,7 +168,8 @@ impl Leading {
             let follower = self.followers.get(node);
             let is_over = follower.is_none_or(|it| it.grant.is_over(now, margin));
             let is_away = follower.is_none_or(|it| {
-                now - it.heard > timing.beat * BEATS_MISSED || self.is_held_up_by(it, now, timing)
+                now - it.heard > timing.beat * BEATS_MISSED
+                    || self.is_held_up_at(it.applied, now, timing)
             });
             if is_over && is_away {
                 let (node, change) = (node.clone(), Change::Out);

@@ -168,9 +168,8 @@ impl Node {
         let follower = follower.or_insert_with(|| Follower::new(beat.boot, now));
         follower.heard = now;
         follower.applied = follower.applied.max(beat.applied);
-        let is_there = follower.applied >= member.joined;
-        let follower = leading.followers.get(&beat.node)?;
-        if !is_there || leading.is_held_up_by(follower, now, &timing) {
+        let applied = follower.applied;
+        if applied < member.joined || leading.is_held_up_at(applied, now, &timing) {
             return None;
         }
         let own = leading.own_ends;

@@ -235,8 +235,7 @@ impl World {
 
     fn happen(&mut self, event: Event) -> Result<(), String> {
         // What is for a process that stands still waits until it goes on.
-        if let Some((node, life)) = event.of()
-            && self.machines[node].life == life
+        if let Some(node) = event.of()
             && self.machines[node].stopped_until > self.now
         {
             let after = self.machines[node].stopped_until - self.now;
@@ -467,20 +466,6 @@ impl World {
         sent: BootTime,
     ) -> Result<(), String> {
         let now = self.clock(to);
-        if self.machines[to].stopped_until > self.now {
-            let after = self.machines[to].stopped_until - self.now;
-            self.later(
-                after,
-                Event::Beat {
-                    from,
-                    life,
-                    to,
-                    beat,
-                    sent,
-                },
-            );
-            return Ok(());
-        }
         let to_life = self.machines[to].life;
         let Some(leader) = &mut self.machines[to].process else {
             return Ok(());
@@ -500,11 +485,12 @@ impl World {
                 answer.left = answer.left.map(|_| Timing::default().lease);
             }
             let input = Input::Answer { sent, answer };
-            for _ in 0..if self.random.random_ratio(1, 50) {
+            let times = if self.random.random_ratio(1, 50) {
                 2
             } else {
                 1
-            } {
+            };
+            for _ in 0..times {
                 let after = self.delay();
                 let (node, input) = (from, input.clone());
                 self.later(after, Event::Input { node, life, input });
@@ -743,15 +729,16 @@ impl World {
 }
 
 impl Event {
-    /// Whose it is.
-    fn of(&self) -> Option<(usize, u64)> {
+    /// The machine whose process it is for.
+    fn of(&self) -> Option<usize> {
         match self {
-            Self::Input { node, life, .. }
-            | Self::Committed { node, life, .. }
-            | Self::MovedOn { node, life, .. }
-            | Self::Poll { node, life }
-            | Self::Tick { node, life } => Some((*node, *life)),
-            _ => None,
+            Self::Input { node, .. }
+            | Self::Beat { to: node, .. }
+            | Self::Committed { node, .. }
+            | Self::MovedOn { node, .. }
+            | Self::Poll { node, .. }
+            | Self::Tick { node, .. } => Some(*node),
+            Self::Append { .. } | Self::Start { .. } | Self::Request | Self::Fault => None,
         }
     }
 }
