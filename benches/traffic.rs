@@ -84,6 +84,12 @@ async fn run(service: &Service, matrix: Arc<InteractionMatrix>) {
     let ended = Instant::now();
     let erasures = erasing.await.expect("it ends");
     report(&erasures, ended, added, &alone, &beside);
+    let since = Instant::now();
+    caught_up(service).await;
+    println!(
+        "what came last is certified {} later",
+        shown(since.elapsed())
+    );
     let before = processor_time();
     tokio::time::sleep(IDLE).await;
     println!(
@@ -276,6 +282,20 @@ fn report(
         ]);
     }
     table.print();
+}
+
+/// Waits until a certificate covers all that came: additions after the last erasure are work left over, and
+/// no work for nothing.
+async fn caught_up(service: &Service) {
+    let until = Instant::now() + PATIENCE;
+    while service
+        .model()
+        .certified
+        .is_none_or(|certified| certified.events_since > 0)
+    {
+        assert!(Instant::now() < until, "it never comes to rest");
+        tokio::time::sleep(UNTIL_CERTIFIED).await;
+    }
 }
 
 /// What this process has computed so far, in user and kernel mode.
