@@ -23,6 +23,8 @@ test *arguments:
 long-test seed="1":
     RECANT_KILLS=500 RECANT_KILL_SEED={{ seed }} cargo test --locked --test crash kill_nine::
     RECANT_DAMAGES=1000 cargo test --locked -p recant-store --test store damage_everywhere::
+    RECANT_KILLS=60 cargo test --locked -p recant-jetstream --test jetstream survival::
+    RECANT_KILLS=100 cargo test --locked -p recant-replication --test replication
 
 # A benchmark by its name, with its arguments after --
 bench name *arguments:

@@ -43,7 +43,7 @@ fn trainer(users: usize) -> Trainer {
         feedback: Default::default(),
         unseen: Default::default(),
         popular: (0..ITEMS as u32)
-            .map(|row| (row, matrix.item(row).len() as u32))
+            .map(|row| (row, item(row), matrix.item(row).len() as u32))
             .collect(),
         activity: Default::default(),
         item_counts: (0..ITEMS as u32)
@@ -81,7 +81,8 @@ fn change(trainer: &mut Trainer, random: &mut ChaCha12Rng) -> DirtyRows {
         .insert(changed[0], Entry::wanted(items[0], 1.0));
     let count = trainer.matrix.item(items[0]).len() as u32;
     trainer.item_counts.set(items[0] as usize, count);
-    trainer.popular.set_count(items[0], count);
+    let id = trainer.items.directory().id(items[0]);
+    trainer.popular.set_count(items[0], id, count);
     dirty
 }
 

@@ -18,7 +18,7 @@ use rand_chacha::ChaCha12Rng;
 use recant_core::model::{Entry, InteractionMatrix};
 use recant_core::optim::als;
 use recant_core::optim::als::TrainingOptions;
-use recant_core::topk::{Filter, ItemIndex, Kernel, PagedRows, Question, RowSet, Work, scan};
+use recant_core::topk::{Filter, ItemIndex, Kernel, PagedRows, Question, RowSet, Ties, Work, scan};
 use recant_types::IalsHyperparameters;
 use support::table::{Table, Times, shown};
 
@@ -280,6 +280,7 @@ fn measure(catalogue: &Catalogue, k: usize, table: &mut Table) {
             query: &queries[at],
             k,
             filter: filter(at),
+            ties: Ties::BY_ROW,
         })
         .collect();
     let started = Instant::now();

@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let salt = accepted.salt.ok_or("a first request has a salt")?;
 
     let compact = certified(&service, accepted.record.id).await?;
-    let receipt = verify(&compact, service.published_keys())?;
+    let receipt = verify(&compact, &service.published_keys())?;
     println!(
         "receipt {} of {}, signed with key {}",
         receipt.claims.sequence, receipt.claims.iss, receipt.key_id
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let forged = compact.replacen('.', ".A", 1);
     println!(
         "a changed receipt {}",
-        verify(&forged, service.published_keys()).expect_err("forged")
+        verify(&forged, &service.published_keys()).expect_err("forged")
     );
     guard.stop().await;
     Ok(())

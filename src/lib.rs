@@ -4,6 +4,7 @@
 
 mod cli;
 mod doctor;
+mod node;
 mod scan;
 
 #[doc(hidden)]

@@ -7,9 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+/// Environment variable that names another program than the one that was built with the benchmark.
+pub const BINARY_VARIABLE: &str = "RECANT_BINARY";
+
 /// The program under measurement.
 pub fn recant() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_recant"))
+    let named = std::env::var_os(BINARY_VARIABLE);
+    Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_recant").into()))
 }
 
 /// `recant serve`; killed when dropped.

@@ -347,6 +347,7 @@ fn close(counts: &RowCounts, totals: &ImportTotals) -> Result<Account, ImportErr
         kept: totals.added,
         duplicate: totals.duplicates,
         held_back: totals.held_back,
+        restricted: totals.restricted,
         filtered: totals.withdrawn,
         ..SinkTotals::default()
     })?)

@@ -4,6 +4,7 @@ mod api_client;
 mod api_keys;
 mod audit;
 mod backup;
+mod cluster;
 mod compact;
 mod control;
 mod control_server;
@@ -29,6 +30,7 @@ mod restore;
 mod scan;
 mod serve;
 mod settings;
+mod start;
 mod strength;
 mod text_file;
 mod train;
@@ -106,6 +108,8 @@ pub(crate) enum Command {
     Restore(restore::RestoreArgs),
     /// Look after the keys of a store and of its callers
     Keys(keys::KeysArgs),
+    /// More than one machine: make a cluster, look at it, change it
+    Cluster(cluster::ClusterArgs),
     /// Print a script that completes commands in a shell
     Completions(manual::CompletionsArgs),
     /// Write manual pages
@@ -150,6 +154,7 @@ pub(crate) fn run(command: Command) -> Result<(), CliError> {
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Cluster(args) => cluster::run(&args),
         Command::Completions(args) => manual::completions(&args, self::command()),
         Command::Man(args) => manual::man(&args, self::command()),
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use recant_http::TlsIdentity;
+use recant_replication::PeerIdentity;
 use tokio::signal::unix::Signal;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -12,12 +13,19 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// How often it is said that a certificate expires soon.
 const REMINDER_INTERVAL: Duration = Duration::from_secs(86_400);
 
-/// Keeps the certificate of `identity` as new as its files, for ever. Without TLS a SIGHUP changes
-/// nothing, and does not end the process either.
-pub(super) async fn follow(mut hangup: Signal, identity: Option<TlsIdentity>) {
+/// Keeps the certificate of `identity` as new as its files, for ever, and at a SIGHUP that of a node for
+/// others. Without either a SIGHUP changes nothing, and does not end the process either.
+pub(super) async fn follow(
+    mut hangup: Signal,
+    identity: Option<TlsIdentity>,
+    node: Option<PeerIdentity>,
+) {
     let Some(identity) = identity else {
         while hangup.recv().await.is_some() {
-            tracing::info!("SIGHUP: there is no TLS certificate to read again");
+            if node.is_none() {
+                tracing::info!("SIGHUP: there is no TLS certificate to read again");
+            }
+            renew(node.clone()).await;
         }
         return;
     };
@@ -27,6 +35,7 @@ pub(super) async fn follow(mut hangup: Signal, identity: Option<TlsIdentity>) {
         let identity = identity.clone();
         let done = tokio::select! {
             Some(()) = hangup.recv() => {
+                renew(node.clone()).await;
                 tokio::task::spawn_blocking(move || {
                     identity.reload();
                 })
@@ -36,6 +45,20 @@ pub(super) async fn follow(mut hangup: Signal, identity: Option<TlsIdentity>) {
         };
         // One after the other. A panic is logged where it happens, and the next turn comes all the same.
         let _ = done.await;
+    }
+}
+
+/// Reads again what this node shows to others.
+async fn renew(node: Option<PeerIdentity>) {
+    let Some(node) = node else { return };
+    let renewed = tokio::task::spawn_blocking(move || node.renew()).await;
+    match renewed {
+        Ok(Ok(())) => tracing::info!("the certificate for other nodes was read again"),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the certificate for other nodes stays as it was")
+        }
+        // It was logged where it happened.
+        Err(_) => {}
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), CliError> {
             "interactions": restored.interactions,
             "unreadable": restored.unreadable,
             "erased": restored.erased,
+            "restricted": restored.restricted,
             "model": restored.model,
         });
         return print(&format!("{answer}\n"));
@@ -69,6 +70,12 @@ fn text(restored: &Restored, created_at: &str) -> String {
         text.push_str(&format!(
             "erased since, and not restored: {} parts whose key is gone, {} interactions\n",
             restored.unreadable, restored.erased
+        ));
+    }
+    if restored.restricted > 0 {
+        text.push_str(&format!(
+            "kept, and not processed: {} interactions of users whose processing is restricted\n",
+            restored.restricted
         ));
     }
     if !restored.model {

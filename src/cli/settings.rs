@@ -122,6 +122,13 @@ pub(super) fn open_store(settings: &Settings) -> Result<Store, CliError> {
     Store::open(&settings.store.data_dir, &store_options(settings)).map_err(CliError::failed)
 }
 
+/// The same to change what it holds: refuses a directory that belongs to a cluster.
+pub(super) fn open_single_store(settings: &Settings) -> Result<Store, CliError> {
+    let store = open_store(settings)?;
+    store.check_single().map_err(CliError::failed)?;
+    Ok(store)
+}
+
 /// Threads for arithmetic, as many as the settings say.
 pub(super) fn thread_pool(settings: &Settings) -> Result<rayon::ThreadPool, CliError> {
     rayon::ThreadPoolBuilder::new()

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::error::CliError;
 use super::output::{print, print_json};
 use super::progress::TrainingBar;
-use super::settings::{open_store, thread_pool};
+use super::settings::{open_single_store, thread_pool};
 use super::train_args::TrainArgs;
 use recant_core::optim::als::TrainingOptions;
 use recant_service::Trained;
@@ -36,7 +36,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
             .unwrap_or(settings.training.max_sweeps as usize),
         ..TrainingOptions::default()
     };
-    let store = open_store(&settings)?;
+    let store = open_single_store(&settings)?;
     let pool = thread_pool(&settings)?;
     let began = Instant::now();
     let target = settings.certificate.target;

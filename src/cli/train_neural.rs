@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::error::CliError;
 use super::output::{print, print_json};
 use super::progress::bar;
-use super::settings::{open_store, thread_pool};
+use super::settings::{open_single_store, thread_pool};
 use super::train_args::TrainArgs;
 use recant_http::Settings;
 use recant_service::Trained;
@@ -92,7 +92,7 @@ pub(super) fn run(
     options.adamw.seed = args.seed.unwrap_or(options.adamw.seed);
     options.adamw.epochs = args.epochs.unwrap_or(options.adamw.epochs);
     options.refinement.tolerance = args.tol.unwrap_or(options.refinement.tolerance);
-    let store = open_store(settings)?;
+    let store = open_single_store(settings)?;
     let began = Instant::now();
     let progress = bar(
         (options.adamw.epochs + options.refinement.rounds_max) as u64,

@@ -13,7 +13,7 @@ use super::output::print;
 use super::settings::StoreArgs;
 use super::text_file;
 use log::LogCheck;
-use recant_receipt::{JwkSet, Salt, check_chain, commit, verify};
+use recant_receipt::{JwkSet, Salt, check_chain, commit, verify_entry};
 use recant_store::published_receipt_keys;
 use recant_types::{ErasureTarget, FeedbackType, Given, InvalidId, ItemId, Names, UserId};
 use report::{Opening, Report};
@@ -28,10 +28,12 @@ Example:
 
 A file holds one receipt, or one a line. Given several receipts of one service, in any order, the
 chain between them is checked and missing ones are named; --complete takes a missing one for a
+failure. Of several nodes a receipt says which were away and owe the erasure: it is open until their
+settlements (GET /receipts/settlements) are given as well, and --complete takes an open one for a
 failure. SALT is the receipt_salt of the answer to the request. Without --jwks the keys are those
 of the store in --data-dir. --inclusion shows\nthat one receipt is in the transparency log, without any other; --consistency that the log of a\ncheckpoint that you kept only grew since. The exit code is 0 only when\neverything that was asked for holds and every certificate reaches its target, 3 when only certificates\ndo not, else 1.")]
 pub(crate) struct VerifyArgs {
-    /// Files of receipts; - for standard input
+    /// Files of receipts and settlements; - for standard input
     #[arg(required_unless_present = "consistency", value_name = "RECEIPT")]
     pub receipts: Vec<PathBuf>,
     /// The public keys, as /.well-known/jwks.json shows them
@@ -67,6 +69,9 @@ pub(crate) struct VerifyArgs {
     /// Everything that was named: the JSON body of the request
     #[arg(long, value_name = "FILE", requires = "salt", alias = "request")]
     pub pairs: Option<PathBuf>,
+    /// The users who were named were restricted, and not erased
+    #[arg(long, requires = "salt")]
+    pub restriction: bool,
     /// Shows that the one receipt is in the transparency log: what /erasures/{id}/inclusion answered
     #[arg(long, value_name = "FILE")]
     pub inclusion: Option<PathBuf>,
@@ -76,7 +81,7 @@ pub(crate) struct VerifyArgs {
     /// Shows that the log only grew since --checkpoint: what /receipts/consistency?from=N answered
     #[arg(long, value_name = "FILE", requires = "checkpoint")]
     pub consistency: Option<PathBuf>,
-    /// Take a receipt that is missing before the last one for a failure
+    /// Take a receipt that is missing before the last one, or that is open, for a failure
     #[arg(long)]
     pub complete: bool,
     /// Print the result as JSON
@@ -95,11 +100,11 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), CliError> {
             return Err(CliError::Usage(format!("{} is empty", path.display())));
         }
         for compact in lines {
-            let outcome = verify(compact, &keys);
+            let outcome = verify_entry(compact, &keys);
             report.add(path, outcome, opening.as_ref());
         }
     }
-    report.chain = check_chain(report.receipts());
+    report.chain = check_chain(report.entries());
     report.opening = opening.map(|_| report.is_opened());
     report.complete = args.complete;
     report.log = args.log_checks(&keys)?;
@@ -184,6 +189,11 @@ impl VerifyArgs {
         let target = self.target()?.ok_or_else(|| {
             CliError::usage("--salt needs what was named: --user, --item, both, or --pairs")
         })?;
+        let target = if self.restriction {
+            restriction_of(target)?
+        } else {
+            target
+        };
         Ok(Some(Opening::new(commit(&salt, &target))))
     }
 
@@ -204,6 +214,19 @@ impl VerifyArgs {
             (None, None, Some(path)) => Some(read_request(path)?),
             (None, None, None) => None,
         })
+    }
+}
+
+/// The restriction of the users that `target` names.
+fn restriction_of(target: ErasureTarget) -> Result<ErasureTarget, CliError> {
+    match target {
+        ErasureTarget::User(user) => Ok(ErasureTarget::Restriction(vec![user])),
+        ErasureTarget::Several(names) if names.count() == names.users.len() => {
+            Ok(ErasureTarget::Restriction(names.users))
+        }
+        _ => Err(CliError::usage(
+            "a restriction is of users: name them with --user or --pairs alone",
+        )),
     }
 }
 

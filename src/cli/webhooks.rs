@@ -36,7 +36,8 @@ async fn endpoint(
     Ok(WebhookEndpoint {
         name: settings.name.clone(),
         public_key,
-        states: settings.states.clone(),
+        states: settings.told_states(),
+        on_request: settings.is_callback(),
         every: settings.every(),
         retries: settings.retries(),
         give_up_after: settings.give_up_after(),

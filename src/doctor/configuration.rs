@@ -3,7 +3,7 @@
 use std::net::ToSocketAddrs;
 use std::path::Path;
 
-use recant_http::Settings;
+use recant_http::{ClusterSettings, Settings};
 
 use super::facts::configuration::{Address, Configuration, FileSeen, Master};
 use super::finding::Finding;
@@ -16,6 +16,9 @@ const COMPACTION_SECONDS_MANY: u64 = 24 * 60 * 60;
 
 /// A reserve that finishes what was accepted.
 const RESERVE_BYTES_FEW: u64 = 16 << 20;
+
+/// A log with fewer copies stops when one server does.
+const LOG_REPLICAS_FEW: u64 = 3;
 
 /// What there is to say about the configuration.
 pub(super) fn findings(configuration: &Configuration) -> Vec<Finding> {
@@ -150,6 +153,32 @@ fn weak(settings: &Settings) -> Vec<Finding> {
             "leave it at 67108864, the default, or set it higher",
         ));
     }
+    findings.extend(weak_log(&settings.cluster));
+    findings
+}
+
+/// What makes the log of several nodes weaker than they promise.
+fn weak_log(cluster: &ClusterSettings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if cluster.is_member() && cluster.trust_log {
+        findings.push(Finding::warning(
+            "configuration.trust_log",
+            "cluster.trust_log is true: a node leads although nobody says that what the log acknowledges is \
+             on the disk, and what was acknowledged may be lost with the power",
+            "set cluster.monitor_urls, and cluster.trust_log to false",
+        ));
+    }
+    if cluster.is_member() && cluster.log_replicas < LOG_REPLICAS_FEW {
+        findings.push(Finding::warning(
+            "configuration.log_replicas",
+            format!(
+                "cluster.log_replicas is {}: nothing is taken while one server of the log is away, and \
+                 with its disk the log is gone",
+                cluster.log_replicas
+            ),
+            "set it to 3, with three servers on three machines",
+        ));
+    }
     findings
 }
 
@@ -246,7 +275,7 @@ fn master(master: &Master, data_dir: &Path) -> Finding {
 mod tests {
     use std::path::PathBuf;
 
-    use recant_http::{KeySettings, Role};
+    use recant_http::{ClusterRole, KeySettings, Role};
 
     use super::super::finding::Severity;
     use super::*;
@@ -341,10 +370,25 @@ mod tests {
         configuration.settings.store.tombstone_days = 7;
         configuration.settings.store.compact_after_seconds = 604_800;
         configuration.settings.store.free_space_min_bytes = 0;
-        for check in ["tombstones", "compaction", "reserve"] {
+        configuration.settings.cluster = ClusterSettings {
+            role: ClusterRole::Replica,
+            trust_log: true,
+            log_replicas: 1,
+            ..ClusterSettings::default()
+        };
+        for check in [
+            "tombstones",
+            "compaction",
+            "reserve",
+            "trust_log",
+            "log_replicas",
+        ] {
             let check = format!("configuration.{check}");
             assert_eq!(severity(&configuration, &check), Severity::Warning);
         }
+        let cluster = &mut configuration.settings.cluster;
+        cluster.role = ClusterRole::Single;
+        assert_eq!(weak_log(cluster).len(), 0, "nothing of it counts");
     }
 
     #[test]

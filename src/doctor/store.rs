@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use recant_receipt::{Receipt, check_chain, verify};
+use recant_receipt::{ChainEntry, check_chain, verify_entry};
 use recant_store::{Contents, Inspected};
 use recant_types::UnixMillis;
 
@@ -220,8 +220,8 @@ fn receipts(contents: &Contents) -> Finding {
     let verified = contents
         .receipts
         .iter()
-        .map(|receipt| verify(receipt, keys));
-    let verified: Vec<Receipt> = verified.flatten().collect();
+        .map(|receipt| verify_entry(receipt, keys));
+    let verified: Vec<ChainEntry> = verified.flatten().collect();
     let bad = all - verified.len() as u64;
     if bad > 0 {
         return Finding::problem(
@@ -236,7 +236,7 @@ fn receipts(contents: &Contents) -> Finding {
     let chain = check_chain(&verified);
     let last = verified
         .iter()
-        .map(|receipt| receipt.head)
+        .map(ChainEntry::head)
         .max_by_key(|head| head.sequence);
     let ends_well = last.unwrap_or_default() == contents.receipt_head;
     if !chain.holds() || !chain.is_complete() || !ends_well {

@@ -10,10 +10,19 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 
 import { chromium } from "playwright-core";
 
+import { Receiver } from "./receiver.js";
 import { KEYS, Server } from "./server.js";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const PAGES = ["Overview", "Erasures", "Erasure desk", "Recommendations", "Catalogue"];
+const PAGES = [
+  "Overview",
+  "Erasures",
+  "Erasure desk",
+  "Recommendations",
+  "Catalogue",
+  "Webhooks",
+  "Access",
+];
 
 /** What all files of the page may weigh together, in bytes as they are. */
 const WEIGHT_MAX = 200_000;
@@ -23,6 +32,7 @@ const PERSON = "person-7";
 
 let open;
 let locked;
+let receiver;
 let browser;
 let context;
 let page;
@@ -30,7 +40,10 @@ let faults;
 let addresses;
 
 before(async () => {
-  open = await Server.start({ hasKeys: false });
+  receiver = await Receiver.start({ "/well": 204, "/ill": 500, "/gone": 410, "/few": 500 });
+  const endpoints = ["well", "ill", "gone"].map((name) => receiver.section(name, `/${name}`));
+  endpoints.push(receiver.section("few", "/few", "waiting_max = 1"));
+  open = await Server.start({ hasKeys: false, more: endpoints.join("") });
   locked = await Server.start({ hasKeys: true });
   const executablePath = process.env["RECANT_CHROMIUM"] ?? "/usr/bin/chromium";
   browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--headless"] });
@@ -40,6 +53,7 @@ after(async () => {
   await browser?.close();
   await open?.remove();
   await locked?.remove();
+  await receiver?.stop();
 });
 
 beforeEach(async () => {
@@ -116,6 +130,17 @@ async function erase(lines) {
   await page.getByRole("dialog").getByRole("button", { name: "Erase" }).click();
 }
 
+/** Chooses a file of this content at the desk. */
+async function choose(name, content) {
+  const buffer = Buffer.from(content);
+  await page.locator("#desk-file").setInputFiles({ name, mimeType: "text/plain", buffer });
+}
+
+/** How often the page asked for erasures. */
+function posted() {
+  return addresses.filter((address) => address.endsWith("/erasures")).length;
+}
+
 /** The file that a click hands over. */
 async function downloaded(click) {
   const [file] = await Promise.all([page.waitForEvent("download"), click()]);
@@ -173,7 +198,7 @@ test("an erasure, from a name to a receipt that is verified here and by the prog
   );
   assert.equal(archive.name, "erasures.zip");
   await page.getByText("Each salt is shown once").waitFor({ state: "hidden" });
-  await inspectArchive(archive.path);
+  await inspectArchive(archive.path, /person person-7[\s\S]*It holds\.[\s\S]*person person-8/);
 
   // What was erased is held no more, and recommended by popularity.
   await page.getByLabel("Ids, one a line", { exact: true }).fill(PERSON);
@@ -181,8 +206,11 @@ test("an erasure, from a name to a receipt that is verified here and by the prog
   await shows("#desk-export summary", /person-7: 0 interactions/);
 });
 
-/** Opens the archive with another program and has `recant verify` judge what is in it. */
-async function inspectArchive(path) {
+/**
+ * Opens the archive of two requests with another program, has `recant verify` judge what is in it, with more flags
+ * for some, and compares the report.
+ */
+async function inspectArchive(path, told, more = () => []) {
   const folder = await mkdtemp(join(tmpdir(), "recant-archive-"));
   try {
     const unpack = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall()";
@@ -199,6 +227,7 @@ async function inspectArchive(path) {
         at(`receipts/${id}.jws`),
         ...["--jwks", at("jwks.json"), "--salt", salt, "--pairs", at(`names/${id}.json`)],
         ...["--inclusion", at(`receipts/${id}.tlog-proof`)],
+        ...more(id),
       );
       assert.match(said, /the signature holds/);
       assert.match(said, /the salt opens it/);
@@ -208,7 +237,7 @@ async function inspectArchive(path) {
     await reader.setContent(report);
     assert.equal(await reader.locator("section").count(), 2);
     const text = await reader.locator("body").innerText();
-    assert.match(text, /person person-7[\s\S]*It holds\.[\s\S]*person person-8/);
+    assert.match(text, told);
     const breaks = await reader.evaluate(() =>
       [...document.styleSheets[0].cssRules].some((rule) =>
         rule.cssText.includes("break-before: page"),
@@ -219,6 +248,191 @@ async function inspectArchive(path) {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+test("pairs come from a file, every line of it is accounted for, and each has its receipt", async () => {
+  await visit(open, "Erasure desk");
+  await page.getByLabel("What is named").selectOption("pairs");
+  const good = ["person-13,film-1", "person-14,film-2"];
+  await choose("pairs.csv", ["user,item", good[0], "person-15", good[1], "", good[0]].join("\n"));
+  await shows(
+    "#desk-check",
+    "2 lines to send, 1 bad, 1 repeated and counted once (line 6), 1 heading (line 1), 1 empty.",
+  );
+  await shows("#desk-bad tbody", /^3\s*It has one column where user and item should be\.$/);
+  await page.getByRole("button", { name: "Erase…" }).click();
+  await shows("#desk-problem", "Nothing is sent. 1 line cannot be read.");
+  assert.equal(await page.getByRole("dialog").count(), 0);
+  await choose("latin.csv", [0x61, 0x2c, 0xe9]);
+  await shows("#desk-problem", "not in UTF-8");
+  assert.equal(posted(), 0);
+
+  const lines = good.map((line) => line.split(",")).map(([user, item]) => ({ user, item }));
+  await choose("pairs.jsonl", lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  await shows("#desk-check", /^2 lines to send\.$/);
+  await page.getByRole("button", { name: "See what is held" }).click();
+  assert.equal(await waitForCount("#desk-export details", 2), 2);
+  await page.getByRole("button", { name: "Erase…" }).click();
+  await shows("#confirm-text", "2 erasures, one a line");
+  await page.getByRole("dialog").getByRole("button", { name: "Erase" }).click();
+  await shows("#cases-state", "2 of 2 erasures certified");
+  assert.equal(posted(), 2);
+  const archive = await downloaded(() =>
+    page.getByRole("button", { name: "Download the archive" }).click(),
+  );
+  await inspectArchive(archive.path, /person-13 with film-1[\s\S]*person-14 with film-2/);
+});
+
+/** The number of elements once there are so many. */
+async function waitForCount(selector, count) {
+  const all = page.locator(selector);
+  await all.nth(count - 1).waitFor();
+  return all.count();
+}
+
+test("sending stops when told to, goes on, and what was not sent is taken back", async () => {
+  await visit(open, "Erasure desk");
+  const held = [];
+  let arrived;
+  let count = 0;
+  // Every second request is held until it is let go.
+  await page.route("**/erasures", async (route) => {
+    count += 1;
+    if (count % 2 === 0) {
+      await new Promise((release) => {
+        held.push(release);
+        arrived();
+      });
+    }
+    await route.continue();
+  });
+  const nextHeld = () => new Promise((resolve) => (arrived = resolve));
+  let isHeld = nextHeld();
+  await choose("people.txt", [33, 34, 35, 36, 37, 38].map((it) => `person-${it}\n`).join(""));
+  await page.getByRole("button", { name: "Erase…" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Erase" }).click();
+  await isHeld;
+  await page.getByRole("button", { name: "Stop sending" }).click();
+  held.pop()();
+  await shows("#cases-state", "2 of 6 erasures certified, 4 not sent yet, stopped.");
+  assert.equal(posted(), 2);
+
+  isHeld = nextHeld();
+  await page.getByRole("button", { name: "Go on sending" }).click();
+  await isHeld;
+  await page.getByRole("button", { name: "Stop sending" }).click();
+  await page.getByRole("button", { name: "Take back what is not sent" }).click();
+  assert.equal(await focused(), "cases-head");
+  held.pop()();
+  await shows("#cases-state", /^4 of 4 erasures certified\.$/);
+  assert.equal(posted(), 4);
+  assert.equal(await page.locator("#cases-stop").isVisible(), false);
+  assert(await page.locator("#cases-progress").evaluate((bar) => bar.value === bar.max));
+});
+
+test("a person is restricted, with a receipt that says so, and the restriction is lifted", async () => {
+  await visit(open, "Erasure desk");
+  await lookAt("person-16", "Processing is not restricted");
+  const before = await page.locator("#desk-export summary").innerText();
+  await page.getByLabel("Ids, one a line", { exact: true }).fill("person-16\nperson-17");
+  await page.getByRole("button", { name: "Restrict…" }).click();
+  await shows("#confirm-text", "2 restrictions, one a line: what is held is kept");
+  await page.getByRole("dialog").getByRole("button", { name: "Leave it" }).click();
+  assert.equal(await page.locator("#cases").isVisible(), false);
+  await page.getByRole("button", { name: "Restrict…" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Restrict" }).click();
+  await shows("#cases-state", "2 of 2 restrictions certified");
+  for (const row of await page.locator("#cases-list tbody tr").all()) {
+    assert.match(await row.innerText(), /restriction of person[\s\S]*It holds\./);
+  }
+  const archive = await downloaded(() =>
+    page.getByRole("button", { name: "Download the archive" }).click(),
+  );
+  const told = /Restriction [\s\S]*restriction of person person-16[\s\S]*Restriction /;
+  await inspectArchive(archive.path, told, () => ["--restriction"]);
+  const [id] = await page.locator("#cases-list code").allInnerTexts();
+
+  await lookAt("person-16", "Processing is restricted");
+  assert.equal(await page.locator("#desk-export summary").innerText(), `${before}, restricted`);
+  await page.getByRole("button", { name: "Lift the restriction…" }).click();
+  await shows("#confirm-text", "end of the restriction of person person-16");
+  await page.getByRole("dialog").getByRole("button", { name: "Lift" }).click();
+  await shows("#cases-state", "2 of 2 restrictions certified, 1 restriction lifted.");
+  // What was kept is shown once it is learnt again.
+  do {
+    await lookAt("person-16", "Processing is not restricted");
+  } while ((await page.locator("#desk-export summary").innerText()) !== before);
+  await lookAt("person-17", "Processing is restricted");
+
+  await turnTo("Erasures");
+  await page.getByLabel("Id of an erasure").fill(id);
+  await page.getByRole("button", { name: "Find", exact: true }).click();
+  await page.getByRole("heading", { name: `Restriction ${id}` }).waitFor();
+  await shows("#erasure .timeline", /restricted[\s\S]*left what is processed/);
+});
+
+/** Sees what is held of somebody, who is restricted or not. */
+async function lookAt(user, state) {
+  await page.getByLabel("Ids, one a line", { exact: true }).fill(user);
+  await page.getByRole("button", { name: "See what is held" }).click();
+  await shows("#desk-export details", new RegExp(`${user}[\\s\\S]*${state}`));
+}
+
+test("webhooks: what each endpoint has been told, what fails and why, and that it mends", async () => {
+  receiver.answer("/ill", 500);
+  await visit(open, "Erasure desk");
+  await erase("person-18\nperson-19");
+  await shows("#cases-state", "2 of 2 erasures certified");
+  await turnTo("Webhooks");
+  const of = (name) => page.getByRole("region", { name, exact: true });
+  await of("well").getByText("It has been told of everything.").waitFor();
+  await of("ill").getByText("It does not take what it is sent: it answered 500.").waitFor();
+  await of("gone").getByText("It answered 410, that it wants no more").waitFor();
+  await of("few")
+    .getByText(/It was not told \d+ states?, and will not be/)
+    .waitFor();
+  await shows("#webhooks-state", "4 endpoints, 3 of them not well.");
+  assert.match(await of("ill").innerText(), /last failure\s+\S.*: it answered 500/);
+  assert.match(await of("well").innerText(), /given up\s+0\s+dropped\s+0/);
+  assert.match(await of("well").innerText(), /whpk_/);
+  receiver.answer("/ill", 200);
+  await of("ill").getByText("It has been told of everything.").waitFor();
+  await shows("#webhooks-state", "4 endpoints, 2 of them not well.");
+  const { port } = new URL(open.url);
+  assert(!(await page.locator("#page-webhooks").innerText()).includes(port), "no address");
+});
+
+test("access: which roles the key in use has, found without changing anything", async () => {
+  await visit(open, "Access");
+  await shows("#access-state", "The server has no API keys");
+  assert.equal(await page.locator("#access-roles table").count(), 0);
+  await visit(locked, "Access");
+  await shows("#access-state", "takes an API key, and none is in use here");
+  const before = await heldBy(locked);
+  for (const [key, said, rows] of [
+    [KEYS.reader, "has the role read.", ["yes", "no", "no", "no"]],
+    [KEYS.writer, "has the roles read, write.", ["yes", "yes", "no", "no"]],
+    [KEYS.eraser, "has the role erase.", ["no", "no", "yes", "no"]],
+    [KEYS.admin, "has the role admin, which opens everything.", ["yes", "yes", "yes", "yes"]],
+  ]) {
+    await useKey(key);
+    await shows("#access-state", said);
+    const cells = await page.locator("#access-roles td:last-child").allInnerTexts();
+    assert.deepEqual(cells, rows, said);
+  }
+  await useKey("no such key");
+  await shows("#access-state", "does not know the key");
+  assert.equal(await page.locator("#access-roles table").count(), 0);
+  await shows("#page-access", "recant keys api create");
+  assert.deepEqual(await heldBy(locked), before);
+});
+
+/** How much the model of a server is made of. */
+async function heldBy(server) {
+  const headers = { authorization: `Bearer ${KEYS.reader}` };
+  const answer = await page.request.get(`${server.url}/model`, { headers });
+  const { users, items, interactions } = await answer.json();
+  return { users, items, interactions };
 }
 
 test("erasures are listed, found, followed, and their receipts checked with the salt", async () => {
@@ -330,6 +544,17 @@ test("keys: what is missing is told, and each sees what its roles allow", async 
   await shows("#certificate", /certificate/);
   await turnTo("Erasures");
   await shows("#erasures-problem", /role “erase”.*does not have it/s);
+  await turnTo("Webhooks");
+  await shows("#webhooks-problem", /role “admin”.*does not have it/s);
+  assert.equal(await page.locator("#webhooks-list").innerText(), "");
+  await turnTo("Erasure desk");
+  await page.getByLabel("Ids, one a line", { exact: true }).fill(PERSON);
+  await page.getByRole("button", { name: "Restrict…" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Restrict" }).click();
+  await shows("#cases-problem", /role “erase”.*does not have it/s);
+  await page.getByRole("button", { name: "Stop sending" }).click();
+  await page.getByRole("button", { name: "Take back what is not sent" }).click();
+  assert.equal(await page.locator("#cases").isVisible(), false);
   await turnTo("Catalogue");
   await page.getByRole("button", { name: "Hide film-0", exact: true }).click();
   await shows("#catalogue-problem", /role “write”/);
@@ -371,12 +596,16 @@ test("a server that goes and comes back is told, and nothing is asked twice or l
   await shows("#health", /No answer from the server since/);
   await shows("#cases-state", "1 not sent yet");
   await shows("#cases-problem", "No answer");
+  // Nobody knows whether it arrived, so it can be held back and not taken back.
+  await page.getByRole("button", { name: "Stop sending" }).click();
+  await shows("#cases-state", "1 not sent yet, stopped");
+  assert.equal(await page.locator("#cases-back").isVisible(), false);
+  await page.getByRole("button", { name: "Go on sending" }).click();
   await open.serve();
   await shows("#health", "The server is ready");
   await shows("#cases-state", "1 of 1 erasure certified");
   assert.equal(await page.locator("#cases-problem").innerText(), "");
-  const posted = addresses.filter((address) => address.endsWith("/erasures")).length;
-  assert(posted >= 2, "it was sent again");
+  assert(posted() >= 2, "it was sent again");
   const answer = await page.request.get(`${open.url}/erasures?limit=500`);
   const { erasures } = await answer.json();
   const [id] = await page.locator("#cases-list code").allInnerTexts();
@@ -423,6 +652,14 @@ for (const colorScheme of ["light", "dark"]) {
     await page.getByRole("button", { name: "See what is held" }).click();
     await shows("#desk-export summary", "person-9");
     await audit("the desk");
+    await page.getByLabel("What is named").selectOption("pairs");
+    await choose("pairs.csv", "person-9,film-1\nperson-9\n");
+    await shows("#desk-bad", "one column");
+    await page.getByRole("button", { name: "Erase…" }).click();
+    await shows("#desk-problem", "Nothing is sent");
+    await audit("bad lines");
+    await page.getByLabel("What is named").selectOption("users");
+    await page.getByLabel("Ids, one a line", { exact: true }).fill("person-9");
     await page.getByRole("button", { name: "Erase…" }).click();
     await audit("the question");
     await page.getByRole("button", { name: "Leave it" }).click();
@@ -442,12 +679,51 @@ for (const colorScheme of ["light", "dark"]) {
     await page.getByRole("button", { name: "film-1", exact: true }).click();
     await page.getByRole("heading", { name: "Item film-1" }).waitFor();
     await audit("the catalogue");
+    await turnTo("Webhooks");
+    await shows("#webhooks-list", "gone");
+    await audit("webhooks");
+    await turnTo("Access");
+    await shows("#access-state", "no API keys");
+    await audit("access");
     await turnTo("Overview");
     await page.locator("#key-state").click();
     await page.locator("#plot-bound polyline").waitFor({ state: "attached" });
     await audit("the overview");
   });
 }
+
+test("how several nodes stand is told, and of a single one nothing", async () => {
+  await begin({ bypassCSP: true });
+  await visit(open);
+  await shows("#certificate", "position");
+  assert.equal(await page.locator("#nodes").isVisible(), false);
+  const node = {
+    node: "n1",
+    role: "leader",
+    state: "current",
+    applied: 41_203,
+    version: 42,
+    version_term: 7,
+    lease_remaining_seconds: 14.6,
+  };
+  const away = { ...node, node: "<n2>", role: "replica", state: "owing", version: null };
+  Object.assign(away, { version_term: null, lease_remaining_seconds: null });
+  const cluster = { role: "leader", node: "n1", term: 7, entries_behind: 0, why: null };
+  await page.route("**/cluster", (route) =>
+    route.fulfill({ json: { ...cluster, nodes: [node, away] } }),
+  );
+  await visit(open);
+  await shows("#nodes-state", "This is n1, leader in term 7, 0 entries behind the log.");
+  await shows("#nodes-list", /n1.*leader.*current.*41,203.*42 of term 7.*15 s/);
+  await shows("#nodes-list", /<n2>.*replica.*owing: it has still to erase.*not known.*none known/);
+  await audit("nodes");
+  const ill = { ...cluster, why: "log_went_back", nodes: [] };
+  await page.unroute("**/cluster");
+  await page.route("**/cluster", (route) => route.fulfill({ json: ill }));
+  await shows("#nodes-state .bad", "It takes no requests: the log ends before what it has applied");
+  await page.unroute("**/cluster");
+  await page.locator("#nodes").waitFor({ state: "hidden" });
+});
 
 async function audit(what) {
   await page.addScriptTag({ path: AXE });

@@ -3,31 +3,15 @@
  * folder that `RECANT_PICTURES` names.
  */
 
-import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { createInterface } from "node:readline";
 
 import { chromium } from "playwright-core";
 
-const INTO = resolve(process.env["RECANT_PICTURES"]);
+import { startDemo } from "./demo.js";
 
-/** Starts the demo; its process and its address. */
-async function startDemo(folder) {
-  const command = ["demo", "--data-dir", join(folder, "data"), "--listen", "127.0.0.1:0"];
-  const demo = spawn(resolve(process.env["RECANT_BINARY"]), command, {
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  for await (const line of createInterface(demo.stdout)) {
-    const url = /listens on (http:\/\/\S+)/.exec(line)?.[1];
-    if (url !== undefined) {
-      demo.stdout.resume();
-      return { demo, url };
-    }
-  }
-  throw new Error("the demo did not start");
-}
+const INTO = resolve(process.env["RECANT_PICTURES"]);
 
 /** The pages, each with what brings it to what is worth seeing, in the light or in the dark. */
 const PICTURES = [
@@ -100,7 +84,7 @@ try {
     const page = await browser.newPage({
       colorScheme,
       baseURL: url,
-      viewport: { width: name === "desk" ? 1240 : 1000, height: 860 },
+      viewport: name === "desk" ? { width: 1240, height: 1180 } : { width: 1000, height: 860 },
     });
     await page.goto("/");
     await shows(page, "#health", "The server is ready");

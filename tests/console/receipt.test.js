@@ -12,7 +12,7 @@ import { pathToFileURL } from "node:url";
 const sources = resolve(process.env["RECANT_CONSOLE"]);
 const load = (name) => import(pathToFileURL(join(sources, name)));
 const { provesInclusion } = await load("inclusion.js");
-const { BadReceipt, commitment, verify } = await load("receipt.js");
+const { BadReceipt, commitment, isSettlement, verify, verifySettlement } = await load("receipt.js");
 const { buckets, parse, quantile, sum } = await load("prometheus.js");
 const { zip } = await load("zip.js");
 
@@ -44,6 +44,15 @@ test("a commitment is the one that the service makes", async () => {
   for (const [names, expected] of VECTORS) {
     assert.equal(await commitment(SALT, names), expected, JSON.stringify(names));
   }
+});
+
+test("a restriction of users has a commitment of its own", async () => {
+  const users = { users: ["bob", "ada ", "bob"] };
+  const expected = "ljXjDNDxhbeJVUaOokw6apGaJXrll4jotMzWvXDe8Ao";
+  assert.equal(await commitment(SALT, users, "restriction"), expected);
+  assert.notEqual(await commitment(SALT, users, "several"), expected);
+  const more = { ...users, items: ["x"] };
+  assert.equal(await commitment(SALT, more, "restriction"), await commitment(SALT, more));
 });
 
 test("order, repetition and blanks change no commitment", async () => {
@@ -102,6 +111,24 @@ test("a signature holds, and a changed receipt, key or header does not", async (
   }
   const renamed = { keys: [{ ...publicPart(stranger), kid }] };
   await assert.rejects(verify(good, renamed), BadReceipt);
+});
+
+test("a settlement is told from a receipt, and holds as one", async () => {
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  const jwk = publicKey.export({ format: "jwk" });
+  const kid = await thumbprint(jwk);
+  const jwks = { keys: [{ ...jwk, kid }] };
+  const claims = { node: "b", upto: 7, how: "caught_up", sequence: 2 };
+  const header = { alg: "EdDSA", typ: "recant-settlement+jwt", kid };
+  const good = signed(header, claims, privateKey);
+  assert(isSettlement(` ${good}\n`));
+  assert.deepEqual(await verifySettlement(good, jwks), claims);
+  await assert.rejects(verify(good, jwks), BadReceipt);
+  const receipt = signed({ ...header, typ: "recant-receipt+jwt" }, claims, privateKey);
+  assert(![receipt, "", "a.b.c"].some(isSettlement));
+  await assert.rejects(verifySettlement(receipt, jwks), BadReceipt);
+  const stranger = generateKeyPairSync("ed25519").privateKey;
+  await assert.rejects(verifySettlement(signed(header, claims, stranger), jwks), BadReceipt);
 });
 
 function publicPart(key) {

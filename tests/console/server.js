@@ -11,22 +11,23 @@ import { createInterface } from "node:readline";
 export const KEYS = {
   admin: "key-of-the-admin",
   reader: "key-of-the-reader",
+  writer: "key-of-the-writer",
   eraser: "key-of-the-eraser",
 };
 
-const ROLES = { admin: ["admin"], reader: ["read"], eraser: ["erase"] };
+const ROLES = { admin: ["admin"], reader: ["read"], writer: ["read", "write"], eraser: ["erase"] };
 const USERS = 60;
 const ITEMS = 40;
 const GENRES = ["Action", "Comedy", "Drama"];
 
 const digest = (key) => createHash("sha256").update(key).digest("hex");
 
-function configuration(hasKeys) {
+function configuration(hasKeys, more) {
   const keys = Object.entries(KEYS).map(
     ([name, key]) =>
       `[[access.keys]]\nname = "${name}"\nsha256 = "${digest(key)}"\nroles = ${JSON.stringify(ROLES[name])}\n`,
   );
-  return `[model]\nlambda = 0.1\n${hasKeys ? keys.join("") : ""}`;
+  return `[model]\nlambda = 0.1\n${hasKeys ? keys.join("") : ""}${more}`;
 }
 
 /** What people of a group like: films of one genre, and some of the others. */
@@ -58,11 +59,12 @@ export class Server {
   #process;
   url;
 
-  static async start({ hasKeys }) {
+  /** Serves with keys or without, and with more lines in its configuration. */
+  static async start({ hasKeys, more = "" }) {
     const server = new Server();
     server.#folder = await mkdtemp(join(tmpdir(), "recant-console-"));
     const write = (name, text) => writeFile(join(server.#folder, name), text);
-    await write("recant.toml", configuration(hasKeys));
+    await write("recant.toml", configuration(hasKeys, more));
     await write("likes.csv", interactions());
     await write("films.csv", items());
     server.#run("import", "likes.csv", "--items", "films.csv");

@@ -8,16 +8,18 @@ import re
 import shutil
 import ssl
 import subprocess
-import time
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from clusters import LocalCluster, nats_server
+from waiting import until
 
 ROOT = Path(os.environ.get("RECANT_ROOT", Path(__file__).parents[2]))
 DEPLOY = ROOT / "deploy"
@@ -25,16 +27,6 @@ DEPLOY = ROOT / "deploy"
 DECLARED = re.compile(r'^\s+[A-Z_]+ = "(recant_\w+)", (Counter|Gauge|Histogram)', re.MULTILINE)
 #: A name of one of the program's metrics in an expression or a text.
 METRIC = re.compile(r"\b(?:recant|process)_[a-z_]+\b")
-
-
-def until(
-    condition: Callable[[], bool], what: str = "what was waited for", seconds: float = 60
-) -> None:
-    """Waits for a condition."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"{what} did not come"
-        time.sleep(0.1)
 
 
 def read_yaml(path: Path) -> Any:
@@ -46,6 +38,12 @@ def declared_metrics() -> dict[str, str]:
     """Every metric of the source, with its kind."""
     sources = (ROOT / "crates").glob("*/src/**/metric_names.rs")
     return {name: kind for path in sources for name, kind in DECLARED.findall(path.read_text())}
+
+
+def cluster_metrics() -> set[str]:
+    """Those of a node among several, which a single server has not."""
+    path = ROOT / "crates/replication/src/metric_names.rs"
+    return {name for name, _ in DECLARED.findall(path.read_text())}
 
 
 def metrics_in(expression: str) -> set[str]:
@@ -166,8 +164,11 @@ class Server:
 def deploy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of `deploy/` with the secrets that its script makes."""
     copy = tmp_path_factory.mktemp("operator") / "deploy"
-    shutil.copytree(DEPLOY, copy, ignore=shutil.ignore_patterns("secrets"), symlinks=True)
+    shutil.copytree(
+        DEPLOY, copy, ignore=shutil.ignore_patterns("secrets", "cluster-secrets"), symlinks=True
+    )
     subprocess.run([copy / "new-secrets"], check=True)
+    subprocess.run([copy / "new-cluster-secrets"], check=True)
     return copy
 
 
@@ -208,10 +209,31 @@ def server(deploy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 @pytest.fixture(scope="session")
-def shown_metrics(server: Server, deploy: Path) -> set[str]:
-    """The metrics of the source, which the server announces, and those of its process."""
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster | None]:
+    """A cluster; none where there is no nats-server."""
+    program = nats_server()
+    if program is None:
+        yield None
+        return
+    cluster = LocalCluster(tmp_path_factory.mktemp("local"), program, {})
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def shown_metrics(server: Server, deploy: Path, cluster: LocalCluster | None) -> set[str]:
+    """The metrics of the source, which the server and a node that leads announce."""
     status, text = server.ask("/metrics", (deploy / "secrets/prometheus.key").read_text())
     assert status == 200
     shown = set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
-    assert set(declared_metrics()) <= shown
-    return shown
+    assert set(declared_metrics()) - cluster_metrics() <= shown
+    assert not cluster_metrics() & shown, "a single server has no metrics of a cluster"
+    if cluster is None:
+        return shown | cluster_metrics()
+    status, text = cluster.ask(cluster.leader(), "/metrics")
+    assert status == 200
+    of_a_node = set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
+    assert cluster_metrics() <= of_a_node
+    return shown | of_a_node

@@ -14,9 +14,14 @@ import pytest
 
 from conftest import DEPLOY, Server, read_yaml, setting_of, settings, version
 
-FILE = read_yaml(DEPLOY / "compose.yaml")
-SERVICES: dict[str, dict[str, Any]] = FILE["services"]
-EACH = pytest.mark.parametrize("name", SERVICES)
+FILES: dict[str, dict[str, Any]] = {
+    name: read_yaml(DEPLOY / name) for name in ("compose.yaml", "compose-cluster.yaml")
+}
+SERVICES: dict[str, dict[str, Any]] = FILES["compose.yaml"]["services"]
+EACH_FILE = pytest.mark.parametrize("file", FILES)
+EACH = pytest.mark.parametrize(
+    ("file", "name"), [(file, name) for file in FILES for name in FILES[file]["services"]]
+)
 
 
 def composes() -> bool:
@@ -31,11 +36,12 @@ def composes() -> bool:
     )
 
 
-def test_docker_takes_the_file(deploy: Path) -> None:
+@EACH_FILE
+def test_docker_takes_the_file(file: str, deploy: Path) -> None:
     if not composes():
         pytest.skip("docker compose is not installed: the model of its format has to do")
     done = subprocess.run(
-        ["docker", "compose", "--file", deploy / "compose.yaml", "config", "--quiet"],
+        ["docker", "compose", "--file", deploy / file, "config", "--quiet"],
         capture_output=True,
         text=True,
         check=False,
@@ -43,31 +49,34 @@ def test_docker_takes_the_file(deploy: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_file_is_of_its_format() -> None:
+@EACH_FILE
+def test_the_file_is_of_its_format(file: str) -> None:
     model = pytest.importorskip("compose_pydantic", reason="compose-pydantic is not installed")
-    extensions = [key for key in FILE if key.startswith("x-")]
+    content = FILES[file]
+    extensions = [key for key in content if key.startswith("x-")]
     model.ComposeSpecification.model_validate(
-        {key: value for key, value in FILE.items() if key not in extensions}
+        {key: value for key, value in content.items() if key not in extensions}
     )
 
 
 @EACH
-def test_what_is_mounted_is_there(name: str, deploy: Path) -> None:
-    for volume in SERVICES[name]["volumes"]:
+def test_what_is_mounted_is_there(file: str, name: str, deploy: Path) -> None:
+    service = FILES[file]["services"][name]
+    for volume in service["volumes"]:
         source, target, *mode = volume.split(":")
         if source.startswith("."):
             assert (deploy / source).exists(), volume
             assert mode == ["ro"], volume
         else:
-            assert source in FILE["volumes"], volume
+            assert source in FILES[file]["volumes"], volume
         assert target.startswith("/")
-    for file in SERVICES[name].get("env_file", []):
-        assert (deploy / file).is_file()
+    for variables in service.get("env_file", []):
+        assert (deploy / variables).is_file()
 
 
 @EACH
-def test_a_service_has_no_more_rights_than_it_needs(name: str) -> None:
-    service = SERVICES[name]
+def test_a_service_has_no_more_rights_than_it_needs(file: str, name: str) -> None:
+    service = FILES[file]["services"][name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -75,16 +84,17 @@ def test_a_service_has_no_more_rights_than_it_needs(name: str) -> None:
 
 
 @EACH
-def test_a_service_is_of_one_version(name: str) -> None:
-    tag = SERVICES[name]["image"].rsplit(":", 1)[1]
+def test_a_service_is_of_one_version(file: str, name: str) -> None:
+    image, tag = FILES[file]["services"][name]["image"].rsplit(":", 1)
     assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag)
-    if name == "recant":
+    if image == "recant":
         assert tag == version()
 
 
-def test_the_settings_exist() -> None:
-    named = {setting_of(name) for name in SERVICES["recant"]["environment"]}
-    assert named <= settings()
+@EACH
+def test_the_settings_exist(file: str, name: str) -> None:
+    named = {setting_of(name) for name in FILES[file]["services"][name].get("environment", {})}
+    assert named - {None} <= settings()
 
 
 def test_the_health_check_is_one_that_the_program_knows(server: Server) -> None:

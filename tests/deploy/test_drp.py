@@ -27,6 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     key = KEY.verify_key.encode(Base64Encoder).decode()
     text = (
         '[drp]\nenabled = true\nbusiness_id = "SHOP"\nuser_claim = "email"\n'
+        'api_base = "https://shop.example"\n'
         f'[[drp.agents]]\nid = "AA"\nverify_key = "{key}"\n'
     )
     configuration = folder / "recant.toml"
@@ -79,4 +80,10 @@ def test_what_libsodium_signs_is_carried_out(server: Server) -> None:
     unverified = signed(exercise="deletion", email="ada@example.org")
     status, error = ask(server, "POST", "/v1/data-rights-request", token, unverified)
     assert (status, error["code"]) == (400, "400")
+    access = signed(exercise="access", regime="ccpa", **person)
+    status, found = ask(server, "POST", "/v1/data-rights-request", token, access)
+    assert (status, found["status"]) == (200, "fulfilled")
+    results = found["results_url"].removeprefix("https://shop.example")
+    held = {"user": "ada@example.org", "properties": {}, "interactions": []}
+    assert ask(server, "GET", results, token, None) == (200, held)
     assert Path(server.folder / "log").read_text().count("ada@example.org") == 0

@@ -7,6 +7,7 @@ import json
 import math
 import re
 import shutil
+import signal
 import subprocess
 import urllib.error
 import urllib.parse
@@ -18,8 +19,10 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import Server, command, read_yaml, until
+from clusters import NODES, LocalCluster
+from conftest import Server, cluster_metrics, command, metrics_in, read_yaml
 from test_dashboard import targets
+from waiting import until
 
 #: How often is scraped here, so that nobody waits long.
 INTERVAL = "500ms"
@@ -72,13 +75,17 @@ class Prometheus:
         samples = self.ask("query", query=expression)["result"]
         return float(samples[0]["value"][1]) if samples else 0.0
 
+    def read_again(self) -> None:
+        """Has it read its configuration again."""
+        self._process.send_signal(signal.SIGHUP)
+
     def stop(self) -> None:
         """Ends the process and waits for its end."""
         self._process.terminate()
         self._process.wait(timeout=60)
 
 
-def fitted(deploy: Path, server: Server) -> Path:
+def fitted(deploy: Path, addresses: list[str]) -> Path:
     """The configuration with the names of this machine in place of those of containers."""
     path = deploy / "prometheus/prometheus.yaml"
     configuration = read_yaml(path)
@@ -89,7 +96,7 @@ def fitted(deploy: Path, server: Server) -> Path:
     }
     scrape = configuration["scrape_configs"][0]
     assert scrape["static_configs"] == [{"targets": ["recant:8080"]}]
-    scrape["static_configs"] = [{"targets": [server.address]}]
+    scrape["static_configs"] = [{"targets": addresses}]
     scrape["authorization"]["credentials_file"] = str(deploy / "secrets/prometheus.key")
     configuration["scrape_configs"] = [scrape]
     path.write_text(yaml.safe_dump(configuration))
@@ -112,22 +119,32 @@ def use(server: Server, deploy: Path) -> None:
 
 @pytest.fixture(scope="module")
 def prometheus(
-    deploy: Path, server: Server, tmp_path_factory: pytest.TempPathFactory
+    deploy: Path,
+    server: Server,
+    cluster: LocalCluster | None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Prometheus]:
-    """A Prometheus that has seen a server before and after it was used."""
+    """A Prometheus that has seen a server, and a cluster if there is one, before and after their use."""
     if not shutil.which("prometheus"):
         pytest.skip("prometheus is not installed (Debian: prometheus)")
-    prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), fitted(deploy, server))
+    nodes = [cluster.address(node) for node in NODES] if cluster else []
+    configuration = fitted(deploy, [server.address, *nodes])
+    prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), configuration)
     try:
-        up = 'up{job="recant"}'
-        until(lambda: prometheus.value(up) == 1, "a first scrape")
+        up = 'count(up{job="recant"} == 1)'
+        until(lambda: prometheus.value(up) == 1 + len(nodes), "a first scrape")
         # The first refusal has no series before it.
         key = (deploy / "secrets/operator.key").read_text()
         assert server.ask("/recommend?k=nothing", key)[0] == 400
-        refused = 'recant_http_requests_total{status="400"}'
+        refused = 'sum(recant_http_requests_total{status="400"})'
         until(lambda: prometheus.value(refused) > 0, "a second scrape")
         use(server, deploy)
-        compacted = "recant_compaction_duration_seconds_count"
+        if cluster:
+            assert cluster.ask("b", "/interactions?user=u9", "DELETE")[0] == 202
+            entries = "min(recant_cluster_group_requests_count)"
+            before = prometheus.value(entries)
+            until(lambda: prometheus.value(entries) > before, "a scrape of what nodes applied")
+        compacted = "sum(recant_compaction_duration_seconds_count)"
         until(lambda: prometheus.value(compacted) > 0, "a scrape after that")
         yield prometheus
     finally:
@@ -135,9 +152,9 @@ def prometheus(
 
 
 def test_the_server_is_scraped_with_the_key_that_the_script_made(prometheus: Prometheus) -> None:
-    target = prometheus.ask("targets")["activeTargets"][0]
-    assert target["health"] == "up" and target["lastError"] == ""
-    assert target["labels"]["job"] == "recant"
+    for target in prometheus.ask("targets")["activeTargets"]:
+        assert target["health"] == "up" and target["lastError"] == ""
+        assert target["labels"]["job"] == "recant"
 
 
 def test_the_rules_are_evaluated_and_do_not_fire(prometheus: Prometheus) -> None:
@@ -152,8 +169,10 @@ def test_the_rules_are_evaluated_and_do_not_fire(prometheus: Prometheus) -> None
 
 @pytest.mark.parametrize(("title", "expression"), targets())
 def test_each_query_of_the_dashboard_has_an_answer(
-    title: str, expression: str, prometheus: Prometheus
+    title: str, expression: str, prometheus: Prometheus, cluster: LocalCluster | None
 ) -> None:
+    if cluster is None and metrics_in(expression) <= cluster_metrics():
+        pytest.skip("there is no nats-server, so no cluster")
     for variable, value in (("$job", ".+"), ("$instance", ".+"), ("$__rate_interval", "5m")):
         expression = expression.replace(variable, value)
     samples = prometheus.ask("query", query=expression)["result"]

@@ -140,7 +140,8 @@ fn selects(package: &Path, binary: &str, filter: &str) -> bool {
     let source = fs::read_to_string(path.with_extension("rs")).unwrap_or_default();
     source
         .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("fn "))
+        .map(|line| line.trim_start().trim_start_matches("async "))
+        .filter_map(|line| line.strip_prefix("fn "))
         .any(|function| function.contains(name))
 }
 

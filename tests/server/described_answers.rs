@@ -94,10 +94,39 @@ fn answers_have_the_fields_that_are_described_and_no_other() {
     let answers = [
         ("/users/{id}", "put", "200", said),
         ("/users/{id}", "get", "200", server.get("/users/u2").json()),
+        (
+            "/users/{id}/restriction",
+            "put",
+            "202",
+            server
+                .send("PUT", "/users/u3/restriction", None, &[])
+                .json(),
+        ),
+        (
+            "/export",
+            "get",
+            "200",
+            export("GET", "/export?user=u3", None),
+        ),
+        (
+            "/users/{id}/restriction",
+            "delete",
+            "202",
+            server.delete("/users/u3/restriction").json(),
+        ),
+        (
+            "/restrictions/lift",
+            "post",
+            "202",
+            server
+                .post("/restrictions/lift", &json!({"users": ["u3"]}))
+                .json(),
+        ),
         ("/users", "get", "200", server.get("/users?limit=3").json()),
         ("/model", "get", "200", trained),
         ("/model", "get", "200", server.model()),
         ("/webhooks", "get", "200", server.get("/webhooks").json()),
+        ("/cluster", "get", "200", server.get("/cluster").json()),
         ("/interactions", "delete", "202", erasure.json()),
         (
             "/interactions",

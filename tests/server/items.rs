@@ -89,7 +89,7 @@ fn an_item_is_described_before_anybody_touched_it_and_stays_so_through_restarts(
             is_same_version
         },
     );
-    let server = restarted(server);
+    let server = server.restarted();
     assert_eq!(server.get("/items/new").json(), full("new"));
     // People come, and it keeps what is said about it.
     let rows =
@@ -100,20 +100,14 @@ fn an_item_is_described_before_anybody_touched_it_and_stays_so_through_restarts(
         answer["items"][0]["item"] == "new" && answer["items"][0]["title"] == "A title"
     };
     server.until("it is in a list", titled);
-    let server = restarted(server);
+    let server = server.restarted();
     assert!(titled(&server));
     assert_eq!(server.get("/items/new").json(), full("new"));
     // They go, and it is still there.
     server.forget("item=new");
     assert!(server.list("/recommend?user=u3&k=100&tag=a").is_empty());
     assert_eq!(server.get("/items/new").json(), full("new"));
-    assert_eq!(restarted(server).get("/items/new").json(), full("new"));
-}
-
-fn restarted(server: Server) -> Server {
-    let data = server.data.clone();
-    drop(server);
-    Server::start(&data)
+    assert_eq!(server.restarted().get("/items/new").json(), full("new"));
 }
 
 #[test]
@@ -149,7 +143,7 @@ fn a_hidden_item_leaves_every_list_at_once_and_what_was_learnt_stays() {
         "{}",
         answer.text
     );
-    let server = restarted(server);
+    let server = server.restarted();
     let all = server.list(lists[0]);
     assert!(!ids(&all).contains(&"i3"));
     assert_eq!(server.patch("i3", &json!({"hidden": null})).status, 200);
@@ -200,7 +194,7 @@ fn a_deleted_item_is_erased_with_its_description_and_the_answer_is_that_of_any_e
     // The erasure of the interactions alone is another request.
     let other = server.send("DELETE", "/interactions?item=i4", None, &key);
     assert_eq!(other.json()["code"], "idempotency_key_reused");
-    let server = restarted(server);
+    let server = server.restarted();
     assert_eq!(server.get("/items/i4").json(), full("i4"));
     assert_eq!(server.get("/items/untouched").status, 404);
 }

@@ -400,6 +400,11 @@ fn the_log_of_receipts_shows_one_without_the_others_and_that_it_only_grew() {
     ] {
         assert_eq!(server.get(path).json()["code"], "invalid_query", "{path}");
     }
+    // One machine owes nobody, and its receipts say nothing of nodes.
+    let settlements = server.get("/receipts/settlements");
+    assert_eq!((settlements.status, settlements.text.as_str()), (200, ""));
+    let refused = server.get("/receipts/settlements?from=1").json();
+    assert_eq!(refused["code"], "invalid_query", "{refused}");
     let nobody = "/erasures/019381e4-6c1c-7a51-a38b-8f0e6a4b6f3a/inclusion";
     assert_eq!(server.get(nobody).json()["code"], "erasure_not_found");
 }

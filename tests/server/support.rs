@@ -124,7 +124,14 @@ impl Server {
         Self::start_with(data, |_| {})
     }
 
-    /// The same, with the command changed first.
+    /// Ends it, and starts another on the same data.
+    pub fn restarted(self) -> Self {
+        let data = self.data.clone();
+        drop(self);
+        Self::start(&data)
+    }
+
+    /// The same as [`Server::start`], with the command changed first.
     pub fn start_with(data: &Path, change: impl FnOnce(&mut Command)) -> Self {
         Self::start_trusted(data, &[], change)
     }

@@ -24,12 +24,6 @@ fn server(folder: &Path) -> Server {
     Server::start(&data)
 }
 
-fn restarted(server: Server) -> Server {
-    let data = server.data.clone();
-    drop(server);
-    Server::start(&data)
-}
-
 impl Server {
     fn say(&self, user: &str, properties: &Value) -> Answer {
         let text = json!({ "properties": properties }).to_string();
@@ -83,17 +77,17 @@ fn what_is_said_about_somebody_is_kept_and_the_answer_does_not_tell_whether_they
         let known = server.get("/users/u01").json();
         assert_eq!(
             known,
-            json!({"user": "u01", "properties": ada(), "interactions": 6})
+            json!({"user": "u01", "properties": ada(), "interactions": 6, "restricted": false})
         );
         let new = server.get("/users/%20new").json();
         assert_eq!(
             new,
-            json!({"user": "new", "properties": ada(), "interactions": 0})
+            json!({"user": "new", "properties": ada(), "interactions": 0, "restricted": false})
         );
         let nothing = server.get("/users/u02").json();
         assert_eq!(
             nothing,
-            json!({"user": "u02", "properties": {}, "interactions": 6})
+            json!({"user": "u02", "properties": {}, "interactions": 6, "restricted": false})
         );
         let unknown = server.get("/users/nobody");
         assert_eq!(
@@ -104,7 +98,7 @@ fn what_is_said_about_somebody_is_kept_and_the_answer_does_not_tell_whether_they
     check(&server);
     // The model is not concerned.
     assert_eq!(server.model()["interactions"], model["interactions"]);
-    let server = restarted(server);
+    let server = server.restarted();
     check(&server);
     // Replaced as a whole, and taken back; of one nothing is left then.
     assert_eq!(server.say("u01", &json!({"age": 42})).status, 200);
@@ -115,7 +109,7 @@ fn what_is_said_about_somebody_is_kept_and_the_answer_does_not_tell_whether_they
     for user in ["u01", "new"] {
         assert_eq!(server.say(user, &json!({})).json()["properties"], json!({}));
     }
-    let server = restarted(server);
+    let server = server.restarted();
     assert_eq!(server.get("/users/u01").json()["properties"], json!({}));
     assert_eq!(server.get("/users/new").status, 404);
     // They come, and keep what was said before.
@@ -147,7 +141,7 @@ fn everybody_of_whom_something_is_held_is_listed_in_order_a_page_at_a_time() {
     server.forget("user=alone");
     expected.retain(|user| user != "u03" && user != "alone");
     assert_eq!(server.listed(5), expected);
-    assert_eq!(restarted(server).listed(5), expected);
+    assert_eq!(server.restarted().listed(5), expected);
 }
 
 #[test]
@@ -190,7 +184,7 @@ fn an_export_begins_with_what_is_said_and_an_accepted_erasure_takes_it() {
     assert_eq!(server.say("u07", &ada()).status, 200);
     server.delete("/interactions?user=u07");
     assert_eq!(server.say("u07", &json!({"age": 1})).status, 200);
-    let server = restarted(server);
+    let server = server.restarted();
     gone(&server);
     let again = json!({"user": "u07", "properties": {"age": 1}});
     assert_eq!(server.exported("u07"), [again]);

@@ -171,6 +171,13 @@ fn each_state_is_posted_signed_in_order_and_about_nobody() {
         json!(["erased", "certified"])
     );
     assert_eq!(count(&server, "shop", "delivered"), 16);
+    let shops = shown(&server, "shop");
+    assert!(shops["delivered_at"].is_string(), "{shops}");
+    assert_eq!(shops["last_failure"], Value::Null);
+    assert_eq!(
+        (&shops["given_up"], &shops["dropped"]),
+        (&json!(0), &json!(0))
+    );
     // What is behind the host may be a secret.
     let said = format!("{}{}", server.logged(), server.get("/webhooks").text);
     assert!(
@@ -225,6 +232,10 @@ fn a_message_that_fails_is_sent_again_and_holds_up_no_other() {
     let states = receiver.states();
     assert!(states[&first].iter().all(|state| *state == 0), "{states:?}");
     server.until("refused again", |_| receiver.states()[&first].len() > 1);
+    server.until("the failure is shown", |server| {
+        let failure = &shown(server, "shop")["last_failure"];
+        failure["reason"] == "it answered 500" && failure["at"].is_string()
+    });
     receiver.decide(|_| Reply::Cut);
     server.until("cut", |server| count(server, "shop", "failed") > 2);
     receiver.decide(|_| Reply::Status(200));
@@ -329,6 +340,8 @@ fn an_endpoint_that_is_gone_is_left_alone_until_the_next_start() {
     let server = place.start(&section);
     let id = erase(&server, &format!("user={NEEDLE}-u1"));
     server.until("gone", |server| shown(server, "shop")["gone"] == true);
+    let failure = &shown(&server, "shop")["last_failure"];
+    assert_eq!(failure["reason"], "it answered 410");
     let asked = receiver.count();
     server.until("seen to wait", |server| {
         shown(server, "shop")["waiting"] == 4
@@ -338,7 +351,9 @@ fn an_endpoint_that_is_gone_is_left_alone_until_the_next_start() {
     receiver.decide(|_| Reply::Status(200));
     let server = place.start(&section);
     until_told(&server, &receiver, std::slice::from_ref(&id));
-    assert_eq!(shown(&server, "shop")["gone"], false);
+    let shop = shown(&server, "shop");
+    assert_eq!(shop["gone"], false);
+    assert_eq!(shop["last_failure"], Value::Null, "the start begins anew");
 }
 
 #[test]
@@ -356,6 +371,9 @@ fn more_than_may_wait_is_dropped_oldest_first_and_counted() {
         shown(server, "shop")["waiting"] == 8 && count(server, "shop", "dropped") > 0
     });
     assert!(server.logged().contains("the oldest are dropped"));
+    server.until("what was dropped is shown", |server| {
+        shown(server, "shop")["dropped"] == count(server, "shop", "dropped")
+    });
     assert_eq!(server.stop(), Some(0));
     receiver.decide(|_| Reply::Status(200));
     let before = receiver.count();

@@ -1,14 +1,17 @@
-//! A server whose worker has stopped says so, for only a new process learns and forgets again.
+//! A server whose worker has stopped, or whose store is closed, says so, for only a new process learns and forgets
+//! again.
 
 use recant_http::{ApiKeys, AppState, Server, Settings, install_exporter, router};
-use recant_service::{Service, ServiceOptions, WorkerOptions};
-use recant_store::{Store, StoreOptions};
+use recant_service::{Service, ServiceOptions, WorkerGuard, WorkerOptions};
+use recant_store::{Store, StoreOptions, SyncObserver};
 use recant_types::IalsHyperparameters;
 use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-fn options() -> ServiceOptions {
+pub fn options() -> ServiceOptions {
     let model = IalsHyperparameters {
         dim: 4,
         alpha0: 0.3,
@@ -53,40 +56,95 @@ async fn ask(method: &'static str, url: String) -> (u16, Value) {
     tokio::task::spawn_blocking(ask).await.expect("it ends")
 }
 
-#[test]
-fn a_server_without_its_worker_is_to_be_started_again() {
+/// Serves a store, and runs `meanwhile` with the address.
+fn serve<Fut: Future<Output = ()>>(
+    store: &StoreOptions,
+    meanwhile: impl FnOnce(String, WorkerGuard) -> Fut,
+) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut settings = Settings::default();
     settings.server.listen = String::from("127.0.0.1:0");
     settings.store.data_dir = folder.path().to_owned();
     let keys = ApiKeys::open(&settings).expect("none");
     let server = Server::bind(&settings, &keys).expect("a free port");
-    let address = server.address();
-    let url = |path: &str| format!("http://{address}{path}");
+    let address = format!("http://{}", server.address());
     let state = AppState::new(install_exporter().expect("a recorder"));
     let router = router(state.clone(), &settings, &keys);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let store = Store::open(folder.path(), &StoreOptions::default()).expect("a store");
+        let store = Store::open(folder.path(), store).expect("a store");
         let started = Service::start(store, options()).await;
         let (service, worker) = started.expect("the service starts");
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(server.run(router, async {
             let _ = stopped.await;
         }));
-        assert_eq!(ask("GET", url("/healthz")).await.0, 200, "no service yet");
+        let healthz = format!("{address}/healthz");
+        assert_eq!(ask("GET", healthz).await.0, 200, "no service yet");
         state.provide(service);
-        for path in ["/healthz", "/readyz"] {
-            assert_eq!(ask("GET", url(path)).await.0, 200, "{path}");
-        }
-        worker.stop().await;
-        let (status, code) = ask("GET", url("/healthz")).await;
-        assert_eq!((status, code), (503, "worker_stopped".into()));
-        assert_eq!(ask("GET", url("/readyz")).await.0, 503);
-        let erased = ask("DELETE", url("/interactions?user=ada")).await;
-        assert_eq!(erased.0, 503, "nothing is accepted that nobody carries out");
-        assert_eq!(ask("GET", url("/recommend?user=ada")).await.0, 200);
+        meanwhile(address, worker).await;
         stop.send(()).expect("it still serves");
         serving.await.expect("no panic").expect("it ends well");
+    });
+}
+
+async fn is_well(address: &str) {
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(
+            ask("GET", format!("{address}{path}")).await.0,
+            200,
+            "{path}"
+        );
+    }
+}
+
+async fn is_to_be_started_again(address: &str) {
+    for path in ["/healthz", "/readyz"] {
+        let (status, code) = ask("GET", format!("{address}{path}")).await;
+        assert_eq!((status, code), (503, "worker_stopped".into()), "{path}");
+    }
+    assert_eq!(
+        ask("GET", format!("{address}/recommend?user=ada")).await.0,
+        200
+    );
+}
+
+#[test]
+fn a_server_without_its_worker_is_to_be_started_again() {
+    serve(&StoreOptions::default(), |address, worker| async move {
+        is_well(&address).await;
+        worker.stop().await;
+        is_to_be_started_again(&address).await;
+        let erased = ask("DELETE", format!("{address}/interactions?user=ada")).await;
+        assert_eq!(erased.0, 503, "nothing is accepted that nobody carries out");
+    });
+}
+
+/// What fails on a disk may end the thread that writes, which then answers nobody. A sync that panics stands
+/// for it.
+#[test]
+fn a_server_whose_store_closed_by_itself_is_to_be_started_again() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let is_broken = Arc::clone(&broken);
+    let observer = SyncObserver::new(move |_, path| {
+        let of_keys = path.parent().is_some_and(|folder| folder.ends_with("keys"));
+        assert!(
+            !of_keys || !is_broken.load(Ordering::Relaxed),
+            "a broken disk"
+        );
+        Ok(())
+    });
+    let store = StoreOptions {
+        sync_observer: Some(observer),
+        ..StoreOptions::default()
+    };
+    serve(&store, |address, worker| async move {
+        is_well(&address).await;
+        broken.store(true, Ordering::Relaxed);
+        let erase = || ask("DELETE", format!("{address}/interactions?user=ada"));
+        assert_eq!(erase().await.0, 500, "it is not acknowledged");
+        is_to_be_started_again(&address).await;
+        assert_eq!(erase().await.0, 500);
+        worker.stop().await;
     });
 }

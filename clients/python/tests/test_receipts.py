@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from recant_client import Names, Receipt, ReceiptError, check_chain, commitment, verify_receipt
+from recant_client import (
+    Names,
+    Receipt,
+    ReceiptError,
+    Settlement,
+    check_chain,
+    commitment,
+    verify_receipt,
+    verify_settlement,
+)
 
 SECRET = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 SALT = base64.urlsafe_b64encode(bytes(range(32))).rstrip(b"=").decode()
@@ -91,6 +100,22 @@ def test_the_commitment_is_the_one_that_the_documentation_shows() -> None:
         commitment("too short", Names(users=["ada"]))
 
 
+def test_a_receipt_of_a_restriction_says_so_and_is_none_of_an_erasure() -> None:
+    users, time = Names(users=[" ada ", "ada"]), "2026-01-31T12:00:00.000Z"
+    value = commitment(SALT, users, restriction=True)
+    assert value == "1Gs24kIbclqIsn--1psdtDvzD7AnrI5aaVsuVHAINag"
+    said = {"method": "recant-erasure-commitment-1+HMAC-SHA-256", "value": value}
+    changed = {"kind": "restriction", "commitment": said, "restricted_at": time}
+    kept = receipt(**changed, erased_at=None)
+    assert kept.erased_at is None and kept.restricted_at is not None
+    assert kept.is_about(SALT, users, restriction=True) and not kept.is_about(SALT, users)
+    for bad in (changed, changed | {"kind": "user"}, {"erased_at": None}):
+        with pytest.raises(ReceiptError):
+            receipt(**bad)
+    with pytest.raises(ValueError):
+        commitment(SALT, Names(items=["ada"]), restriction=True)
+
+
 @pytest.mark.parametrize(
     "head",
     [
@@ -166,3 +191,52 @@ def test_a_chain_is_checked_in_any_order() -> None:
     fork = check_chain([first, second, receipt(sequence=2, previous=first.hash, kind="item")])
     assert fork.forks == (2,) and not fork.holds
     assert check_chain([]).is_complete
+
+
+LOG = "01a22854-8302-77f1-9739-77d50d373e86"
+
+
+def settlement(**changed: Any) -> Settlement:
+    said = {
+        "iss": "recant",
+        "iat": 1_700_000_000,
+        "node": "b",
+        "upto": 7,
+        "how": "caught_up",
+        "incarnations": [LOG],
+        "sequence": 1,
+        "previous": None,
+    }
+    head = HEAD | {"typ": "recant-settlement+jwt"}
+    return verify_settlement(sign(head, said | changed), JWKS)
+
+
+def test_a_settlement_closes_what_a_node_owed_and_is_a_link_of_the_chain() -> None:
+    among = {
+        "cluster": {"incarnation": LOG, "term": 1, "entry": 7},
+        "nodes": [{"node": "a", "state": "destroyed"}, {"node": "b", "state": "owing"}],
+    }
+    alone, opened = receipt(), receipt(**among)
+    assert alone.nodes is None and alone.owed_by() == ()
+    assert opened.owed_by() == ("b",)
+    closing = settlement(sequence=2, previous=opened.hash)
+    assert (closing.node, closing.upto, closing.how) == ("b", 7, "caught_up")
+    assert opened.owed_by([closing]) == ()
+    for other in ({"node": "a"}, {"upto": 6}, {"incarnations": ["another"]}):
+        assert opened.owed_by([settlement(**other)]) == ("b",)
+    last = receipt(sequence=3, previous=closing.hash)
+    whole = check_chain([opened, closing, last])
+    assert (whole.links, whole.holds, whole.is_complete) == (2, True, True)
+    assert check_chain([opened, last]).gaps == ((2, 2),)
+
+
+def test_a_settlement_is_no_receipt_and_a_receipt_no_settlement() -> None:
+    with pytest.raises(ReceiptError):
+        verify_receipt(settlement().compact, JWKS)
+    with pytest.raises(ReceiptError):
+        verify_settlement(receipt().compact, JWKS)
+    for bad in ({"sequence": 2}, {"upto": "7"}, {"incarnations": LOG}, {"node": None}):
+        with pytest.raises(ReceiptError):
+            settlement(**bad)
+    with pytest.raises(ReceiptError):
+        receipt(nodes=[{"node": "a", "state": "owing"}])

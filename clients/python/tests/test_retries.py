@@ -129,10 +129,15 @@ def test_attempts_come_to_an_end(script: Script, client: Client) -> None:
 
 def test_what_may_have_been_counted_is_not_sent_again(script: Script, client: Client) -> None:
     done = ok({"accepted": 1, "held_back": 0, "rejected": []})
-    for nothing_done in (problem(503, "overloaded"), problem(429, "rate_limited")):
+    nothing_done_codes = ("overloaded", "no_leader", "not_current")
+    for nothing_done in (
+        *[problem(503, code) for code in nothing_done_codes],
+        problem(429, "rate_limited"),
+    ):
         script.answers = [nothing_done, done]
         assert client.interactions.add("ada", "dune").accepted == 1
-    for unknown in (CUT, problem(503, "timed_out"), problem(503, "store_stalled")):
+    unknown_codes = ("timed_out", "store_stalled", "leadership_lost")
+    for unknown in (CUT, *[problem(503, code) for code in unknown_codes]):
         script.asked.clear()
         script.answers = [unknown, done]
         with pytest.raises((NoAnswerError, Unavailable)):

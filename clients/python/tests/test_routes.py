@@ -20,9 +20,17 @@ LEFT_OUT = {
     Route("GET", "/latest"): "POST /latest says the same without an id in the URL",
     Route("GET", "/export"): "POST /export says the same without an id in the URL",
     Route("DELETE", "/interactions"): "POST /erasures says the same without an id in the URL",
+    Route(
+        "PUT", "/users/{id}/restriction"
+    ): "POST /restrictions says the same without an id in the URL",
+    Route("DELETE", "/users/{id}/restriction"): (
+        "POST /restrictions/lift says the same without an id in the URL"
+    ),
     Route("GET", "/erasures/{id}/inclusion"): AUDITORS,
     Route("GET", "/receipts/checkpoint"): AUDITORS,
     Route("GET", "/receipts/consistency"): AUDITORS,
+    Route("GET", "/receipts/settlements"): AUDITORS,
+    Route("GET", "/cluster"): "for operators, who look at the console",
     Route("GET", "/webhooks"): "for operators, who give a receiver its key once",
     Route("GET", "/metrics"): "for Prometheus",
     Route("GET", "/docs"): "for people",

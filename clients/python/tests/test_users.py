@@ -56,6 +56,25 @@ def test_somebody_of_whom_nothing_else_is_held_is_there_until_nothing_is_said(
         client.user(user)
 
 
+def test_somebody_is_restricted_kept_and_processed_again(client: Client, somebody: str) -> None:
+    held = did(client, somebody)
+    restriction = client.restrict([somebody], wait=30)
+    state = restriction.wait_until_certified()
+    assert (state.kind, state.erased_at) == ("restriction", None) and state.restricted_at
+    receipt = restriction.verified_receipt()
+    assert (receipt.kind, receipt.erased_at) == ("restriction", None)
+    assert not receipt.is_about(restriction.receipt_salt or "", restriction.names)
+    assert client.recommend(somebody).source == "popular"
+    assert client.user(somebody) == User(somebody, {}, len(held), restricted=True)
+    first, *rest = client.export(somebody)
+    assert isinstance(first, ExportedUser) and first.restricted
+    assert sorted(map(repr, rest)) == sorted(map(repr, held))
+    assert client.lift_restrictions([somebody]).tzinfo is not None
+    assert not client.user(somebody).restricted
+    with pytest.raises(ValueError):
+        client.restrict([])
+
+
 def test_everybody_is_listed_once_in_order(client: Client) -> None:
     users = [listed.user for listed in client.users(page=50)]
     assert len(users) > 100 and users == sorted(set(users))

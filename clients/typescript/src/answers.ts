@@ -127,7 +127,14 @@ export function written(fields: Fields): Written {
   };
 }
 
-const STATUSES: readonly string[] = ["accepted", "erased", "forgotten", "certified", "failed"];
+const STATUSES: readonly string[] = [
+  "accepted",
+  "erased",
+  "restricted",
+  "forgotten",
+  "certified",
+  "failed",
+];
 
 export function erasureStatus(fields: Fields): ErasureStatus {
   const status = fields.text("status");
@@ -140,9 +147,11 @@ export function erasureStatus(fields: Fields): ErasureStatus {
 export function erasureState(fields: Fields): ErasureState {
   return {
     id: fields.text("id"),
+    kind: fields.someText("kind"),
     status: erasureStatus(fields),
     acceptedAt: fields.time("accepted_at"),
     erasedAt: fields.someTime("erased_at"),
+    restrictedAt: fields.someTime("restricted_at"),
     forgottenAt: fields.someTime("forgotten_at"),
     certifiedAt: fields.someTime("certified_at"),
     certifiedVersion: fields.someWhole("certified_version"),
@@ -163,13 +172,19 @@ export function user(fields: Fields): User {
     user: fields.text("user"),
     properties: properties(fields),
     interactions: fields.whole("interactions"),
+    restricted: fields.someTruth("restricted") ?? false,
   };
 }
 
 export function exportedRow(line: string): ExportedRow {
   const fields = Fields.ofJson(line);
   if (!fields.has("item")) {
-    return { user: fields.text("user"), properties: properties(fields), line };
+    return {
+      user: fields.text("user"),
+      properties: properties(fields),
+      restricted: fields.someTruth("restricted") ?? false,
+      line,
+    };
   }
   return {
     item: fields.text("item"),

@@ -1,6 +1,10 @@
 /** How receipts of one service hang together. */
 
 import type { Receipt } from "./receipts.js";
+import type { Settlement } from "./settlements.js";
+
+/** What a chain consists of. */
+type Link = Receipt | Settlement;
 
 export interface Chain {
   /** Links between two receipts that were checked and hold. */
@@ -17,9 +21,9 @@ export interface Chain {
   readonly isComplete: boolean;
 }
 
-/** Checks the links between verified receipts of one service, in any order. */
-export function checkChain(receipts: Iterable<Receipt>): Chain {
-  const byNumber = new Map<number, Receipt>();
+/** Checks the links between verified receipts and settlements of one service, in any order. */
+export function checkChain(receipts: Iterable<Link>): Chain {
+  const byNumber = new Map<number, Link>();
   const forks = new Set<number>();
   for (const receipt of receipts) {
     const other = byNumber.get(receipt.sequence) ?? receipt;
@@ -38,7 +42,7 @@ export function checkChain(receipts: Iterable<Receipt>): Chain {
   };
 }
 
-function linksOf(inOrder: readonly Receipt[]): Pick<Chain, "links" | "gaps" | "broken"> {
+function linksOf(inOrder: readonly Link[]): Pick<Chain, "links" | "gaps" | "broken"> {
   let links = 0;
   let before: { readonly sequence: number; readonly hash: string | null } = {
     sequence: 0,

@@ -157,6 +157,29 @@ export class Client {
     return this.erase({ interactions: pairs }, options);
   }
 
+  /**
+   * Restricts the processing of what is held of users: it is kept and leaves the model, as if it were
+   * erased, until `liftRestrictions`; so does what comes of them later. Its state after `accepted` is
+   * `restricted`.
+   */
+  async restrict(users: readonly Id[], options: EraseOptions = {}): Promise<Erasure> {
+    if (users.length === 0) {
+      throw new RangeError("nobody is named");
+    }
+    const request = withJson(routes.RESTRICT, { users: users.map(idText) }, {});
+    const restricts = { ...options, isRestriction: true };
+    return await Erasure.request(this.#service, request, { users }, restricts);
+  }
+
+  /**
+   * Ends the restrictions of users: what was kept of them is learnt in the background. Gives when it was made
+   * durable; the same for those who are not restricted.
+   */
+  liftRestrictions(users: readonly Id[], options: CallOptions = {}): Promise<Date> {
+    const request = withJson(routes.LIFT, { users: users.map(idText) }, options);
+    return this.#service.object(request, (fields) => fields.time("accepted_at"));
+  }
+
   /** The signed receipt of a certified erasure, as it came; `ReceiptNotReady` before. */
   receipt(erasureId: string, options: CallOptions = {}): Promise<string> {
     return receiptText(this.#service, erasureId, options);

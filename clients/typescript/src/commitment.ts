@@ -14,15 +14,25 @@ const SALT_BYTES = 32;
  */
 const BLANKS_AROUND = /^[\s\u0085]+|[\s\u0085]+$/gu;
 
-/** The commitment to `names` under the salt of the answer to the request. */
-export async function commitment(salt: string, names: Names): Promise<string> {
+/** What was done with what is named. */
+export type Act = "erasure" | "restriction";
+
+/**
+ * The commitment to the erasure of `names`, or to the restriction of its users, under the salt of the answer to
+ * the request.
+ */
+export async function commitment(
+  salt: string,
+  names: Names,
+  act: Act = "erasure",
+): Promise<string> {
   const secret = fromBase64Url(salt);
   if (secret?.length !== SALT_BYTES) {
     throw new RangeError("this is no salt: take receiptSalt of the erasure");
   }
   const hmac = { name: "HMAC", hash: "SHA-256" };
   const key = await crypto.subtle.importKey("raw", secret, hmac, false, ["sign"]);
-  const mac = await crypto.subtle.sign("HMAC", key, message(fieldsOf(names)));
+  const mac = await crypto.subtle.sign("HMAC", key, message(fieldsOf(names, act)));
   return toBase64Url(new Uint8Array(mac));
 }
 
@@ -73,8 +83,14 @@ function kindOf({ users, items, pairs, typed }: Named): string {
   return typed.length > 0 ? "typed_pairs" : "pairs";
 }
 
-function fieldsOf(names: Names): readonly Bytes[] {
+function fieldsOf(names: Names, act: Act): readonly Bytes[] {
   const named = namedIn(names);
+  if (act === "restriction") {
+    if (named.items.length + named.pairs.length + named.typed.length > 0) {
+      throw new RangeError("users alone are restricted");
+    }
+    return [utf8(DOMAIN), utf8(act), ...list(named.users)];
+  }
   const kind = kindOf(named);
   const head = [utf8(DOMAIN), utf8(kind)];
   const pairs = [...named.pairs, ...named.typed].flat().map(utf8);

@@ -40,17 +40,20 @@ export class Erasure {
   readonly #service: Service;
   readonly #asked: Asked;
   readonly #salt: string | null;
+  readonly #isRestriction: boolean;
 
   private constructor(
     service: Service,
     asked: Asked,
     accepted: AcceptedErasure,
     salt: string | null,
+    isRestriction: boolean,
   ) {
     this.accepted = accepted;
     this.#service = service;
     this.#asked = asked;
     this.#salt = salt;
+    this.#isRestriction = isRestriction;
   }
 
   /** @internal */
@@ -58,7 +61,7 @@ export class Erasure {
     service: Service,
     request: Request,
     names: Names,
-    options: EraseOptions,
+    options: EraseOptions & { readonly isRestriction?: boolean },
   ): Promise<Erasure> {
     const asked = new Asked(request, names, options.idempotencyKey ?? crypto.randomUUID());
     const sent = asked.request(options.waitMs ?? 0, options);
@@ -68,7 +71,8 @@ export class Erasure {
         status: erasureStatus(fields),
         acceptedAt: fields.time("accepted_at"),
       };
-      return new Erasure(service, asked, accepted, fields.someText("receipt_salt"));
+      const salt = fields.someText("receipt_salt");
+      return new Erasure(service, asked, accepted, salt, options.isRestriction ?? false);
     });
   }
 
@@ -130,7 +134,8 @@ export class Erasure {
     if (this.#salt === null) {
       throw new ReceiptError("there is no salt: what it is about cannot be checked");
     }
-    if (!(await isAbout(receipt, this.#salt, this.names))) {
+    const act = this.#isRestriction ? "restriction" : "erasure";
+    if (!(await isAbout(receipt, this.#salt, this.names, act))) {
       throw new ReceiptError("it is not about what was named");
     }
     return receipt;

@@ -114,7 +114,7 @@ export class Unavailable extends Problem {}
 /** The service failed; its log says more, under the request id. */
 export class ServiceFailed extends Problem {}
 
-/** The disk of the service is full. */
+/** The disk of the service is full, or the log that its nodes share. */
 export class NoSpace extends ServiceFailed {}
 
 /** Rows were not taken; `written` says which and why. The others were. */

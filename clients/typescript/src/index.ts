@@ -2,7 +2,7 @@
 
 export { checkChain, type Chain } from "./chain.js";
 export { Client, type ClientOptions, type UsersOptions } from "./client.js";
-export { commitment } from "./commitment.js";
+export { commitment, type Act } from "./commitment.js";
 export type { EraseOptions } from "./asked.js";
 export { Erasure, type AcceptedErasure, type VerifyOptions, type WaitOptions } from "./erasure.js";
 export type { Erasures, ErasuresOptions } from "./erasures.js";
@@ -18,6 +18,7 @@ export type {
   TrendingOptions,
 } from "./lists.js";
 export type * from "./models.js";
-export { isAbout, verifyReceipt, type KeySet, type Receipt } from "./receipts.js";
+export { isAbout, verifyReceipt, type KeySet, type LogEntry, type Receipt } from "./receipts.js";
 export type { Retries } from "./retries.js";
+export { owedBy, verifySettlement, type Settlement } from "./settlements.js";
 export type { ManyOptions, Source } from "./rows.js";

@@ -245,15 +245,24 @@ export interface Written {
   readonly rejected: readonly RejectedRow[];
 }
 
-export type ErasureStatus = "accepted" | "erased" | "forgotten" | "certified" | "failed";
+/** `restricted` takes the place of `erased` in the life of a restriction. */
+export type ErasureStatus =
+  "accepted" | "erased" | "restricted" | "forgotten" | "certified" | "failed";
 
 /** How far an erasure has come; never whom it is about. */
 export interface ErasureState {
   readonly id: string;
+  /**
+   * What was named, as in a receipt; `restriction` when nothing was erased. `null` of a service that does not
+   * say.
+   */
+  readonly kind: string | null;
   readonly status: ErasureStatus;
   readonly acceptedAt: Date;
   /** When the data left the store. */
   readonly erasedAt: Date | null;
+  /** When the data left what is processed, of a restriction. */
+  readonly restrictedAt: Date | null;
   /** When the updated model was swapped in. */
   readonly forgottenAt: Date | null;
   /** When the certificate was attached. */
@@ -277,12 +286,16 @@ export interface User {
   readonly properties: Properties;
   /** How many interactions are held and learnt. */
   readonly interactions: number;
+  /** Whether they are kept without being processed. */
+  readonly restricted: boolean;
 }
 
 /** What is said about a user: the first row of an export, where there is anything. */
 export interface ExportedUser {
   readonly user: string;
   readonly properties: Properties;
+  /** Whether what is held is kept without being processed. */
+  readonly restricted: boolean;
   /** The line as it came, in which every number is exact. */
   readonly line: string;
 }

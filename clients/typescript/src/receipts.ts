@@ -8,9 +8,10 @@
 
 import { certificate } from "./answers.js";
 import { fromBase64Url, sha256, utf8, type Bytes } from "./bytes.js";
-import { commitment, COMMITMENT_METHOD } from "./commitment.js";
+import { commitment, COMMITMENT_METHOD, type Act } from "./commitment.js";
 import { ReceiptError, RecantError } from "./errors.js";
 import { Fields, type JsonObject } from "./fields.js";
+import type { ChainLink } from "./link.js";
 import type { Certificate, Names } from "./models.js";
 import { uniqueObject } from "./unique.js";
 
@@ -20,17 +21,20 @@ export interface KeySet {
 }
 
 /** A receipt whose signature holds. It attests what the signer says; that is not a proof. */
-export interface Receipt {
-  /** Who signed: the configured name of the service. */
-  readonly issuer: string;
-  readonly signedAt: Date;
+export interface Receipt extends ChainLink {
   readonly erasureId: string;
-  /** What was named: `pairs`, `typed_pairs`, `user`, `item`, `several` or `several_typed`. */
+  /**
+   * What was named: `pairs`, `typed_pairs`, `user`, `item`, `several` or `several_typed`; or `restriction`, of
+   * users whose data are kept and processed no more.
+   */
   readonly kind: string;
   /** The salted commitment to what was named; `null` of an erasure from before there were any. */
   readonly commitment: string | null;
   readonly acceptedAt: Date;
-  readonly erasedAt: Date;
+  /** When the data left the store; `null` of a restriction. */
+  readonly erasedAt: Date | null;
+  /** When the data left what is processed; `null` of an erasure. */
+  readonly restrictedAt: Date | null;
   readonly forgottenAt: Date;
   readonly certifiedAt: Date;
   readonly modelVersionBefore: number;
@@ -38,23 +42,26 @@ export interface Receipt {
   /** The version that the certificate is about. */
   readonly modelVersionCertified: number;
   readonly certificate: Certificate;
-  /** The place in the chain; the first is 1. */
-  readonly sequence: number;
-  /** The hash of the receipt before this one; `null` in the first. */
-  readonly previous: string | null;
-  /** The hash of this receipt, as the next one names it. */
-  readonly hash: string;
-  /** The thumbprint of the key that it is signed with. */
-  readonly keyId: string;
-  /** The receipt itself. */
-  readonly compact: string;
-  /** All claims, those that this client does not know too. */
-  readonly claims: JsonObject;
+  /**
+   * How the erasure stands on each node of a cluster, by name: `destroyed`, `restricted` or `owing`; `null` of a
+   * service on one machine.
+   */
+  readonly nodes: ReadonlyMap<string, string> | null;
+  /** The entry of the cluster's log that brought it; `null` on one machine. */
+  readonly entry: LogEntry | null;
+}
+
+/** One entry of a cluster's log. */
+export interface LogEntry {
+  /** Which life of the log. */
+  readonly incarnation: string;
+  readonly number: number;
 }
 
 /** The only algorithm (RFC 8037): Ed25519 is the only curve of a key that is taken. */
 const ALGORITHM = "EdDSA";
 const TYPE = "recant-receipt+jwt";
+export const SETTLEMENT_TYPE = "recant-settlement+jwt";
 /** Real ones have some 1 500. */
 const LENGTH_MAX = 64 * 1024;
 
@@ -66,12 +73,26 @@ const LENGTH_MAX = 64 * 1024;
  * `Receipt.certificate`, `isAbout`.
  */
 export async function verifyReceipt(compact: string, jwks: KeySet): Promise<Receipt> {
+  const { text, hash, keyId, payload } = await opened(compact, jwks, TYPE);
+  return receiptOf(text, hash, keyId, payload);
+}
+
+/** A text whose signature holds. */
+export interface Opened {
+  readonly text: string;
+  readonly hash: string;
+  readonly keyId: string;
+  readonly payload: Bytes;
+}
+
+/** Checks the signature of a receipt or a settlement, whatever it claims. */
+export async function opened(compact: string, jwks: KeySet, type: string): Promise<Opened> {
   if (compact.length > LENGTH_MAX) {
     throw new ReceiptError("it is too long to be a receipt");
   }
   const text = compact.trim();
   const { head, payload, signature } = partsOf(text);
-  const keyId = keyIdOf(head);
+  const keyId = keyIdOf(head, type);
   const key = await importedKey(jwks, keyId);
   const signed = utf8(text.slice(0, text.lastIndexOf(".")));
   if (!(await crypto.subtle.verify("Ed25519", key, signature, signed))) {
@@ -79,12 +100,20 @@ export async function verifyReceipt(compact: string, jwks: KeySet): Promise<Rece
       "the signature does not hold: the receipt was changed, or never signed by this key",
     );
   }
-  return receiptOf(text, await sha256(text), keyId, payload);
+  return { text, hash: await sha256(text), keyId, payload };
 }
 
-/** Whether the salt from the answer to the request opens the commitment to `names`. */
-export async function isAbout(receipt: Receipt, salt: string, names: Names): Promise<boolean> {
-  return receipt.commitment === (await commitment(salt, names));
+/**
+ * Whether the salt from the answer to the request opens the commitment to the erasure of `names`, or to the
+ * restriction of its users.
+ */
+export async function isAbout(
+  receipt: Receipt,
+  salt: string,
+  names: Names,
+  act: Act = "erasure",
+): Promise<boolean> {
+  return receipt.commitment === (await commitment(salt, names, act));
 }
 
 interface Parts {
@@ -102,9 +131,9 @@ function partsOf(text: string): Parts {
   return { head, payload, signature };
 }
 
-function keyIdOf(head: Bytes): string {
+function keyIdOf(head: Bytes, type: string): string {
   const { alg, typ, kid, ...more } = objectOf(head, "header");
-  if (alg !== ALGORITHM || typ !== TYPE || "crit" in more) {
+  if (alg !== ALGORITHM || typ !== type || "crit" in more) {
     throw new ReceiptError("its header is not that of a receipt");
   }
   if (typeof kid !== "string") {
@@ -154,10 +183,25 @@ function receiptOf(compact: string, hash: string, keyId: string, payload: Bytes)
     }
     throw error;
   }
-  if (receipt.sequence < 1 || (receipt.sequence === 1) !== (receipt.previous === null)) {
-    throw new ReceiptError("its place in the chain is none");
+  checkPlace(receipt);
+  if ((receipt.entry === null) !== (receipt.nodes === null)) {
+    throw new ReceiptError("its claims are not those of a receipt");
+  }
+  const isRestriction = receipt.kind === "restriction";
+  if (
+    (receipt.erasedAt === null) !== isRestriction ||
+    (receipt.restrictedAt === null) === isRestriction
+  ) {
+    throw new ReceiptError("its claims are not those of a receipt");
   }
   return receipt;
+}
+
+/** Refuses what follows nothing and is not the first, and the other way round. */
+export function checkPlace(link: Pick<Receipt, "sequence" | "previous">): void {
+  if (link.sequence < 1 || (link.sequence === 1) !== (link.previous === null)) {
+    throw new ReceiptError("its place in the chain is none");
+  }
 }
 
 function claimsOf(fields: Fields): Omit<Receipt, "hash" | "keyId" | "compact" | "claims"> {
@@ -168,7 +212,8 @@ function claimsOf(fields: Fields): Omit<Receipt, "hash" | "keyId" | "compact" | 
     kind: fields.text("kind"),
     commitment: fields.some("commitment", committedValue),
     acceptedAt: fields.time("accepted_at"),
-    erasedAt: fields.time("erased_at"),
+    erasedAt: fields.someTime("erased_at"),
+    restrictedAt: fields.someTime("restricted_at"),
     forgottenAt: fields.time("forgotten_at"),
     certifiedAt: fields.time("certified_at"),
     modelVersionBefore: fields.whole("model_version_before"),
@@ -177,10 +222,17 @@ function claimsOf(fields: Fields): Omit<Receipt, "hash" | "keyId" | "compact" | 
     certificate: fields.one("certificate", certificate),
     sequence: fields.whole("sequence"),
     previous: fields.someText("previous"),
+    nodes: fields.has("nodes")
+      ? new Map(fields.many("nodes", (node) => [node.text("node"), node.text("state")]))
+      : null,
+    entry: fields.some("cluster", (entry) => ({
+      incarnation: entry.text("incarnation"),
+      number: entry.whole("entry"),
+    })),
   };
 }
 
-function secondsOf(fields: Fields, name: string): Date {
+export function secondsOf(fields: Fields, name: string): Date {
   const time = new Date(fields.whole(name) * 1000);
   if (Number.isNaN(time.getTime())) {
     throw new ReceiptError("its claims are not those of a receipt");
@@ -195,7 +247,7 @@ function committedValue(fields: Fields): string {
   return fields.text("value");
 }
 
-function objectOf(bytes: Bytes, part: string): JsonObject {
+export function objectOf(bytes: Bytes, part: string): JsonObject {
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     return uniqueObject(text);

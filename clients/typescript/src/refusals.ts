@@ -15,6 +15,7 @@ const BY_CODE: ReadonlyMap<string, typeof Problem> = new Map([
   ["route_not_found", errors.RouteNotFound],
   ["receipt_not_ready", errors.ReceiptNotReady],
   ["no_space", errors.NoSpace],
+  ["log_full", errors.NoSpace],
 ]);
 
 const BY_STATUS: ReadonlyMap<number, typeof Problem> = new Map([

@@ -29,7 +29,7 @@ const DEFAULTS: Retries = {
 };
 
 /** Codes of refusals after which it is certain that nothing was done. */
-const NOTHING_DONE = ["overloaded", "starting", "stopping"];
+const NOTHING_DONE = ["overloaded", "starting", "stopping", "no_leader", "not_current"];
 
 export function retriesOf(given: Partial<Retries>): Retries {
   const retries = { ...DEFAULTS, ...given };

@@ -4,8 +4,16 @@ import assert from "node:assert/strict";
 import { createHash, createPrivateKey, createPublicKey, sign as signBytes } from "node:crypto";
 import { test } from "node:test";
 
-import { checkChain, commitment, isAbout, ReceiptError, verifyReceipt } from "recant-client";
-import type { Names, Receipt } from "recant-client";
+import {
+  checkChain,
+  commitment,
+  isAbout,
+  owedBy,
+  ReceiptError,
+  verifyReceipt,
+  verifySettlement,
+} from "recant-client";
+import type { Names, Receipt, Settlement } from "recant-client";
 
 import { accepts } from "./jose.js";
 import { failure } from "./server.js";
@@ -103,6 +111,22 @@ test("the commitment is the one that the documentation shows", async () => {
   const again: Names = { interactions: [...pairs.toReversed(), { user: "b", item: "x" }] };
   assert.equal(await commitment(SALT, again), await commitment(SALT, { interactions: pairs }));
   await failure(RangeError, commitment("too short", { users: ["ada"] }));
+});
+
+test("a receipt of a restriction says so, and is none of an erasure", async () => {
+  const value = "1Gs24kIbclqIsn--1psdtDvzD7AnrI5aaVsuVHAINag";
+  const users = { users: [" ada ", "ada"] };
+  assert.equal(await commitment(SALT, users, "restriction"), value);
+  const said = { method: CLAIMS.commitment.method, value };
+  const changed = { kind: "restriction", commitment: said, restricted_at: TIME };
+  const kept = await receipt({ ...changed, erased_at: null });
+  assert.deepEqual([kept.erasedAt, kept.restrictedAt], [null, new Date(TIME)]);
+  assert(await isAbout(kept, SALT, users, "restriction"));
+  assert(!(await isAbout(kept, SALT, users)));
+  for (const bad of [changed, { ...changed, kind: "user" }, { erased_at: null }]) {
+    await failure(ReceiptError, receipt(bad));
+  }
+  await failure(RangeError, commitment(SALT, { items: ["ada"] }, "restriction"));
 });
 
 const HEADS: unknown[] = [
@@ -211,4 +235,55 @@ test("a chain is checked in any order", async () => {
   const forked = checkChain([first, second, fork]);
   assert.deepEqual([forked.forks, forked.holds], [[2], false]);
   assert(checkChain([]).isComplete);
+});
+
+const LOG = "01a22854-8302-77f1-9739-77d50d373e86";
+
+function settlement(changed: object = {}): Promise<Settlement> {
+  const said = {
+    iss: "recant",
+    iat: 1_700_000_000,
+    node: "b",
+    upto: 7,
+    how: "caught_up",
+    incarnations: [LOG],
+    sequence: 1,
+    previous: null,
+  };
+  const head = { ...HEAD, typ: "recant-settlement+jwt" };
+  return verifySettlement(sign(head, { ...said, ...changed }), JWKS);
+}
+
+test("a settlement closes what a node owed and is a link of the chain", async () => {
+  const among = {
+    cluster: { incarnation: LOG, term: 1, entry: 7 },
+    nodes: [
+      { node: "a", state: "destroyed" },
+      { node: "b", state: "owing" },
+    ],
+  };
+  const alone = await receipt();
+  const open = await receipt(among);
+  assert.equal(alone.nodes, null);
+  assert.deepEqual(owedBy(alone), []);
+  assert.deepEqual(owedBy(open), ["b"]);
+  const closing = await settlement({ sequence: 2, previous: open.hash });
+  assert.deepEqual([closing.node, closing.upto, closing.how], ["b", 7, "caught_up"]);
+  assert.deepEqual(owedBy(open, [closing]), []);
+  for (const other of [{ node: "a" }, { upto: 6 }, { incarnations: ["another"] }]) {
+    assert.deepEqual(owedBy(open, [await settlement(other)]), ["b"]);
+  }
+  const last = await receipt({ sequence: 3, previous: closing.hash });
+  const whole = checkChain([open, closing, last]);
+  assert.deepEqual([whole.links, whole.holds, whole.isComplete], [2, true, true]);
+  assert.deepEqual(checkChain([open, last]).gaps, [[2, 2]]);
+});
+
+test("a settlement is no receipt and a receipt no settlement", async () => {
+  await failure(ReceiptError, verifyReceipt((await settlement()).compact, JWKS));
+  await failure(ReceiptError, verifySettlement((await receipt()).compact, JWKS));
+  for (const bad of [{ sequence: 2 }, { upto: "7" }, { incarnations: LOG }, { node: null }]) {
+    await failure(ReceiptError, settlement(bad));
+  }
+  await failure(ReceiptError, receipt({ nodes: [{ node: "a", state: "owing" }] }));
 });

@@ -68,11 +68,16 @@ test("attempts come to an end", async () => {
 test("what may have been counted is not sent again", async () => {
   const done = ok({ accepted: 1, held_back: 0, rejected: [] });
   const row = { user: "ada", item: "dune" };
-  for (const nothingDone of [problem(503, "overloaded"), problem(429, "rate_limited")]) {
+  const nothingDoneCodes = ["overloaded", "no_leader", "not_current"];
+  for (const nothingDone of [
+    ...nothingDoneCodes.map((code) => problem(503, code)),
+    problem(429, "rate_limited"),
+  ]) {
     script.answers = [nothingDone, done];
     assert.equal((await client.interactions.add(row)).accepted, 1);
   }
-  for (const unknown of [CUT, problem(503, "timed_out"), problem(503, "store_stalled")]) {
+  const unknownCodes = ["timed_out", "store_stalled", "leadership_lost"];
+  for (const unknown of [CUT, ...unknownCodes.map((code) => problem(503, code))]) {
     [script.asked, script.answers] = [[], [unknown, done]];
     await failure(RecantError, client.interactions.add(row));
     assert.equal(script.asked.length, 1);

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::ratchet::Ratchet;
+use super::version::Version;
 
 /// The form of entries that this program writes and reads.
 const FORMAT: u8 = 1;
@@ -29,6 +30,10 @@ impl fmt::Display for NodeId {
         f.write_str(&self.0)
     }
 }
+
+/// Where other nodes reach a node: the beginning of a URL, as `https://n1.internal:8081`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address(pub String);
 
 /// One life of a node: started again, and run from a copy of its directory, it has another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +59,13 @@ impl EntryHash {
     /// Of the bytes of an entry.
     pub fn of(payload: &[u8]) -> Self {
         Self(Sha256::digest(payload).into())
+    }
+}
+
+/// In hexadecimal, all of it.
+impl fmt::Display for EntryHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -90,6 +102,12 @@ pub enum Body {
         node: NodeId,
         /// Which life of it.
         boot: BootId,
+        /// Where it is reached.
+        address: Address,
+        /// The public key that it signs with, as others are shown it: opaque here.
+        signing: Vec<u8>,
+        /// Whether it may lead.
+        is_candidate: bool,
     },
     /// Nothing else was to be said: the leader is there.
     Beat,
@@ -102,6 +120,17 @@ pub enum Body {
         /// What becomes of it.
         change: Change,
     },
+    /// What nodes hold of this part, with everything before this entry, is compared.
+    Check(Slice),
+}
+
+/// A part of what stores hold: what has the same first bits in its keyed hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// How many bits, 16 at most; with 0 it is everything.
+    pub bits: u8,
+    /// These bits.
+    pub number: u32,
 }
 
 /// Requests that were accepted together.
@@ -111,18 +140,55 @@ pub struct Group {
     pub decided: Vec<Vec<u8>>,
     /// Whether something is erased by it.
     pub erases: bool,
+    /// The newest version that it says something about: every node that may answer readers has it, or a later
+    /// one, and no node without it will be granted a lease any more.
+    pub everywhere: Option<Version>,
+    /// Nodes that were away, of which it says that they owe nothing up to these entries.
+    pub settled: Vec<(NodeId, u64)>,
+    /// Every node that is waited for has applied this entry, as far as the leader knows.
+    pub confirmed: u64,
+}
+
+/// A group, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedGroup {
+    /// The term of its entry.
+    pub term: u64,
+    /// The number of its entry.
+    pub number: u64,
+    /// What it says.
+    pub group: Group,
 }
 
 /// What becomes of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// It is waited for from this entry on.
     Joined {
         /// Which life of it.
         boot: BootId,
+        /// Where it is reached.
+        address: Address,
+        /// The public key that it signs with, as others are shown it: opaque here.
+        signing: Vec<u8>,
+        /// Whether it may lead.
+        is_candidate: bool,
+        /// The last entry that it had applied when it asked.
+        applied: u64,
     },
     /// It holds no lease, and is not waited for.
-    Out,
+    Out {
+        /// The last entry that it is known to have applied.
+        applied: u64,
+    },
+    /// An operator took it out for good: no node of this name joins or leads any more. A machine that is to come
+    /// back does so as another node, under a new name and with an empty directory.
+    Removed {
+        /// Whether the operator says that its disk is destroyed.
+        attested: bool,
+        /// The last entry that it is known to have applied.
+        applied: u64,
+    },
 }
 
 /// An entry that cannot be read.
@@ -233,6 +299,9 @@ mod tests {
         let body = Body::Group(Group {
             decided: vec![decided.to_vec()],
             erases: true,
+            everywhere: None,
+            settled: Vec::new(),
+            confirmed: 0,
         });
         let place = Place {
             incarnation: Incarnation(Uuid::from_u128(1)),

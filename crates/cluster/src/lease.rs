@@ -27,6 +27,11 @@ impl HeldLease {
         self.ends.is_some_and(|ends| now < ends)
     }
 
+    /// When it ends, if there is one.
+    pub fn ends(&self) -> Option<BootTime> {
+        self.ends
+    }
+
     /// Ends it.
     pub fn give_up(&mut self) {
         self.ends = None;

@@ -22,8 +22,6 @@
 //! comes out. It reads no clock, opens no connection and touches no disk, so that a simulation tries it
 //! with many thousand schedules of losses, delays and crashes (`src/simulation`). What holds is named
 //! there: I1 to I12.
-//!
-//! Nothing in the service uses this crate yet: `recant serve` is one machine.
 
 #![deny(unreachable_pub)]
 
@@ -37,15 +35,20 @@ mod ratchet;
 #[cfg(test)]
 mod simulation;
 mod timing;
+mod version;
 
 pub use boot_time::BootTime;
 pub use entry::{
-    Body, BootId, Change, EntryError, EntryHash, Envelope, Group, Incarnation, NodeId, Place,
-    open_entry, seal_entry,
+    Address, Body, BootId, Change, EntryError, EntryHash, Envelope, Group, Incarnation, NodeId,
+    Place, PlacedGroup, Slice, open_entry, seal_entry,
 };
 pub use lease::{Grant, HeldLease};
-pub use mark::{Mark, Member, Verdict, Void};
-pub use messages::{Beat, BeatAnswer};
-pub use node::{Appended, Input, Node, NodeOptions, Output, Refusal, RequestId, Settled, Stopped};
+pub use mark::{Debt, Mark, Member, Standing, Verdict, Void};
+pub use messages::{Beat, BeatAnswer, Digest};
+pub use node::{
+    Appended, CameBack, Finding, Input, MemberState, MemberStatus, Node, NodeOptions, Output,
+    Refusal, RequestId, Seen, Settled, Stopped, ToSettle,
+};
 pub use ratchet::{ENTRIES_PER_EPOCH, Ratchet};
 pub use timing::{InvalidTiming, Timing};
+pub use version::Version;

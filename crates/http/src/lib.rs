@@ -26,17 +26,20 @@ mod telemetry;
 
 pub use api_keys::{ApiKeys, KeyFile, KeyFileError, KeyRecord, KeyStatus, NewKey, Secret};
 pub use config::{
-    AccessSettings, CertificateSettings, ConfigError, ContentSettings, DrpAgentSettings,
-    DrpSettings, FeedbackSettings, FlagOverride, GorseSettings, InteractionSettings,
-    InvalidSetting, KeySettings, LearningSettings, LogFormat, LogSettings, MasterKeySettings,
-    ModelKind, ModelSettings, ReceiptSettings, Role, ServerSettings, Settings, Sources,
-    StoreSettings, TelemetrySettings, TrainingSettings, WebhookSettings, WebhookUrl,
+    AccessSettings, CertificateSettings, ClusterRole, ClusterSettings, ClusterUrls, ConfigError,
+    ContentSettings, DrpAgentSettings, DrpSettings, FeedbackSettings, FlagOverride, GorseSettings,
+    InteractionSettings, InvalidSetting, KeySettings, LearningSettings, LogFormat, LogSettings,
+    MasterKeySettings, ModelKind, ModelSettings, ReceiptSettings, Role, ServerSettings, Settings,
+    Sources, StoreSettings, TelemetrySettings, TrainingSettings, WebhookSettings, WebhookUrl,
 };
 #[doc(hidden)]
 pub use http::fuzzing;
-pub use http::{AppState, ServeError, Server, TlsError, TlsIdentity, router};
+pub use http::{AppState, ServeError, Server, TlsError, TlsIdentity, forwarded_router, router};
+pub use http::{
+    ForwardError, Leader, Membership, NodeRole, NodeStanding, NodeState, Standing, Why,
+};
 pub use outbound::{TrustError, TrustedRoots, WebhookClient, tls_with_anybody};
 pub use telemetry::{
-    Exporter, LogError, MetricsError, Traces, install_exporter, install_logs,
-    install_logs_and_traces,
+    Exporter, LogError, MetricsError, Traces, install_exporter, install_exporter_with,
+    install_logs, install_logs_and_traces,
 };

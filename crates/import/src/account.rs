@@ -33,6 +33,8 @@ pub struct SinkTotals {
     pub duplicate: u64,
     /// Rows that an erasure names which was accepted after they happened.
     pub held_back: u64,
+    /// Rows that are kept and not processed, because the processing of their user is restricted.
+    pub restricted: u64,
     /// Rows that took their pair back, being the newest and below the wanted rating.
     pub filtered: u64,
     /// Rows that the sink did not take, with a reason for each.
@@ -64,6 +66,7 @@ impl Account {
             sink.kept,
             sink.duplicate,
             sink.held_back,
+            sink.restricted,
             sink.filtered,
             sink.refused,
             sink.undelivered,
@@ -104,6 +107,11 @@ impl Account {
         self.sink.held_back
     }
 
+    /// Rows that are kept and not processed.
+    pub fn restricted(&self) -> u64 {
+        self.sink.restricted
+    }
+
     /// Rows that decide for their pair and are below the wanted rating.
     pub fn filtered(&self) -> u64 {
         self.sink.filtered + self.filtered
@@ -139,18 +147,19 @@ mod tests {
             kept: 5,
             duplicate: 2,
             held_back: 1,
+            restricted: 3,
             filtered: 1,
             refused: 4,
             undelivered: 6,
         };
-        let account = Account::close(24, rejected.clone(), 2, sink).expect("it adds up");
+        let account = Account::close(27, rejected.clone(), 2, sink).expect("it adds up");
         assert_eq!((account.refused(), account.undelivered()), (4, 6));
         assert_eq!((account.filtered(), account.rejected().total()), (3, 3));
         let reasons: Vec<_> = account.rejected().by_reason().collect();
         assert_eq!(reasons, [("header", 1), ("weight_empty", 2)]);
-        for read in [23, 25] {
+        for read in [26, 28] {
             let unbalanced = Account::close(read, rejected.clone(), 2, sink);
-            let accounted = 24;
+            let accounted = 27;
             assert_eq!(unbalanced, Err(Unbalanced { read, accounted }));
         }
     }

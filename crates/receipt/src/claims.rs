@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::head::ChainHead;
+use super::nodes::{NodeClaim, NodeState, NodesStanding};
 use super::text;
 use recant_types::{
-    Certificate, Commitment, ErasureId, ErasureRecord, ErasureStatus, TargetKind, UnixMillis,
+    Certificate, Commitment, ErasureId, ErasureRecord, ErasureStatus, SharedEntry, TargetKind,
+    UnixMillis,
 };
 
 /// How a commitment is made; see [`commit`](crate::commit()).
@@ -31,9 +33,12 @@ pub struct Claims {
     /// When the request was made durable.
     #[serde(with = "time")]
     pub accepted_at: UnixMillis,
-    /// When the data left the store.
-    #[serde(with = "time")]
-    pub erased_at: UnixMillis,
+    /// When the data left the store; absent of a restriction, whose data are kept.
+    #[serde(default, with = "some_time", skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<UnixMillis>,
+    /// When the data left what is processed, of a restriction alone.
+    #[serde(default, with = "some_time", skip_serializing_if = "Option::is_none")]
+    pub restricted_at: Option<UnixMillis>,
     /// When the updated model was swapped in.
     #[serde(with = "time")]
     pub forgotten_at: UnixMillis,
@@ -56,6 +61,12 @@ pub struct Claims {
     pub generation: u64,
     /// What was looked at on the disk, and what was found.
     pub scan: ScanClaim,
+    /// The entry of the log that several nodes share which brought the erasure; absent where there is one node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<SharedEntry>,
+    /// How the erasure stands on each node, by name; there with [`cluster`](Claims::cluster).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<Vec<NodeClaim>>,
     /// The place of this receipt in the chain; the first is 1.
     pub sequence: u64,
     /// SHA-256 of the receipt before this one, its compact text, in base64url; null in the first.
@@ -92,24 +103,30 @@ pub enum ScanMethod {
     /// read back as zeros; and the commit that removed the records is durable. No bytes of other
     /// files were searched.
     KeySlotsAndRecords,
+    /// The same, on every node that had a copy.
+    KeySlotsAndRecordsOnEveryNode,
     /// The commit that removed the records is durable. The erasure was accepted before records were
     /// sealed, so there was no key to destroy.
     Records,
+    /// Nothing was erased: the commit that moved the records to where nothing processes them is
+    /// durable.
+    RecordsKept,
 }
 
 impl ScanClaim {
-    /// What is true of every erasure that was certified: one whose keys did not read back as zeros
-    /// is never accepted.
-    fn from_record(record: &ErasureRecord) -> Self {
-        let sealed = record.commitment.is_some();
-        Self {
-            method: if sealed {
-                ScanMethod::KeySlotsAndRecords
-            } else {
-                ScanMethod::Records
-            },
-            clean: true,
-        }
+    /// What is true of every erasure and restriction that was certified: an erasure whose keys did not
+    /// read back as zeros is never accepted.
+    fn from_record(record: &ErasureRecord, nodes: Option<&[NodeClaim]>) -> Self {
+        let is_everywhere =
+            nodes.is_some_and(|nodes| nodes.iter().all(|node| node.state != NodeState::Owing));
+        let method = match record.commitment {
+            _ if record.is_restriction() => ScanMethod::RecordsKept,
+            Some(_) if is_everywhere => ScanMethod::KeySlotsAndRecordsOnEveryNode,
+            Some(_) => ScanMethod::KeySlotsAndRecords,
+            None => ScanMethod::Records,
+        };
+        let clean = true;
+        Self { method, clean }
     }
 }
 
@@ -124,6 +141,8 @@ pub struct Circumstances<'a> {
     pub model_version_certified: u64,
     /// The generation of the store.
     pub generation: u64,
+    /// How the nodes stand, where there are several.
+    pub nodes: Option<&'a NodesStanding>,
 }
 
 impl Claims {
@@ -137,6 +156,12 @@ impl Claims {
         if record.status != ErasureStatus::Certified {
             return None;
         }
+        let left_at = record.erased_at?;
+        let is_restriction = record.is_restriction();
+        // An entry of a log that the store followed once says nothing of the nodes there are now.
+        let among = record.shared_entry.zip(circumstances.nodes);
+        let among = among.filter(|(entry, nodes)| nodes.counts(entry));
+        let nodes = among.map(|(entry, nodes)| nodes.claims(&entry, is_restriction));
         Some(Self {
             iss: circumstances.issuer.to_owned(),
             iat: circumstances.signed_at.0.div_euclid(1_000),
@@ -145,7 +170,8 @@ impl Claims {
             pairs: record.pairs,
             commitment: record.commitment.map(CommitmentClaim::new),
             accepted_at: record.accepted_at,
-            erased_at: record.erased_at?,
+            erased_at: (!is_restriction).then_some(left_at),
+            restricted_at: is_restriction.then_some(left_at),
             forgotten_at: record.forgotten_at?,
             certified_at: record.certified_at?,
             model_version_before: record.model_version_before?,
@@ -154,10 +180,37 @@ impl Claims {
             position_certified: record.certified_position,
             certificate: record.certificate.clone()?,
             generation: circumstances.generation,
-            scan: ScanClaim::from_record(record),
+            scan: ScanClaim::from_record(record, nodes.as_deref()),
+            cluster: among.map(|(entry, _)| entry),
+            nodes,
             sequence: head.sequence + 1,
             previous: head.hash.map(|hash| text::encode(&hash)),
         })
+    }
+}
+
+impl Claims {
+    /// What was done, as a word: that something was erased, or that it is kept and processed no more.
+    pub fn act(&self) -> &'static str {
+        match self.kind {
+            TargetKind::Restriction => "restriction",
+            _ => "erasure",
+        }
+    }
+
+    /// Whether the times and the nodes tell of the same act as the kind.
+    pub(super) fn says_what_was_done(&self) -> bool {
+        let is_restriction = self.kind == TargetKind::Restriction;
+        let done = if is_restriction {
+            NodeState::Restricted
+        } else {
+            NodeState::Destroyed
+        };
+        let mut states = self.nodes.iter().flatten().map(|node| node.state);
+        self.restricted_at.is_some() == is_restriction
+            && self.erased_at.is_some() != is_restriction
+            && self.cluster.is_some() == self.nodes.is_some()
+            && states.all(|it| it == done || it == NodeState::Owing)
     }
 }
 
@@ -193,5 +246,29 @@ mod time {
             .parse()
             .map_err(|_| D::Error::custom("a time is not in the form of RFC 3339"))?;
         Ok(UnixMillis(time.as_millisecond()))
+    }
+}
+
+/// The same, or nothing.
+mod some_time {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use recant_types::UnixMillis;
+
+    #[derive(Serialize, Deserialize)]
+    struct Time(#[serde(with = "super::time")] UnixMillis);
+
+    pub(crate) fn serialize<S: Serializer>(
+        time: &Option<UnixMillis>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(Time).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<UnixMillis>, D::Error> {
+        let time = Option::<Time>::deserialize(deserializer)?;
+        Ok(time.map(|time| time.0))
     }
 }

@@ -9,14 +9,15 @@
 //! followed by the bytes, so that no two sequences share an encoding:
 //!
 //! 1. `recant erasure commitment 1`
-//! 2. the kind: `pairs`, `typed_pairs`, `user`, `item`, `several` or `several_typed`
+//! 2. the kind: `pairs`, `typed_pairs`, `user`, `item`, `several`, `several_typed` or `restriction`
 //! 3. for `user` and `item` the id; for `pairs` the user and the item of each pair in turn, the
 //!    pairs sorted by the bytes of the user, then of the item, and each named once; for
 //!    `typed_pairs` the user, the item and the name of the type of feedback, in the same way; for
 //!    `several` the number of users as u32, big endian, and the users, the number of items and the
 //!    items, and then the pairs as for `pairs`, users and items too sorted by their bytes and each
 //!    named once; for `several_typed` users and items likewise, the number of pairs and the pairs,
-//!    and then the typed pairs as for `typed_pairs`.
+//!    and then the typed pairs as for `typed_pairs`; for `restriction` the number of users and the
+//!    users as for `several`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -99,6 +100,7 @@ pub fn commit(salt: &Salt, target: &ErasureTarget) -> Commitment {
             message.pairs(pairs);
             message.typed_pairs(&names.typed_pairs);
         }
+        ErasureTarget::Restriction(users) => message.ids(users.iter().map(UserId::expose)),
     }
     Commitment(message.0.finalize().into_bytes().into())
 }
@@ -173,6 +175,11 @@ mod tests {
         ErasureTarget::Pairs(pairs.collect())
     }
 
+    fn restriction(ids: &[&str]) -> ErasureTarget {
+        let users = ids.iter().map(|id| UserId::new(id).expect("an id"));
+        ErasureTarget::Restriction(users.collect())
+    }
+
     fn user(id: &str) -> ErasureTarget {
         ErasureTarget::User(UserId::new(id).expect("an id"))
     }
@@ -210,6 +217,10 @@ mod tests {
                 }),
                 "RNQstfOdVm0vghU_oVAupZd8u0c4UZdCXQ4MkT8ithg",
             ),
+            (
+                restriction(&["bob", "ada", "bob"]),
+                "ljXjDNDxhbeJVUaOokw6apGaJXrll4jotMzWvXDe8Ao",
+            ),
         ] {
             assert_eq!(text::encode(&commit(&salt, &target).0), expected);
         }
@@ -220,6 +231,7 @@ mod tests {
         let (salt, other) = (Salt::generate(), Salt::generate());
         let targets = [
             user("a"),
+            restriction(&["a"]),
             item("a"),
             pairs(&[("a", "b")]),
             pairs(&[("ab", "c")]),

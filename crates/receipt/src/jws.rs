@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::claims::Claims;
 use super::head::ChainHead;
 use super::keys::{JwkSet, SigningKey};
+use super::settlement::{SettlementClaims, SignedSettlement};
 use super::text;
 
 /// The only algorithm (RFC 8037).
@@ -13,6 +14,9 @@ const ALGORITHM: &str = "EdDSA";
 
 /// The type, so that a receipt is never taken for a token of another kind (RFC 8725, section 3.11).
 const TYPE: &str = "recant-receipt+jwt";
+
+/// The type of a settlement, which is in the same chain.
+const SETTLEMENT_TYPE: &str = "recant-settlement+jwt";
 
 /// Longest receipt that is read, in bytes; real ones have some 1 500.
 const RECEIPT_BYTES_MAX: usize = 64 * 1024;
@@ -37,6 +41,25 @@ pub struct Receipt {
     pub key_id: String,
     /// Where it stands in the chain.
     pub head: ChainHead,
+}
+
+/// One of a chain whose signature holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChainEntry {
+    /// A receipt of an erasure or a restriction.
+    Receipt(Box<Receipt>),
+    /// A settlement.
+    Settlement(SignedSettlement),
+}
+
+impl ChainEntry {
+    /// Where it stands in the chain.
+    pub fn head(&self) -> ChainHead {
+        match self {
+            Self::Receipt(receipt) => receipt.head,
+            Self::Settlement(settlement) => settlement.head,
+        }
+    }
 }
 
 /// Why a text is not a receipt that holds. No message repeats the text.
@@ -67,11 +90,20 @@ pub fn sign(key: &SigningKey, claims: &Claims) -> String {
     sign_bytes(key, &json(claims))
 }
 
+/// The settlement with these claims, as compact JWS.
+pub fn sign_settlement(key: &SigningKey, claims: &SettlementClaims) -> String {
+    sign_as(SETTLEMENT_TYPE, key, &json(claims))
+}
+
 /// Signs any payload as if it were the claims of a receipt.
 pub fn sign_bytes(key: &SigningKey, payload: &[u8]) -> String {
+    sign_as(TYPE, key, payload)
+}
+
+fn sign_as(kind: &str, key: &SigningKey, payload: &[u8]) -> String {
     let header = Header {
         alg: String::from(ALGORITHM),
-        typ: String::from(TYPE),
+        typ: kind.to_owned(),
         kid: key.id().to_owned(),
         crit: None,
     };
@@ -90,6 +122,67 @@ fn json<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// Reads a receipt and checks its signature with the key of `keys` that it names.
 pub fn verify(compact: &str, keys: &JwkSet) -> Result<Receipt, ReceiptError> {
+    let opened = open(compact, keys)?;
+    if opened.header.typ != TYPE {
+        return Err(ReceiptError::Header("its type is not recant-receipt+jwt"));
+    }
+    opened.receipt(compact)
+}
+
+/// Reads a receipt or a settlement, and checks its signature as [`verify`] does.
+pub fn verify_entry(compact: &str, keys: &JwkSet) -> Result<ChainEntry, ReceiptError> {
+    let opened = open(compact, keys)?;
+    match opened.header.typ.as_str() {
+        TYPE => Ok(ChainEntry::Receipt(Box::new(opened.receipt(compact)?))),
+        SETTLEMENT_TYPE => Ok(ChainEntry::Settlement(opened.settlement(compact)?)),
+        _ => Err(ReceiptError::Header(
+            "its type is neither recant-receipt+jwt nor recant-settlement+jwt",
+        )),
+    }
+}
+
+/// A text whose signature holds, whatever it claims.
+struct Opened {
+    header: Header,
+    claims: Vec<u8>,
+}
+
+impl Opened {
+    fn receipt(self, compact: &str) -> Result<Receipt, ReceiptError> {
+        let claims: Claims = read(&self.claims)?;
+        if !is_placed(claims.sequence, &claims.previous) || !claims.says_what_was_done() {
+            return Err(ReceiptError::Claims);
+        }
+        Ok(Receipt {
+            head: ChainHead::from_last(claims.sequence, compact),
+            claims,
+            key_id: self.header.kid,
+        })
+    }
+
+    fn settlement(self, compact: &str) -> Result<SignedSettlement, ReceiptError> {
+        let claims: SettlementClaims = read(&self.claims)?;
+        if !is_placed(claims.sequence, &claims.previous) {
+            return Err(ReceiptError::Claims);
+        }
+        Ok(SignedSettlement {
+            head: ChainHead::from_last(claims.sequence, compact),
+            claims,
+            key_id: self.header.kid,
+        })
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(claims: &[u8]) -> Result<T, ReceiptError> {
+    serde_json::from_slice(claims).map_err(|_| ReceiptError::Claims)
+}
+
+/// Whether the first of a chain, and it alone, follows nothing.
+fn is_placed(sequence: u64, previous: &Option<String>) -> bool {
+    sequence > 0 && (sequence == 1) == previous.is_none()
+}
+
+fn open(compact: &str, keys: &JwkSet) -> Result<Opened, ReceiptError> {
     if compact.len() > RECEIPT_BYTES_MAX {
         return Err(ReceiptError::TooLong);
     }
@@ -104,15 +197,7 @@ pub fn verify(compact: &str, keys: &JwkSet) -> Result<Receipt, ReceiptError> {
     // Strict: refuses keys of small order and signatures that have a second form.
     key.verify_strict(signed.as_bytes(), &Signature::from_bytes(&signature))
         .map_err(|_| ReceiptError::Signature)?;
-    let claims: Claims = serde_json::from_slice(&claims).map_err(|_| ReceiptError::Claims)?;
-    if claims.sequence == 0 || (claims.sequence == 1) != claims.previous.is_none() {
-        return Err(ReceiptError::Claims);
-    }
-    Ok(Receipt {
-        head: ChainHead::from_last(claims.sequence, compact),
-        claims,
-        key_id: header.kid,
-    })
+    Ok(Opened { header, claims })
 }
 
 fn check_header(bytes: &[u8]) -> Result<Header, ReceiptError> {
@@ -123,9 +208,6 @@ fn check_header(bytes: &[u8]) -> Result<Header, ReceiptError> {
     }
     if header.alg != ALGORITHM {
         return Err(ReceiptError::Header("its algorithm is not EdDSA"));
-    }
-    if header.typ != TYPE {
-        return Err(ReceiptError::Header("its type is not recant-receipt+jwt"));
     }
     Ok(header)
 }
@@ -163,6 +245,31 @@ mod tests {
         assert_eq!(receipt.claims, said);
         assert_eq!(receipt.key_id, key().id());
         assert_eq!(receipt.head, ChainHead::from_last(1, &compact));
+    }
+
+    #[test]
+    fn a_receipt_says_either_that_it_was_erased_or_that_it_is_kept() {
+        let read = |said: &super::super::claims::Claims| verify(&sign(&key(), said), &keys());
+        let erased = claims(&ChainHead::default());
+        let mut kept = erased.clone();
+        kept.kind = recant_types::TargetKind::Restriction;
+        assert_eq!(read(&kept), Err(ReceiptError::Claims));
+        kept.restricted_at = kept.erased_at.take();
+        let text = serde_json::to_string(&kept).expect("plain data");
+        assert!(!text.contains("erased_at") && text.contains("\"kind\":\"restriction\""));
+        let receipt = read(&kept).expect("it holds");
+        assert_eq!(
+            (&receipt.claims, receipt.claims.act()),
+            (&kept, "restriction")
+        );
+        assert_eq!(erased.act(), "erasure");
+        let mut neither = erased.clone();
+        neither.erased_at = None;
+        let mut both = erased;
+        both.restricted_at = both.erased_at;
+        for bad in [neither, both] {
+            assert_eq!(read(&bad), Err(ReceiptError::Claims));
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@
 //! later without breaking it. A Merkle tree over them, the transparency log, shows the same to who has one
 //! receipt and a signed [checkpoint](Checkpoint).
 //!
+//! Of several nodes a receipt says on which of them an erasure was carried out; [settlements](SettlementClaims),
+//! which are links of the same chain, close what it leaves open.
+//!
 //! A receipt is an attestation: it proves who said this, not that it is true. docs/receipts.md
 //! draws every byte.
 //!
@@ -37,19 +40,25 @@ mod head;
 mod jws;
 mod keys;
 mod log;
+mod nodes;
+mod settlement;
 mod text;
 mod webhook;
 
-pub use chain::{ChainFault, ChainReport, Gap, check_chain};
+pub use chain::{ChainFault, ChainLink, ChainReport, Gap, check_chain};
 pub use claims::{
     COMMITMENT_METHOD, Circumstances, Claims, CommitmentClaim, ScanClaim, ScanMethod,
 };
 pub use commitment::{Salt, commit};
 pub use head::ChainHead;
-pub use jws::{Receipt, ReceiptError, sign, sign_bytes, verify};
+pub use jws::{
+    ChainEntry, Receipt, ReceiptError, sign, sign_bytes, sign_settlement, verify, verify_entry,
+};
 pub use keys::{Jwk, JwkSet, SigningKey};
 pub use log::{
     Checkpoint, CheckpointError, ConsistencyProof, InclusionProof, Node, ProofError, ReceiptTree,
     TreeNodes, origin_of, root,
 };
+pub use nodes::{NodeClaim, NodeStanding, NodeState, NodesStanding};
+pub use settlement::{SettledHow, SettlementClaims, SignedSettlement};
 pub use webhook::{WebhookKey, WebhookPublicKey};

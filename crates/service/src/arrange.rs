@@ -10,7 +10,7 @@ use crate::confinement::{Confinement, union};
 use crate::content::{ContentCandidates, is_content};
 use crate::person::Person;
 use crate::snapshot::Snapshot;
-use recant_core::topk::{Best, Filter, RowSet, diversified};
+use recant_core::topk::{Best, Filter, RowSet, Ties, diversified};
 use recant_types::ItemId;
 
 /// For diversity so many of the best are ordered anew. A constant, so that all pages of a version are
@@ -196,7 +196,9 @@ impl Snapshot {
     ) -> List {
         let mut ranked = rest;
         if !begun.others.is_empty() {
-            let mut best = Best::new(begun.depth, ranked.len() + begun.others.len());
+            let by_item = |a, b| self.by_item(a, b);
+            let rows = ranked.len() + begun.others.len();
+            let mut best = Best::new(begun.depth, rows, Ties::by(&by_item));
             let all = ranked.into_iter().chain(begun.others);
             all.for_each(|(row, score)| best.offer(row, score));
             ranked = best.into_sorted();

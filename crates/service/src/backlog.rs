@@ -56,6 +56,14 @@ impl Backlog {
         );
     }
 
+    /// Enters an erasure of which nothing is in the store any more, unless it is there already.
+    pub(crate) fn enter_erased(&self, id: ErasureId, accepted_at: UnixMillis) {
+        self.lock().entry(id).or_insert(Waiting {
+            accepted_at,
+            hides: None,
+        });
+    }
+
     /// Enters an erasure that is forgotten and waits for its certificate.
     pub(crate) fn enter_forgotten(&self, id: ErasureId, accepted_at: UnixMillis) {
         let uncertified = Uncertified {
@@ -155,6 +163,8 @@ impl Backlog {
                     hidden.add_pairs(&names.pairs, user);
                     hidden.add_typed_pairs(&names.typed_pairs, user);
                 }
+                // It is kept, and its person may ask for it.
+                ErasureTarget::Restriction(_) => {}
             }
         }
         hidden

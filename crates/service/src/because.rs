@@ -88,10 +88,13 @@ impl Snapshot {
         )
     }
 
-    /// What of a history the model knows.
+    /// What of a history the model knows, in the order of ids: so sums over it round alike on every node,
+    /// whose rows are its own.
     pub(crate) fn known_entries(&self, history: &[Entry]) -> Vec<Entry> {
         let known = history.iter().filter(|e| self.item_count(e.index) > 0);
-        known.copied().collect()
+        let mut known: Vec<Entry> = known.copied().collect();
+        known.sort_by(|a, b| self.by_item(a.index, b.index));
+        known
     }
 
     fn name_share(&self, row: u32, share: f64) -> Option<HistoryShare> {

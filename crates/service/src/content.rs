@@ -10,7 +10,7 @@ use crate::catalogue::{Catalogue, Edit};
 use crate::patience::Patience;
 use crate::selection::Selected;
 use recant_core::content::ContentModel;
-use recant_core::topk::{Bitmap, PagedRows, scan};
+use recant_core::topk::{Bitmap, PagedRows, Ties, scan};
 use recant_types::ItemId;
 
 /// The number in lists of the first content row: no model has so many rows.
@@ -172,7 +172,10 @@ impl ContentCandidates<'_> {
     pub(crate) fn best(&self, factors: &[f32], k: usize, besides: &[u32]) -> Vec<(u32, f32)> {
         let besides: Vec<u32> = besides.iter().map(|row| row - FIRST).collect();
         let admits = |place| self.admits(place);
-        let best = scan::top_k(factors, &self.rows.factors, k, &besides, admits);
+        let id = |place: u32| self.rows.ids.get(place as usize).and_then(Option::as_ref);
+        let by_item = |a, b| id(a).cmp(&id(b));
+        let ties = Ties::by(&by_item);
+        let best = scan::top_k_tied(factors, &self.rows.factors, k, &besides, admits, ties);
         let in_lists = |(place, score)| (FIRST + place, score);
         best.into_iter().map(in_lists).collect()
     }

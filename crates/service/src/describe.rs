@@ -12,7 +12,7 @@ use crate::catalogue::{Catalogue, Edit};
 use crate::curator::{DescribeError, Order, Outcome, Round, Waiting};
 use crate::query::ServiceError;
 use crate::service::Service;
-use recant_store::{Committed, WriteBatch};
+use recant_store::{Committed, RequestBatch};
 use recant_types::{DescriptionPatch, ItemDescription, ItemId};
 
 /// From so many changes on a version is made on a blocking thread.
@@ -86,11 +86,11 @@ impl Service {
     }
 
     async fn commit_said(&self, said: Vec<Arc<ItemDescription>>) -> Result<(), ServiceError> {
-        let mut batch = WriteBatch::default();
+        let mut batch = RequestBatch::default();
         for description in &said {
             batch.put_description(description);
         }
-        self.0.store.commit(batch).await?;
+        self.0.sequencer.commit(batch).await?;
         self.show(said.into_iter().map(Edit::Describe).collect())
             .await;
         Ok(())
@@ -98,6 +98,10 @@ impl Service {
 
     /// Puts durable changes into the live version.
     async fn show(&self, edits: Vec<Edit>) {
+        if self.0.others.is_some() {
+            // There already, with the entry of the log that brought them.
+            return;
+        }
         let publisher = Arc::clone(&self.0.publisher);
         if edits.len() <= EDITS_INLINE_MAX {
             return publisher.edit(&edits);
@@ -112,13 +116,13 @@ impl Service {
     /// any more about the item that `removed` names. Goes on when its caller gives up.
     pub(crate) async fn commit_in_turn(
         &self,
-        batch: WriteBatch,
+        batch: RequestBatch,
         removed: impl FnOnce(&Committed) -> Option<ItemId> + Send + 'static,
     ) -> Result<Committed, ServiceError> {
         let service = self.clone();
         let task = tokio::spawn(async move {
             let _turn = service.0.curator.turn.lock().await;
-            let committed = service.0.store.commit(batch).await?;
+            let committed = service.0.sequencer.commit(batch).await?;
             if let Some(id) = removed(&committed) {
                 service.show(vec![Edit::Remove(id)]).await;
             }

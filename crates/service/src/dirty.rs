@@ -54,6 +54,11 @@ impl DirtyRows {
         }
     }
 
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.users.len() + self.items.len()
+    }
+
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty() && self.items.is_empty()

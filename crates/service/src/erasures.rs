@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 
 use crate::metric_names as names;
 use crate::query::{IdempotencyKey, ServiceError};
-use crate::service::Service;
+use crate::service::{Others, Service};
 use recant_receipt::{Salt, commit};
-use recant_store::{Committed, Idempotency, Store, WriteBatch};
+use recant_store::{Committed, Idempotency, RequestBatch, Store};
 use recant_types::{
     ErasureFilter, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, Event, ItemId,
     UnixMillis,
@@ -43,7 +43,19 @@ impl Service {
         target: ErasureTarget,
         key: Option<IdempotencyKey>,
     ) -> Result<AcceptedErasure, ServiceError> {
-        self.accept(requested_by, target, key, None).await
+        self.accept(requested_by, target, key, None, None).await
+    }
+
+    /// Accepts an erasure as [`Self::erase_for`] does, of which the endpoint of this name is to be told though
+    /// it is told only on request.
+    pub async fn erase_and_tell(
+        &self,
+        requested_by: Option<String>,
+        target: ErasureTarget,
+        key: Option<IdempotencyKey>,
+        endpoint: Option<&str>,
+    ) -> Result<AcceptedErasure, ServiceError> {
+        self.accept(requested_by, target, key, None, endpoint).await
     }
 
     /// Accepts the erasure of every interaction with `item` and of what is said about it, which is
@@ -55,16 +67,19 @@ impl Service {
         key: Option<IdempotencyKey>,
     ) -> Result<AcceptedErasure, ServiceError> {
         let target = ErasureTarget::Item(item.clone());
-        self.accept(requested_by, target, key, Some(item)).await
+        self.accept(requested_by, target, key, Some(item), None)
+            .await
     }
 
-    /// Accepts an erasure of `target` and of what is said about the item `described`.
+    /// Accepts an erasure of `target` and of what is said about the item `described`, and has `endpoint` told
+    /// of it.
     async fn accept(
         &self,
         requested_by: Option<String>,
         target: ErasureTarget,
         key: Option<IdempotencyKey>,
         described: Option<ItemId>,
+        endpoint: Option<&str>,
     ) -> Result<AcceptedErasure, ServiceError> {
         self.check_running()?;
         if self.0.backlog.depth() >= self.0.queue_max {
@@ -72,7 +87,7 @@ impl Service {
         }
         let started = Instant::now();
         let (id, accepted_at) = (ErasureId::generate(), UnixMillis::now());
-        let mut batch = WriteBatch::default();
+        let mut batch = RequestBatch::default();
         let event = Event::Erase {
             id,
             accepted_at,
@@ -84,11 +99,13 @@ impl Service {
             .map(|key| idempotency(key, &target, described.is_some()))
             .transpose()?;
         batch.append_erasure(event, commit(&salt, &target), once, requested_by);
-        self.note_webhooks(&mut batch, id);
+        self.note_webhooks(&mut batch, id, endpoint);
         if let Some(item) = &described {
             batch.remove_description(item);
         }
-        self.0.backlog.enter(id, Some(target.clone()), accepted_at);
+        if self.0.others.is_none() {
+            self.0.backlog.enter(id, Some(target.clone()), accepted_at);
+        }
         self.0.backlog.spans.begin(id);
         let committed = match described {
             None => self.commit(batch).await,
@@ -97,7 +114,7 @@ impl Service {
         let record = match committed {
             Ok(committed) => committed.records.into_iter().next(),
             Err(error) => {
-                self.0.backlog.leave(id);
+                self.leave_backlog(id);
                 self.0.backlog.spans.end(id);
                 return Err(error);
             }
@@ -113,7 +130,7 @@ impl Service {
                 salt: Some(salt),
             });
         }
-        self.0.backlog.leave(id);
+        self.leave_backlog(id);
         self.0.backlog.spans.end(id);
         // A repeated request: the same key leads to the salt of the first one.
         let first = self.salt(record.id, key.as_ref());
@@ -124,10 +141,18 @@ impl Service {
         })
     }
 
+    /// Nothing was accepted, as far as is known. Among several nodes an erasure enters with the entry of the log
+    /// that it came in, and leaves with the fact that it is forgotten, whatever its requester was told.
+    fn leave_backlog(&self, id: ErasureId) {
+        if self.0.others.is_none() {
+            self.0.backlog.leave(id);
+        }
+    }
+
     /// Commits the erasure `id`, which removes what is said about `item` unless it is a repetition.
     async fn commit_with_item(
         &self,
-        batch: WriteBatch,
+        batch: RequestBatch,
         id: ErasureId,
         item: ItemId,
     ) -> Result<Committed, ServiceError> {
@@ -152,6 +177,9 @@ impl Service {
         id: ErasureId,
         patience: Duration,
     ) -> Result<Option<ErasureRecord>, ServiceError> {
+        if let Some(others) = &self.0.others {
+            return self.wait_for_fact(others, id, patience).await;
+        }
         let Some(record) = self.erasure(id).await? else {
             return Ok(None);
         };
@@ -160,6 +188,30 @@ impl Service {
         // Running out of patience is an answer like any other: the state as it is then.
         let _ = tokio::time::timeout(patience, forgotten).await;
         self.erasure(id).await
+    }
+
+    /// [`Self::wait_forgotten`] where several nodes have to have forgotten.
+    async fn wait_for_fact(
+        &self,
+        others: &Others,
+        id: ErasureId,
+        patience: Duration,
+    ) -> Result<Option<ErasureRecord>, ServiceError> {
+        let mut facts = others.facts.subscribe();
+        let forgotten = async {
+            loop {
+                facts.mark_unchanged();
+                let record = self.erasure(id).await?;
+                let waits = |it: &ErasureRecord| it.status < ErasureStatus::Forgotten;
+                if !record.as_ref().is_some_and(waits) || facts.changed().await.is_err() {
+                    return Ok(record);
+                }
+            }
+        };
+        match tokio::time::timeout(patience, forgotten).await {
+            Ok(record) => record,
+            Err(_) => self.erasure(id).await,
+        }
     }
 
     /// One erasure; `None` when the id is unknown.
@@ -202,6 +254,10 @@ impl Service {
     /// The record without states that are durable already but not yet true of the live model: the
     /// swap follows its commit by microseconds, and a state must not be reported before both.
     fn as_far_as_live(&self, mut record: ErasureRecord) -> ErasureRecord {
+        if self.0.others.is_some() {
+            // A state is written down once it is true of every node.
+            return record;
+        }
         let progress = self.0.publisher.progress();
         let is_ahead = (record.certified_position).is_some_and(|at| at > progress.certified.0);
         if record.status == ErasureStatus::Certified && is_ahead {

@@ -72,7 +72,7 @@ pub struct ListedItem {
 pub struct List {
     /// The version that answered.
     pub model_version: u64,
-    /// The first in order first; ties in row order, of what is new in the order of ids.
+    /// The first in order first; ties in the order of the bytes of ids.
     pub items: Vec<ListedItem>,
 }
 
@@ -108,23 +108,25 @@ impl Service {
         measure: Measure,
     ) -> Result<Ranking<Score>, ServiceError> {
         let rankings = self.0.publisher.rankings();
-        if let Some(ranking) = rankings.find(measure, &snapshot.hours) {
+        if let Some(ranking) = rankings.find(measure, &snapshot.hours, &snapshot.items) {
             return Ok(ranking);
         }
         let one = Arc::clone(&self.0.filtering).acquire_owned().await;
         let one = one.map_err(|_| ServiceError::ShuttingDown)?;
-        let (publisher, hours) = (Arc::clone(&self.0.publisher), snapshot.hours.clone());
+        let (publisher, snapshot) = (Arc::clone(&self.0.publisher), Arc::clone(snapshot));
         self.blocking(move || {
             let _one = one;
+            let (hours, items) = (&snapshot.hours, &snapshot.items);
             // Somebody else may have made it meanwhile.
             publisher
                 .rankings()
-                .find(measure, &hours)
+                .find(measure, hours, items)
                 .unwrap_or_else(|| {
-                    let ranking = measure.rank(&hours);
-                    publisher.rankings().keep(measure, &hours, ranking.clone());
+                    let ranking = measure.rank(hours, items);
+                    publisher.rankings().keep(measure, hours, ranking.clone());
                     // A version may have come meanwhile, and no other soon.
-                    publisher.rankings().follow(&publisher.current().hours);
+                    let live = publisher.current();
+                    publisher.rankings().follow(&live.hours, &live.items);
                     ranking
                 })
         })

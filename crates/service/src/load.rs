@@ -70,9 +70,11 @@ pub fn load(
     };
     let counts = (0..matrix.item_rows() as u32).map(|row| matrix.item(row).len() as u32);
     let item_counts: imbl::Vector<u32> = counts.collect();
-    let rows = 0..matrix.item_rows() as u32;
-    let popular = rows.map(|row| (row, wanted(matrix.item(row))));
-    let popular = popular.filter(|(_, count)| *count > 0).collect();
+    let popular = (0..matrix.item_rows() as u32).filter_map(|row| {
+        let item = items.directory().id(row)?.clone();
+        Some((row, item, wanted(matrix.item(row)))).filter(|(_, _, count)| *count > 0)
+    });
+    let popular = popular.collect();
     let trainer = Trainer {
         matrix,
         learner,
@@ -232,6 +234,18 @@ pub(crate) fn dirty_rows(
         if !is_stored {
             put_layers(&mut batch, learner);
         }
+    }
+    batch
+}
+
+/// The records that bring the stored rows to what a leader's version has in the `dirty` rows, or in all.
+pub(crate) fn followed_rows(trainer: &Trainer, dirty: &DirtyRows, is_image: bool) -> WriteBatch {
+    let mut batch = WriteBatch::default();
+    if is_image {
+        batch.remove_tensor(Tensor::ItemFactors);
+    }
+    for row in dirty.item_rows() {
+        put_item_row(&mut batch, trainer, row);
     }
     batch
 }

@@ -23,7 +23,7 @@ recant_types::declare_metrics! {
     EVENTS_SINCE_CERTIFICATE = "recant_events_since_certificate", Gauge, labels: false, "Entries of the log since the position that the last certificate is of.";
     CERTIFICATES_REFUSED_TOTAL = "recant_certificates_refused_total", Counter, labels: false, "Refinements after which no certificate was claimed.";
     REFINEMENT_SECONDS = "recant_refinement_seconds", Histogram(ERASURE_BUCKETS), labels: false, "Time that a refinement took, with what it waited for local updates.";
-    WORKER_RUNNING = "recant_worker_running", Gauge, labels: false, "1 while the worker learns and forgets; 0 once it was given up.";
+    WORKER_RUNNING = "recant_worker_running", Gauge, labels: false, "1 while the worker learns and forgets; 0 once it was given up or the store closed by itself.";
     WEBHOOK_DELIVERIES_TOTAL = "recant_webhook_deliveries_total", Counter, labels: true, "States of erasures on their way to endpoints of webhooks, by endpoint and outcome: delivered, failed (tried again), given_up, dropped, gone.";
     WEBHOOKS_WAITING = "recant_webhooks_waiting", Gauge, labels: true, "States of erasures that an endpoint of webhooks has not acknowledged, by endpoint.";
     WEBHOOK_OLDEST_SECONDS = "recant_webhook_oldest_seconds", Gauge, labels: true, "Age of the oldest state of an erasure that an endpoint of webhooks has not acknowledged, by endpoint; 0 without any.";

@@ -1,6 +1,6 @@
 //! A neural model as readers see it: what is needed to score items and to fold in a history.
 
-use recant_core::topk::{Best, Filter, PagedRows};
+use recant_core::topk::{Best, Filter, PagedRows, Ties};
 use recant_neural::{BATCH_PAIRS, Batch, Source, fold_in, model_of, score_rows};
 use recant_types::ModelSpecification;
 
@@ -58,9 +58,10 @@ impl Network {
         k: usize,
         filter: &Filter<'_>,
         is_active: impl Fn(u32) -> bool,
+        ties: Ties<'_>,
     ) -> Vec<(u32, f32)> {
         let scores = self.scores(user, items);
-        let mut best = Best::new(k, scores.len());
+        let mut best = Best::new(k, scores.len(), ties);
         for (row, score) in (0..).zip(scores) {
             if is_active(row) && filter.admits(row) {
                 best.offer(row, score);

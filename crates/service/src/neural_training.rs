@@ -85,6 +85,7 @@ pub fn train_neural(
     let learnt = previous.map(|header| header.learnt).unwrap_or_default();
     let header = ModelHeader {
         version,
+        term: 0,
         learnt,
         model: ModelConfiguration::Neural(specification),
         seed,

@@ -4,7 +4,7 @@
 
 use crate::query::ServiceError;
 use crate::service::Service;
-use recant_store::WriteBatch;
+use recant_store::RequestBatch;
 use recant_types::{InvalidProperties, PersonPatch, PersonProperties, PersonSummary, UserId};
 
 /// Why what is said about a person was not changed.
@@ -37,7 +37,7 @@ impl Service {
         people: Vec<(UserId, PersonProperties)>,
     ) -> Result<(), ServiceError> {
         self.check_running()?;
-        let mut batch = WriteBatch::default();
+        let mut batch = RequestBatch::default();
         for (user, properties) in &people {
             batch.put_properties(user, properties);
         }
@@ -48,7 +48,7 @@ impl Service {
     /// else is said and erased: durable on return. What would be out of bounds changes nothing.
     pub async fn patch_user(&self, user: UserId, patch: PersonPatch) -> Result<(), PatchError> {
         self.check_running()?;
-        let mut batch = WriteBatch::default();
+        let mut batch = RequestBatch::default();
         batch.patch_properties(&user, patch);
         let refused = self.commit(batch).await?.refused;
         refused.map_or(Ok(()), |reason| Err(reason.into()))

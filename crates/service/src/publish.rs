@@ -186,13 +186,13 @@ impl Publisher {
     pub fn swap(&self, progress: Progress, snapshot: Snapshot, making: Duration) {
         let started = Instant::now();
         report(&snapshot);
-        let hours = snapshot.hours.clone();
+        let (hours, items) = (snapshot.hours.clone(), snapshot.items.clone());
         let held = self.assembling();
         let mut snapshot = self.saying_what_is_said(snapshot);
         snapshot.content = self.live.load().content.clone();
         self.live.store(Arc::new(snapshot));
         drop(held);
-        self.rankings.follow(&hours);
+        self.rankings.follow(&hours, &items);
         let swapping = making + started.elapsed();
         metrics::histogram!(names::SWAP_DURATION_SECONDS).record(swapping.as_secs_f64());
         self.progress.send_replace(progress);

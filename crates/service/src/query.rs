@@ -152,7 +152,7 @@ pub struct Recommendations {
     pub model_version: u64,
     /// How the list was made.
     pub source: Source,
-    /// Best first, ties in item order, unless the question arranged them otherwise.
+    /// Best first, ties in the order of the bytes of ids, unless the question arranged them otherwise.
     pub items: Vec<ScoredItem>,
     /// What is proven about the list, when it was asked for.
     pub explanation: Option<Explanation>,
@@ -163,7 +163,7 @@ pub struct Recommendations {
 pub struct SimilarItems {
     /// The version that answered.
     pub model_version: u64,
-    /// Best first by cosine similarity, ties in item order, unless the question asked for diversity.
+    /// Best first by cosine similarity, ties in the order of the bytes of ids, unless the question asked for diversity.
     pub items: Vec<ScoredItem>,
 }
 
@@ -196,6 +196,8 @@ pub struct Added {
 pub struct ModelSummary {
     /// The live version; it grows with every swap.
     pub version: u64,
+    /// The term of the leader that made it, where several nodes serve together; else 0.
+    pub term: u64,
     /// Latent dimensions; of a neural model, parameters of one item.
     pub dim: usize,
     /// Kind and hyper-parameters.
@@ -262,6 +264,24 @@ pub enum ServiceError {
         "the filter takes too long for a catalogue of this size: write one that takes fewer steps"
     )]
     FilterTooCostly,
+    /// Of several nodes none leads at present; nothing became of the request.
+    #[error("no node leads at present: repeat the request")]
+    NoLeader,
+    /// Another node leads since the request was taken on; what became of it is open.
+    #[error("what became of it is open; repeat with the same Idempotency-Key")]
+    LeadershipLost,
+    /// The log that several nodes share has no room; nothing became of the request.
+    #[error(
+        "there is no room in the log that the nodes share: make some, or mend the node that holds it back, \
+         and repeat the request"
+    )]
+    LogFull,
+    /// It takes more than an entry of the log that several nodes share may; nothing became of it.
+    #[error("the request takes {bytes} bytes, more than nodes share at once: send it in several")]
+    TooLong {
+        /// What it takes.
+        bytes: usize,
+    },
     /// The service is stopping.
     #[error("the service is shutting down")]
     ShuttingDown,

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::activity::{Hour, ItemHours};
 use crate::ranking::Ranking;
-use recant_types::UnixMillis;
+use crate::rows::RowDirectory;
+use recant_types::{ItemId, UnixMillis};
 
 /// Most orders that are followed.
 const RANKINGS_MAX: usize = 16;
@@ -65,9 +66,11 @@ impl Measure {
     }
 
     /// All items in order. Cost: the hours of all items.
-    pub(crate) fn rank(&self, items: &ItemHours) -> Ranking<Score> {
-        let rows = 0..items.rows();
-        let scored = rows.filter_map(|row| Some((row, self.score(items.of(row))?)));
+    pub(crate) fn rank(&self, items: &ItemHours, ids: &RowDirectory<ItemId>) -> Ranking<Score> {
+        let scored = (0..items.rows()).filter_map(|row| {
+            let score = self.score(items.of(row))?;
+            Some((row, ids.id(row)?.clone(), score))
+        });
         scored.collect()
     }
 }
@@ -105,10 +108,13 @@ struct Followed {
 }
 
 impl Followed {
-    /// Brings the order to another state. Cost: [`ItemHours::differing`], and the hours of what does.
-    fn follow(&mut self, items: &ItemHours) {
+    /// Brings the order to another state, in which `ids` are at the rows. Cost: [`ItemHours::differing`], and the
+    /// hours of what does. A row is nobody's for a version before it is somebody else's, so that none has
+    /// another's id.
+    fn follow(&mut self, items: &ItemHours, ids: &RowDirectory<ItemId>) {
         for row in self.items.differing(items) {
-            self.ranking.set(row, self.measure.score(items.of(row)));
+            let score = self.measure.score(items.of(row));
+            self.ranking.set(row, score.zip(ids.id(row)));
         }
         self.items = items.clone();
     }
@@ -120,11 +126,16 @@ pub(crate) struct Rankings(Mutex<Vec<Followed>>);
 
 impl Rankings {
     /// The order by `measure` in the state `items`, if it is followed.
-    pub(crate) fn find(&self, measure: Measure, items: &ItemHours) -> Option<Ranking<Score>> {
+    pub(crate) fn find(
+        &self,
+        measure: Measure,
+        items: &ItemHours,
+        ids: &RowDirectory<ItemId>,
+    ) -> Option<Ranking<Score>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let place = kept.iter().position(|kept| kept.measure == measure)?;
         let mut found = kept.remove(place);
-        found.follow(items);
+        found.follow(items, ids);
         let ranking = found.ranking.clone();
         kept.push(found);
         Some(ranking)
@@ -146,9 +157,9 @@ impl Rankings {
 
     /// Brings all orders to the state of the live version: none shall know longer than it does what
     /// was erased.
-    pub(crate) fn follow(&self, items: &ItemHours) {
+    pub(crate) fn follow(&self, items: &ItemHours, ids: &RowDirectory<ItemId>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter_mut().for_each(|kept| kept.follow(items));
+        kept.iter_mut().for_each(|kept| kept.follow(items, ids));
     }
 }
 
@@ -158,6 +169,14 @@ mod tests {
 
     use super::*;
     use crate::activity::Activity;
+    use crate::rows::RowTable;
+
+    /// Items whose ids are in another order than their rows.
+    fn ids() -> RowDirectory<ItemId> {
+        let id = |row: u32| ItemId::new(&format!("{}", row * 17 % 40)).expect("an id");
+        let table = RowTable::from_rows((0..40).map(|row| (row, id(row))));
+        table.directory().clone()
+    }
 
     fn order(ranking: &Ranking<Score>) -> Vec<(u32, Score)> {
         ranking.iter().collect()
@@ -177,16 +196,17 @@ mod tests {
         ) {
             let half_life = half_life.map(|hours| Duration::from_secs(hours * 3_600));
             let measure = Measure::new(since, half_life);
+            let ids = ids();
             let (rankings, mut activity) = (Rankings::default(), Activity::default());
-            rankings.keep(measure, activity.items(), measure.rank(activity.items()));
+            rankings.keep(measure, activity.items(), measure.rank(activity.items(), &ids));
             for (number, (user, items)) in users.into_iter().enumerate() {
                 activity.set(user, items.into_iter().collect());
                 if number % 3 == 0 {
-                    rankings.follow(activity.items());
+                    rankings.follow(activity.items(), &ids);
                 }
             }
-            let found = rankings.find(measure, activity.items()).expect("followed");
-            prop_assert_eq!(order(&found), order(&measure.rank(activity.items())));
+            let found = rankings.find(measure, activity.items(), &ids).expect("followed");
+            prop_assert_eq!(order(&found), order(&measure.rank(activity.items(), &ids)));
             let now = UnixMillis(480_300 * 3_600_000);
             for row in 0..40 {
                 let events = activity.items().of(row).iter();
@@ -207,11 +227,12 @@ mod tests {
     #[test]
     fn orders_that_nobody_asks_for_make_room() {
         let (rankings, none) = (Rankings::default(), ItemHours::default());
+        let ids = ids();
         let measure = |hour| Measure::new(Some(hour), None);
         for hour in 0..=RANKINGS_MAX as Hour {
             rankings.keep(measure(hour), &none, Ranking::default());
-            assert!(rankings.find(measure(1), &none).is_some() || hour == 0);
+            assert!(rankings.find(measure(1), &none, &ids).is_some() || hour == 0);
         }
-        assert!(rankings.find(measure(0), &none).is_none());
+        assert!(rankings.find(measure(0), &none, &ids).is_none());
     }
 }

@@ -8,7 +8,7 @@ use crate::receipts::ReceiptAnswer;
 use crate::service::Service;
 use recant_receipt::{
     ChainHead, Checkpoint, ConsistencyProof, InclusionProof, Node, ReceiptTree, TreeNodes,
-    origin_of, root, verify,
+    origin_of, root, verify, verify_entry,
 };
 use recant_store::{Store, StoreError, WriteBatch};
 use recant_types::ErasureId;
@@ -45,7 +45,7 @@ impl Service {
             ReceiptAnswer::Signed(compact) => compact,
             other => return Ok(LogAnswer::NoReceipt(other)),
         };
-        let Ok(receipt) = verify(&compact, self.published_keys()) else {
+        let Ok(receipt) = verify(&compact, &self.published_keys()) else {
             return Ok(LogAnswer::NoLog);
         };
         let index = receipt.head.sequence - 1;
@@ -100,15 +100,15 @@ impl TreeNodes for StoredNodes<'_> {
 /// The end of the chain of receipts, and the log of them. Receipts that were signed before there was a
 /// log are put into it. `None` when one of them is missing: then there is no log, and a warning.
 pub(crate) fn open(store: &Store) -> Result<(ChainHead, Option<ReceiptTree>), StoreError> {
-    let head = store.receipt_head()?;
-    if let Some(tree) = ReceiptTree::open(head.sequence, &StoredNodes(store)) {
-        return Ok((head, Some(tree)));
+    let (head, tree) = end(store)?;
+    if tree.is_some() {
+        return Ok((head, tree));
     }
     let keys = store.receipt_keys()?.published;
     let mut receipts = BTreeMap::new();
     store.visit_receipts(|compact| {
-        if let Ok(receipt) = verify(compact, &keys) {
-            receipts.insert(receipt.head.sequence, compact.to_owned());
+        if let Ok(receipt) = verify_entry(compact, &keys) {
+            receipts.insert(receipt.head().sequence, compact.to_owned());
         }
     })?;
     if !receipts.keys().copied().eq(1..=head.sequence) {
@@ -128,6 +128,12 @@ pub(crate) fn open(store: &Store) -> Result<(ChainHead, Option<ReceiptTree>), St
         "the transparency log was made from the receipts"
     );
     Ok((head, Some(tree)))
+}
+
+/// The end of the chain of receipts, and of the log of them where there is one.
+pub(crate) fn end(store: &Store) -> Result<(ChainHead, Option<ReceiptTree>), StoreError> {
+    let head = store.receipt_head()?;
+    Ok((head, ReceiptTree::open(head.sequence, &StoredNodes(store))))
 }
 
 fn put(store: &Store, nodes: &mut Vec<(u64, Node)>) -> Result<(), StoreError> {

@@ -1,13 +1,11 @@
-//! Signing receipts, and handing them out.
+//! Handing out receipts, and the keys that they are checked with.
 
 use std::sync::Arc;
 
-use crate::published_time::published;
 use crate::query::ServiceError;
 use crate::service::Service;
-use recant_receipt::{ChainHead, Circumstances, Claims, JwkSet, ReceiptTree, sign};
-use recant_store::{ReceiptKeys, WriteBatch};
-use recant_types::{ErasureId, ErasureRecord, ErasureStatus, UnixMillis};
+use recant_receipt::{Jwk, JwkSet};
+use recant_types::{ErasureId, ErasureStatus};
 
 /// What there is when somebody asks for the receipt of an erasure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,71 +33,27 @@ impl Service {
         Ok(receipt.map_or(ReceiptAnswer::Never, ReceiptAnswer::Signed))
     }
 
-    /// The public keys that receipts are checked with.
-    pub fn published_keys(&self) -> &JwkSet {
-        &self.0.receipt_keys.published
-    }
-}
-
-/// Signs receipts one after another; owned by the worker, which alone certifies.
-///
-/// The end of the chain is durable with each receipt, so a worker that is started again reads it
-/// from the store and goes on from there.
-#[derive(Debug)]
-pub(crate) struct ReceiptSigner {
-    keys: Arc<ReceiptKeys>,
-    issuer: Arc<str>,
-    head: ChainHead,
-    /// The log over all of them; none when one of them is missing.
-    tree: Option<ReceiptTree>,
-}
-
-impl ReceiptSigner {
-    /// A signer that continues the chain after `head`, and the log of the receipts before.
-    pub(crate) fn new(
-        keys: Arc<ReceiptKeys>,
-        issuer: Arc<str>,
-        head: ChainHead,
-        tree: Option<ReceiptTree>,
-    ) -> Self {
-        Self {
-            keys,
-            issuer,
-            head,
-            tree,
-        }
+    /// What nodes that were away have settled: settlements in compact form, in the order of the chain that they form
+    /// with the receipts.
+    pub async fn settlements(&self) -> Result<Vec<String>, ServiceError> {
+        let held = self.read(|store| store.settlements()).await?;
+        Ok(held.into_iter().map(|it| it.receipt).collect())
     }
 
-    /// Adds to `batch` a receipt for each of the certified `records`, in the order in which they
-    /// were accepted. `version` is the version that the certificate is about, `generation` that of
-    /// the store.
-    pub(crate) fn sign(
-        &mut self,
-        records: &[ErasureRecord],
-        version: u64,
-        generation: u64,
-        batch: &mut WriteBatch,
-    ) {
-        let now = UnixMillis::now();
-        let mut records: Vec<&ErasureRecord> = records.iter().collect();
-        records.sort_by_key(|record| record.position);
-        for record in records {
-            let circumstances = Circumstances {
-                issuer: &self.issuer,
-                signed_at: published(record.accepted_at, now),
-                model_version_certified: version,
-                generation,
-            };
-            let Some(claims) = Claims::new(record, &circumstances, &self.head) else {
-                tracing::error!(erasure = %record.id, "certified without all of its times");
-                continue;
-            };
-            let compact = sign(&self.keys.signing, &claims);
-            self.head = ChainHead::from_last(claims.sequence, &compact);
-            batch.put_receipt(record.id, &compact, &self.head);
-            if let Some(tree) = &mut self.tree {
-                batch.put_receipt_nodes(&tree.append(&compact));
+    /// The public keys that receipts are checked with: this node's, and those of others that sign.
+    pub fn published_keys(&self) -> Arc<JwkSet> {
+        self.0.published_keys.load_full()
+    }
+
+    /// Publishes the keys of other nodes that sign, or signed, beside this node's own; those that were set
+    /// before are left out unless they are given again.
+    pub fn set_other_keys(&self, others: Vec<Jwk>) {
+        let mut all = self.0.receipt_keys.published.clone();
+        for key in others {
+            if !all.keys.iter().any(|known| known.x == key.x) {
+                all.keys.push(key);
             }
         }
+        self.0.published_keys.store(Arc::new(all));
     }
 }

@@ -1,7 +1,7 @@
 //! Answers from one snapshot: recommendations, similar items, popularity.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::HashSet;
 
 use crate::arrange::{Arranged, Arrangement, Begun, List, depth};
@@ -19,7 +19,7 @@ use crate::snapshot::{ServedModel, Snapshot};
 use crate::source::Source;
 use recant_core::model::Entry;
 use recant_core::optim::fold_in;
-use recant_core::topk::{Bitmap, Filter, Question, RowSet, scan};
+use recant_core::topk::{Bitmap, Filter, Question, RowSet, Ties, scan};
 use recant_types::{ItemId, UserId};
 
 /// With fewer allowed items than one in so many, these are counted instead of all walked through.
@@ -158,6 +158,12 @@ impl Snapshot {
         }
     }
 
+    /// The order in which rows with equal scores come in lists: that of the bytes of their ids, which is the
+    /// same on every node.
+    pub(crate) fn by_item(&self, a: u32, b: u32) -> Ordering {
+        self.item_at(a).cmp(&self.item_at(b))
+    }
+
     /// The item at a row of a list.
     fn item_at(&self, row: u32) -> Option<&ItemId> {
         match &self.content {
@@ -227,11 +233,13 @@ impl Snapshot {
         begun: &[Begun],
         confinement: &Confinement,
     ) -> Vec<Vec<(u32, f32)>> {
+        let by_item = |a, b| self.by_item(a, b);
         let known = persons.iter().zip(begun).filter_map(|(person, begun)| {
             Some(Question {
                 query: person.factors.as_deref()?,
                 k: begun.depth,
                 filter: self.filter(confinement, &begun.set_aside),
+                ties: Ties::by(&by_item),
             })
         });
         let questions: Vec<Question> = known.collect();
@@ -266,12 +274,19 @@ impl Snapshot {
 
     /// The best rows for a user's factors, exactly.
     fn top_k(&self, factors: &[f32], k: usize, filter: &Filter) -> Vec<(u32, f32)> {
+        let by_item = |a, b| self.by_item(a, b);
+        let ties = Ties::by(&by_item);
         match self.scoring_network() {
             Some(network) => {
                 let is_active = |row| self.item_count(row) > 0;
-                network.top_k(factors, &self.item_factors, k, filter, is_active)
+                network.top_k(factors, &self.item_factors, k, filter, is_active, ties)
             }
-            None => self.item_index.top_k(factors, k, filter),
+            None => self.item_index.answer(&Question {
+                query: factors,
+                k,
+                filter: *filter,
+                ties,
+            }),
         }
     }
 
@@ -432,7 +447,7 @@ impl Snapshot {
         rows
     }
 
-    /// The items that most people wanted, of those that `filter` leaves; ties in item order.
+    /// The items that most people wanted, of those that `filter` leaves; ties in the order of ids.
     fn most_popular(&self, k: usize, filter: &Filter) -> Vec<(u32, f32)> {
         let best = self.first_ranked(&self.popular, k, filter).into_iter();
         best.map(|(row, count)| (row, count as f32)).collect()
@@ -451,11 +466,11 @@ impl Snapshot {
         match filter.allowed {
             Some(few) if few.len() <= self.active_items / FEW_ALLOWED_SHARE => {
                 let rows = few.rows().iter().filter(|row| left(**row));
-                let scored = rows.filter_map(|row| Some((*row, ranking.score(*row)?)));
-                let mut scored: Vec<(u32, S)> = scored.collect();
-                scored.sort_unstable_by_key(|(row, score)| (Reverse(*score), *row));
-                scored.truncate(k);
-                scored
+                let scored = rows.filter_map(|row| Some((ranking.place(*row)?, *row)));
+                let mut scored: Vec<((S, &ItemId), u32)> = scored.collect();
+                scored.sort_unstable_by_key(|((score, item), row)| (Reverse(*score), *item, *row));
+                let best = scored.into_iter().take(k);
+                best.map(|((score, _), row)| (row, score)).collect()
             }
             allowed => {
                 let may = |row: u32| allowed.is_none_or(|allowed| allowed.contains(row));
@@ -476,12 +491,14 @@ impl Snapshot {
         let filter = self.filter(&confinement, &excluded);
         let eligible = |candidate| self.item_count(candidate) > 0 && filter.admits(candidate);
         let end = query.offset + query.k;
+        let by_item = |a, b| self.by_item(a, b);
         let best = scan::top_k_cosine(
             self.item_factors.row(row),
             &self.item_factors,
             depth(end, query.diversity),
             &[],
             eligible,
+            Ties::by(&by_item),
         );
         let mut page = self.diverse(best, &[], query.diversity, end);
         turn_to_page(&mut page, query.offset);

@@ -72,6 +72,10 @@ impl<'a> Resolver<'a> {
                 let known = pairs.iter().filter_map(|pair| self.typed_pair(pair));
                 ErasureTarget::TypedPairs(known.collect())
             }
+            Named::Restriction(users) => {
+                let known = users.iter().filter_map(|hash| self.user(hash).cloned());
+                ErasureTarget::Restriction(known.collect())
+            }
             several @ (Named::Several { .. } | Named::SeveralTyped { .. }) => {
                 let mut names = Names::default();
                 for part in several.parts() {
@@ -80,7 +84,7 @@ impl<'a> Resolver<'a> {
                         ErasureTarget::Item(item) => names.items.push(item),
                         ErasureTarget::Pairs(pairs) => names.pairs.extend(pairs),
                         ErasureTarget::TypedPairs(pairs) => names.typed_pairs.extend(pairs),
-                        ErasureTarget::Several(_) => {}
+                        ErasureTarget::Several(_) | ErasureTarget::Restriction(_) => {}
                     }
                 }
                 names.into()

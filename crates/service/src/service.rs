@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::{Stream, StreamExt, stream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::backlog::{Backlog, Hidden};
 use crate::content::Matching;
@@ -18,13 +19,17 @@ use crate::query::{
     Added, AsOf, BatchQuery, CertifiedSummary, ExportedInteraction, ModelSummary, RecommendQuery,
     Recommendations, ServiceError, SimilarItems, SimilarQuery, Subject,
 };
+use crate::replication::Replication;
 use crate::selection::{Selected, Selection};
+use crate::sequencer::{Sequencer, SequencerError};
 use crate::snapshot::{ServedModel, Snapshot};
+use crate::update_feed::Versions;
 use crate::webhooks::Told;
 use recant_core::topk::Bitmap;
+use recant_receipt::JwkSet;
 use recant_store::Committed;
-use recant_store::WriteBatch;
-use recant_store::{ReceiptKeys, Store, StoreError};
+use recant_store::RequestBatch;
+use recant_store::{ReceiptKeys, Sealer, Store, StoreError};
 use recant_types::{Event, Interaction, ItemId, UnixMillis, UserId};
 
 /// Multiply-adds of a scan that may run on the async threads: below about 50 µs a hop to another
@@ -61,9 +66,13 @@ pub(crate) const FILTER_PATIENCE: Duration = Duration::from_secs(5);
 /// What all clones of a [`Service`] share with the worker.
 pub(crate) struct Shared {
     pub(crate) store: Store,
+    /// Who commits what callers ask for.
+    pub(crate) sequencer: Arc<dyn Sequencer>,
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) receipt_keys: Arc<ReceiptKeys>,
+    /// The public ones, and those of other nodes.
+    pub(crate) published_keys: ArcSwap<JwkSet>,
     /// The name that receipts are signed under.
     pub(crate) receipt_issuer: Arc<str>,
     pub(crate) curator: Curator,
@@ -79,8 +88,28 @@ pub(crate) struct Shared {
     pub(crate) certificate_wait_max: Option<Duration>,
     /// The endpoints of webhooks; none before they are started.
     pub(crate) told: OnceLock<Vec<Arc<Told>>>,
+    /// The versions for other nodes, while this one leads.
+    pub(crate) versions: Arc<Versions>,
+    /// There where the node is one of several.
+    pub(crate) others: Option<Others>,
     /// Whether the worker runs: without it nothing accepted would ever be forgotten.
     pub(crate) working: AtomicBool,
+}
+
+/// What a service knows of the other nodes.
+pub(crate) struct Others {
+    pub(crate) replication: Arc<dyn Replication>,
+    /// How many facts the store has written down.
+    pub(crate) facts: Arc<watch::Sender<u64>>,
+}
+
+impl Others {
+    pub(crate) fn new(replication: Arc<dyn Replication>) -> Self {
+        Self {
+            replication,
+            facts: Arc::new(watch::Sender::new(0)),
+        }
+    }
 }
 
 impl Service {
@@ -137,7 +166,7 @@ impl Service {
                     let number = types.number(&held.feedback);
                     number.is_some_and(|number| types.rule(number).target > 0.0)
                 };
-                let held = self.export(user).await?.into_iter();
+                let held = self.processed(user).await?.into_iter();
                 Ok(Some(
                     held.filter(was_wanted).map(|held| held.item).collect(),
                 ))
@@ -314,6 +343,12 @@ impl Service {
             .map_err(ServiceError::from)
     }
 
+    /// Seals texts for `purpose` that others keep, always under the same key. Of two first calls at the same
+    /// time one may be answered with a key that does not stay: ask once.
+    pub async fn sealer(&self, purpose: &'static str) -> Result<Sealer, ServiceError> {
+        self.read(move |store| store.sealer(purpose)).await
+    }
+
     /// Makes interactions durable; the live model learns them in the background. Those that
     /// happened before an erasure that names them are held back.
     pub async fn add(&self, interactions: Vec<Interaction>) -> Result<Added, ServiceError> {
@@ -323,7 +358,7 @@ impl Service {
         self.check_running()?;
         self.check_certificates()?;
         let given = interactions.len();
-        let mut batch = WriteBatch::default();
+        let mut batch = RequestBatch::default();
         batch.append(Event::Add(interactions));
         let held_back = self.commit(batch).await?.held_back;
         Ok(Added {
@@ -347,24 +382,35 @@ impl Service {
     }
 
     /// Commits a request, in time.
-    pub(crate) async fn commit(&self, batch: WriteBatch) -> Result<Committed, ServiceError> {
-        let committed = self.in_time(self.0.store.commit(batch)).await?;
+    pub(crate) async fn commit(&self, batch: RequestBatch) -> Result<Committed, ServiceError> {
+        let committed = self.in_time(self.0.sequencer.commit(batch)).await?;
         committed.map_err(ServiceError::from)
     }
 
-    /// What comes of a commit. A disk that does not finish a sync is an answer, too: what becomes of
-    /// the request is open then.
+    /// What comes of a commit. A disk that does not finish a sync is an answer, too, where the store is the only
+    /// one: what becomes of the request is open then. Among several nodes the caller's own limit counts.
     pub(crate) async fn in_time<T>(
         &self,
         commit: impl Future<Output = T>,
     ) -> Result<T, ServiceError> {
-        let done = tokio::time::timeout(self.0.store.sync_longest(), commit).await;
+        let Some(longest) = self.0.sequencer.longest() else {
+            return Ok(commit.await);
+        };
+        let done = tokio::time::timeout(longest, commit).await;
         done.map_err(|_| ServiceError::Stalled)
     }
 
-    /// Everything that is held of what a user did; empty for an unknown one. What an accepted erasure names is
-    /// already left out.
+    /// Everything that is held of what a user did, processed or not; empty for an unknown one. What an
+    /// accepted erasure names is already left out.
     pub async fn export(&self, user: &UserId) -> Result<Vec<ExportedInteraction>, ServiceError> {
+        let processed = self.processed(user).await?;
+        let kept = self.kept(user).await?;
+        // Restricted between the two: then what was read first is among what is kept.
+        Ok(if kept.is_empty() { processed } else { kept })
+    }
+
+    /// The part of an export that is processed: nothing of somebody whose processing is restricted.
+    pub async fn processed(&self, user: &UserId) -> Result<Vec<ExportedInteraction>, ServiceError> {
         let Some(row) = self.0.publisher.current().users.row(user) else {
             return Ok(Vec::new());
         };
@@ -375,12 +421,33 @@ impl Service {
         let hides =
             |hidden: &Hidden, held: &ExportedInteraction| hidden.hides(&held.item, &held.feedback);
         held.retain(|held| !hides(&before, held) && !hides(&after, held));
-        let catalogue = self.catalogue();
-        for held in &mut held {
-            let said = catalogue.item(&held.item);
-            held.title = said.and_then(|said| said.title.clone());
-        }
+        self.add_titles(&mut held);
         Ok(held)
+    }
+
+    /// What is kept of a user whose processing is restricted.
+    async fn kept(&self, user: &UserId) -> Result<Vec<ExportedInteraction>, ServiceError> {
+        let user = user.clone();
+        let kept = self.read(move |store| store.kept(&user)).await?.into_iter();
+        let kept = kept.map(|kept| ExportedInteraction {
+            item: kept.item,
+            title: None,
+            feedback: kept.feedback,
+            weight: kept.weight,
+            timestamp: kept.timestamp,
+        });
+        let mut kept = kept.collect::<Vec<_>>();
+        self.add_titles(&mut kept);
+        Ok(kept)
+    }
+
+    /// Gives rows the titles that the catalogue has now.
+    fn add_titles(&self, rows: &mut [ExportedInteraction]) {
+        let catalogue = self.catalogue();
+        for row in rows {
+            let said = catalogue.item(&row.item);
+            row.title = said.and_then(|said| said.title.clone());
+        }
     }
 
     /// What `/model` shows.
@@ -388,6 +455,7 @@ impl Service {
         let snapshot = self.0.publisher.current();
         ModelSummary {
             version: snapshot.version,
+            term: snapshot.term,
             dim: snapshot.item_factors.dim(),
             model: snapshot.model.configuration(),
             seed: snapshot.seed,
@@ -420,17 +488,24 @@ impl Service {
         self.check_running().is_ok()
     }
 
-    /// Whether there is a worker that learns and forgets. Once there is none, nothing that waits is
-    /// ever done: the process has to be started again.
+    /// Whether there is a worker that learns and forgets and a store that takes what it writes. Once one of
+    /// them is gone, nothing that waits is ever done: the process has to be started again.
     pub fn is_working(&self) -> bool {
-        self.0.working.load(Ordering::Acquire)
+        self.0.working.load(Ordering::Acquire) && self.has_open_store()
+    }
+
+    /// Whether the store can still be written to. It closes by itself only after its disk failed.
+    pub fn has_open_store(&self) -> bool {
+        self.0.store.check_open().is_ok()
     }
 
     pub(crate) fn check_running(&self) -> Result<(), ServiceError> {
         if !self.0.working.load(Ordering::Acquire) {
             return Err(ServiceError::ShuttingDown);
         }
-        self.0.store.check_syncs().map_err(ServiceError::from)
+        let store = &self.0.store;
+        let checked = store.check_open().and_then(|()| store.check_syncs());
+        checked.map_err(ServiceError::from)
     }
 
     /// Brings the gauges that are computed on demand up to date, before a scrape.
@@ -445,8 +520,7 @@ impl Service {
         }
         metrics::gauge!(names::ERASURE_QUEUE_DEPTH).set(self.0.backlog.depth() as f64);
         metrics::gauge!(names::ERASURE_OLDEST_PENDING_SECONDS).set(oldest_seconds);
-        let working = self.0.working.load(Ordering::Acquire);
-        metrics::gauge!(names::WORKER_RUNNING).set(f64::from(u8::from(working)));
+        metrics::gauge!(names::WORKER_RUNNING).set(f64::from(u8::from(self.is_working())));
         if let Ok(free) = self.0.store.free_bytes() {
             metrics::gauge!(recant_store::metric_names::STORE_FREE_BYTES).set(free as f64);
         }
@@ -505,6 +579,19 @@ impl From<StoreError> for ServiceError {
                 tracing::error!(%error, "the store failed");
                 Self::Store
             }
+        }
+    }
+}
+
+impl From<SequencerError> for ServiceError {
+    fn from(error: SequencerError) -> Self {
+        match error {
+            SequencerError::Store(error) => error.into(),
+            // Who cannot reach the log leads nobody.
+            SequencerError::NoLeader | SequencerError::LogUnreachable => Self::NoLeader,
+            SequencerError::LeadershipLost => Self::LeadershipLost,
+            SequencerError::LogFull => Self::LogFull,
+            SequencerError::TooLong { bytes } => Self::TooLong { bytes },
         }
     }
 }

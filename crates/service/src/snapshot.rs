@@ -12,6 +12,7 @@ use crate::ranking::Popularity;
 use crate::rows::RowDirectory;
 use recant_core::model::{Entry, Gramian};
 use recant_core::topk::{ItemIndex, PagedRows};
+use recant_store::ModelHeader;
 use recant_types::{Certificate, IalsHyperparameters, ItemId, ModelConfiguration, UserId};
 
 /// Why a state of the trainer must not become a version.
@@ -31,6 +32,8 @@ pub enum VersionError {
 pub struct Snapshot {
     /// Grows with every swap and survives a restart.
     pub version: u64,
+    /// The term of the leader that made it, where several nodes serve together; else 0.
+    pub term: u64,
     /// Seed of the initial factors.
     pub seed: u64,
     /// Users with at least one interaction.
@@ -112,6 +115,19 @@ pub struct Quality {
     pub confirmed: bool,
 }
 
+impl Quality {
+    /// What is stored of it. Nothing was computed by this process yet.
+    pub(crate) fn stored(header: &ModelHeader) -> Self {
+        Self {
+            objective: header.objective,
+            residual: header.residual,
+            measured_version: header.measured_version,
+            certificate: header.certificate.clone(),
+            confirmed: false,
+        }
+    }
+}
+
 impl Snapshot {
     /// The network that must score every item, when no index of inner products can find the best.
     pub(super) fn scoring_network(&self) -> Option<&Network> {
@@ -148,7 +164,7 @@ impl Snapshot {
             self.catalogue.place(*row, None);
             self.item_factors
                 .set_row(*row, &vec![0.0; self.item_factors.dim()]);
-            self.popular.set_count(*row, 0);
+            self.popular.set_count(*row, None, 0);
             if (*row as usize) < self.item_counts.len() {
                 self.item_counts.set(*row as usize, 0);
             }

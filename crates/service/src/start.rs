@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -13,24 +14,29 @@ use crate::backlog::Backlog;
 use crate::catalogue::Edit;
 use crate::curator::Curator;
 use crate::dirty::DirtyRows;
+use crate::entry_watch::{EntryWatch, InMemory};
 use crate::foreground::Foreground;
 use crate::learner::Learner;
 use crate::load::{Loaded, load};
 use crate::publish::{Progress, Publisher};
 use crate::receipt_log;
-use crate::receipts::ReceiptSigner;
+use crate::receipt_signer::{ReceiptSigner, ReceiptSource};
 use crate::refit::{ContentOptions, Refitter};
+use crate::replication::Replication;
 use crate::resolve::Resolver;
-use crate::service::{BATCHES_MAX, BLOCKING_WORK_MAX, Service, Shared};
-use crate::snapshot::Quality;
-use crate::snapshot::VersionError;
+use crate::sequencer::Sequencer;
+use crate::service::{BATCHES_MAX, BLOCKING_WORK_MAX, Others, Service, Shared};
+use crate::snapshot::{Quality, Snapshot, VersionError};
 use crate::worker::{
-    Committer, Factors, LiveVersion, LogProgress, Refiner, Worker, WorkerError, WorkerOptions,
+    Committer, Factors, LiveVersion, LogProgress, Refiner, Replica, Worker, WorkerError,
+    WorkerOptions,
 };
 use recant_core::unlearn::Warm;
 use recant_store::LastCertificate;
-use recant_store::{Entry, LogPosition, ModelHeader, Store, StoreError};
-use recant_types::{ErasureFilter, ErasureStatus, ModelConfiguration};
+use recant_store::{
+    Entry, EntryObserver, LogPosition, ModelHeader, ReceiptKeys, Store, StoreError,
+};
+use recant_types::{ErasureFilter, ErasureRecord, ErasureStatus, ModelConfiguration};
 
 /// Starts of the worker after a failure within [`WORKER_RESTART_WINDOW`] before the service gives
 /// up. A fault that comes back at once every time is not mended by trying on.
@@ -77,6 +83,11 @@ pub enum StartError {
     /// The threads for arithmetic could not be made.
     #[error("cannot start the threads for arithmetic: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
+    /// Every version of the model would have to be sent to the other nodes as a whole.
+    #[error(
+        "neural models cannot be served by a cluster yet: each of their versions changes every row"
+    )]
+    NeuralInCluster,
     /// Loading panicked.
     #[error("loading the model panicked; see the log")]
     Panicked,
@@ -110,47 +121,68 @@ impl Service {
         store: Store,
         options: ServiceOptions,
     ) -> Result<(Self, WorkerGuard), StartError> {
+        let sequencer = Arc::new(store.clone());
+        Self::start_with(store, sequencer, options).await
+    }
+
+    /// The same with somebody else who commits what callers ask for, to this store in the end.
+    pub async fn start_with(
+        store: Store,
+        sequencer: Arc<dyn Sequencer>,
+        options: ServiceOptions,
+    ) -> Result<(Self, WorkerGuard), StartError> {
+        Self::launch(store, sequencer, None, options).await
+    }
+
+    /// The same as one node of several: it learns while it leads, follows a leader's versions while it does
+    /// not, and tells of an erasure what is true of every node. The entries of the log that the nodes share
+    /// must be committed to this `store`, or a clone of it. Refused for neural models.
+    pub async fn start_replicated(
+        store: Store,
+        sequencer: Arc<dyn Sequencer>,
+        replication: Arc<dyn Replication>,
+        options: ServiceOptions,
+    ) -> Result<(Self, WorkerGuard), StartError> {
+        Self::launch(store, sequencer, Some(replication), options).await
+    }
+
+    async fn launch(
+        store: Store,
+        sequencer: Arc<dyn Sequencer>,
+        replication: Option<Arc<dyn Replication>>,
+        options: ServiceOptions,
+    ) -> Result<(Self, WorkerGuard), StartError> {
+        let watch = replication.is_some().then(|| {
+            let watch = Arc::new(EntryWatch::default());
+            store.observe_entries(Arc::clone(&watch) as Arc<dyn EntryObserver>);
+            watch
+        });
+        let is_one_of_several = watch.is_some();
         let pool = Arc::new(
             rayon::ThreadPoolBuilder::new()
                 .num_threads(options.worker.threads)
                 .build()?,
         );
-        let (loaded, snapshot, backlog, receipt_keys) = {
+        let prepare = {
             let (store, options, pool) = (store.clone(), options.clone(), Arc::clone(&pool));
-            let read = move || {
-                let loaded = pool.install(|| load(&store, options.model, options.seed))?;
-                let (version, quality) = (version(&loaded.header), quality(&loaded.header));
-                let mut snapshot = pool.install(|| loaded.trainer.snapshot(version, quality))?;
-                let said = store.descriptions()?.into_iter();
-                let said: Vec<Edit> = said.map(|said| Edit::Describe(Arc::new(said))).collect();
-                snapshot.catalogue.edit(&said);
-                let backlog = waiting(&store, &loaded)?;
-                // Made now where there is none yet, so that nobody is told that there is none.
-                receipt_log::open(&store)?;
-                Ok::<_, StartError>((loaded, snapshot, backlog, store.receipt_keys()?))
-            };
-            tokio::task::spawn_blocking(read)
-                .await
-                .map_err(|_| StartError::Panicked)??
+            move || prepare(&store, options, &pool, is_one_of_several)
         };
-        let learnt = loaded
-            .header
-            .as_ref()
-            .map_or_else(LogPosition::default, |header| header.learnt);
-        let publisher = Publisher::new(
+        let prepared = tokio::task::spawn_blocking(prepare).await;
+        let Prepared {
+            loaded,
             snapshot,
-            Progress {
-                learnt,
-                certified: learnt,
-                last_certificate: last_certificate(&loaded.header),
-            },
-        );
+            backlog,
+            receipt_keys,
+        } = prepared.map_err(|_| StartError::Panicked)??;
+        let publisher = Publisher::new(snapshot, progress(&loaded.header));
         let foreground = Foreground::default();
         let shared = Arc::new(Shared {
             store,
+            sequencer,
             foreground: foreground.clone(),
             publisher: Arc::new(publisher),
             backlog: Arc::new(backlog),
+            published_keys: ArcSwap::from_pointee(receipt_keys.published.clone()),
             receipt_keys: Arc::new(receipt_keys),
             receipt_issuer: Arc::clone(&options.receipt_issuer),
             curator: Curator::default(),
@@ -160,8 +192,13 @@ impl Service {
             queue_max: options.queue_max,
             certificate_wait_max: options.certificate_wait_max,
             told: OnceLock::new(),
+            versions: Arc::default(),
+            others: replication.map(Others::new),
             working: AtomicBool::new(true),
         });
+        if let (Some(watch), Some(others)) = (watch, &shared.others) {
+            watch.start(in_memory(&shared, others));
+        }
         let background = Arc::new(Background::new(options.worker.threads, foreground)?);
         let (stop, stopped) = watch::channel(false);
         let refitting = options.content.and_then(|content| {
@@ -185,8 +222,71 @@ impl Service {
     }
 }
 
+/// What a service begins with, as the store has it.
+struct Prepared {
+    loaded: Loaded,
+    snapshot: Snapshot,
+    backlog: Backlog,
+    receipt_keys: ReceiptKeys,
+}
+
+fn prepare(
+    store: &Store,
+    options: ServiceOptions,
+    pool: &rayon::ThreadPool,
+    is_one_of_several: bool,
+) -> Result<Prepared, StartError> {
+    let loaded = pool.install(|| load(store, options.model, options.seed))?;
+    if is_one_of_several && loaded.trainer.learner.neural().is_some() {
+        return Err(StartError::NeuralInCluster);
+    }
+    let (version, quality) = (version(&loaded.header), quality(&loaded.header));
+    let mut snapshot = pool.install(|| loaded.trainer.snapshot(version, quality))?;
+    snapshot.term = term(&loaded.header);
+    let said = store.descriptions()?.into_iter();
+    let said: Vec<Edit> = said.map(|said| Edit::Describe(Arc::new(said))).collect();
+    snapshot.catalogue.edit(&said);
+    let backlog = waiting(store, &loaded)?;
+    if is_one_of_several {
+        enter_untold(store, &backlog)?;
+    }
+    // Made now where there is none yet, so that nobody is told that there is none.
+    receipt_log::open(store)?;
+    let receipt_keys = store.receipt_keys()?;
+    Ok(Prepared {
+        loaded,
+        snapshot,
+        backlog,
+        receipt_keys,
+    })
+}
+
+/// What of the service follows the entries of the shared log.
+fn in_memory(shared: &Shared, others: &Others) -> InMemory {
+    InMemory {
+        publisher: Arc::clone(&shared.publisher),
+        backlog: Arc::clone(&shared.backlog),
+        role: others.replication.role(),
+        facts: Arc::clone(&others.facts),
+    }
+}
+
+fn progress(header: &Option<ModelHeader>) -> Progress {
+    let learnt = header.as_ref().map(|header| header.learnt);
+    let learnt = learnt.unwrap_or_default();
+    Progress {
+        learnt,
+        certified: learnt,
+        last_certificate: last_certificate(header),
+    }
+}
+
 fn version(header: &Option<ModelHeader>) -> u64 {
     header.as_ref().map_or(0, |header| header.version)
+}
+
+fn term(header: &Option<ModelHeader>) -> u64 {
+    header.as_ref().map_or(0, |header| header.term)
 }
 
 fn last_certificate(header: &Option<ModelHeader>) -> Option<LastCertificate> {
@@ -194,15 +294,17 @@ fn last_certificate(header: &Option<ModelHeader>) -> Option<LastCertificate> {
 }
 
 fn quality(header: &Option<ModelHeader>) -> Quality {
-    header
-        .as_ref()
-        .map_or_else(Quality::default, |header| Quality {
-            objective: header.objective,
-            residual: header.residual,
-            measured_version: header.measured_version,
-            certificate: header.certificate.clone(),
-            confirmed: false,
-        })
+    header.as_ref().map(Quality::stored).unwrap_or_default()
+}
+
+/// Enters the erasures that have left the log and of which no fact says that they are forgotten.
+fn enter_untold(store: &Store, backlog: &Backlog) -> Result<(), StoreError> {
+    for record in store.erasures(&ErasureFilter::default(), None, usize::MAX)? {
+        if record.status < ErasureStatus::Forgotten {
+            backlog.enter_erased(record.id, record.accepted_at);
+        }
+    }
+    Ok(())
 }
 
 /// The erasures that the log holds and the model has not forgotten.
@@ -279,6 +381,7 @@ impl Supervisor {
         let store = self.shared.store.clone();
         let (pool, options) = (Arc::clone(&self.pool), self.options.clone());
         let first = loaded.is_some();
+        let is_alone = self.shared.others.is_none();
         let prepare = move || -> Result<_, StoreError> {
             let mut loaded = match loaded {
                 Some(loaded) => loaded,
@@ -290,11 +393,14 @@ impl Supervisor {
             let forgotten = ErasureFilter::of_status(ErasureStatus::Forgotten);
             let uncertified = store.erasures(&forgotten, None, usize::MAX)?;
             let (head, tree) = receipt_log::open(&store)?;
-            Ok((loaded, uncertified, store.applied()?, head, tree))
+            let untold = untold(&store, loaded.header.as_ref().filter(|_| is_alone))?;
+            let erasures = (uncertified, untold);
+            Ok((loaded, erasures, store.applied()?, head, tree))
         };
-        let (loaded, uncertified, applied, head, tree) = tokio::task::spawn_blocking(prepare)
-            .await
-            .map_err(|_| WorkerError::Panicked)??;
+        let prepared = tokio::task::spawn_blocking(prepare);
+        let (loaded, erasures, applied, head, tree) =
+            prepared.await.map_err(|_| WorkerError::Panicked)??;
+        let (uncertified, untold) = erasures;
         let learnt = loaded
             .header
             .as_ref()
@@ -308,7 +414,10 @@ impl Supervisor {
         let number = version(&loaded.header);
         // What the worker before kept may hold what this one never hears of.
         self.shared.publisher.set_certified(None);
-        for record in &uncertified {
+        for record in uncertified
+            .iter()
+            .filter(|_| first || self.shared.others.is_none())
+        {
             (self.shared.backlog).enter_forgotten(record.id, record.accepted_at);
         }
         let worker = Worker {
@@ -339,13 +448,50 @@ impl Supervisor {
             },
             live: LiveVersion {
                 number,
+                term: term(&loaded.header),
                 quality: quality(&loaded.header),
                 dirty,
                 certified: last_certificate(&loaded.header),
             },
             uncertified,
+            untold,
+            replica: self.replica(),
         };
         worker.run().await
+    }
+}
+
+/// Erasures that the model of a machine by itself has forgotten, and no record says so of. There are none but
+/// where it left a cluster: it may be that no entry of the log had said it yet.
+fn untold(store: &Store, header: Option<&ModelHeader>) -> Result<Vec<ErasureRecord>, StoreError> {
+    let Some(header) = header.filter(|header| header.term > 0) else {
+        return Ok(Vec::new());
+    };
+    let mut untold = Vec::new();
+    for status in [ErasureStatus::Accepted, ErasureStatus::Erased] {
+        let records = store.erasures(&ErasureFilter::of_status(status), None, usize::MAX)?;
+        untold.extend(
+            records
+                .into_iter()
+                .filter(|it| it.position <= header.learnt.0),
+        );
+    }
+    untold.sort_by_key(|record| record.position);
+    Ok(untold)
+}
+
+impl Supervisor {
+    /// What the worker has besides when its node is one of several.
+    fn replica(&self) -> Option<Replica> {
+        let others = self.shared.others.as_ref()?;
+        Some(Replica::new(
+            Arc::clone(&others.replication),
+            Arc::clone(&self.shared.versions),
+            ReceiptSource {
+                keys: Arc::clone(&self.shared.receipt_keys),
+                issuer: Arc::clone(&self.options.receipt_issuer),
+            },
+        ))
     }
 }
 

@@ -169,6 +169,7 @@ impl Trainer {
                 rows.extend(pairs.iter().filter_map(|pair| user_row(&pair.user)));
             }
             ErasureTarget::User(user) => rows.extend(user_row(user)),
+            ErasureTarget::Restriction(users) => rows.extend(users.iter().filter_map(user_row)),
             ErasureTarget::Item(item) => {
                 if let Some(row) = self.items.directory().row(item) {
                     rows.extend(self.matrix.item(row).iter().map(|entry| entry.index));
@@ -205,7 +206,8 @@ impl Trainer {
         }
         let users = self.matrix.item(row);
         self.item_counts.set(row as usize, users.len() as u32);
-        self.popular.set_count(row, wanted(users));
+        let item = self.items.directory().id(row);
+        self.popular.set_count(row, item, wanted(users));
     }
 }
 
@@ -245,6 +247,8 @@ impl Application<'_> {
             ErasureTarget::Pairs(pairs) => self.erase_pairs(pairs),
             ErasureTarget::TypedPairs(pairs) => pairs.iter().for_each(|it| self.erase_typed(it)),
             ErasureTarget::User(user) => self.erase_user(user),
+            // What is kept is kept by the store: for the model it is gone.
+            ErasureTarget::Restriction(users) => users.iter().for_each(|it| self.erase_user(it)),
             ErasureTarget::Item(item) => self.erase_item(item),
             ErasureTarget::Several(names) => names.parts().for_each(|part| self.erase(&part)),
         }

@@ -112,6 +112,7 @@ pub fn train(
     });
     let header = ModelHeader {
         version,
+        term: 0,
         learnt,
         model: hyperparameters.into(),
         seed: options.seed,

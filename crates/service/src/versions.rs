@@ -122,6 +122,7 @@ impl Trainer {
     ) -> Snapshot {
         Snapshot {
             version,
+            term: 0,
             seed: self.seed,
             users: self.users.directory().clone(),
             items: self.items.directory().clone(),

@@ -3,6 +3,7 @@
 use crate::outbox::{OutboxEndpoint, OutboxRecord};
 use crate::position::LogPosition;
 use crate::records::{ItemRecord, ModelHeader, StoredInteraction, pack_row};
+use crate::request::{self, Append, Idempotency, RequestBatch, RequestChange};
 use crate::tensor::Tensor;
 use crate::{codec, keys};
 use recant_receipt::{ChainHead, Node};
@@ -10,15 +11,6 @@ use recant_types::{
     Commitment, ErasureId, ErasureRecord, ErasureStatus, Event, FeedbackType, ItemDescription,
     ItemId, PersonPatch, PersonProperties, UserId,
 };
-
-/// What an idempotency key is recognised by. Neither the key nor the request is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Idempotency {
-    /// SHA-256 of the key.
-    pub key: [u8; 32],
-    /// SHA-256 of the request.
-    pub request: [u8; 32],
-}
 
 /// One change of the database.
 #[derive(Debug, Clone)]
@@ -64,35 +56,12 @@ pub(super) enum Change {
     },
     /// Gives numbers to types of feedback that have none yet.
     NameFeedbackTypes(Vec<FeedbackType>),
-    /// Writes what a catalogue says about an item, in place of what it said before.
-    Describe(ItemDescription),
-    /// Removes what a catalogue says about an item.
-    RemoveDescription {
-        id: ItemId,
-    },
-    /// Says this about a person, in place of what was said before.
-    PutProperties {
-        id: UserId,
-        properties: PersonProperties,
-    },
-    /// Changes what is said about a person.
-    PatchProperties {
-        id: UserId,
-        patch: PersonPatch,
-    },
+    /// What a caller asks for.
+    Request(RequestChange),
     /// Removes the log entries up to this one.
     TrimLog(LogPosition),
-}
-
-/// An entry to append.
-#[derive(Debug, Clone)]
-pub(super) struct Append {
-    pub(super) event: Event,
-    pub(super) idempotency: Option<Idempotency>,
-    /// The commitment to what an erasure names, for its record.
-    pub(super) commitment: Option<Commitment>,
-    /// The name of the API key that requests an erasure, for its record.
-    pub(super) requested_by: Option<String>,
+    /// Removes the mark of a log that stores share.
+    ForgetMark,
 }
 
 /// Changes that become durable together. Later ones win over earlier ones.
@@ -100,6 +69,8 @@ pub(super) struct Append {
 pub struct WriteBatch {
     pub(super) changes: Vec<Change>,
     pub(super) appends: Vec<Append>,
+    /// Whose restrictions end.
+    pub(super) lifts: Vec<UserId>,
     /// The log position that the changes know of, when they stand for one.
     pub(super) applied: Option<LogPosition>,
 }
@@ -111,6 +82,10 @@ impl WriteBatch {
 
     fn remove(&mut self, key: Vec<u8>) {
         self.changes.push(Change::Remove { key });
+    }
+
+    fn request(&mut self, change: RequestChange) {
+        self.changes.push(Change::Request(change));
     }
 
     /// Gives the row to a user. Whoever had it before is removed.
@@ -144,13 +119,12 @@ impl WriteBatch {
     /// Writes what a catalogue says about an item, in place of what it said before. Whether the item
     /// has a row does not matter.
     pub fn put_description(&mut self, description: &ItemDescription) {
-        self.changes.push(Change::Describe(description.clone()));
+        self.request(RequestChange::Describe(description.clone()));
     }
 
     /// Removes what a catalogue says about an item.
     pub fn remove_description(&mut self, id: &ItemId) {
-        let id = id.clone();
-        self.changes.push(Change::RemoveDescription { id });
+        self.request(RequestChange::RemoveDescription(id.clone()));
     }
 
     /// Says this about a person, in place of what was said before, whether or not anything else is
@@ -158,14 +132,14 @@ impl WriteBatch {
     /// key then.
     pub fn put_properties(&mut self, id: &UserId, properties: &PersonProperties) {
         let (id, properties) = (id.clone(), properties.clone());
-        self.changes.push(Change::PutProperties { id, properties });
+        self.request(RequestChange::PutProperties { id, properties });
     }
 
     /// Changes what is said about a person, as it is when this is committed: no change and no erasure
     /// comes between. What would be out of bounds changes nothing ([`crate::Committed::refused`]).
     pub fn patch_properties(&mut self, id: &UserId, patch: PersonPatch) {
         let id = id.clone();
-        self.changes.push(Change::PatchProperties { id, patch });
+        self.request(RequestChange::PatchProperties { id, patch });
     }
 
     /// Replaces the history of the user at a row, who must be there; an empty one is removed.
@@ -271,12 +245,7 @@ impl WriteBatch {
 
     /// Appends an entry to the log. The record of an erasure is written with it.
     pub fn append(&mut self, event: Event) {
-        self.appends.push(Append {
-            event,
-            idempotency: None,
-            commitment: None,
-            requested_by: None,
-        });
+        self.appends.push(Append::new(event));
     }
 
     /// Appends an erasure with the commitment to what it names and the name of the API key that
@@ -288,27 +257,52 @@ impl WriteBatch {
         idempotency: Option<Idempotency>,
         requested_by: Option<String>,
     ) {
-        self.appends.push(Append {
-            event,
-            idempotency,
-            commitment: Some(commitment),
-            requested_by,
-        });
+        let append = Append::erasure(event, commitment, idempotency, requested_by);
+        self.appends.push(append);
+    }
+
+    /// Ends the restriction of the processing of what is held of a user: what was kept is appended to the
+    /// log, to be learnt. Without a restriction nothing changes. Restrictions begin with
+    /// [`Self::append_erasure`].
+    pub fn lift_restriction(&mut self, user: &UserId) {
+        self.lifts.push(user.clone());
+    }
+
+    /// The store follows no log that stores share any more.
+    pub(super) fn forget_mark(&mut self) {
+        self.changes.push(Change::ForgetMark);
+    }
+
+    /// Whether something in it is what callers ask for: where stores share a log, that is decided once
+    /// and comes with an entry.
+    pub(super) fn holds_requests(&self) -> bool {
+        let is_request = |change: &Change| matches!(change, Change::Request(_));
+        !self.appends.is_empty() || !self.lifts.is_empty() || self.changes.iter().any(is_request)
     }
 
     /// Whether something new is to be accepted, rather than something accepted carried on.
     pub(super) fn brings_something_new(&self) -> bool {
-        let describes = |change: &Change| match change {
-            Change::Describe(_) | Change::PatchProperties { .. } => true,
-            Change::PutProperties { properties, .. } => !properties.is_empty(),
-            _ => false,
-        };
-        !self.appends.is_empty() || self.changes.iter().any(describes)
+        let requested = self.changes.iter().filter_map(|change| match change {
+            Change::Request(change) => Some(change),
+            _ => None,
+        });
+        request::brings_something_new(&self.appends, &self.lifts, requested)
     }
 
-    /// Whether an erasure is to be accepted.
-    pub(super) fn erases(&self) -> bool {
+    /// Whether an erasure, a restriction or the end of one is to be accepted.
+    pub(super) fn is_a_request(&self) -> bool {
         let mut events = self.appends.iter().map(|append| &append.event);
-        events.any(|event| matches!(event, Event::Erase { .. }))
+        events.any(|event| matches!(event, Event::Erase { .. })) || !self.lifts.is_empty()
+    }
+}
+
+impl From<RequestBatch> for WriteBatch {
+    fn from(requests: RequestBatch) -> Self {
+        Self {
+            changes: requests.changes.into_iter().map(Change::Request).collect(),
+            appends: requests.appends,
+            lifts: requests.lifts,
+            applied: None,
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::changes::Watch;
 use crate::codec;
 use crate::current::open_current;
 use crate::database::wait_until_let_go;
@@ -87,14 +88,12 @@ pub(super) fn compact(shared: &Shared, writer: &WriterHandle) -> Result<Compacti
     let _one_at_a_time = shared.compacting.lock();
     let _one_at_a_time = _one_at_a_time.unwrap_or_else(PoisonError::into_inner);
     let started = Instant::now();
-    {
+    let changes = {
         // Between two commits: from the next one on, what changes is noted.
         let _index = shared.index();
-        *shared.changed() = Some(Default::default());
-    }
-    let result = copy_and_switch(shared, writer, started);
-    *shared.changed() = None;
-    let compaction = result?;
+        shared.changes.watch()
+    };
+    let compaction = copy_and_switch(shared, writer, &changes, started)?;
     metrics::histogram!(names::COMPACTION_DURATION_SECONDS).record(compaction.took.as_secs_f64());
     tracing::info!(
         generation = compaction.generation,
@@ -109,18 +108,19 @@ pub(super) fn compact(shared: &Shared, writer: &WriterHandle) -> Result<Compacti
 fn copy_and_switch(
     shared: &Shared,
     writer: &WriterHandle,
+    changes: &Watch<'_>,
     started: Instant,
 ) -> Result<Compaction, StoreError> {
     let next = NextGeneration::begin(&shared.files)?;
     let records = copy(shared, &next)?;
     failpoint("compaction_copied");
-    catch_up(shared, &next)?;
+    catch_up(shared, &next, changes)?;
     next.database().sync()?;
-    catch_up(shared, &next)?;
+    catch_up(shared, &next, changes)?;
     failpoint("compaction_caught_up");
     let paused = writer.pause()?;
     let paused_at = Instant::now();
-    take_over_changed(shared, &next)?;
+    take_over_changed(shared, &next, changes)?;
     let Switched {
         generation,
         watermark,
@@ -171,21 +171,28 @@ fn copy(shared: &Shared, next: &NextGeneration<'_>) -> Result<u64, StoreError> {
 }
 
 /// Takes over what changed until only a little is left.
-fn catch_up(shared: &Shared, next: &NextGeneration<'_>) -> Result<(), StoreError> {
+fn catch_up(
+    shared: &Shared,
+    next: &NextGeneration<'_>,
+    changes: &Watch<'_>,
+) -> Result<(), StoreError> {
     for _ in 0..ROUNDS_MAX {
-        let changed = shared.changed().as_ref().map_or(0, |changed| changed.len());
-        if changed <= CHANGED_KEYS_FEW {
+        if changes.count() <= CHANGED_KEYS_FEW {
             break;
         }
-        take_over_changed(shared, next)?;
+        take_over_changed(shared, next, changes)?;
     }
     Ok(())
 }
 
-fn take_over_changed(shared: &Shared, next: &NextGeneration<'_>) -> Result<(), StoreError> {
-    let changed = shared.changed().as_mut().map(std::mem::take);
+fn take_over_changed(
+    shared: &Shared,
+    next: &NextGeneration<'_>,
+    changes: &Watch<'_>,
+) -> Result<(), StoreError> {
+    let changed = changes.take();
     shared.read(|current| {
-        for key in changed.unwrap_or_default() {
+        for key in changed {
             let value = current.database.get(&key)?;
             next.take_over(current, &key, value.as_deref())?;
         }

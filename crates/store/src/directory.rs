@@ -162,6 +162,23 @@ impl Directory {
         }
     }
 
+    /// Removes every generation, the current one and its copy too: overwritten with zeros, synced, unlinked.
+    pub(super) fn remove_everything(&self) -> Result<(), StoreError> {
+        for path in [CURRENT, CURRENT_NEW].map(|name| self.path.join(name)) {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::io(&path, &error));
+                }
+                _ => {}
+            }
+        }
+        self.syncs.directory(&self.path)?;
+        for path in self.entries()? {
+            zeroing::remove_directory(&path, &self.syncs)?;
+        }
+        self.syncs.directory(&self.path.join(GENERATIONS))
+    }
+
     /// Where the current generation is copied to before it is opened after an unclean stop.
     pub(super) fn copy(&self) -> PathBuf {
         self.path.join(GENERATIONS).join(COPY)

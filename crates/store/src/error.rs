@@ -80,6 +80,24 @@ pub enum StoreError {
         /// What is wrong, and how to mend it.
         problem: String,
     },
+    /// The state of a store could not be sent to another node, or must not be taken from one.
+    #[error("the state of a store: {problem}")]
+    Transfer {
+        /// What is wrong; no ids.
+        problem: String,
+    },
+    /// A directory that the state of another node's store was to be put into has a store already.
+    #[error("{} holds a store already: it has to be wiped before it takes another's state", path.display())]
+    HoldsAStore {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The key ring of the directory was destroyed, and with it everything that lies there.
+    #[error(
+        "the key ring was wiped, so that nothing in this directory can be read any more: a node of a \
+         cluster takes the state of another; a store by itself is restored into a new --data-dir"
+    )]
+    Wiped,
     /// There is no master key, or it is the wrong one.
     #[error("the master key {problem}")]
     MasterKey {
@@ -97,6 +115,34 @@ pub enum StoreError {
     /// An idempotency key came back with another request.
     #[error("this idempotency key was used for a different request")]
     IdempotencyKeyReused,
+    /// What was decided does not come next in this store.
+    #[error("what was decided is for position {given} of the log, {next} is next here")]
+    OutOfOrder {
+        /// The position that this store gives out next.
+        next: u64,
+        /// The first of what was decided that is another.
+        given: u64,
+    },
+    /// The key of the log goes forward alone.
+    #[error("the key of the log is of epoch {held}, {given} is before that")]
+    LogKeyWentBack {
+        /// The epoch of the key that the key ring holds.
+        held: u64,
+        /// The epoch that was given.
+        given: u64,
+    },
+    /// The mark of an entry is longer than a record may be.
+    #[error("the mark of an entry has {0} bytes, too many for a record")]
+    MarkTooLong(usize),
+    /// The store keeps no mark of a log, and so no key of one.
+    #[error("the store follows no log")]
+    FollowsNoLog,
+    /// What is held follows a log that stores share: nothing of it may be changed behind that log's back.
+    #[error(
+        "this data directory belongs to a cluster: writes go through the cluster's leader, by way of any \
+         node, and what changes a directory by itself is refused until it has left the cluster"
+    )]
+    BelongsToCluster,
     /// The store was closed meanwhile.
     #[error("the store is closed")]
     Closed,
@@ -133,6 +179,12 @@ impl StoreError {
     pub(super) fn damaged(what: impl Into<String>) -> Self {
         Self::Damaged { what: what.into() }
     }
+
+    /// The error of a store that does not hold what the one holds that decided.
+    pub(super) fn other_store() -> Self {
+        Self::damaged("it does not hold what the store holds that decided")
+    }
+
     /// The error of a key that is too short to be what its kind says.
     pub(super) fn cut_key() -> Self {
         Self::damaged("a key is cut off")

@@ -7,7 +7,7 @@
 /// Every failpoint by name, in the order of an erasure's life.
 ///
 /// `accept_*` are passed by a group of commits that holds an erasure, `commit_*` by any other.
-pub const FAILPOINTS: [&str; 36] = [
+pub const FAILPOINTS: [&str; 38] = [
     // A commit, step by step (store/writer.rs).
     "accept_before_apply",
     "accept_after_apply",
@@ -48,6 +48,9 @@ pub const FAILPOINTS: [&str; 36] = [
     "generation_old_zeroed",
     "generation_old_removed",
     "restore_before_switch",
+    // A node of a cluster (store/keyring/wipe.rs, store/transfer).
+    "wipe_after_header",
+    "transfer_middle",
 ];
 
 /// Ends the process here when the environment says so.

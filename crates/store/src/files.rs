@@ -16,7 +16,9 @@ use crate::legacy_watermark;
 use crate::options::StoreOptions;
 use crate::position::LogPosition;
 use crate::records::{QueuedRecord, QueuedRow, StoredInteraction, unpack_history};
+use crate::seal::SecretKey;
 use crate::sync::Syncs;
+use crate::zeroing;
 
 /// The locked directory and the open key ring. Lives as long as the store.
 #[derive(Debug)]
@@ -57,6 +59,20 @@ impl Generation {
             unpack_history(&self.codec.open(&key, &value)?, &mut held)?;
         }
         Ok(held)
+    }
+
+    /// The payload of a record that is no person's.
+    pub(super) fn payload(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = self.database.get(key)?;
+        value.map(|value| self.codec.open(key, &value)).transpose()
+    }
+
+    /// Refuses a store that follows a log which stores share.
+    pub(super) fn check_single(&self) -> Result<(), StoreError> {
+        match self.database.get(&keys::MARK)? {
+            Some(_) => Err(StoreError::BelongsToCluster),
+            None => Ok(()),
+        }
     }
 
     /// The rows of a part of a log entry.
@@ -111,6 +127,51 @@ impl Files {
         let directory = Directory::open(path, &syncs)?;
         let ring = KeyRing::open(path, &options.master_key, &syncs)?;
         Self::with_ring(directory, ring, syncs, options).map(Some)
+    }
+
+    /// The same for a directory that the state of another store is put into: there must be none in it. Ids
+    /// are hashed under `hash` from then on.
+    pub(super) fn open_to_import(
+        path: &Path,
+        options: &StoreOptions,
+        hash: &SecretKey,
+    ) -> Result<Self, StoreError> {
+        let syncs = Syncs::new(options.sync_observer.clone());
+        let directory = Directory::open(path, &syncs)?;
+        let has_ring = KeyRing::exists(path);
+        let holds_a_store = directory.current()?.is_some()
+            || legacy_watermark::read(path)?.is_some()
+            || (!has_ring && !directory.numbers()?.is_empty());
+        if holds_a_store {
+            let path = path.to_owned();
+            return Err(StoreError::HoldsAStore { path });
+        }
+        let ring = if has_ring {
+            KeyRing::open(path, &options.master_key, &syncs)?
+        } else {
+            KeyRing::create(path, &options.master_key, &syncs)?
+        };
+        if ring.watermark()?.commit > 0 {
+            return Err(StoreError::damaged("the file CURRENT is missing"));
+        }
+        ring.reclaim_unused(&[])?;
+        ring.put(Special::Hash, hash)?;
+        Self::with_ring(directory, ring, syncs, options)
+    }
+
+    /// Removes what an import that did not come to its end has left: there is no store in the directory.
+    pub(super) fn forget_import(&self) -> Result<(), StoreError> {
+        for number in self.directory.numbers()? {
+            let special = Special::Generation(number);
+            if !self.ring.slot_is_empty(special.slot())? {
+                self.ring.destroy(special)?;
+            }
+            zeroing::remove_directory(&self.directory.generation(number), &self.syncs)?;
+        }
+        self.ring.reclaim_unused(&[])?;
+        self.ring.destroy_log_key()?;
+        self.ring.destroy(Special::Webhook)?;
+        self.ring.put(Special::Hash, &SecretKey::random())
     }
 
     fn with_ring(
@@ -207,5 +268,16 @@ impl Files {
             return Ok(());
         }
         self.ring.destroy(before)
+    }
+
+    /// Without a mark a store follows no log: a restore or an import that was interrupted ended that.
+    pub(super) fn destroy_log_key_without_mark(
+        &self,
+        generation: &Generation,
+    ) -> Result<(), StoreError> {
+        match generation.database.get(&keys::MARK)? {
+            Some(_) => Ok(()),
+            None => self.ring.destroy_log_key(),
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! What fuzzing calls of this crate: payloads as they come out of their seals, and the key ring.
+//! What fuzzing calls of this crate: payloads as they come out of their seals, the key ring, and the bytes of a
+//! transfer.
 
 use crate::codec;
 use crate::error::StoreError;
@@ -6,6 +7,7 @@ use crate::hash::{KeyedHash, Named};
 pub use crate::keyring::{key_ring, key_ring_seeds};
 use crate::log::ErasureEntry;
 use crate::records::{QueuedRecord, QueuedRow, StoredInteraction, pack_history, unpack_history};
+pub use crate::transfer::{transfer, transfer_seeds};
 use recant_types::{ErasureId, FeedbackNumber, ItemId, UnixMillis, UserId};
 
 /// Reads the log entry of an erasure; whether it was taken.

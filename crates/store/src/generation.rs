@@ -7,7 +7,7 @@ use crate::failpoint::failpoint;
 use crate::files::{Files, Generation};
 use crate::hash::IdHasher;
 use crate::keyring::{CommitWatermark, Special};
-use crate::records::{Begun, Tombstone};
+use crate::records::{Begun, RestrictionRecord, Tombstone};
 use crate::seal::SecretKey;
 use crate::{keys, legacy_watermark, zeroing};
 use recant_types::UnixMillis;
@@ -24,7 +24,7 @@ const DAY_MILLISECONDS: i64 = 24 * 60 * 60 * 1_000;
 pub(crate) struct NextGeneration<'a> {
     files: &'a Files,
     generation: Generation,
-    /// Tombstones of erasures before this are left behind.
+    /// Tombstones of erasures before this, and ends of restrictions, are left behind.
     tombstones_from: UnixMillis,
 }
 
@@ -103,15 +103,22 @@ impl<'a> NextGeneration<'a> {
             return Ok(true);
         }
         let payload = from.codec.open(key, value)?;
-        if key.first() == Some(&keys::TOMBSTONE) && self.is_expired(&payload)? {
+        if self.is_expired(key, &payload)? {
             return self.remove(key).map(|()| false);
         }
         self.put(key.to_vec(), &payload).map(|()| true)
     }
 
-    fn is_expired(&self, payload: &[u8]) -> Result<bool, StoreError> {
-        let tombstone: Tombstone = codec::from_postcard(payload)?;
-        Ok(tombstone.erased_at < self.tombstones_from)
+    /// Whether a record tells of an erasure, or of the end of a restriction, that is too long ago.
+    fn is_expired(&self, key: &[u8], payload: &[u8]) -> Result<bool, StoreError> {
+        let ended_at = match key.first() {
+            Some(&keys::TOMBSTONE) => Some(codec::from_postcard::<Tombstone>(payload)?.erased_at),
+            Some(&keys::RESTRICTION) => {
+                codec::from_postcard::<RestrictionRecord>(payload)?.lifted_at
+            }
+            _ => None,
+        };
+        Ok(ended_at.is_some_and(|at| at < self.tombstones_from))
     }
 
     /// The payload at a key.
@@ -180,7 +187,7 @@ impl<'a> NextGeneration<'a> {
         if durable.is_err() && directory.current()? != Some(number) {
             return durable.and(Err(StoreError::Closed));
         }
-        let durable = durable.and_then(|()| ring.commit(watermark, &[], || ()));
+        let durable = durable.and_then(|()| ring.commit(watermark, &[], None, || ()));
         Ok(Switched {
             generation: self.generation,
             watermark,

@@ -67,6 +67,16 @@ impl Drop for OpenMark {
     }
 }
 
+/// The store that was open here is gone, closed or not.
+pub(super) fn forget_open(directory: &Path, syncs: &Syncs) -> Result<(), StoreError> {
+    let path = directory.join(OPEN);
+    match fs::remove_file(&path) {
+        Ok(()) => syncs.directory(directory),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StoreError::io(&path, &error)),
+    }
+}
+
 /// Copies the current generation, when there is room and it is not larger than the options allow. A
 /// copy that an earlier attempt left is the older one, and stays.
 pub(super) fn copy_current(

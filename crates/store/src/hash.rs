@@ -45,6 +45,8 @@ pub enum Named {
         /// Of pairs what is of one type of feedback.
         typed_pairs: Vec<HashedTypedPair>,
     },
+    /// Users whose data are kept and processed no more.
+    Restriction(Vec<KeyedHash>),
 }
 
 /// What a user did with an item, of one type of feedback, by hashes.
@@ -160,6 +162,15 @@ impl IdHasher {
         state.finalize().into_bytes().into()
     }
 
+    /// A hash of something that is held, for sums.
+    pub(crate) fn content(&self, parts: &[&[u8]]) -> u128 {
+        let mut state = self.0.clone();
+        state.update(b"c");
+        parts.iter().for_each(|part| state.update(part));
+        let hash: [u8; 32] = state.finalize().into_bytes().into();
+        u128::from_le_bytes(*hash.first_chunk().expect("32 bytes are enough"))
+    }
+
     /// What a target names.
     pub fn named(&self, target: &ErasureTarget) -> Named {
         match target {
@@ -168,6 +179,9 @@ impl IdHasher {
             ErasureTarget::Pairs(pairs) => Named::Pairs(self.sides(pairs)),
             ErasureTarget::TypedPairs(pairs) => Named::TypedPairs(self.typed_sides(pairs)),
             ErasureTarget::Several(names) => self.several(names),
+            ErasureTarget::Restriction(users) => {
+                Named::Restriction(users.iter().map(|user| self.user(user)).collect())
+            }
         }
     }
 

@@ -10,13 +10,14 @@ use std::ops::Bound;
 use crate::codec::{self, Codec};
 use crate::database::Database;
 use crate::error::StoreError;
-use crate::hash::{IdHasher, KeyedHash, Named};
+use crate::hash::{IdHasher, KeyedHash};
 use crate::keyring::Slot;
 use crate::keys::row_of;
 use crate::keys::{self, Pseudonym};
 use crate::log::ErasureEntry;
 use crate::position::LogPosition;
-use crate::records::{ItemRecord, PropertiesRecord, QueuedRecord, UserRecord};
+use crate::records::{ItemRecord, PropertiesRecord, QueuedRecord, RestrictionRecord, UserRecord};
+use crate::unapplied::Unapplied;
 use recant_types::{FeedbackNumber, FeedbackType, UserId};
 
 /// One person: whose key is where, and by what name the records go.
@@ -36,119 +37,28 @@ pub(super) struct Person {
     pub(super) has_properties: bool,
     /// The parts of log entries that are this person's.
     pub(super) queued: BTreeSet<(LogPosition, u16)>,
+    /// How many records there are of what is kept and not processed, numbered from 0.
+    pub(super) kept: u32,
 }
 
 impl Person {
-    /// Whether nothing of the person is held but under the row.
-    pub(super) fn is_row_alone(&self) -> bool {
-        !self.has_properties && self.queued.is_empty()
-    }
-}
-
-/// What accepted erasures named whose effect the worker has not committed yet, with their position.
-///
-/// The worker may hold in memory, and write, what an erasure took from the store meanwhile; what is
-/// named here is kept out of its commits.
-#[derive(Debug, Default)]
-pub(super) struct Unapplied {
-    users: HashMap<KeyedHash, LogPosition>,
-    pairs: HashMap<KeyedHash, HashMap<KeyedHash, LogPosition>>,
-    /// By user, and then by item and type of feedback.
-    typed_pairs: HashMap<KeyedHash, HashMap<(KeyedHash, KeyedHash), LogPosition>>,
-    items: HashMap<KeyedHash, LogPosition>,
-}
-
-impl Unapplied {
-    pub(super) fn insert(&mut self, named: &Named, position: LogPosition) {
-        match named {
-            Named::User(user) => {
-                self.users.insert(*user, position);
-            }
-            Named::Pairs(pairs) => {
-                for (user, item) in pairs {
-                    self.pairs.entry(*user).or_default().insert(*item, position);
-                }
-            }
-            Named::TypedPairs(pairs) => {
-                for pair in pairs {
-                    let of_user = self.typed_pairs.entry(pair.user).or_default();
-                    of_user.insert((pair.item, pair.feedback), position);
-                }
-            }
-            Named::Item(item) => {
-                self.items.insert(*item, position);
-            }
-            several @ (Named::Several { .. } | Named::SeveralTyped { .. }) => {
-                for named in several.parts() {
-                    self.insert(&named, position);
-                }
-            }
+    /// Somebody of whom nothing is held yet.
+    pub(super) fn new(id: UserId, live: Slot, backup: Slot, pseudonym: Pseudonym) -> Self {
+        Self {
+            id,
+            live,
+            backup,
+            pseudonym,
+            row: None,
+            has_properties: false,
+            queued: BTreeSet::new(),
+            kept: 0,
         }
     }
 
-    /// The worker has committed everything up to `applied`.
-    pub(super) fn applied(&mut self, applied: LogPosition) {
-        self.users.retain(|_, position| *position > applied);
-        self.pairs.retain(|_, items| {
-            items.retain(|_, position| *position > applied);
-            !items.is_empty()
-        });
-        self.typed_pairs.retain(|_, pairs| {
-            pairs.retain(|_, position| *position > applied);
-            !pairs.is_empty()
-        });
-        self.items.retain(|_, position| *position > applied);
-    }
-
-    /// Whether an item was erased after `position`, and the worker has not taken it from the
-    /// histories yet.
-    pub(super) fn item_erased_after(&self, item: KeyedHash, position: LogPosition) -> bool {
-        self.items.get(&item).is_some_and(|at| *at > position)
-    }
-
-    /// Where in the log an item was last erased, when the worker has not taken it from the histories yet.
-    pub(super) fn item_erased_at(&self, item: KeyedHash) -> Option<LogPosition> {
-        self.items.get(&item).copied()
-    }
-
-    /// The items that the worker has not taken from the histories yet.
-    pub(super) fn items(&self) -> impl Iterator<Item = KeyedHash> + '_ {
-        self.items.keys().copied()
-    }
-
-    /// Whether there are items that the worker has not taken from the histories yet.
-    pub(super) fn has_items(&self) -> bool {
-        !self.items.is_empty()
-    }
-
-    /// Whether everything that a commit up to `reached` knows of a user was erased after that.
-    pub(super) fn user_erased_after(&self, user: KeyedHash, reached: LogPosition) -> bool {
-        self.users.get(&user).is_some_and(|at| *at > reached)
-    }
-
-    /// The items and types of feedback that a user's interactions of one type were erased with after
-    /// `reached`.
-    pub(super) fn typed_pairs_erased_after(
-        &self,
-        user: KeyedHash,
-        reached: LogPosition,
-    ) -> impl Iterator<Item = (KeyedHash, KeyedHash)> + '_ {
-        let pairs = self.typed_pairs.get(&user).into_iter().flatten();
-        pairs
-            .filter(move |(_, at)| **at > reached)
-            .map(|(pair, _)| *pair)
-    }
-
-    /// The items that a user's interactions were erased with after `reached`.
-    pub(super) fn items_erased_after(
-        &self,
-        user: KeyedHash,
-        reached: LogPosition,
-    ) -> impl Iterator<Item = KeyedHash> + '_ {
-        let items = self.pairs.get(&user).into_iter().flatten();
-        items
-            .filter(move |(_, at)| **at > reached)
-            .map(|(item, _)| *item)
+    /// Whether nothing of the person is held but under the row.
+    pub(super) fn is_row_alone(&self) -> bool {
+        !self.has_properties && self.queued.is_empty() && self.kept == 0
     }
 }
 
@@ -165,8 +75,12 @@ pub(super) struct Index {
     item_hashes: HashMap<u32, KeyedHash>,
     /// Rows of items whose record holds a description, as earlier versions wrote it.
     pub(super) describing_rows: HashSet<u32>,
+    /// Whether the store keeps the mark of a log that stores share.
+    pub(super) follows_log: bool,
     /// How many tombstones there may be; 0 means none.
     pub(super) tombstones: usize,
+    /// Whose data are kept and not processed, whether or not anything is held of them.
+    pub(super) restricted: HashSet<KeyedHash>,
     pub(super) unapplied: Unapplied,
     /// The types of feedback by number; the first is the default.
     pub(super) feedback_types: Vec<FeedbackType>,
@@ -181,6 +95,7 @@ impl Index {
     ) -> Result<Self, StoreError> {
         let mut index = Self {
             feedback_types: read_feedback_types(database, codec)?,
+            follows_log: database.get(&keys::MARK)?.is_some(),
             ..Self::default()
         };
         for record in database.scan(&[keys::USER]) {
@@ -190,6 +105,18 @@ impl Index {
         for record in database.scan(&[keys::PROPERTIES]) {
             let (key, value) = record?;
             index.take_properties(codec, hasher, &key, &value)?;
+        }
+        for record in database.scan(&[keys::KEPT]) {
+            let (key, value) = record?;
+            index.take_kept(codec, hasher, &key, &value)?;
+        }
+        for record in database.scan(&[keys::RESTRICTION]) {
+            let (key, value) = record?;
+            let restriction: RestrictionRecord = codec::from_postcard(&codec.open(&key, &value)?)?;
+            if restriction.lifted_at.is_none() {
+                let hash = keys::hash_of(&key).ok_or_else(StoreError::cut_key)?;
+                index.restricted.insert(hash);
+            }
         }
         let applied = match database.get(&keys::APPLIED)? {
             Some(value) => codec::read_u64(&codec.open(&keys::APPLIED, &value)?)?,
@@ -216,6 +143,45 @@ impl Index {
         Ok(index)
     }
 
+    /// The part of the index that says something about these users and items, and with `with_kept` about
+    /// everybody of whom something is kept; all that deciding a request of theirs looks up.
+    pub(super) fn part(
+        &self,
+        users: &HashSet<KeyedHash>,
+        items: &HashSet<KeyedHash>,
+        with_kept: bool,
+    ) -> Self {
+        let restricted = users.intersection(&self.restricted).copied();
+        let mut part = Self {
+            tombstones: self.tombstones,
+            restricted: restricted.collect(),
+            unapplied: self.unapplied.items_alone(),
+            feedback_types: self.feedback_types.clone(),
+            ..Self::default()
+        };
+        let is_meant = |(hash, person): &(&KeyedHash, &Person)| {
+            users.contains(*hash) || (with_kept && person.kept > 0)
+        };
+        let persons: Vec<_> = if with_kept {
+            self.persons.iter().filter(is_meant).collect()
+        } else {
+            let known = users.iter().map(|hash| self.persons.get_key_value(hash));
+            known.flatten().collect()
+        };
+        for (hash, person) in persons {
+            part.insert(*hash, person.clone());
+        }
+        for hash in items {
+            if let Some(row) = self.item(*hash) {
+                part.set_item(row, *hash);
+                if self.describing_rows.contains(&row) {
+                    part.describing_rows.insert(row);
+                }
+            }
+        }
+        part
+    }
+
     fn take_user(
         &mut self,
         codec: &Codec,
@@ -226,13 +192,13 @@ impl Index {
         let record: UserRecord = codec::from_postcard(&codec.open(key, value)?)?;
         let hash = hasher.user(&record.id);
         let person = Person {
-            id: record.id,
-            live: codec::slot_of(value)?,
-            backup: Slot(record.backup),
-            pseudonym: keys::pseudonym(key).ok_or_else(StoreError::cut_key)?,
             row: Some(record.row),
-            has_properties: false,
-            queued: BTreeSet::new(),
+            ..Person::new(
+                record.id,
+                codec::slot_of(value)?,
+                Slot(record.backup),
+                keys::pseudonym(key).ok_or_else(StoreError::cut_key)?,
+            )
         };
         let twice = self.insert(hash, person).is_some();
         if self.rows.insert(record.row, hash).is_some() || twice {
@@ -253,20 +219,38 @@ impl Index {
         let (live, backup) = (codec::slot_of(value)?, Slot(record.backup));
         let pseudonym = keys::pseudonym(key).ok_or_else(StoreError::cut_key)?;
         let hash = hasher.user(&record.user);
-        let person = self.person_or_insert(hash, || Person {
-            id: record.user,
-            live,
-            backup,
-            pseudonym,
-            row: None,
-            has_properties: false,
-            queued: BTreeSet::new(),
-        });
+        let new = || Person::new(record.user, live, backup, pseudonym);
+        let person = self.person_or_insert(hash, new);
         let same = (person.live, person.backup, person.pseudonym) == (live, backup, pseudonym);
         if !same || person.has_properties {
             return Err(StoreError::damaged("a person has two keys or two names"));
         }
         person.has_properties = true;
+        Ok(())
+    }
+
+    /// Takes note of a record of what is kept of a person.
+    fn take_kept(
+        &mut self,
+        codec: &Codec,
+        hasher: &IdHasher,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        let record = QueuedRecord::unpack(&codec.open(key, value)?)?;
+        let (live, backup) = (codec::slot_of(value)?, Slot(record.backup));
+        let pseudonym = keys::pseudonym(key).ok_or_else(StoreError::cut_key)?;
+        let hash = hasher.user(&record.user);
+        let new = || Person::new(record.user, live, backup, pseudonym);
+        let person = self.person_or_insert(hash, new);
+        if (person.live, person.backup, person.pseudonym) != (live, backup, pseudonym) {
+            return Err(StoreError::damaged("a person has two keys or two names"));
+        }
+        // They come in the order of their numbers.
+        if row_of(key)? != person.kept {
+            return Err(StoreError::damaged("a record of what is kept is missing"));
+        }
+        person.kept += 1;
         Ok(())
     }
 
@@ -281,15 +265,8 @@ impl Index {
         let (live, backup) = (codec::slot_of(value)?, Slot(record.backup));
         let part = keys::log_parts(key).ok_or_else(StoreError::cut_key)?;
         let hash = hasher.user(&record.user);
-        let person = self.person_or_insert(hash, || Person {
-            id: record.user,
-            live,
-            backup,
-            pseudonym: Pseudonym::random(),
-            row: None,
-            has_properties: false,
-            queued: BTreeSet::new(),
-        });
+        let new = || Person::new(record.user, live, backup, Pseudonym::random());
+        let person = self.person_or_insert(hash, new);
         if (person.live, person.backup) != (live, backup) {
             return Err(StoreError::damaged("a person has two keys"));
         }

@@ -19,6 +19,10 @@ pub(crate) const DESCRIPTION: u8 = b'd';
 pub(crate) const HISTORY: u8 = b'h';
 /// Properties of persons by pseudonym.
 pub(crate) const PROPERTIES: u8 = b'p';
+/// What is kept of restricted persons and not processed, by pseudonym and number.
+pub(crate) const KEPT: u8 = b'w';
+/// Whose processing is restricted, or was, by keyed hash.
+pub(crate) const RESTRICTION: u8 = b'b';
 /// A user's row of the model by pseudonym.
 pub(crate) const USER_FACTORS: u8 = b'f';
 /// Rows of the model's tensors.
@@ -33,6 +37,8 @@ pub(crate) const IDEMPOTENCY: u8 = b'k';
 pub(crate) const RECEIPT: u8 = b'r';
 /// Nodes of the tree over receipts by number.
 pub(crate) const RECEIPT_NODE: u8 = b'n';
+/// What nodes that were away have settled, by the number of the receipt.
+pub(crate) const SETTLEMENT: u8 = b's';
 /// What endpoints of webhooks have still to be told, by endpoint and id of the erasure.
 pub(crate) const OUTBOX: u8 = b'o';
 /// Tombstones by keyed hash.
@@ -56,6 +62,10 @@ pub(crate) const MODEL: [u8; 2] = [META, b'm'];
 pub(crate) const FEEDBACK_TYPES: [u8; 2] = [META, b'f'];
 /// The end of the chain of receipts.
 pub(crate) const RECEIPT_HEAD: [u8; 2] = [META, b'r'];
+
+/// Up to where a log that stores share was applied, in the words of whoever reads that log; absent in a
+/// store by itself.
+pub(crate) const MARK: [u8; 2] = [META, b'x'];
 
 /// The random name that a person's records go by. It changes whenever their key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +120,23 @@ pub(crate) fn history_chunk(pseudonym: Pseudonym, chunk: u16) -> Vec<u8> {
     with_number(history(pseudonym), chunk)
 }
 
+/// The prefix of all records of what is kept of a person and not processed.
+pub(crate) fn kept_of(pseudonym: Pseudonym) -> Vec<u8> {
+    with(KEPT, &pseudonym.0)
+}
+
+/// One of them.
+pub(crate) fn kept(pseudonym: Pseudonym, number: u32) -> Vec<u8> {
+    let mut key = kept_of(pseudonym);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The restriction of the person with this hash.
+pub(crate) fn restriction(hash: KeyedHash) -> Vec<u8> {
+    with(RESTRICTION, &hash.0)
+}
+
 /// A user's row of the model.
 pub(crate) fn user_factors(pseudonym: Pseudonym) -> Vec<u8> {
     with(USER_FACTORS, &pseudonym.0)
@@ -152,6 +179,11 @@ pub(crate) fn receipt_node(number: u64) -> Vec<u8> {
     with(RECEIPT_NODE, &number.to_be_bytes())
 }
 
+/// What a node that was away has settled, by the number of the receipt that says so.
+pub(crate) fn settlement(sequence: u64) -> Vec<u8> {
+    with(SETTLEMENT, &sequence.to_be_bytes())
+}
+
 /// The prefix of everything that an endpoint has still to be told.
 pub(crate) fn outbox(endpoint: OutboxEndpoint) -> Vec<u8> {
     with(OUTBOX, &endpoint.0)
@@ -181,14 +213,15 @@ pub(crate) fn tombstone(hash: KeyedHash) -> Vec<u8> {
     with(TOMBSTONE, &hash.0)
 }
 
-/// The row at the end of an item or tensor key.
+/// The row at the end of an item or tensor key, or the number at the end of one of what is kept.
 pub(crate) fn row_of(key: &[u8]) -> Result<u32, StoreError> {
     key.last_chunk::<4>()
         .map(|bytes| u32::from_be_bytes(*bytes))
         .ok_or_else(StoreError::cut_key)
 }
 
-/// The pseudonym of a key of a user, of properties, of a history or of a user's row of the model.
+/// The pseudonym of a key of a user, of properties, of a history, of what is kept or of a user's row of
+/// the model.
 pub(crate) fn pseudonym(key: &[u8]) -> Option<Pseudonym> {
     key.get(1..17)?.try_into().ok().map(Pseudonym)
 }
@@ -200,7 +233,7 @@ pub(crate) fn log_parts(key: &[u8]) -> Option<(LogPosition, u16)> {
     Some((position, u16::from_be_bytes(part.try_into().ok()?)))
 }
 
-/// The hash at the end of the key of a tombstone or a description.
+/// The hash at the end of the key of a tombstone, a description or a restriction.
 pub(crate) fn hash_of(key: &[u8]) -> Option<KeyedHash> {
     key.get(1..)?.try_into().ok().map(KeyedHash)
 }

@@ -11,6 +11,8 @@ mod v0002_sealed;
 mod v0003_feedback_types;
 #[path = "../../../migrations/v0004_people.rs"]
 mod v0004_people;
+#[path = "../../../migrations/v0005_restrictions.rs"]
+mod v0005_restrictions;
 
 use crate::codec;
 use crate::database::Database;
@@ -36,7 +38,7 @@ pub(super) struct Migration {
 }
 
 /// All steps in order: the one at index n leads from version n to version n + 1.
-pub(super) const MIGRATIONS: [Migration; 4] = [
+pub(super) const MIGRATIONS: [Migration; 5] = [
     Migration {
         name: "initial",
         migrate: v0001_initial::migrate,
@@ -52,6 +54,10 @@ pub(super) const MIGRATIONS: [Migration; 4] = [
     Migration {
         name: "people",
         migrate: v0004_people::migrate,
+    },
+    Migration {
+        name: "restrictions",
+        migrate: v0005_restrictions::migrate,
     },
 ];
 

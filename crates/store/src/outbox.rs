@@ -13,7 +13,7 @@ use crate::seal::SecretKey;
 use recant_types::ErasureStatus;
 
 /// What an endpoint goes by in keys: a digest of its name, cut to 16 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OutboxEndpoint(pub(crate) [u8; 16]);
 
 impl OutboxEndpoint {
@@ -31,7 +31,8 @@ pub(crate) struct OutboxRecord {
     pub(crate) done: Option<ErasureStatus>,
 }
 
-/// The root of all keys that webhooks are signed with, made when there is none yet.
+/// The root of all keys that webhooks are signed with and texts sealed that others keep, made when there is
+/// none yet.
 pub(crate) fn root_key(ring: &KeyRing) -> Result<SecretKey, StoreError> {
     if let Some(root) = ring.key(Special::Webhook.slot())? {
         return Ok(root);

@@ -4,27 +4,38 @@ use crate::codec;
 use crate::error::StoreError;
 use crate::files::Generation;
 use crate::index::{Index, Person};
+use crate::kept;
 use crate::keys;
 use crate::position::LogPosition;
-use crate::records::PropertiesRecord;
+use crate::records::{PropertiesRecord, QueuedRow};
 use crate::shared::Shared;
-use recant_types::{PersonProperties, PersonSummary, UserId};
+use recant_types::{Interaction, PersonProperties, PersonSummary, UserId};
 
-/// What is held of a person; `None` when nothing is. What an accepted erasure names does not count.
+/// What is held of a person; `None` when nothing is, not even a restriction. What an accepted erasure
+/// names does not count.
 pub(super) fn person(shared: &Shared, id: &UserId) -> Result<Option<PersonSummary>, StoreError> {
     let hash = shared.files.hasher.user(id);
     shared.read(|open| {
         // Nothing of the person changes while it is read.
         let index = shared.index();
+        let restricted = index.restricted.contains(&hash);
         let Some(person) = index.persons.get(&hash) else {
-            return Ok(None);
+            return Ok(restricted.then(|| PersonSummary {
+                user: id.clone(),
+                properties: PersonProperties::default(),
+                interactions: 0,
+                restricted,
+            }));
         };
+        let kept = kept(shared, open, &index, person)?.len();
         let summary = PersonSummary {
             user: id.clone(),
             properties: properties(open, person)?,
-            interactions: interactions(open, &index, person)?,
+            interactions: kept + interactions(open, &index, person)?,
+            restricted,
         };
-        let is_held = !summary.properties.is_empty()
+        let is_held = restricted
+            || !summary.properties.is_empty()
             || summary.interactions > 0
             || has_waiting(shared, open, &index, person)?;
         Ok(is_held.then_some(summary))
@@ -64,6 +75,42 @@ pub(super) fn properties_of(shared: &Shared, id: &UserId) -> Result<PersonProper
             |it| properties(open, it),
         )
     })
+}
+
+/// What is kept of the person with this id and not processed.
+pub(super) fn kept_of(shared: &Shared, id: &UserId) -> Result<Vec<Interaction>, StoreError> {
+    let hash = shared.files.hasher.user(id);
+    shared.read(|open| {
+        let index = shared.index();
+        let Some(person) = index.persons.get(&hash) else {
+            return Ok(Vec::new());
+        };
+        let types = shared.feedback(&index)?;
+        let kept = kept(shared, open, &index, person)?.into_iter();
+        Ok(kept
+            .map(|row| Interaction {
+                user: id.clone(),
+                item: row.item,
+                feedback: types.name(row.feedback),
+                weight: row.weight,
+                timestamp: row.timestamp,
+            })
+            .collect())
+    })
+}
+
+/// What is kept of a person, a row for each item and type of feedback.
+fn kept(
+    shared: &Shared,
+    open: &Generation,
+    index: &Index,
+    person: &Person,
+) -> Result<Vec<QueuedRow>, StoreError> {
+    if person.kept == 0 {
+        return Ok(Vec::new());
+    }
+    let types = shared.feedback(index)?;
+    Ok(kept::together(kept::rows(open, person)?, &types))
 }
 
 /// What is said about a person.

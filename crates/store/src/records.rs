@@ -86,6 +86,10 @@ impl StoredInteraction {
 pub struct ModelHeader {
     /// Grows with every published version.
     pub version: u64,
+    /// The term of the leader that published it, where several nodes serve together; else 0. Of two versions
+    /// that of the later term is the newer one, whatever their numbers.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub term: u64,
     /// The log position that the stored rows stand for.
     pub learnt: LogPosition,
     /// Which model it is.
@@ -108,6 +112,10 @@ pub struct ModelHeader {
     /// Where the last certificate that held was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certified: Option<LastCertificate>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Where and when a certificate was given that held.
@@ -212,6 +220,17 @@ pub(crate) struct Tombstone {
     pub erased_at: UnixMillis,
     /// Its number among all erasures of the store.
     pub number: u64,
+}
+
+/// That the processing of a person's data is restricted, or was. It stands under the keyed hash of the
+/// person's id, whether or not anything is held of them, and names nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RestrictionRecord {
+    /// When it was accepted.
+    pub since: UnixMillis,
+    /// When it was lifted. It is remembered for a while, so that an old backup does not bring the
+    /// restriction back.
+    pub lifted_at: Option<UnixMillis>,
 }
 
 /// Where the store stood when its current generation was begun.

@@ -1,17 +1,38 @@
 //! What readers and the writing thread have in common.
 
-use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
 
+use crate::changes::Changes;
 use crate::disk::free_bytes;
 use crate::error::StoreError;
 use crate::files::{Files, Generation};
 use crate::index::Index;
 use crate::keyring::CommitWatermark;
+use crate::observer::{Brought, EntryObserver};
 use crate::position::LogPosition;
+use recant_types::FeedbackTypes;
+
+/// Who is told, if somebody is.
+#[derive(Default)]
+struct Observing(Mutex<Option<Arc<dyn EntryObserver>>>);
+
+impl Observing {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<dyn EntryObserver>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Observing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Observing")
+            .field(&self.lock().is_some())
+            .finish()
+    }
+}
 
 /// The open database of one directory.
 #[derive(Debug)]
@@ -23,10 +44,12 @@ pub(super) struct Shared {
     /// open. Locked before `index`, never after.
     generation: RwLock<Result<Generation, StoreError>>,
     index: RwLock<Index>,
-    /// The keys that changed since a compaction began to copy; `None` while there is none.
-    changed: Mutex<Option<BTreeSet<Vec<u8>>>>,
+    /// The keys that change, for whoever copies the records meanwhile.
+    pub(super) changes: Changes,
     /// The last commit and the erasures accepted up to it.
     watermark: Mutex<CommitWatermark>,
+    /// Who is told what entries of a shared log bring.
+    observer: Observing,
     /// Held while a generation is being built, so that there is one at a time.
     pub(super) compacting: Mutex<()>,
     /// Closed after the database is.
@@ -39,6 +62,7 @@ impl Shared {
         let opened = files.open_current().and_then(|generation| {
             let index = files.read_index(&generation)?;
             files.destroy_key_before(generation.number)?;
+            files.destroy_log_key_without_mark(&generation)?;
             Ok((generation, index))
         });
         let (generation, index) = opened.map_err(|error| files.opened_badly(error))?;
@@ -46,8 +70,9 @@ impl Shared {
             log: watch::Sender::new(LogPosition::default()),
             generation: RwLock::new(Ok(generation)),
             index: RwLock::new(index),
-            changed: Mutex::default(),
+            changes: Changes::default(),
             watermark: Mutex::default(),
+            observer: Observing::default(),
             compacting: Mutex::default(),
             files,
         })
@@ -68,14 +93,15 @@ impl Shared {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The types of feedback that `index` names, with the rules that the store was opened with.
+    pub(super) fn feedback(&self, index: &Index) -> Result<FeedbackTypes, StoreError> {
+        let rules = &self.files.options.feedback;
+        Ok(FeedbackTypes::new(&index.feedback_types, rules)?)
+    }
+
     /// The index, to be changed together with the database.
     pub(super) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The keys that a compaction has still to take over.
-    pub(super) fn changed(&self) -> MutexGuard<'_, Option<BTreeSet<Vec<u8>>>> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes the database once nobody reads it any more and opens it again. What was accepted and
@@ -130,6 +156,24 @@ impl Shared {
             return Err(StoreError::NoSpace { path });
         }
         Ok(())
+    }
+
+    /// Tells `observer`, and nobody else any more, what entries bring.
+    pub(super) fn observe(&self, observer: Arc<dyn EntryObserver>) {
+        *self.observer.lock() = Some(observer);
+    }
+
+    /// Whether somebody is told what entries bring.
+    pub(super) fn is_observed(&self) -> bool {
+        self.observer.lock().is_some()
+    }
+
+    /// Tells what entries brought, now that it is durable.
+    pub(super) fn tell(&self, brought: Vec<Brought>) {
+        let observer = self.observer.lock().clone();
+        if let Some(observer) = observer.filter(|_| !brought.is_empty()) {
+            observer.brought(brought);
+        }
     }
 
     /// Refuses while a sync takes too long.

@@ -9,23 +9,29 @@ use tokio::sync::watch;
 use recant_receipt::{ChainHead, Node, WebhookKey};
 use recant_types::{
     ErasureFilter, ErasureId, ErasureRecord, ErasureStatus, FeedbackType, FeedbackTypes,
-    ItemDescription, ItemId, PersonProperties, PersonSummary, UserId,
+    Interaction, ItemDescription, ItemId, PersonProperties, PersonSummary, UserId,
 };
 
 use crate::backup::{self, BackupSummary};
 use crate::batch::WriteBatch;
 use crate::codec;
 use crate::compaction::{self, Compaction, CompactionState, CompactorHandle};
+use crate::content_digest::{self, ContentDigest, ContentSlice};
 use crate::directory::Directory;
 use crate::disk::free_bytes;
 use crate::error::StoreError;
+use crate::fact::Settlement;
 use crate::files::{Files, Generation};
+use crate::group::{Commit, Deciding, EntryCommit};
 use crate::hash::IdHasher;
 use crate::index::Person;
 use crate::keyring::{self, MasterKeySource};
 use crate::keys::{self, row_of};
 use crate::log::{self, Entry};
+use crate::log_entry::LogEntry;
+use crate::log_key::LogKey;
 use crate::migrations::{MIGRATIONS, bring_up_to_date};
+use crate::observer::EntryObserver;
 use crate::options::StoreOptions;
 use crate::outbox::{self, OutboxEndpoint, OutboxRecord};
 use crate::persons;
@@ -35,10 +41,13 @@ use crate::records::{
     ItemRecord, ModelHeader, StoredInteraction, UserRecord, unpack_history, unpack_row,
     unpack_values,
 };
+use crate::request::RequestBatch;
+use crate::sealer::Sealer;
 use crate::shared::Shared;
 use crate::sync::Syncs;
 use crate::tensor::Tensor;
-use crate::writer::{Commit, WriterHandle};
+use crate::transfer::{self, Exported};
+use crate::writer::WriterHandle;
 
 /// An open store; cloning shares it. The last clone closes it.
 #[derive(Debug, Clone)]
@@ -92,6 +101,16 @@ impl Store {
         self.shared.check_syncs()
     }
 
+    /// An error once nothing can be committed any more, because the thread that writes has ended: only a new
+    /// process opens the store again.
+    pub fn check_open(&self) -> Result<(), StoreError> {
+        if self.writer.is_running() {
+            Ok(())
+        } else {
+            Err(StoreError::Closed)
+        }
+    }
+
     /// How long a commit may take before its caller should give up waiting.
     pub fn sync_longest(&self) -> std::time::Duration {
         self.shared.files.options.sync_longest
@@ -103,8 +122,126 @@ impl Store {
     }
 
     /// Commits a batch: whole and durable when the answer is good, or refused.
-    pub fn commit(&self, batch: WriteBatch) -> Commit {
-        self.writer.commit(batch)
+    ///
+    /// A store that follows a log which stores share refuses what callers ask for
+    /// ([`StoreError::BelongsToCluster`]): that comes with an entry ([`Self::commit_entry`]). What the
+    /// worker writes, histories and the model, it takes.
+    pub fn commit(&self, batch: impl Into<WriteBatch>) -> Commit {
+        self.writer.commit(batch.into())
+    }
+
+    /// What each of these requests comes to, in this order and after everything that was committed so far.
+    /// Nothing is changed: a request is accepted once what was decided is committed, here or elsewhere.
+    /// When anything else that takes a position is committed first, it has to be decided anew.
+    pub fn decide(&self, requests: Vec<RequestBatch>) -> Deciding {
+        self.writer.decide(requests)
+    }
+
+    /// Does what an entry of a shared log says, all of it at once and as it was decided, whatever this store
+    /// would have decided itself: its tombstones, its clock and the room on its disk do not count. The
+    /// answer has one for each request.
+    ///
+    /// With it the entry's mark is durable, and then, together with the end of the keys of whom it erases,
+    /// its key in place of the one before. An entry that was applied already, by its mark, is answered as
+    /// it was then, and its key put into the ring if it is not there yet; so whoever got an error may
+    /// hand the same entry over again. Refused as a whole is one whose positions are not those that come
+    /// next here, or whose key is of an epoch before that of the ring.
+    pub fn commit_entry(&self, entry: LogEntry) -> EntryCommit {
+        self.writer.commit_entry(entry)
+    }
+
+    /// Whether there is nothing in it: no data, no model, and no trace of a request. Cost: a look at every item.
+    pub fn is_empty(&self) -> Result<bool, StoreError> {
+        let has_persons = !self.shared.index().persons.is_empty();
+        let has_log = *self.shared.log.borrow() != LogPosition::default();
+        Ok(!has_persons
+            && !has_log
+            && self.model_header()?.is_none()
+            && self.items()?.is_empty()
+            && self.descriptions()?.is_empty())
+    }
+
+    /// Begins another life of this directory, and says which: a larger number than any life before had, also
+    /// one of a copy that was made before. Durable on return; blocks until then.
+    pub fn begin_life(&self) -> Result<u64, StoreError> {
+        self.commit(WriteBatch::default()).wait()?;
+        Ok(self.shared.watermark().commit)
+    }
+
+    /// Has `observer`, and nobody else any more, told what entries of the shared log bring from now on.
+    pub fn observe_entries(&self, observer: Arc<dyn EntryObserver>) {
+        self.shared.observe(observer);
+    }
+
+    /// The mark of the last entry of the shared log that was applied; `None` in a store that follows none.
+    pub fn mark(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get(&keys::MARK)
+    }
+
+    /// The key of the shared log, as the key ring has it; `None` in a store that follows none.
+    ///
+    /// It is the one that came with the mark, or after a crash one before that, of a lower epoch. The
+    /// mark says which epoch there should be: whoever reads it moves the key on with
+    /// [`Self::advance_log_key`] before the next entry is read.
+    pub fn log_key(&self) -> Result<Option<LogKey>, StoreError> {
+        self.shared.files.ring.log_key()
+    }
+
+    /// Puts a later key of the shared log in place of the one in the ring, which can be read no more on
+    /// return. Blocks until it is durable. No commit of an entry may be under way.
+    pub fn advance_log_key(&self, key: &LogKey) -> Result<(), StoreError> {
+        if self.mark()?.is_none() {
+            return Err(StoreError::FollowsNoLog);
+        }
+        let ring = &self.shared.files.ring;
+        let (held, given) = (ring.log_key()?.map(|held| held.epoch()), key.epoch());
+        if let Some(held) = held.filter(|held| *held > given) {
+            return Err(StoreError::LogKeyWentBack { held, given });
+        }
+        ring.put_log_key(key)
+    }
+
+    /// Refuses a store that follows a log which stores share, for whoever would change what it holds by
+    /// itself.
+    pub fn check_single(&self) -> Result<(), StoreError> {
+        if self.shared.index().follows_log {
+            Err(StoreError::BelongsToCluster)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Makes a store by itself of one that followed a log which stores share: the mark is forgotten, the
+    /// log's key destroyed, and what it holds stays. Blocks until that is durable. It cannot be let in
+    /// again as it is then; no entry may be under way.
+    pub fn leave_cluster(&self) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::default();
+        batch.forget_mark();
+        self.writer.commit(batch).wait()?;
+        // A key without a mark, if this is interrupted, is destroyed by the next opening.
+        self.shared.files.ring.destroy_log_key()
+    }
+
+    /// Writes everything that the store holds behind one entry of the log it follows, for
+    /// [`import_state`](crate::import_state) on another node: which entry that was is in the answer, and
+    /// the entries after it are not in. Blocks until then; commits and reads go on meanwhile, but for a
+    /// moment at the end.
+    ///
+    /// What is written holds ids, the hash key and the log's key in the clear: it must go to nobody but
+    /// another node of the cluster, over a connection that is sealed and on which both have shown who
+    /// they are. A slow receiver keeps nobody waiting but the caller.
+    pub fn export_state(&self, to: impl std::io::Write) -> Result<Exported, StoreError> {
+        transfer::export(&self.shared, &self.writer, to)
+    }
+
+    /// What the store holds, as a number: equal in stores that hold the same and have the same hash key,
+    /// whatever their workers and compactions have done so far, and another in a store that lacks something.
+    ///
+    /// Reads all of the part, so it takes as long as that (of everything, seconds for a few million
+    /// interactions), and nothing is committed meanwhile; reads go on. Erasures' records, receipts and the
+    /// model are not in it.
+    pub fn content_digest(&self, slice: ContentSlice) -> Result<ContentDigest, StoreError> {
+        content_digest::content_digest(&self.shared, &self.writer, slice)
     }
 
     /// Up to `limit` durable log entries from `from` on, in order.
@@ -176,6 +313,23 @@ impl Store {
         persons::person(&self.shared, id)
     }
 
+    /// What is kept of a person whose processing is restricted, as a history would hold it; nothing of
+    /// anybody else.
+    pub fn kept(&self, id: &UserId) -> Result<Vec<Interaction>, StoreError> {
+        persons::kept_of(&self.shared, id)
+    }
+
+    /// Whether the processing of what is held of a person, or would be, is restricted.
+    pub fn is_restricted(&self, id: &UserId) -> bool {
+        let hash = self.hasher().user(id);
+        self.shared.index().restricted.contains(&hash)
+    }
+
+    /// How many people's processing is restricted, known or not.
+    pub fn restricted_count(&self) -> usize {
+        self.shared.index().restricted.len()
+    }
+
     /// What is said about a person; empty when nothing is.
     pub fn properties(&self, id: &UserId) -> Result<PersonProperties, StoreError> {
         persons::properties_of(&self.shared, id)
@@ -245,8 +399,7 @@ impl Store {
 
     /// The types of feedback that this store has heard of, with the rules that it was opened with.
     pub fn feedback(&self) -> Result<FeedbackTypes, StoreError> {
-        let rules = &self.shared.files.options.feedback;
-        Ok(FeedbackTypes::new(&self.feedback_types(), rules)?)
+        self.shared.feedback(&self.shared.index())
     }
 
     /// The history of the user at `row`, items and types of feedback ascending; empty when nothing is held.
@@ -363,8 +516,11 @@ impl Store {
             .map_or(Ok(ChainHead::default()), |head| codec::from_json(&head))
     }
 
-    /// All receipts, in compact form, in no order.
+    /// All receipts and settlements, which are one chain, in compact form and in no order.
     pub fn visit_receipts(&self, mut visit: impl FnMut(&str)) -> Result<(), StoreError> {
+        for settlement in self.settlements()? {
+            visit(&settlement.receipt);
+        }
         self.visit(&[keys::RECEIPT], |_, compact| {
             let compact = std::str::from_utf8(compact);
             visit(compact.map_err(|_| StoreError::damaged("a receipt is not readable"))?);
@@ -378,6 +534,16 @@ impl Store {
         let node = node.map(|node| Node::try_from(node.as_slice()));
         node.transpose()
             .map_err(|_| StoreError::damaged("a node of the tree over receipts has another length"))
+    }
+
+    /// What nodes that were away have settled, in the order of their receipts.
+    pub fn settlements(&self) -> Result<Vec<Settlement>, StoreError> {
+        let mut settlements = Vec::new();
+        self.visit(&[keys::SETTLEMENT], |_, payload| {
+            settlements.push(codec::from_json(payload)?);
+            Ok(())
+        })?;
+        Ok(settlements)
     }
 
     /// The key that receipts are signed with, made when there is none yet, and the keys that are
@@ -417,6 +583,12 @@ impl Store {
     pub fn webhook_key(&self, name: &str) -> Result<WebhookKey, StoreError> {
         let root = outbox::root_key(&self.shared.files.ring)?;
         Ok(WebhookKey::of_endpoint(root.expose(), name))
+    }
+
+    /// Seals texts for `purpose` that others keep, always under the same key.
+    pub fn sealer(&self, purpose: &'static str) -> Result<Sealer, StoreError> {
+        let root = outbox::root_key(&self.shared.files.ring)?;
+        Ok(Sealer::new(&root, purpose))
     }
 
     /// Room left on the disk of the data directory, in bytes.

@@ -1,24 +1,28 @@
 //! The one thread that writes, so that everything has an order and many requests share one sync.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use crate::batch::WriteBatch;
+use crate::decided::Decided;
 use crate::error::StoreError;
 use crate::failpoint::failpoint;
 use crate::files::Generation;
+use crate::group::{Asked, AskedToDecide, AskedToWrite, Commit, Deciding, EntryCommit};
 use crate::keyring::{CommitWatermark, Slot};
+use crate::log_entry::LogEntry;
+use crate::log_key::LogKey;
+use crate::observer::Brought;
 use crate::position::LogPosition;
-use crate::records::{Committed, IdempotencyRecord};
+use crate::records::IdempotencyRecord;
+use crate::request::RequestBatch;
 use crate::shared::Shared;
 use crate::stage::{Stage, Staged, is_expired};
-use crate::{codec, keys};
+use crate::{codec, keys, trial};
 use recant_types::UnixMillis;
 
 /// Most requests that share one sync. Bounds the memory of one atomic batch.
@@ -27,34 +31,10 @@ const GROUP_MAX: usize = 1_024;
 /// Expired idempotency keys are removed after so many commits.
 const COMMITS_PER_SWEEP: u64 = 10_000;
 
-/// A commit under way. Await it in a task, or [`Commit::wait`] for it elsewhere.
-#[derive(Debug)]
-pub struct Commit(oneshot::Receiver<Result<Committed, StoreError>>);
-
-impl Commit {
-    /// Blocks until the commit is durable or refused. Not for async tasks.
-    pub fn wait(self) -> Result<Committed, StoreError> {
-        self.0.blocking_recv().unwrap_or(Err(StoreError::Closed))
-    }
-}
-
-impl Future for Commit {
-    type Output = Result<Committed, StoreError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(Pin::new(&mut self.0).poll(context));
-        Poll::Ready(answer.unwrap_or(Err(StoreError::Closed)))
-    }
-}
-
 enum Request {
-    Commit(CommitRequest),
+    Write(AskedToWrite),
+    Decide(AskedToDecide),
     Pause(PauseRequest),
-}
-
-struct CommitRequest {
-    batch: WriteBatch,
-    answer: oneshot::Sender<Result<Committed, StoreError>>,
 }
 
 /// Asks the thread to write nothing until it is told to go on.
@@ -99,14 +79,38 @@ impl WriterHandle {
         })
     }
 
+    /// Whether the thread still runs: it ends by itself only when it panics, as it may on a disk that fails.
+    pub(super) fn is_running(&self) -> bool {
+        let thread = self.thread.as_ref();
+        thread.is_some_and(|thread| !thread.is_finished())
+    }
+
     /// Hands a batch over.
     pub(super) fn commit(&self, batch: WriteBatch) -> Commit {
-        let (answer, commit) = oneshot::channel();
+        let (asked, commit) = Asked::new(batch);
+        self.ask(Request::Write(AskedToWrite::Batch(asked)));
+        commit
+    }
+
+    /// Hands over an entry of a shared log.
+    pub(super) fn commit_entry(&self, entry: LogEntry) -> EntryCommit {
+        let (asked, commit) = Asked::new(entry);
+        self.ask(Request::Write(AskedToWrite::Entry(asked)));
+        commit
+    }
+
+    /// Has requests decided, between two commits.
+    pub(super) fn decide(&self, requests: Vec<RequestBatch>) -> Deciding {
+        let (asked, deciding) = Asked::new(requests);
+        self.ask(Request::Decide(asked));
+        deciding
+    }
+
+    fn ask(&self, request: Request) {
         if let Some(requests) = &self.requests {
             // When the thread is gone the answer is dropped with the request: `Closed`.
-            let _ = requests.send(Request::Commit(CommitRequest { batch, answer }));
+            let _ = requests.send(request);
         }
-        Commit(commit)
     }
 
     /// Waits until the thread writes nothing, and keeps it so; an error when its last write failed.
@@ -117,9 +121,7 @@ impl WriterHandle {
             paused,
             resume: resumed,
         };
-        if let Some(requests) = &self.requests {
-            let _ = requests.send(Request::Pause(request));
-        }
+        self.ask(Request::Pause(request));
         pause.recv().unwrap_or(Err(StoreError::Closed))?;
         Ok(Paused { resume })
     }
@@ -183,13 +185,14 @@ impl Writer {
     fn run(&mut self, requests: &Receiver<Request>) {
         while let Ok(first) = requests.recv() {
             let mut group = Vec::new();
-            let mut pause = None;
+            let mut other = None;
             let more = requests.try_iter();
             for request in std::iter::once(first).chain(more).take(GROUP_MAX) {
                 match request {
-                    Request::Commit(commit) => group.push(commit),
-                    Request::Pause(request) => {
-                        pause = Some(request);
+                    Request::Write(asked) => group.push(asked),
+                    // It comes between what was asked for before it and after it.
+                    request => {
+                        other = Some(request);
                         break;
                     }
                 }
@@ -197,10 +200,26 @@ impl Writer {
             if !group.is_empty() {
                 self.commit_group(group);
             }
-            if let Some(request) = pause {
-                self.pause(&request);
+            match other {
+                Some(Request::Pause(request)) => self.pause(&request),
+                Some(Request::Decide(asked)) => self.decide(asked),
+                Some(Request::Write(_)) | None => {}
             }
         }
+    }
+
+    fn decide(&mut self, mut asked: AskedToDecide) {
+        let requests = std::mem::take(&mut asked.work);
+        let decided = self.recover().and_then(|()| self.try_to_decide(requests));
+        asked.answer(decided);
+    }
+
+    fn try_to_decide(&self, requests: Vec<RequestBatch>) -> Result<Vec<Decided>, StoreError> {
+        let (shared, next, erasures) = (&self.shared, self.next, self.watermark.erasures);
+        let attempt = || {
+            shared.read(|generation| trial::decide(shared, generation, requests, next, erasures))
+        };
+        catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| Err(panicked()))
     }
 
     fn pause(&mut self, request: &PauseRequest) {
@@ -215,80 +234,68 @@ impl Writer {
         }
     }
 
-    fn commit_group(&mut self, group: Vec<CommitRequest>) {
+    fn commit_group(&mut self, mut group: Vec<AskedToWrite>) {
         if let Err(error) = self.recover() {
             return refuse(group, &error);
         }
         // Below the limit nothing new is taken on; what was accepted may still be carried through.
-        let room = self.shared.check_room();
-        let (mut batches, mut answers) = (Vec::new(), Vec::new());
-        for CommitRequest { batch, answer } in group {
-            match &room {
-                Err(error) if batch.brings_something_new() => drop(answer.send(Err(error.clone()))),
-                _ => {
-                    batches.push(batch);
-                    answers.push(answer);
-                }
-            }
+        if let Err(error) = self.shared.check_room() {
+            let is_new = |asked: &mut AskedToWrite| asked.brings_something_new();
+            refuse(group.extract_if(.., is_new).collect(), &error);
         }
-        if answers.is_empty() {
+        if group.is_empty() {
             return;
         }
-        match self.write(batches) {
-            Ok(results) => {
+        match self.write(&mut group) {
+            Ok(()) => {
                 self.log.send_if_modified(|last| {
                     let newest = LogPosition(self.next.0 - 1);
                     std::mem::replace(last, newest) != newest
                 });
-                for (answer, result) in answers.into_iter().zip(results) {
-                    drop(answer.send(result));
-                }
+                group.into_iter().for_each(AskedToWrite::answer);
             }
             Err(error) => {
                 tracing::error!(%error, "a commit failed; nothing of it was acknowledged");
                 self.failed = Some(error.clone());
                 self.shared.files.open_mark.set_poisoned(true);
-                answers
-                    .into_iter()
-                    .for_each(|answer| drop(answer.send(Err(error.clone()))));
+                refuse(group, &error);
             }
         }
     }
 
-    /// Applies the batches as one and makes them durable; the inner results are for each of them.
-    fn write(
-        &mut self,
-        batches: Vec<WriteBatch>,
-    ) -> Result<Vec<Result<Committed, StoreError>>, StoreError> {
-        let failpoints = if batches.iter().any(WriteBatch::erases) {
+    /// Applies what is asked for as one and makes it durable; notes what came of each.
+    fn write(&mut self, group: &mut [AskedToWrite]) -> Result<(), StoreError> {
+        let failpoints = if group.iter().any(AskedToWrite::is_a_request) {
             &ACCEPT_FAILPOINTS
         } else {
             &COMMIT_FAILPOINTS
         };
         failpoint(failpoints[0]);
-        let attempt = || self.apply_and_sync(batches, failpoints);
-        let written = catch_unwind(AssertUnwindSafe(attempt))
-            .unwrap_or_else(|_| Err(StoreError::damaged("the database panicked")))?;
+        let attempt = || self.apply_and_sync(group, failpoints);
+        let written =
+            catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| Err(panicked()))?;
         let ring = &self.shared.files.ring;
         self.shared.files.syncs.watched(|| {
-            ring.commit(written.watermark, &written.destroyed, || {
+            let (destroyed, log_key) = (&written.destroyed, written.log_key.as_ref());
+            ring.commit(written.watermark, destroyed, log_key, || {
                 failpoint(failpoints[3]);
             })
         })?;
         failpoint(failpoints[4]);
         (self.watermark, self.next) = (written.watermark, written.next);
         self.shared.set_watermark(written.watermark);
-        Ok(written.results)
+        self.shared.tell(written.brought);
+        Ok(())
     }
 
     /// The part of a commit that the database has.
     fn apply_and_sync(
         &self,
-        batches: Vec<WriteBatch>,
+        group: &mut [AskedToWrite],
         failpoints: &[&'static str; 5],
     ) -> Result<Written, StoreError> {
         self.shared.read(|generation| {
-            let written = self.apply(generation, batches)?;
+            let written = self.apply(generation, group)?;
             failpoint(failpoints[1]);
             let syncs = &self.shared.files.syncs;
             syncs.watched(|| generation.database.sync())?;
@@ -301,7 +308,7 @@ impl Writer {
     fn apply(
         &self,
         generation: &Generation,
-        batches: Vec<WriteBatch>,
+        group: &mut [AskedToWrite],
     ) -> Result<Written, StoreError> {
         let mut index = self.shared.index_mut();
         let mut stage = Stage::new(
@@ -312,12 +319,12 @@ impl Writer {
             self.next,
             self.watermark.erasures,
         );
-        let mut results = Vec::with_capacity(batches.len());
-        for batch in batches {
-            match stage.add(batch) {
-                Err(error @ StoreError::IdempotencyKeyReused) => results.push(Err(error)),
-                other => results.push(Ok(other?)),
-            }
+        if self.shared.is_observed() {
+            stage = stage.telling();
+        }
+        let path = self.shared.files.directory.path();
+        for asked in group {
+            asked.add_to(&mut stage, path)?;
         }
         let commit = self.watermark.commit + 1;
         if commit.is_multiple_of(COMMITS_PER_SWEEP) {
@@ -333,17 +340,18 @@ impl Writer {
             batch,
             keys,
             destroyed,
+            log_key,
+            brought,
             ..
         } = stage.finish();
         generation.database.apply(batch)?;
-        if let Some(changed) = self.shared.changed().as_mut() {
-            changed.extend(keys);
-        }
+        self.shared.changes.note(keys);
         Ok(Written {
-            results,
             next,
             watermark: CommitWatermark { commit, erasures },
             destroyed,
+            log_key,
+            brought,
         })
     }
 
@@ -373,19 +381,24 @@ impl Writer {
     }
 }
 
-fn refuse(group: Vec<CommitRequest>, error: &StoreError) {
-    for request in group {
-        drop(request.answer.send(Err(error.clone())));
-    }
+fn panicked() -> StoreError {
+    StoreError::damaged("the database panicked")
+}
+
+fn refuse(group: Vec<AskedToWrite>, error: &StoreError) {
+    group.into_iter().for_each(|asked| asked.refuse(error));
 }
 
 /// What was written, before it is acknowledged.
 struct Written {
-    results: Vec<Result<Committed, StoreError>>,
     next: LogPosition,
     watermark: CommitWatermark,
     /// Slots whose keys must be destroyed before anybody is answered.
     destroyed: Vec<Slot>,
+    /// The key of the log that takes the place of the one before.
+    log_key: Option<LogKey>,
+    /// What is told then.
+    brought: Vec<Brought>,
 }
 
 /// The failpoints of a commit, in order: before and after it is applied, after the database is

@@ -4,7 +4,7 @@
 //! synced before it is unlinked. That reaches the bytes on file systems that write in place; see
 //! docs/threat-model.md for those that do not.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -27,6 +27,17 @@ pub(super) fn remove_file(path: &Path, syncs: &Syncs) -> Result<(), StoreError> 
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(io(error)),
     };
+    if overwrite(&file, path, syncs)? > 0 {
+        failpoint("generation_old_zeroed");
+    }
+    drop(file);
+    failpoint("generation_old_zeroed");
+    fs::remove_file(path).map_err(io)
+}
+
+/// Overwrites a file with zeros and syncs it; returns how long it is.
+pub(super) fn overwrite(file: &File, path: &Path, syncs: &Syncs) -> Result<u64, StoreError> {
+    let io = |error| StoreError::io(path, &error);
     let length = file.metadata().map_err(io)?.len();
     let zeros = vec![0; BLOCK_BYTES.min(length as usize)];
     let mut at = 0;
@@ -36,16 +47,13 @@ pub(super) fn remove_file(path: &Path, syncs: &Syncs) -> Result<(), StoreError> 
             .map_err(io)?;
         at += count;
         if at.is_multiple_of(SYNC_BYTES) && at < length {
-            syncs.data(&file, path)?;
+            syncs.data(file, path)?;
         }
     }
     if length > 0 {
-        syncs.data(&file, path)?;
-        failpoint("generation_old_zeroed");
+        syncs.data(file, path)?;
     }
-    drop(file);
-    failpoint("generation_old_zeroed");
-    fs::remove_file(path).map_err(io)
+    Ok(length)
 }
 
 /// Removes a directory with everything in it, each file as [`remove_file`] does.

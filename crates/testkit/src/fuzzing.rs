@@ -16,7 +16,7 @@ use recant_import::{
     Format, ImportError, ImportOptions, Part, ReadOptions, RowSink, SinkError, SinkTotals,
     TakenRow, open,
 };
-use recant_receipt::{JwkSet, SigningKey, check_chain, sign, sign_bytes, verify};
+use recant_receipt::{JwkSet, SigningKey, check_chain, sign, sign_bytes, verify, verify_entry};
 use recant_service::fuzzing as service;
 use recant_store::fuzzing as store;
 
@@ -33,11 +33,12 @@ const fn target(name: &'static str, run: fn(&[u8]) -> bool) -> Target {
 }
 
 /// Every decoder.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 22] = [
     target("log_erasure", store::log_erasure),
     target("log_addition", store::log_addition),
     target("history", store::history),
     target("key_ring", store::key_ring),
+    target("transfer", store::transfer),
     target("receipt", receipt),
     target("receipt_claims", receipt_claims),
     target("key_set", key_set),
@@ -48,6 +49,8 @@ pub const TARGETS: [Target; 19] = [
     target("gorse_feedback", http::gorse_feedback),
     target("gorse_item", http::gorse_item),
     target("gorse_user", http::gorse_user),
+    target("drp_signed", http::drp_signed),
+    target("drp_message", http::drp_message),
     target("filter", service::filter),
     target("import_csv", import_csv),
     target("import_json_lines", import_json_lines),
@@ -72,10 +75,10 @@ fn keys() -> JwkSet {
     }
 }
 
-/// A receipt as text: nothing but what the key signed is taken.
+/// A receipt or a settlement as text: nothing but what the key signed is taken.
 fn receipt(bytes: &[u8]) -> bool {
-    let receipt = std::str::from_utf8(bytes).map(|text| verify(text, &keys()));
-    matches!(receipt, Ok(Ok(receipt)) if check_chain([&receipt]).holds())
+    let entry = std::str::from_utf8(bytes).map(|text| verify_entry(text, &keys()));
+    matches!(entry, Ok(Ok(entry)) if check_chain([&entry]).holds())
 }
 
 /// Claims of any kind, signed: what is taken for a receipt reads back as what it says.
@@ -223,14 +226,33 @@ pub fn binary_seeds(name: &str) -> Vec<(&'static str, Vec<u8>)> {
         "log_addition" => store::addition_seeds(),
         "history" => store::history_seeds(),
         "key_ring" => store::key_ring_seeds(),
+        "transfer" => store::transfer_seeds(),
         "receipt" => receipt_seeds()
             .into_iter()
             .map(|(name, claims)| (name, sign_bytes(&key(), &claims).into_bytes()))
             .collect(),
         "receipt_claims" => receipt_seeds(),
+        "drp_signed" => drp_seeds(),
         "key_set" => vec![("good-one", serde_json::to_vec(&keys()).expect("plain data"))],
         _ => Vec::new(),
     }
+}
+
+/// Bodies of the Data Rights Protocol: well signed, and not.
+fn drp_seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let good = http::drp_body(br#"{"agent-id":"AA","exercise":"deletion","identifier":"ada"}"#);
+    let unpadded = good.iter().copied().filter(|byte| *byte != b'=');
+    let mut bent = good.clone();
+    bent[4] = if bent[4] == b'A' { b'B' } else { b'A' };
+    vec![
+        ("good-empty", http::drp_body(b"{}")),
+        ("good-unpadded", unpadded.collect()),
+        ("bad-signature", bent),
+        ("bad-list", http::drp_body(b"[1]")),
+        ("bad-no-json", http::drp_body(&[0xff, 0, b'{'])),
+        ("bad-short", good[..80].to_vec()),
+        ("good-deletion", good),
+    ]
 }
 
 fn receipt_seeds() -> Vec<(&'static str, Vec<u8>)> {

@@ -129,6 +129,7 @@ pub fn history(length: u32) -> Vec<StoredInteraction> {
 pub fn header(version: u64) -> ModelHeader {
     ModelHeader {
         version,
+        term: 0,
         learnt: LogPosition(version + 4),
         model: ModelConfiguration::Ials(IalsHyperparameters {
             dim: 8,
@@ -188,6 +189,15 @@ pub fn erase(store: &Store, number: u8, target: ErasureTarget) {
 /// Appends an erasure, unless the same key came with the same request before.
 pub fn append_once(batch: &mut WriteBatch, event: Event, idempotency: Idempotency) {
     batch.append_erasure(event, Commitment([0; 32]), Some(idempotency), None);
+}
+
+/// Where a child that is to be killed notes what it did, beside its data.
+pub fn notes(directory: &Path) -> fs::File {
+    let notes = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(directory.join("notes"));
+    notes.expect("notes")
 }
 
 /// Where the current database of the store in `data` is.

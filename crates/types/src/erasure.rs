@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::certificate::Certificate;
 use crate::event::{ErasureTarget, UnixMillis};
 use crate::ids::ErasureId;
+use crate::shared_log::SharedEntry;
 
 /// How far an erasure has come. Each state is durable before it is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,7 +58,7 @@ impl fmt::Display for ErasureStatus {
 
 /// The text was not the name of a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("status must be one of accepted, erased, forgotten, certified, failed")]
+#[error("status must be one of accepted, erased, restricted, forgotten, certified, failed")]
 pub struct UnknownStatus;
 
 impl FromStr for ErasureStatus {
@@ -86,6 +87,8 @@ pub enum TargetKind {
     Several,
     /// The same with pairs of one type of feedback among them.
     SeveralTyped,
+    /// Users whose data are kept and processed no more.
+    Restriction,
 }
 
 impl TargetKind {
@@ -98,6 +101,7 @@ impl TargetKind {
             Self::Item => "item",
             Self::Several => "several",
             Self::SeveralTyped => "several_typed",
+            Self::Restriction => "restriction",
         }
     }
 }
@@ -111,6 +115,7 @@ impl From<&ErasureTarget> for TargetKind {
             ErasureTarget::Item(_) => Self::Item,
             ErasureTarget::Several(names) if names.typed_pairs.is_empty() => Self::Several,
             ErasureTarget::Several(_) => Self::SeveralTyped,
+            ErasureTarget::Restriction(_) => Self::Restriction,
         }
     }
 }
@@ -141,11 +146,14 @@ pub struct ErasureRecord {
     /// accepted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
+    /// The entry of the log that several nodes share which brought it; `None` on one that is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_entry: Option<SharedEntry>,
     /// How far it has come.
     pub status: ErasureStatus,
     /// When the request was made durable.
     pub accepted_at: UnixMillis,
-    /// When the data left the store.
+    /// When the data left the store; of a restriction, when they left what is processed.
     pub erased_at: Option<UnixMillis>,
     /// When the updated model was swapped in.
     pub forgotten_at: Option<UnixMillis>,
@@ -182,6 +190,7 @@ impl ErasureRecord {
             pairs: different_pairs(target),
             commitment: None,
             requested_by: None,
+            shared_entry: None,
             status: ErasureStatus::Accepted,
             accepted_at,
             erased_at: None,
@@ -197,6 +206,22 @@ impl ErasureRecord {
     }
 }
 
+impl ErasureRecord {
+    /// Whether nothing was erased: what was named is kept, and processed no more.
+    pub fn is_restriction(&self) -> bool {
+        self.kind == TargetKind::Restriction
+    }
+
+    /// The name of the state it has reached. Of a restriction, whose data do not leave the store, the
+    /// state after `accepted` is `restricted`.
+    pub fn status_name(&self) -> &'static str {
+        match self.status {
+            ErasureStatus::Erased if self.is_restriction() => "restricted",
+            status => status.as_str(),
+        }
+    }
+}
+
 /// Which erasures are meant. The default is all of them.
 #[derive(Debug, Clone, Default)]
 pub struct ErasureFilter {
@@ -204,6 +229,8 @@ pub struct ErasureFilter {
     pub status: Option<ErasureStatus>,
     /// Those that the API key of this name requested alone.
     pub requested_by: Option<String>,
+    /// Restrictions alone, or everything but restrictions.
+    pub restrictions: Option<bool>,
 }
 
 impl ErasureFilter {
@@ -219,6 +246,7 @@ impl ErasureFilter {
     pub fn matches(&self, record: &ErasureRecord) -> bool {
         let requested_by = self.requested_by.as_deref();
         self.status.is_none_or(|status| record.status == status)
+            && (self.restrictions).is_none_or(|wanted| record.is_restriction() == wanted)
             && requested_by.is_none_or(|name| record.requested_by.as_deref() == Some(name))
     }
 }
@@ -227,7 +255,10 @@ fn different_pairs(target: &ErasureTarget) -> Option<u32> {
     let different = match target {
         ErasureTarget::Pairs(pairs) => pairs.iter().collect::<BTreeSet<_>>().len(),
         ErasureTarget::TypedPairs(pairs) => pairs.iter().collect::<BTreeSet<_>>().len(),
-        ErasureTarget::User(_) | ErasureTarget::Item(_) | ErasureTarget::Several(_) => return None,
+        ErasureTarget::User(_)
+        | ErasureTarget::Item(_)
+        | ErasureTarget::Several(_)
+        | ErasureTarget::Restriction(_) => return None,
     };
     Some(u32::try_from(different).unwrap_or(u32::MAX))
 }
@@ -235,6 +266,23 @@ fn different_pairs(target: &ErasureTarget) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::UserId;
+
+    #[test]
+    fn a_restriction_never_says_that_something_was_erased() {
+        let user = UserId::new("ada").expect("an id");
+        for (target, name) in [
+            (ErasureTarget::Restriction(vec![user.clone()]), "restricted"),
+            (ErasureTarget::User(user), "erased"),
+        ] {
+            let id = ErasureId::generate();
+            let mut record = ErasureRecord::accepted(id, 1, &target, UnixMillis(0));
+            assert_eq!(record.status_name(), "accepted");
+            record.status = ErasureStatus::Erased;
+            assert_eq!(record.status_name(), name);
+            assert_eq!(record.is_restriction(), name == "restricted");
+        }
+    }
 
     #[test]
     fn every_status_reads_back_from_its_name() {

@@ -103,6 +103,22 @@ pub enum ErasureTarget {
     Item(ItemId),
     /// Users, items and pairs together.
     Several(Names),
+    /// The processing of what is held of these users is restricted: it leaves the model as if it were
+    /// erased, and is kept; 1 to [`ERASURE_PAIRS_MAX`].
+    Restriction(Vec<UserId>),
+}
+
+impl ErasureTarget {
+    /// How many names there are.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Pairs(pairs) => pairs.len(),
+            Self::TypedPairs(pairs) => pairs.len(),
+            Self::User(_) | Self::Item(_) => 1,
+            Self::Several(names) => names.count(),
+            Self::Restriction(users) => users.len(),
+        }
+    }
 }
 
 /// What a user did with an item, of one type of feedback.
@@ -217,7 +233,7 @@ impl From<Names> for ErasureTarget {
 pub enum Event {
     /// Interactions to learn; a pair that is already held is replaced.
     Add(Vec<Interaction>),
-    /// Something to erase and to forget.
+    /// Something to erase and to forget, or to keep out of processing and to forget.
     Erase {
         /// The id the caller was given.
         id: ErasureId,

@@ -27,6 +27,7 @@ mod ids;
 mod metric;
 mod person;
 mod properties;
+mod shared_log;
 mod span;
 mod specification;
 mod time;
@@ -59,6 +60,7 @@ pub use metric::{
 };
 pub use person::{PersonPatch, PersonProperties, PersonSummary};
 pub use properties::{InvalidProperties, PropertyValue};
+pub use shared_log::{LogIncarnation, SharedEntry};
 pub use span::{InvalidSpan, span_of};
 pub use specification::{
     Factorisation, LAYERS_MAX, LightGcn, Loss, ModelSpecification, NeuMf, OutOfRange, WIDTH_MAX,

@@ -96,6 +96,8 @@ pub struct PersonSummary {
     pub properties: PersonProperties,
     /// How many interactions are held of them, those not counted that still wait to be learnt.
     pub interactions: usize,
+    /// Whether what is held is kept without being processed.
+    pub restricted: bool,
 }
 
 #[cfg(test)]
@@ -114,6 +116,7 @@ mod tests {
             user: UserId::new("ada").expect("an id"),
             properties: good,
             interactions: 2,
+            restricted: false,
         };
         let shown = format!("{summary:?}");
         assert!(!["nn", "a_1", "ada"].iter().any(|part| shown.contains(part)));

@@ -41,7 +41,7 @@ pub enum PropertyValue {
 }
 
 /// Why properties are not taken. What they say is never part of the message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum InvalidProperties {
     /// There are too many.
     #[error("properties: at most {PROPERTIES_MAX}")]

@@ -14,7 +14,7 @@ use recant_store::ImportTotals;
 const REFUSED: &str = "refused_by_server";
 
 /// The numbers a person wants after an import. `rows_read` is always the sum of `kept`,
-/// `duplicate`, `held_back`, `filtered`, `rejected` and `undelivered`, and `rejected` that of its
+/// `duplicate`, `held_back`, `restricted`, `filtered`, `rejected` and `undelivered`, and `rejected` that of its
 /// reasons.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Summary {
@@ -22,6 +22,7 @@ pub(super) struct Summary {
     kept: u64,
     duplicate: u64,
     held_back: u64,
+    restricted: u64,
     filtered: u64,
     rejected: u64,
     rejected_by_reason: BTreeMap<&'static str, u64>,
@@ -145,6 +146,7 @@ impl Summary {
             kept: account.kept(),
             duplicate: account.duplicate(),
             held_back: account.held_back(),
+            restricted: account.restricted(),
             filtered: account.filtered(),
             rejected: account.rejected().total(),
             rejected_by_reason: account.rejected().by_reason().collect(),
@@ -188,6 +190,9 @@ impl fmt::Display for Summary {
         f.write_str(&count("rows read", self.rows_read))?;
         f.write_str(&count("  kept", self.kept))?;
         f.write_str(&count("  duplicate", self.duplicate))?;
+        if self.restricted > 0 {
+            f.write_str(&count("  restricted", self.restricted))?;
+        }
         if self.held_back > 0 {
             f.write_str(&count("  held back", self.held_back))?;
         }

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use super::super::error::CliError;
 use super::super::strength::Strength;
 use super::log::LogCheck;
-use recant_receipt::{ChainFault, ChainReport, CommitmentClaim, Gap, Receipt, ReceiptError};
+use recant_receipt::{
+    ChainEntry, ChainFault, ChainReport, CommitmentClaim, Gap, Receipt, ReceiptError,
+    SettlementClaims,
+};
 use recant_types::Commitment;
 
 /// What a commitment is to be opened with.
@@ -20,10 +23,10 @@ impl Opening {
     }
 }
 
-/// One receipt that was checked.
+/// One receipt or settlement that was checked.
 struct Checked {
     path: PathBuf,
-    outcome: Result<Receipt, ReceiptError>,
+    outcome: Result<ChainEntry, ReceiptError>,
     /// Whether its commitment is the one asked for.
     opened: bool,
 }
@@ -43,17 +46,17 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Adds a receipt that was read from `path`.
+    /// Adds a receipt or a settlement that was read from `path`.
     pub(super) fn add(
         &mut self,
         path: &Path,
-        outcome: Result<Receipt, ReceiptError>,
+        outcome: Result<ChainEntry, ReceiptError>,
         opening: Option<&Opening>,
     ) {
-        let commitment = outcome
-            .as_ref()
-            .ok()
-            .map(|receipt| &receipt.claims.commitment);
+        let commitment = match &outcome {
+            Ok(ChainEntry::Receipt(receipt)) => Some(&receipt.claims.commitment),
+            _ => None,
+        };
         let opened = opening
             .zip(commitment.and_then(Option::as_ref))
             .is_some_and(|(opening, claim)| opening.0 == *claim);
@@ -64,11 +67,35 @@ impl Report {
         });
     }
 
-    /// Those whose signature holds.
-    pub(super) fn receipts(&self) -> impl Iterator<Item = &Receipt> {
+    /// Receipts and settlements whose signature holds.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &ChainEntry> {
         self.checked
             .iter()
             .filter_map(|checked| checked.outcome.as_ref().ok())
+    }
+
+    fn receipts(&self) -> impl Iterator<Item = &Receipt> {
+        self.entries().filter_map(|entry| match entry {
+            ChainEntry::Receipt(receipt) => Some(&**receipt),
+            ChainEntry::Settlement(_) => None,
+        })
+    }
+
+    fn settlements(&self) -> Vec<&SettlementClaims> {
+        let settlements = self.entries().filter_map(|entry| match entry {
+            ChainEntry::Receipt(_) => None,
+            ChainEntry::Settlement(settlement) => Some(&settlement.claims),
+        });
+        settlements.collect()
+    }
+
+    /// How many receipts are open: some node owes the erasure, and no settlement that is here says otherwise.
+    fn open(&self) -> usize {
+        let settlements = self.settlements();
+        let open = self
+            .receipts()
+            .filter(|it| !it.claims.owed_by(&settlements).is_empty());
+        open.count()
     }
 
     /// Whether the commitment of one of them is the one asked for.
@@ -78,7 +105,9 @@ impl Report {
 
     /// Lines for people.
     pub(super) fn as_text(&self) -> String {
-        let mut lines: Vec<String> = self.checked.iter().map(Checked::line).collect();
+        let settlements = self.settlements();
+        let lines = self.checked.iter().map(|it| it.line(&settlements));
+        let mut lines: Vec<String> = lines.collect();
         lines.extend(self.chain.faults.iter().map(|fault| match fault {
             ChainFault::Fork { sequence } => {
                 format!("chain: two different receipts have the number {sequence}")
@@ -107,7 +136,9 @@ impl Report {
 
     /// The same for programs.
     pub(super) fn as_json(&self) -> String {
-        let receipts: Vec<Value> = self.checked.iter().map(Checked::as_json).collect();
+        let settlements = self.settlements();
+        let receipts = self.checked.iter().map(|it| it.as_json(&settlements));
+        let receipts: Vec<Value> = receipts.collect();
         let value = json!({
             "holds": self.verdict().is_ok(),
             "receipts": receipts,
@@ -130,6 +161,12 @@ impl Report {
             0 if self.complete && !self.chain.is_complete() => {
                 failed("receipts are missing: fetch them, or leave out --complete")
             }
+            0 if self.complete && self.open() > 0 => Err(CliError::Failed(format!(
+                "{} of the receipts are open: give the settlements of /receipts/settlements as well, and if they \
+                 are open then, start the nodes that owe, or remove them with --disk-destroyed once their \
+                 disks are",
+                self.open()
+            ))),
             0 if !self.log.iter().all(LogCheck::holds) => {
                 failed("a proof from the transparency log does not hold")
             }
@@ -145,7 +182,7 @@ impl Report {
                 weak => Err(CliError::Unproven(format!(
                     "signatures hold, but the certificates of {weak} of {} receipts do not: wait for \
                      a later one, or ask the service for a higher dimension or regularisation",
-                    self.checked.len()
+                    self.receipts().count()
                 ))),
             },
             bad => Err(CliError::Failed(format!(
@@ -154,6 +191,18 @@ impl Report {
             ))),
         }
     }
+}
+
+/// Whether every node has carried out what a receipt is about.
+fn state_among_nodes(receipt: &Receipt, settlements: &[&SettlementClaims]) -> String {
+    let owing = receipt.claims.owed_by(settlements);
+    if owing.is_empty() {
+        return String::from("closed: every node has carried it out");
+    }
+    let names: Vec<String> = owing.iter().map(|node| printable(node)).collect();
+    let owes = if names.len() == 1 { "owes" } else { "owe" };
+    let since = receipt.claims.accepted_at.to_rfc3339();
+    format!("open: {} {owes} it since {since}", names.join(", "))
 }
 
 fn strength(receipt: &Receipt) -> Strength {
@@ -173,27 +222,57 @@ fn printable(text: &str) -> String {
 }
 
 impl Checked {
-    fn line(&self) -> String {
+    fn line(&self, settlements: &[&SettlementClaims]) -> String {
         let path = self.path.display();
         match &self.outcome {
-            Ok(receipt @ Receipt { claims, .. }) => format!(
-                "{path}: the signature holds: receipt {} of {} for erasure {}, certified {}\n\
-                 {path}: {}: {}",
-                claims.sequence,
-                printable(&claims.iss),
-                claims.jti,
-                claims.certified_at.to_rfc3339(),
-                strength(receipt).in_words(),
-                printable(&claims.certificate.to_string())
-            ),
+            Ok(ChainEntry::Receipt(receipt)) => {
+                let claims = &receipt.claims;
+                let mut lines = format!(
+                    "{path}: the signature holds: receipt {} of {} for {} {}, certified {}\n\
+                     {path}: {}: {}",
+                    claims.sequence,
+                    printable(&claims.iss),
+                    claims.act(),
+                    claims.jti,
+                    claims.certified_at.to_rfc3339(),
+                    strength(receipt).in_words(),
+                    printable(&claims.certificate.to_string())
+                );
+                if claims.nodes.is_some() {
+                    let state = state_among_nodes(receipt, settlements);
+                    lines.push_str(&format!("\n{path}: {state}"));
+                }
+                lines
+            }
+            Ok(ChainEntry::Settlement(settlement)) => {
+                let claims = &settlement.claims;
+                format!(
+                    "{path}: the signature holds: settlement {} of {}: {} owes nothing up to entry {}, {}",
+                    claims.sequence,
+                    printable(&claims.iss),
+                    printable(&claims.node),
+                    claims.upto,
+                    claims.how.in_words(),
+                )
+            }
             Err(error) => format!("{path}: does not hold: it {error}"),
         }
     }
 
-    fn as_json(&self) -> Value {
+    fn as_json(&self, settlements: &[&SettlementClaims]) -> Value {
         match &self.outcome {
-            Ok(receipt) => json!({
+            Ok(ChainEntry::Settlement(settlement)) => json!({
                 "file": self.path,
+                "kind": "settlement",
+                "holds": true,
+                "signature_holds": true,
+                "kid": settlement.key_id,
+                "claims": settlement.claims,
+            }),
+            Ok(ChainEntry::Receipt(receipt)) => json!({
+                "file": self.path,
+                "kind": "receipt",
+                "owed_by": receipt.claims.nodes.as_ref().map(|_| receipt.claims.owed_by(settlements)),
                 "holds": strength(receipt).is_good(),
                 "signature_holds": true,
                 "certificate": strength(receipt).as_str(),

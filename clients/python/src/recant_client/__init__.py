@@ -64,7 +64,15 @@ from .models import (
     User,
     Written,
 )
-from .receipts import Chain, Receipt, check_chain, commitment, verify_receipt
+from .receipts import (
+    Chain,
+    Receipt,
+    Settlement,
+    check_chain,
+    commitment,
+    verify_receipt,
+    verify_settlement,
+)
 
 __all__ = [
     "KEEP",
@@ -117,6 +125,7 @@ __all__ = [
     "ScoredItem",
     "Selection",
     "ServiceFailed",
+    "Settlement",
     "SimilarItems",
     "Span",
     "Time",
@@ -131,4 +140,5 @@ __all__ = [
     "check_chain",
     "commitment",
     "verify_receipt",
+    "verify_settlement",
 ]

@@ -32,7 +32,7 @@ _REQUEST_ROWS_MAX = 10_000
 #: A request of rows is sent when it has so many bytes; the service takes 8 MiB unless told otherwise.
 _REQUEST_BYTES = 4 * 1024 * 1024
 #: Codes of refusals after which it is certain that nothing was done.
-_NOTHING_DONE = ("overloaded", "starting", "stopping")
+_NOTHING_DONE = ("overloaded", "starting", "stopping", "no_leader", "not_current")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from . import _encode, _routes
@@ -91,12 +92,40 @@ class Calls(ListCalls):
         names = Names(interactions=_encode.listed("pairs", pairs))
         return self.erase(names, wait=wait, idempotency_key=idempotency_key)
 
+    def restrict(
+        self,
+        users: Iterable[Id],
+        *,
+        wait: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Flow[ErasureCalls]:
+        """Restricts the processing of what is held of users: it is kept and leaves the model, as if it
+        were erased, until `lift_restrictions`; so does what comes of them later. Its state after
+        `accepted` is `restricted`. Otherwise as `erase`."""
+        names = Names(users=_encode.listed("users", users))
+        if not len(names):
+            raise ValueError("nobody is named")
+        request = post(_routes.RESTRICT, {"users": list(names.users)})
+        return self._erase(request, names, wait, idempotency_key, is_restriction=True)
+
+    def lift_restrictions(self, users: Iterable[Id]) -> Flow[datetime]:
+        """Ends the restrictions of users: what was kept of them is learnt in the background. Returns
+        when it was made durable; the same for those who are not restricted."""
+        body = {"users": _encode.listed("users", users)}
+        return self.ask(post(_routes.LIFT, body), of_object(lambda it: it.time("accepted_at")))
+
     def _erase(
-        self, request: Request, names: Names, wait: float | None, idempotency_key: str | None
+        self,
+        request: Request,
+        names: Names,
+        wait: float | None,
+        idempotency_key: str | None,
+        *,
+        is_restriction: bool = False,
     ) -> Flow[ErasureCalls]:
         key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
         request = replace(request, headers={**request.headers, "idempotency-key": key})
-        sent = ErasureRequest(request, names, time.monotonic())
+        sent = ErasureRequest(request, names, time.monotonic(), is_restriction)
         answer = yield from self.ask(sent.waiting(wait), of_object(AcceptedErasure.read))
         return ErasureCalls(self, answer, sent)
 
@@ -286,6 +315,8 @@ class ErasureRequest:
     request: Request
     names: Names
     asked_at: float
+    #: Whether the users who are named are restricted, and not erased.
+    is_restriction: bool = False
 
     @property
     def idempotency_key(self) -> str:
@@ -370,7 +401,7 @@ class ErasureCalls:
         salt = self.accepted.receipt_salt
         if salt is None:
             raise ReceiptError("there is no salt: what it is about cannot be checked")
-        if not receipt.is_about(salt, self.sent.names):
+        if not receipt.is_about(salt, self.sent.names, restriction=self.sent.is_restriction):
             raise ReceiptError("it is not about what was named")
         return receipt
 

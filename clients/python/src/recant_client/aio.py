@@ -139,6 +139,8 @@ class AsyncClient(Part[Calls]):
     erase_user = _erasing(Calls.erase_user)
     erase_item = _erasing(Calls.erase_item)
     erase_interactions = _erasing(Calls.erase_interactions)
+    restrict = _erasing(Calls.restrict)
+    lift_restrictions = once(Calls.lift_restrictions)
     receipt = once(Calls.receipt)
     jwks = once(Calls.jwks)
     put_user = once(Calls.put_user)

@@ -116,7 +116,7 @@ class ServiceFailed(Problem):
 
 
 class NoSpace(ServiceFailed):
-    """The disk of the service is full."""
+    """The disk of the service is full, or the log that its nodes share."""
 
 
 _BY_CODE: dict[str, type[Problem]] = {
@@ -129,6 +129,7 @@ _BY_CODE: dict[str, type[Problem]] = {
     "route_not_found": RouteNotFound,
     "receipt_not_ready": ReceiptNotReady,
     "no_space": NoSpace,
+    "log_full": NoSpace,
 }
 
 _BY_STATUS: dict[int, type[Problem]] = {

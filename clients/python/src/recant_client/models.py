@@ -24,7 +24,10 @@ Span: TypeAlias = timedelta | str
 #: The value of a property, of an item or a user.
 PropertyValue: TypeAlias = str | float | bool
 
-ErasureStatus: TypeAlias = Literal["accepted", "erased", "forgotten", "certified", "failed"]
+#: `restricted` takes the place of `erased` in the life of a restriction.
+ErasureStatus: TypeAlias = Literal[
+    "accepted", "erased", "restricted", "forgotten", "certified", "failed"
+]
 
 
 class Keep(Enum):
@@ -407,10 +410,15 @@ class ErasureState:
     """How far an erasure has come; never whom it is about."""
 
     id: str
+    #: What was named, as in a receipt; `restriction` when nothing was erased. `None` of a service that
+    #: does not say.
+    kind: str | None
     status: ErasureStatus
     accepted_at: datetime
     #: When the data left the store.
     erased_at: datetime | None
+    #: When the data left what is processed, of a restriction.
+    restricted_at: datetime | None
     #: When the updated model was swapped in.
     forgotten_at: datetime | None
     #: When the certificate was attached.
@@ -437,8 +445,10 @@ class ErasureState:
     def read(cls, fields: Fields) -> ErasureState:
         return cls(
             id=fields.text("id"),
+            kind=fields.some_text("kind"),
             status=_status(fields),
             accepted_at=fields.time("accepted_at"),
+            restricted_at=fields.some_time("restricted_at"),
             erased_at=fields.some_time("erased_at"),
             forgotten_at=fields.some_time("forgotten_at"),
             certified_at=fields.some_time("certified_at"),
@@ -452,7 +462,9 @@ class ErasureState:
 
 def _status(fields: Fields) -> ErasureStatus:
     match fields.text("status"):
-        case "accepted" | "erased" | "forgotten" | "certified" | "failed" as status:
+        case (
+            "accepted" | "erased" | "restricted" | "forgotten" | "certified" | "failed"
+        ) as status:
             return status
     raise UnexpectedAnswer("the answer has a status that this client does not know")
 
@@ -466,6 +478,8 @@ class User:
     properties: Mapping[str, PropertyValue] = field(repr=False)
     #: How many interactions are held and learnt.
     interactions: int
+    #: Whether they are kept without being processed.
+    restricted: bool = False
 
     @classmethod
     def read(cls, fields: Fields) -> User:
@@ -473,6 +487,7 @@ class User:
             user=fields.text("user"),
             properties=fields.mapping("properties"),
             interactions=fields.whole("interactions"),
+            restricted=fields.some_truth("restricted") or False,
         )
 
 
@@ -484,10 +499,13 @@ class ExportedUser:
     properties: Mapping[str, PropertyValue] = field(repr=False)
     #: All that was said, as it came.
     raw: Mapping[str, Any] = field(repr=False)
+    #: Whether what is held is kept without being processed.
+    restricted: bool = False
 
     @classmethod
     def read(cls, fields: Fields) -> ExportedUser:
-        return cls(fields.text("user"), fields.mapping("properties"), fields.raw())
+        restricted = fields.some_truth("restricted") or False
+        return cls(fields.text("user"), fields.mapping("properties"), fields.raw(), restricted)
 
 
 @dataclass(frozen=True, slots=True)

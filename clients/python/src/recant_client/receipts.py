@@ -27,6 +27,7 @@ from .models import Certificate, Id, Names, Pair
 #: The only algorithm (RFC 8037): Ed25519 is the only curve of a key that is taken.
 _ALGORITHM: Final = "EdDSA"
 _TYPE: Final = "recant-receipt+jwt"
+_SETTLEMENT_TYPE: Final = "recant-settlement+jwt"
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 #: Real ones have some 1 500.
 _BYTES_MAX: Final = 64 * 1024
@@ -42,20 +43,41 @@ _BLANKS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """A receipt whose signature holds. It attests what the signer says; that is not a proof."""
+class ChainLink:
+    """What receipts and settlements have in common: a link of their chain, whose signature holds."""
 
     #: Who signed: the configured name of the service.
     issuer: str
     signed_at: datetime
+    #: The place in the chain; the first is 1.
+    sequence: int
+    #: The hash of the receipt or settlement before this one; `None` in the first.
+    previous: str | None
+    #: The hash of this one, as the next names it.
+    hash: str
+    #: The thumbprint of the key that it is signed with.
+    key_id: str
+    #: The receipt or the settlement itself.
+    compact: str = field(repr=False)
+    #: All claims, those that this client does not know too.
+    claims: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt(ChainLink):
+    """A receipt whose signature holds. It attests what the signer says; that is not a proof."""
+
     erasure_id: str
     #: What kind of thing was named: `pairs`, `typed_pairs`, `user`, `item`, `several` or
-    #: `several_typed`.
+    #: `several_typed`; or `restriction`, of users whose data are kept and processed no more.
     kind: str
     #: The salted commitment to what was named; `None` of an erasure from before there were any.
     commitment: str | None = field(repr=False)
     accepted_at: datetime
-    erased_at: datetime
+    #: When the data left the store; `None` of a restriction.
+    erased_at: datetime | None
+    #: When the data left what is processed; `None` of an erasure.
+    restricted_at: datetime | None
     forgotten_at: datetime
     certified_at: datetime
     model_version_before: int
@@ -63,23 +85,47 @@ class Receipt:
     #: The version that the certificate is about.
     model_version_certified: int
     certificate: Certificate
-    #: The place in the chain; the first is 1.
-    sequence: int
-    #: The hash of the receipt before this one; `None` in the first.
-    previous: str | None
-    #: The hash of this receipt, as the next one names it.
-    hash: str
-    #: The thumbprint of the key that it is signed with.
-    key_id: str
-    #: The receipt itself.
-    compact: str = field(repr=False)
-    #: All claims, those that this client does not know too.
-    claims: Mapping[str, Any] = field(repr=False)
+    #: How the erasure stands on each node of a cluster, by name: `destroyed`, `restricted` or `owing`;
+    #: `None` of a service on one machine.
+    nodes: Mapping[str, str] | None = None
 
-    def is_about(self, salt: str, names: Names) -> bool:
-        """Whether the salt from the answer to the request opens the commitment to `names`."""
-        expected = commitment(salt, names)
+    def owed_by(self, settlements: Iterable[Settlement] = ()) -> tuple[str, ...]:
+        """The nodes that were away and owe this erasure, but for those that have settled it by
+        `settlements`, which are verified. While there are any the receipt is open."""
+        owing = [node for node, state in (self.nodes or {}).items() if state == "owing"]
+        known = list(settlements)
+        return tuple(node for node in owing if not any(one.closes(self, node) for one in known))
+
+    def is_about(self, salt: str, names: Names, *, restriction: bool = False) -> bool:
+        """Whether the salt from the answer to the request opens the commitment to `names`, or to the
+        `restriction` of its users."""
+        expected = commitment(salt, names, restriction=restriction)
         return self.commitment is not None and hmac.compare_digest(self.commitment, expected)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement(ChainLink):
+    """A settlement whose signature holds: that a node which was away owes nothing any more. It is a link
+    of the same chain as receipts."""
+
+    #: The node that was away.
+    node: str
+    #: It owes nothing of what entries of the cluster's log up to this one erased.
+    upto: int
+    #: How that came about: `caught_up`, `transferred` or `attested`.
+    how: str
+    #: The lives of the log over which entries are counted.
+    incarnations: tuple[str, ...]
+
+    def closes(self, receipt: Receipt, node: str) -> bool:
+        """Whether `node` owes nothing any more of the erasure that `receipt` is about."""
+        entry = receipt.claims.get("cluster")
+        return (
+            isinstance(entry, dict)
+            and self.node == node
+            and entry["entry"] <= self.upto
+            and entry["incarnation"] in self.incarnations
+        )
 
 
 def verify_receipt(compact: str, jwks: Mapping[str, Any]) -> Receipt:
@@ -87,13 +133,29 @@ def verify_receipt(compact: str, jwks: Mapping[str, Any]) -> Receipt:
     `/.well-known/jwks.json` shows it.
 
     Raises `ReceiptError` when it does not hold. Whether its certificate reaches the target, and what
-    it is about, are questions of their own: `Receipt.certificate`, `Receipt.is_about`.
+    it is about, are questions of their own: `Receipt.certificate`, `Receipt.is_about`; and of a cluster,
+    whether every node has carried it out: `Receipt.owed_by`.
     """
+    compact, key_id, payload = _open(compact, jwks, _TYPE)
+    return _read(compact, key_id, payload)
+
+
+def verify_settlement(compact: str, jwks: Mapping[str, Any]) -> Settlement:
+    """Checks that a settlement, one line of `/receipts/settlements`, is signed by one of the keys.
+
+    Raises `ReceiptError` when it does not hold.
+    """
+    compact, key_id, payload = _open(compact, jwks, _SETTLEMENT_TYPE)
+    return _read_settlement(compact, key_id, payload)
+
+
+def _open(compact: str, jwks: Mapping[str, Any], kind: str) -> tuple[str, str, bytes]:
+    """The text without blanks, the key that it is signed with, and what it claims."""
     if len(compact) > _BYTES_MAX:
         raise ReceiptError("it is too long to be a receipt")
     compact = compact.strip()
     _check_form(compact)
-    head = _check_header(compact)
+    head = _check_header(compact, kind)
     try:
         key = _key(jwks, head["kid"])
         token = jwt.PyJWS().decode_complete(compact, key, algorithms=[_ALGORITHM])
@@ -103,7 +165,7 @@ def verify_receipt(compact: str, jwks: Mapping[str, Any]) -> Receipt:
         ) from None
     except jwt.PyJWTError:
         raise ReceiptError("it is no compact JWS that this client understands") from None
-    return _read(compact, head["kid"], token["payload"])
+    return compact, head["kid"], token["payload"]
 
 
 def _check_form(compact: str) -> None:
@@ -119,9 +181,9 @@ def _check_form(compact: str) -> None:
             raise ReceiptError("one of its parts is no base64url")
 
 
-def _check_header(compact: str) -> dict[str, str]:
+def _check_header(compact: str, kind: str) -> dict[str, str]:
     head = _json_object(_decode(compact.split(".", 1)[0]), "header")
-    if head.get("alg") != _ALGORITHM or head.get("typ") != _TYPE or "crit" in head:
+    if head.get("alg") != _ALGORITHM or head.get("typ") != kind or "crit" in head:
         raise ReceiptError("its header is not that of a receipt")
     if not isinstance(head.get("kid"), str):
         raise ReceiptError("its header names no key")
@@ -155,7 +217,8 @@ def _read(compact: str, key_id: str, payload: bytes) -> Receipt:
             kind=fields.text("kind"),
             commitment=commitment,
             accepted_at=fields.time("accepted_at"),
-            erased_at=fields.time("erased_at"),
+            erased_at=fields.some_time("erased_at"),
+            restricted_at=fields.some_time("restricted_at"),
             forgotten_at=fields.time("forgotten_at"),
             certified_at=fields.time("certified_at"),
             model_version_before=fields.whole("model_version_before"),
@@ -168,12 +231,56 @@ def _read(compact: str, key_id: str, payload: bytes) -> Receipt:
             key_id=key_id,
             compact=compact,
             claims=claims,
+            nodes=_nodes(fields),
         )
     except (UnexpectedAnswer, OverflowError, OSError, ValueError):
         raise ReceiptError("its claims are not those of a receipt") from None
-    if receipt.sequence < 1 or (receipt.sequence == 1) != (receipt.previous is None):
-        raise ReceiptError("its place in the chain is none")
+    _check_place(receipt)
+    is_restriction = receipt.kind == "restriction"
+    if (receipt.erased_at is None, receipt.restricted_at is None) != (
+        is_restriction,
+        not is_restriction,
+    ):
+        raise ReceiptError("its claims are not those of a receipt")
     return receipt
+
+
+def _nodes(fields: Fields) -> Mapping[str, str] | None:
+    """How the nodes stand; there together with the entry of the log that brought the erasure."""
+    entry = fields.some("cluster", lambda entry: (entry.text("incarnation"), entry.whole("entry")))
+    nodes = fields.some_many("nodes", lambda node: (node.text("node"), node.text("state")))
+    if (entry is None) != (nodes is None):
+        raise ReceiptError("its claims are not those of a receipt")
+    return None if nodes is None else dict(nodes)
+
+
+def _read_settlement(compact: str, key_id: str, payload: bytes) -> Settlement:
+    claims = _json_object(payload, "claims")
+    try:
+        fields = Fields(claims)
+        settlement = Settlement(
+            issuer=fields.text("iss"),
+            signed_at=datetime.fromtimestamp(fields.whole("iat"), UTC),
+            node=fields.text("node"),
+            upto=fields.whole("upto"),
+            how=fields.text("how"),
+            incarnations=fields.texts("incarnations"),
+            sequence=fields.whole("sequence"),
+            previous=fields.some_text("previous"),
+            hash=_hash(compact.encode()),
+            key_id=key_id,
+            compact=compact,
+            claims=claims,
+        )
+    except (UnexpectedAnswer, OverflowError, OSError, ValueError):
+        raise ReceiptError("its claims are not those of a settlement") from None
+    _check_place(settlement)
+    return settlement
+
+
+def _check_place(link: ChainLink) -> None:
+    if link.sequence < 1 or (link.sequence == 1) != (link.previous is None):
+        raise ReceiptError("its place in the chain is none")
 
 
 def _commitment_value(fields: Fields) -> str:
@@ -200,19 +307,22 @@ def _json_object(text: bytes, part: str) -> dict[str, Any]:
     return value
 
 
-def commitment(salt: str, names: Names) -> str:
-    """The commitment to `names` under the `receipt_salt` of the answer to a request."""
+def commitment(salt: str, names: Names, *, restriction: bool = False) -> str:
+    """The commitment to `names` under the `receipt_salt` of the answer to a request; or to the
+    `restriction` of its users."""
     try:
         key = _decode(salt)
     except ValueError:
         key = b""
     if len(key) != _SALT_BYTES:
         raise ValueError("this is no salt: take receipt_salt from the answer to the request")
-    message = b"".join(struct.pack(">I", len(part)) + part for part in _committed(names))
+    message = b"".join(
+        struct.pack(">I", len(part)) + part for part in _committed(names, restriction)
+    )
     return _encode(hmac.new(key, message, hashlib.sha256).digest())
 
 
-def _committed(names: Names) -> Iterable[bytes]:
+def _committed(names: Names, restriction: bool) -> Iterable[bytes]:
     """The fields of the message. A request means the same however it is written, so the kind is that
     of what it names."""
     users, items = [_id(user) for user in names.users], [_id(item) for item in names.items]
@@ -224,6 +334,13 @@ def _committed(names: Names) -> Iterable[bytes]:
         else:
             typed.add((*sides, pair.type.encode()))
     yield _COMMITMENT_DOMAIN
+    if restriction:
+        if items or pairs or typed:
+            raise ValueError("users alone are restricted")
+        yield b"restriction"
+        yield _count(len(set(users)))
+        yield from sorted(set(users))
+        return
     match (len(users), len(items), len(pairs), len(typed)):
         case (1, 0, 0, 0):
             yield from (b"user", users[0])
@@ -277,9 +394,9 @@ class Chain:
         return not self.gaps
 
 
-def check_chain(receipts: Iterable[Receipt]) -> Chain:
-    """Checks the links between verified receipts of one service, in any order."""
-    by_number: dict[int, Receipt] = {}
+def check_chain(receipts: Iterable[Receipt | Settlement]) -> Chain:
+    """Checks the links between verified receipts and settlements of one service, in any order."""
+    by_number: dict[int, Receipt | Settlement] = {}
     forks: set[int] = set()
     for receipt in receipts:
         other = by_number.setdefault(receipt.sequence, receipt)

@@ -1,6 +1,7 @@
 //! What a node does that does not lead: it tells its leader how far it is, and takes its lease.
 
-use super::exchange::Output;
+use super::checks::Finding;
+use super::exchange::{Output, Stopped};
 use super::{Node, Role};
 use crate::boot_time::BootTime;
 use crate::messages::{Beat, BeatAnswer};
@@ -24,8 +25,13 @@ impl Node {
         let beat = Beat {
             node: self.options.id.clone(),
             boot: self.options.boot,
+            address: self.options.address.clone(),
+            signing: self.options.signing.clone(),
+            is_candidate: self.options.is_candidate,
             term: self.read.term,
             applied: self.applied.number,
+            live: self.live,
+            digest: self.digest,
         };
         out.push(Output::Beat {
             leader,
@@ -35,9 +41,24 @@ impl Node {
     }
 
     /// What the leader says of a beat. An answer of another term is of no use: what was granted then is held.
-    pub(super) fn answered(&mut self, sent: BootTime, answer: BeatAnswer) {
+    pub(super) fn answered(&mut self, sent: BootTime, answer: BeatAnswer, out: &mut Vec<Output>) {
         if !matches!(self.role, Role::Following) || answer.term != self.read.term {
             return;
+        }
+        self.leader_refuses = false;
+        if answer.succeeds {
+            self.succeeds_in = Some(answer.term);
+        }
+        if answer.leader_differs
+            && self.leader_differed_in != Some(answer.term)
+            && let Some(node) = self.read.leader.clone()
+        {
+            self.leader_differed_in = Some(answer.term);
+            let finding = Finding::Wrong;
+            out.push(Output::Differs { node, finding });
+        }
+        if answer.differs {
+            return self.stop(Stopped::Differs, out);
         }
         let me = self.read.current(&self.options.id);
         let is_mine = me.is_some_and(|member| member.boot == self.options.boot);

@@ -2,19 +2,26 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::checks::Checks;
 use super::exchange::{Refusal, RequestId};
 use super::pending::Pending;
+use super::published::Published;
 use crate::boot_time::BootTime;
 use crate::entry::{Body, BootId, Change, NodeId};
 use crate::lease::{Grant, HeldLease};
-use crate::mark::Mark;
+use crate::mark::{Mark, Member, Standing};
+use crate::messages::Beat;
 use crate::timing::Timing;
+use crate::version::Version;
 
 /// Requests that become one entry at most.
 const REQUESTS_PER_GROUP: usize = 1_024;
 
 /// Bytes of requests that become one entry at most, but for a single request that is longer.
 const BYTES_PER_GROUP: usize = 768 * 1024;
+
+/// A node that joins may be so many entries behind: from further off it is not waited for.
+const JOIN_WITHIN: u64 = 1_000;
 
 /// Beats after which a node that says nothing is thought to be away.
 const BEATS_MISSED: u32 = 4;
@@ -32,25 +39,36 @@ pub(super) struct Leading {
     pub(super) followers: BTreeMap<NodeId, Follower>,
     /// Whom the entry on its way puts out: there is no lease for it any more, whether or not it has arrived.
     pub(super) leaving: Option<NodeId>,
-    /// Nodes that want to be waited for.
-    pub(super) joining: BTreeMap<NodeId, BootId>,
+    /// What nodes said last that are not waited for, and want to be.
+    pub(super) joining: BTreeMap<NodeId, Joining>,
+    /// Whom an operator removes: there is no lease for it any more.
+    pub(super) removing: BTreeMap<NodeId, Removal>,
+    /// What readers of this node saw when it took the lead, and were shown since.
+    pub(super) published: Published,
+    /// What was said to be everywhere in this term.
+    pub(super) everywhere: Version,
     pub(super) queue: VecDeque<Queued>,
     /// Requests that the store decides.
     pub(super) deciding: Vec<Queued>,
     pub(super) pending: Option<Pending>,
+    pub(super) checks: Checks,
     /// Requests whose entry was read back, and is being applied.
     pub(super) applying: Vec<(RequestId, bool)>,
     /// Erasures that are applied here.
     pub(super) waiting: Vec<Waiting>,
     pub(super) sent: BootTime,
+    /// When to say next which part of the log nobody needs.
+    pub(super) trim_next: BootTime,
 }
 
 /// A request that is not on its way yet.
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) request: RequestId,
-    pub(super) asked: Vec<u8>,
+    pub(super) bytes: usize,
     pub(super) erases: bool,
+    pub(super) everywhere: Option<Version>,
+    pub(super) settles: Option<(NodeId, u64)>,
 }
 
 /// An erasure that not everybody has applied.
@@ -61,11 +79,33 @@ pub(super) struct Waiting {
     pub(super) since: BootTime,
 }
 
-/// A node, as its leader sees it in this term.
+/// A removal that is not in the log.
+#[derive(Debug)]
+pub(super) struct Removal {
+    pub(super) request: RequestId,
+    pub(super) attested: bool,
+}
+
+/// A node that is not waited for, as its leader heard it last in this term.
+#[derive(Debug)]
+pub(super) struct Joining {
+    pub(super) beat: Beat,
+    pub(super) heard: BootTime,
+}
+
+impl Joining {
+    /// Whether it is near enough the end of the log to be waited for.
+    pub(super) fn is_near(&self, mark: &Mark) -> bool {
+        self.beat.applied + JOIN_WITHIN >= mark.number
+    }
+}
+
+/// A node that is waited for, as its leader sees it in this term.
 #[derive(Debug)]
 pub(super) struct Follower {
     pub(super) boot: BootId,
     pub(super) applied: u64,
+    pub(super) live: Version,
     pub(super) heard: BootTime,
     pub(super) grant: Grant,
 }
@@ -75,6 +115,7 @@ impl Follower {
         Self {
             boot,
             applied: 0,
+            live: Version::default(),
             heard: now,
             grant: Grant::default(),
         }
@@ -87,6 +128,7 @@ impl Leading {
     pub(super) fn new(
         sent: BootTime,
         now: BootTime,
+        live: Version,
         has_other_life: bool,
         timing: &Timing,
     ) -> Self {
@@ -99,21 +141,42 @@ impl Leading {
             followers: BTreeMap::new(),
             leaving: None,
             joining: BTreeMap::new(),
+            removing: BTreeMap::new(),
+            published: Published::new(live, now),
+            everywhere: Version::default(),
             queue: VecDeque::new(),
             deciding: Vec::new(),
             pending: None,
+            checks: Checks::default(),
             applying: Vec::new(),
             waiting: Vec::new(),
             sent,
+            // Until then whoever is there has said how far it is.
+            trim_next: now + timing.beat * BEATS_MISSED,
         };
         leading.renew(sent, timing);
         leading
+    }
+
+    /// Whether everybody who asked has an answer.
+    pub(super) fn has_answered(&self) -> bool {
+        let has_told = self.queue.is_empty() && self.removing.is_empty();
+        has_told && self.applying.is_empty() && self.waiting.is_empty()
     }
 
     /// An entry that was sent at `sent` has arrived: nobody else led until then.
     fn renew(&mut self, sent: BootTime, timing: &Timing) {
         self.own_ends = self.own_ends.max(sent + timing.lease);
         self.own_lease.renew(sent, timing.lease);
+    }
+
+    /// The requests of the group on its way, which the log has no room for: others may be shorter, and what
+    /// else a leader has to say is. Nothing when it carries none, or may be in the log all the same.
+    pub(super) fn take_back(&mut self) -> Vec<RequestId> {
+        let has_requests = |pending: &Pending| pending.is_group && pending.is_nowhere();
+        let pending = self.pending.take_if(|pending| has_requests(pending));
+        let requests = pending.into_iter().flat_map(|pending| pending.requests);
+        requests.map(|(request, _)| request).collect()
     }
 
     /// The entry on its way was read back, and counts.
@@ -126,8 +189,8 @@ impl Leading {
         self.leaving = None;
         if let Body::Member { node, change } = body {
             self.followers.remove(node);
-            if let Change::Joined { boot } = change {
-                self.joining.remove(node);
+            self.joining.remove(node);
+            if let Change::Joined { boot, .. } = change {
                 let follower = Follower::new(*boot, now);
                 self.followers.insert(node.clone(), follower);
             }
@@ -139,50 +202,121 @@ impl Leading {
         let mut others = mark.members.iter().filter(|(node, _)| *node != me);
         others.all(|(node, member)| {
             let follower = self.followers.get(node);
-            member.is_out
+            member.standing != Standing::Current
                 || follower.is_some_and(|it| it.boot == member.boot && it.applied >= number)
         })
     }
 
-    /// Whether erasures have waited too long for a follower that has applied no more than this entry.
-    pub(super) fn is_held_up_at(&self, applied: u64, now: BootTime, timing: &Timing) -> bool {
-        self.waiting
-            .iter()
-            .any(|it| it.number > applied && now - it.since >= timing.forget)
+    /// The last entry that every other node has applied that is waited for, as far as they were heard; 0 when one
+    /// of them was not.
+    pub(super) fn confirmed(&self, mark: &Mark, me: &NodeId) -> u64 {
+        let others = mark.members.iter().filter(|(node, _)| *node != me);
+        let current = others.filter(|(_, member)| member.standing == Standing::Current);
+        let applied = current.map(|(node, member)| self.heard_of(node, member).unwrap_or_default());
+        applied.min().unwrap_or(mark.number)
     }
 
-    /// The next change in who is waited for: somebody whose lease is over for sure, and who is away or held
-    /// up others; or somebody who wants to join.
+    /// The last entry that a member has applied in its present life, if it was heard.
+    pub(super) fn heard_of(&self, node: &NodeId, member: &Member) -> Option<u64> {
+        let follower = self.followers.get(node);
+        let follower = follower.filter(|it| it.boot == member.boot);
+        follower.map(|it| it.applied)
+    }
+
+    /// Whether a version of this `term` was said to be everywhere.
+    pub(super) fn has_said(&self, version: Option<Version>, term: u64) -> bool {
+        version.is_none_or(|it| it.term == term && it <= self.everywhere)
+    }
+
+    /// The oldest version that readers of other nodes may see; nothing when there are no others.
+    pub(super) fn live_of_others(&self, mark: &Mark, me: &NodeId) -> Option<Version> {
+        let others = mark.members.iter().filter(|(node, _)| *node != me);
+        let current = others.filter(|(_, member)| member.standing == Standing::Current);
+        let live = current.map(|(node, member)| {
+            let follower = self.followers.get(node);
+            let follower = follower.filter(|it| it.boot == member.boot);
+            follower.map(|it| it.live).unwrap_or_default()
+        });
+        live.min()
+    }
+
+    /// The last entry that a node is known to have applied.
+    pub(super) fn applied_by(&self, node: &NodeId, member: &Member) -> u64 {
+        let follower = self.followers.get(node).map(|it| it.applied);
+        let joining = self.joining.get(node).map(|it| it.beat.applied);
+        let heard = follower.or(joining).unwrap_or_default();
+        heard.max(member.applied)
+    }
+
+    /// The version that readers of a node see, if it was heard.
+    pub(super) fn live_of(&self, node: &NodeId) -> Option<Version> {
+        let follower = self.followers.get(node).map(|it| it.live);
+        follower.or_else(|| Some(self.joining.get(node)?.beat.live))
+    }
+
+    /// Whether erasures have waited too long for a follower that has applied no more than this entry, or whose
+    /// readers see no later version than this.
+    pub(super) fn is_held_up_at(
+        &self,
+        applied: u64,
+        live: Version,
+        now: BootTime,
+        timing: &Timing,
+    ) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|it| it.number > applied && now - it.since >= timing.forget)
+            || self.published.is_held_up_at(live, now)
+    }
+
+    /// The next change in who is waited for: somebody whose lease is over for sure, and who is away, held up
+    /// others, or is removed; or somebody who wants to join.
     pub(super) fn next_change(
         &self,
         now: BootTime,
         mark: &Mark,
         me: &NodeId,
         timing: &Timing,
-    ) -> Option<Body> {
-        let margin = timing.margin;
+    ) -> Option<(NodeId, Change)> {
         for (node, member) in mark.members.iter().filter(|(node, _)| *node != me) {
-            if member.is_out || now < self.others_end {
+            if member.standing == Standing::Current && !self.is_lease_over(node, now, timing) {
                 continue;
             }
-            let follower = self.followers.get(node);
-            let is_over = follower.is_none_or(|it| it.grant.is_over(now, margin));
-            let is_away = follower.is_none_or(|it| {
-                now - it.heard > timing.beat * BEATS_MISSED
-                    || self.is_held_up_at(it.applied, now, timing)
-            });
-            if is_over && is_away {
-                let (node, change) = (node.clone(), Change::Out);
-                return Some(Body::Member { node, change });
+            let node = node.clone();
+            if let Some(removal) = self.removing.get(&node) {
+                let attested = removal.attested;
+                let applied = self.applied_by(&node, member);
+                return Some((node, Change::Removed { attested, applied }));
+            }
+            if member.standing == Standing::Current && self.is_away(&node, now, timing) {
+                let applied = self.applied_by(&node, member);
+                return Some((node, Change::Out { applied }));
             }
         }
-        let joining = self
-            .joining
-            .iter()
-            .find(|(node, _)| mark.current(node).is_none());
-        joining.map(|(node, boot)| Body::Member {
-            node: node.clone(),
-            change: Change::Joined { boot: *boot },
+        let mut joining = self.joining.iter();
+        let joins = joining.find(|(node, it)| {
+            mark.current(node).is_none() && !mark.is_removed(node) && {
+                let is_there = now - it.heard <= timing.beat * BEATS_MISSED;
+                let differs = self.checks.finding(node, it.beat.boot).is_some();
+                let has_version = it.beat.live >= self.published.due(now);
+                it.is_near(mark) && is_there && has_version && !differs
+            }
+        });
+        joins.map(|(node, it)| (node.clone(), joined(&it.beat)))
+    }
+
+    /// Whether a current member holds no lease for sure.
+    fn is_lease_over(&self, node: &NodeId, now: BootTime, timing: &Timing) -> bool {
+        let follower = self.followers.get(node);
+        let is_over = follower.is_none_or(|it| it.grant.is_over(now, timing.margin));
+        is_over && now >= self.others_end
+    }
+
+    /// Whether a current member says nothing, holds up others, or holds something else.
+    fn is_away(&self, node: &NodeId, now: BootTime, timing: &Timing) -> bool {
+        self.followers.get(node).is_none_or(|it| {
+            now - it.heard > timing.beat * BEATS_MISSED
+                || self.checks.finding(node, it.boot).is_some()
+                || self.is_held_up_at(it.applied, it.live, now, timing)
         })
     }
 
@@ -191,7 +325,7 @@ impl Leading {
         let mut bytes = 0;
         let mut taken = Vec::new();
         while let Some(next) = self.queue.front() {
-            bytes += next.asked.len();
+            bytes += next.bytes;
             let is_full = taken.len() >= REQUESTS_PER_GROUP || bytes > BYTES_PER_GROUP;
             if is_full && !taken.is_empty() {
                 break;
@@ -211,7 +345,20 @@ impl Leading {
         let sent = sent.chain(self.applying).map(|(request, _)| request);
         let waiting = self.waiting.into_iter().map(|waiting| waiting.request);
         let queued = self.deciding.into_iter().chain(self.queue);
-        let queued = queued.map(|queued| (queued.request, Refusal::NotLeading));
-        sent.chain(waiting).map(lost).chain(queued)
+        let queued = queued.map(|queued| queued.request);
+        let removing = self.removing.into_values().map(|removal| removal.request);
+        let unsent = queued.chain(removing);
+        let unsent = unsent.map(|request| (request, Refusal::NotLeading));
+        sent.chain(waiting).map(lost).chain(unsent)
+    }
+}
+
+fn joined(beat: &Beat) -> Change {
+    Change::Joined {
+        boot: beat.boot,
+        address: beat.address.clone(),
+        signing: beat.signing.clone(),
+        is_candidate: beat.is_candidate,
+        applied: beat.applied,
     }
 }

@@ -6,6 +6,8 @@ pub(super) struct Engine {
     entries: Vec<Vec<u8>>,
     /// Whether it takes appends behind any tail.
     is_lax: bool,
+    /// Readers find nothing before this sequence any more.
+    begins: u64,
 }
 
 impl Engine {
@@ -13,6 +15,7 @@ impl Engine {
         Self {
             entries: Vec::new(),
             is_lax,
+            begins: 1,
         }
     }
 
@@ -27,6 +30,16 @@ impl Engine {
 
     pub(super) fn at(&self, sequence: u64) -> Option<&Vec<u8>> {
         self.entries.get((sequence as usize).checked_sub(1)?)
+    }
+
+    /// Lets go of what lies before `sequence`.
+    pub(super) fn trim(&mut self, sequence: u64) {
+        self.begins = self.begins.max(sequence);
+    }
+
+    /// The first sequence that is there.
+    pub(super) fn begins(&self) -> u64 {
+        self.begins
     }
 
     pub(super) fn len(&self) -> u64 {

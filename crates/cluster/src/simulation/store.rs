@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sha2::{Digest, Sha256};
+
 use super::Mistake;
-use crate::entry::Group;
+use crate::entry::PlacedGroup;
 use crate::mark::Mark;
 use crate::ratchet::Ratchet;
 
@@ -11,6 +13,7 @@ use crate::ratchet::Ratchet;
 pub(super) const ADD: u8 = 0;
 pub(super) const ERASE: u8 = 1;
 const HELD_BACK: u8 = 2;
+pub(super) const SETTLE: u8 = 3;
 
 /// What is asked, in bytes.
 pub(super) fn ask(what: u8, whom: u8, request: u64) -> Vec<u8> {
@@ -54,10 +57,10 @@ impl Store {
         decided
     }
 
-    /// The first sync: the entry and what follows from it.
-    pub(super) fn commit(&mut self, mark: &Mark, group: Option<&Group>, mistake: Option<Mistake>) {
+    /// The first sync: the entries and what follows from them.
+    pub(super) fn commit(&mut self, mark: &Mark, groups: &[PlacedGroup], mistake: Option<Mistake>) {
         self.mark = mark.clone();
-        for decided in group.iter().flat_map(|group| &group.decided) {
+        for decided in groups.iter().flat_map(|placed| &placed.group.decided) {
             let mut decided = decided.clone();
             if mistake == Some(Mistake::DecideEverywhere) && decided[0] != ERASE {
                 decided[0] = ADD;
@@ -90,6 +93,18 @@ impl Store {
     /// Forgets that somebody was erased, as a compaction does in its own time.
     pub(super) fn forget_tombstone(&mut self, whom: u8) {
         self.tombstones.remove(&whom);
+    }
+
+    /// What it holds, as a number.
+    pub(super) fn sum(&self) -> [u8; 16] {
+        let mut hasher = Sha256::new();
+        for (whom, requests) in &self.held {
+            hasher.update([*whom]);
+            requests
+                .iter()
+                .for_each(|it| hasher.update(it.to_le_bytes()));
+        }
+        *hasher.finalize().first_chunk().expect("it is longer")
     }
 
     /// All that stores must agree about.

@@ -1,7 +1,7 @@
 //! The schedule: what happens when, all of it from one seed.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
@@ -11,24 +11,31 @@ use zeroize::Zeroizing;
 
 use super::Mistake;
 use super::engine::Engine;
+use super::faults::name;
 use super::onlooker::Onlooker;
-use super::store::{ADD, ERASE, Store, ask, request_of};
+use super::store::{ADD, ERASE, Store, ask};
+use super::versions::{Made, Readers};
 use crate::boot_time::BootTime;
-use crate::entry::{Body, BootId, Group, Incarnation, NodeId, seal_entry};
+use crate::entry::{Address, Body, BootId, Incarnation, NodeId, PlacedGroup, Slice, seal_entry};
 use crate::mark::Mark;
-use crate::messages::{Beat, BeatAnswer};
-use crate::node::{Appended, Input, Node, NodeOptions, Output, RequestId, Settled, Stopped};
+use crate::messages::{Beat, BeatAnswer, Digest};
+use crate::node::{
+    Appended, Input, Node, NodeOptions, Output, Refusal, RequestId, Settled, Stopped,
+};
 use crate::ratchet::Ratchet;
 use crate::timing::Timing;
+use crate::version::Version;
 
 /// Microseconds of the world.
-type Micros = u64;
+pub(super) type Micros = u64;
 
-const MILLISECOND: Micros = 1_000;
-const SECOND: Micros = 1_000_000;
+pub(super) const MILLISECOND: Micros = 1_000;
+pub(super) const SECOND: Micros = 1_000_000;
 
 /// Faults happen until then; then everything has to come right.
-const FAULTS_END: Micros = 60 * SECOND;
+pub(super) const FAULTS_END: Micros = 60 * SECOND;
+/// Callers ask for nothing from then on.
+const REQUESTS_END: Micros = 115 * SECOND;
 const END: Micros = 120 * SECOND;
 
 /// What is tried with a seed.
@@ -39,7 +46,7 @@ pub(super) struct Plan {
 }
 
 #[derive(Debug)]
-enum Event {
+pub(super) enum Event {
     /// Something for one life of a node.
     Input {
         node: usize,
@@ -67,7 +74,7 @@ enum Event {
         node: usize,
         life: u64,
         mark: Box<Mark>,
-        group: Option<Group>,
+        groups: Vec<PlacedGroup>,
         key: Ratchet,
     },
     MovedOn {
@@ -81,6 +88,11 @@ enum Event {
         node: usize,
         life: u64,
     },
+    /// It does so by itself.
+    Look {
+        node: usize,
+        life: u64,
+    },
     Tick {
         node: usize,
         life: u64,
@@ -88,47 +100,84 @@ enum Event {
     Start {
         node: usize,
     },
+    /// A leader has made a version of the model.
+    Publish {
+        node: usize,
+        life: u64,
+        term: u64,
+    },
+    /// A node asks its leader for newer versions.
+    Follow {
+        node: usize,
+        life: u64,
+    },
+    /// A version arrives.
+    Update {
+        node: usize,
+        life: u64,
+        made: Made,
+    },
     /// A caller asks somebody.
     Request,
     Fault,
 }
 
 #[derive(Debug)]
-struct Machine {
-    store: Store,
+pub(super) struct Machine {
+    pub(super) store: Store,
+    pub(super) readers: Readers,
+    /// The newest version that its readers were ever shown.
+    pub(super) newest: Version,
     /// Which entry the ratchet has moved beyond.
-    destroyed: u64,
-    process: Option<Node>,
-    life: u64,
+    pub(super) destroyed: u64,
+    pub(super) process: Option<Node>,
+    pub(super) life: u64,
     /// The clock: where it began, and what it gains, in parts of a million.
-    offset: Micros,
-    gains: i64,
-    next_read: u64,
-    stopped_until: Micros,
+    pub(super) offset: Micros,
+    pub(super) gains: i64,
+    pub(super) next_read: u64,
+    pub(super) stopped_until: Micros,
     /// Requests that were decided last.
-    decided: Vec<u64>,
-    no_log_until: Micros,
-    no_peers_until: Micros,
-    slow_until: Micros,
+    pub(super) decided: Vec<u64>,
+    /// Whether the entry that it applies asks what it holds.
+    pub(super) checked: bool,
+    pub(super) no_log_until: Micros,
+    pub(super) no_peers_until: Micros,
+    pub(super) slow_until: Micros,
+    /// No version of the model gets there until then.
+    pub(super) no_versions_until: Micros,
 }
 
 /// Nodes, engine, network, callers.
 pub(super) struct World {
-    random: ChaCha8Rng,
-    plan: Plan,
-    now: Micros,
-    queue: BinaryHeap<Reverse<(Micros, u64)>>,
-    events: HashMap<u64, Event>,
-    next_event: u64,
-    engine: Engine,
-    silent_until: Micros,
-    machines: Vec<Machine>,
-    onlooker: Onlooker,
+    pub(super) random: ChaCha8Rng,
+    pub(super) plan: Plan,
+    pub(super) now: Micros,
+    pub(super) queue: BinaryHeap<Reverse<(Micros, u64)>>,
+    pub(super) events: HashMap<u64, Event>,
+    pub(super) next_event: u64,
+    pub(super) engine: Engine,
+    pub(super) silent_until: Micros,
+    pub(super) machines: Vec<Machine>,
+    pub(super) onlooker: Onlooker,
     /// Whether a request erases.
-    requests: HashMap<u64, bool>,
+    pub(super) requests: HashMap<u64, bool>,
+    /// What a request asks.
+    pub(super) asked: HashMap<u64, Vec<u8>>,
     /// What an append carries, for a node that believes the engine.
-    carried: HashMap<(usize, u64, u64), Vec<u64>>,
-    accepted_late: u64,
+    pub(super) carried: HashMap<(usize, u64, u64), Vec<u64>>,
+    pub(super) accepted_late: u64,
+    /// Requests that say of a version that it is everywhere, though nobody said so.
+    pub(super) untrue: HashSet<u64>,
+    /// Requests of an operator, and whom they remove.
+    pub(super) removals: HashSet<u64>,
+    pub(super) removed: Option<usize>,
+    /// Requests that were told that the log is full.
+    pub(super) turned_away: Vec<u64>,
+    /// The last entry when the engine was trimmed last.
+    pub(super) trimmed_at: u64,
+    /// Between two requests of callers at most.
+    pub(super) quiet: Micros,
 }
 
 impl World {
@@ -159,11 +208,21 @@ impl World {
                 life: 0,
                 process: Uuid::from_u128(1),
             },
+            address: address(0),
+            signing: Vec::new(),
+            is_candidate: true,
         };
         engine.append(0, seal_entry(mark.next(1), &first, &key));
         let count = random.random_range(2..=5);
+        let quiet = if random.random_ratio(1, 2) {
+            150 * MILLISECOND
+        } else {
+            4 * SECOND
+        };
         let machines = (0..count).map(|_| Machine {
             store: Store::new(mark.clone(), key.clone()),
+            readers: Readers::default(),
+            newest: Version::default(),
             destroyed: 0,
             process: None,
             life: 0,
@@ -172,9 +231,11 @@ impl World {
             next_read: 1,
             stopped_until: 0,
             decided: Vec::new(),
+            checked: false,
             no_log_until: 0,
             no_peers_until: 0,
             slow_until: 0,
+            no_versions_until: 0,
         });
         let machines = machines.collect();
         let mut world = Self {
@@ -189,8 +250,15 @@ impl World {
             machines,
             onlooker: Onlooker::new(mark, key),
             requests: HashMap::new(),
+            asked: HashMap::new(),
             carried: HashMap::new(),
             accepted_late: 0,
+            untrue: HashSet::new(),
+            removals: HashSet::new(),
+            removed: None,
+            turned_away: Vec::new(),
+            trimmed_at: 0,
+            quiet,
         };
         world.onlooker.read(&world.engine)?;
         for node in 0..count {
@@ -202,11 +270,23 @@ impl World {
         Ok(world)
     }
 
-    fn between(&mut self, least: Micros, most: Micros) -> Micros {
+    pub(super) fn ratio(&mut self, so_many: u32, of: u32) -> bool {
+        self.random.random_ratio(so_many, of)
+    }
+
+    pub(super) fn any_machine(&mut self) -> usize {
+        self.random.random_range(0..self.machines.len())
+    }
+
+    pub(super) fn named(&self, node: &NodeId) -> Option<usize> {
+        (0..self.machines.len()).find(|other| name(*other) == *node)
+    }
+
+    pub(super) fn between(&mut self, least: Micros, most: Micros) -> Micros {
         self.random.random_range(least..=most)
     }
 
-    fn later(&mut self, after: Micros, event: Event) {
+    pub(super) fn later(&mut self, after: Micros, event: Event) {
         self.next_event += 1;
         self.events.insert(self.next_event, event);
         self.queue
@@ -214,7 +294,7 @@ impl World {
     }
 
     /// The clock of a machine.
-    fn clock(&self, node: usize) -> BootTime {
+    pub(super) fn clock(&self, node: usize) -> BootTime {
         let machine = &self.machines[node];
         let gained = i128::from(self.now) * i128::from(1_000_000 + machine.gains) / 1_000_000;
         BootTime(Duration::from_micros(machine.offset + gained as u64))
@@ -229,7 +309,7 @@ impl World {
         }
     }
 
-    fn is_calm(&self) -> bool {
+    pub(super) fn is_calm(&self) -> bool {
         self.now >= FAULTS_END
     }
 
@@ -262,9 +342,9 @@ impl World {
                 node,
                 life,
                 mark,
-                group,
+                groups,
                 key,
-            } => self.committed(node, life, *mark, group, key),
+            } => self.committed(node, life, *mark, &groups, key),
             Event::MovedOn {
                 node,
                 life,
@@ -272,11 +352,16 @@ impl World {
                 key,
             } => self.moved_on(node, life, number, key),
             Event::Poll { node, life } => self.poll(node, life),
-            Event::Tick { node, life } => {
-                if self.machines[node].life == life {
-                    self.later(100 * MILLISECOND, Event::Tick { node, life });
-                }
-                self.give(node, life, Input::Tick)
+            Event::Look { node, life } => self.read_anew(node, life),
+            Event::Tick { node, life } => self.tick(node, life),
+            Event::Publish { node, life, term } => self.publish(node, life, term),
+            Event::Follow { node, life } => {
+                self.follow(node, life);
+                Ok(())
+            }
+            Event::Update { node, life, made } => {
+                self.update(node, life, made);
+                Ok(())
             }
             Event::Start { node } => self.start(node),
             Event::Request => self.request(),
@@ -287,6 +372,25 @@ impl World {
         }
     }
 
+    fn tick(&mut self, node: usize, life: u64) -> Result<(), String> {
+        if self.machines[node].life != life {
+            return Ok(());
+        }
+        self.later(100 * MILLISECOND, Event::Tick { node, life });
+        if self.errs(Mistake::ClaimWithoutVersion)
+            && let Some(process) = &self.machines[node].process
+        {
+            let version = process.applied().everywhere;
+            let forgets = false;
+            self.give(node, life, Input::Live { version, forgets })?;
+        }
+        if self.now % (2 * SECOND) < 100 * MILLISECOND {
+            let slice = Slice { bits: 0, number: 0 };
+            self.give(node, life, Input::Check(slice))?;
+        }
+        self.give(node, life, Input::Tick)
+    }
+
     fn timing(&self) -> Timing {
         let mut timing = Timing::default();
         if self.errs(Mistake::NoMargin) {
@@ -295,7 +399,7 @@ impl World {
         timing
     }
 
-    fn errs(&self, mistake: Mistake) -> bool {
+    pub(super) fn errs(&self, mistake: Mistake) -> bool {
         self.plan.mistake == Some(mistake)
     }
 
@@ -311,7 +415,10 @@ impl World {
         let options = NodeOptions {
             id: name(node),
             boot,
+            address: address(node),
+            signing: Vec::new(),
             is_candidate: node < 3,
+            stored: self.machines[node].readers.shown.version,
             patience,
             timing: self.timing(),
         };
@@ -324,8 +431,10 @@ impl World {
         let (mark, key) = (machine.store.mark.clone(), machine.store.key.clone());
         machine.process = Some(Node::start(options, mark, key, now));
         let life = machine.life;
-        self.later(0, Event::Poll { node, life });
+        self.later(0, Event::Look { node, life });
         self.later(0, Event::Tick { node, life });
+        self.later(0, Event::Follow { node, life });
+        self.shown_at_start(node);
         Ok(())
     }
 
@@ -347,6 +456,7 @@ impl World {
         for output in process.handle(now, input) {
             self.carry_out(node, life, output)?;
         }
+        self.notice_lead(node);
         Ok(())
     }
 
@@ -357,21 +467,35 @@ impl World {
                 tail,
                 payload,
             } => self.send(node, life, attempt, tail, payload),
-            Output::Apply { mark, group, key } => self.apply(node, life, mark, group, key),
-            Output::Decide(asked) => {
-                let store = &self.machines[node].store;
-                let decided = asked.iter().map(|asked| store.decide(asked)).collect();
-                self.machines[node].decided =
-                    asked.iter().filter_map(|it| request_of(it)).collect();
+            Output::Apply {
+                mark,
+                groups,
+                key,
+                check,
+                ..
+            } => {
+                self.machines[node].checked = check.is_some();
+                self.apply(node, life, mark, groups, key);
+            }
+            Output::Decide(requests) => {
+                let machine = &mut self.machines[node];
+                let asked = requests.iter().map(|it| &self.asked[&it.0]);
+                let decided = asked.map(|asked| Some(machine.store.decide(asked)));
+                let decided = decided.collect();
+                machine.decided = requests.iter().map(|it| it.0).collect();
                 let input = Input::Decided(decided);
                 self.later(MILLISECOND / 10, Event::Input { node, life, input });
             }
             Output::ReadFrom(sequence) => self.machines[node].next_read = sequence,
             Output::Beat { leader, sent, beat } => {
-                let to = (0..self.machines.len()).find(|other| name(*other) == leader);
+                let to = self.named(&leader);
                 if let Some(to) = to.filter(|to| self.is_connected(node, *to)) {
                     let after = self.delay();
                     let from = node;
+                    if self.machines[to].process.is_none() {
+                        let input = Input::LeaderRefuses;
+                        self.later(after, Event::Input { node, life, input });
+                    }
                     self.later(
                         after,
                         Event::Beat {
@@ -384,19 +508,53 @@ impl World {
                     );
                 }
             }
+            Output::Everywhere(version) => self.settle(node, life, version),
+            Output::Trim(sequence) => self.trim(node, sequence),
             Output::Answer(_) => unreachable!("taken where the beat arrives"),
             Output::Settle { request, settled } => {
-                if settled == Settled::Accepted {
+                if settled == Settled::Accepted && self.removals.contains(&request.0) {
+                    let removed = self.removed.map(name);
+                    if !removed.is_some_and(|removed| self.onlooker.is_removed(&removed)) {
+                        return Err(String::from("a removal is settled that is not in the log"));
+                    }
+                } else if settled == Settled::Refused(Refusal::LogFull) {
+                    self.turned_away.push(request.0);
+                } else if settled == Settled::Accepted {
+                    if self.untrue.contains(&request.0) {
+                        return Err(String::from("I4: settled by a version that nobody has"));
+                    }
                     let erases = self.requests[&request.0];
                     let store = &self.machines[node].store;
                     self.onlooker.acknowledged(request.0, erases, store)?;
+                    self.look_who_owes()?;
                     self.accepted_late += u64::from(self.is_calm());
                 }
             }
+            Output::Differs { node, finding } => {
+                return Err(format!("I8: {node} holds the same, and is {finding:?}"));
+            }
             Output::Stop(Stopped::Replaced) => {}
+            Output::Stop(Stopped::Removed) if self.onlooker.is_removed(&name(node)) => {}
             Output::Stop(stopped) => return Err(format!("node {node} stopped: {stopped}")),
         }
         Ok(())
+    }
+
+    fn look_who_owes(&self) -> Result<(), String> {
+        let mut machines = self.machines.iter().enumerate();
+        machines.try_for_each(|(node, machine)| self.onlooker.owes(&name(node), machine.destroyed))
+    }
+
+    fn trim(&mut self, node: usize, mut sequence: u64) {
+        if self.errs(Mistake::TrimTooFar)
+            && let Some(process) = &self.machines[node].process
+        {
+            sequence = process.applied().sequence;
+        }
+        if sequence > self.engine.begins() {
+            self.engine.trim(sequence);
+            self.trimmed_at = self.onlooker.number();
+        }
     }
 
     fn send(&mut self, node: usize, life: u64, attempt: u64, tail: u64, payload: Vec<u8>) {
@@ -426,7 +584,7 @@ impl World {
         node: usize,
         life: u64,
         mark: Box<Mark>,
-        group: Option<Group>,
+        groups: Vec<PlacedGroup>,
         key: Ratchet,
     ) {
         let slow = self.machines[node].slow_until > self.now;
@@ -446,13 +604,13 @@ impl World {
                 node,
                 life,
                 mark,
-                group,
+                groups,
                 key,
             },
         );
     }
 
-    fn is_connected(&self, one: usize, other: usize) -> bool {
+    pub(super) fn is_connected(&self, one: usize, other: usize) -> bool {
         let is_cut = |node: usize| self.machines[node].no_peers_until > self.now;
         !is_cut(one) && !is_cut(other)
     }
@@ -462,10 +620,11 @@ impl World {
         from: usize,
         life: u64,
         to: usize,
-        beat: Beat,
+        mut beat: Beat,
         sent: BootTime,
     ) -> Result<(), String> {
         let now = self.clock(to);
+        self.mistaken_live(from, to, &mut beat);
         let to_life = self.machines[to].life;
         let Some(leader) = &mut self.machines[to].process else {
             return Ok(());
@@ -512,7 +671,9 @@ impl World {
         // An engine that does not answer may have taken it all the same.
         let arrives = !is_cut && (!is_silent || self.random.random_ratio(1, 4));
         let mut outcome = Appended::Unknown;
-        if arrives {
+        if arrives && self.is_full_for(attempt) {
+            outcome = Appended::Full;
+        } else if arrives {
             let taken = self.engine.append(tail, payload);
             outcome = if taken {
                 Appended::Done
@@ -548,6 +709,11 @@ impl World {
         Ok(())
     }
 
+    /// Whether the engine has no room just now.
+    fn is_full_for(&self, attempt: u64) -> bool {
+        !self.is_calm() && attempt % 37 == 5
+    }
+
     /// Everybody's reader hears that there is something.
     fn delivered_to_all(&mut self) {
         for node in 0..self.machines.len() {
@@ -556,19 +722,31 @@ impl World {
         }
     }
 
+    /// A reader that was told of nothing for a second looks by itself, from what its node has on: it may not
+    /// have been told, or told of something else.
+    fn read_anew(&mut self, node: usize, life: u64) -> Result<(), String> {
+        let machine = &mut self.machines[node];
+        if machine.life != life {
+            return Ok(());
+        }
+        if let Some(process) = &machine.process {
+            machine.next_read = process.next_read();
+        }
+        self.later(SECOND, Event::Look { node, life });
+        self.poll(node, life)
+    }
+
     fn poll(&mut self, node: usize, life: u64) -> Result<(), String> {
         if self.machines[node].life != life || self.machines[node].process.is_none() {
             return Ok(());
         }
-        let is_cut = self.machines[node].no_log_until > self.now || self.silent_until > self.now;
-        // A reader looks again by itself: what it was told of may have been lost.
-        if self.random.random_ratio(1, 8) || is_cut {
-            self.later(SECOND / 4, Event::Poll { node, life });
-        }
-        if is_cut {
+        if self.machines[node].no_log_until > self.now || self.silent_until > self.now {
             return Ok(());
         }
         let from = self.machines[node].next_read;
+        if from < self.engine.begins() {
+            return self.lost_the_log(node);
+        }
         for sequence in from..=self.engine.len() {
             self.machines[node].next_read = sequence + 1;
             let times = match self.random.random_range(0..100) {
@@ -584,21 +762,47 @@ impl World {
         Ok(())
     }
 
+    /// A reader is behind what the engine still has.
+    fn lost_the_log(&mut self, node: usize) -> Result<(), String> {
+        let stands = self.machines[node].store.mark.sequence + 1;
+        let is_needed = self.onlooker.is_member_since(&name(node), self.trimmed_at);
+        if stands < self.engine.begins() && is_needed {
+            return Err(format!("node {node} needs what was trimmed"));
+        }
+        let process = self.machines[node].process.as_ref();
+        self.machines[node].next_read = process.map_or(stands, Node::next_read);
+        if stands < self.engine.begins()
+            && let Some(from) = self
+                .machines
+                .iter()
+                .position(|it| it.destroyed > self.trimmed_at)
+        {
+            // It never joined, and takes what another has.
+            let (store, destroyed) = {
+                let other = &self.machines[from];
+                (other.store.clone(), other.destroyed)
+            };
+            if destroyed == store.mark.number {
+                self.machines[node].store = store;
+                self.crash(node, SECOND);
+            }
+        }
+        Ok(())
+    }
+
     fn committed(
         &mut self,
         node: usize,
         life: u64,
         mark: Mark,
-        group: Option<Group>,
+        groups: &[PlacedGroup],
         key: Ratchet,
     ) -> Result<(), String> {
         let machine = &mut self.machines[node];
         if machine.life != life || machine.process.is_none() {
             return Ok(());
         }
-        machine
-            .store
-            .commit(&mark, group.as_ref(), self.plan.mistake);
+        machine.store.commit(&mark, groups, self.plan.mistake);
         self.onlooker.applied(&machine.store)?;
         let after = self.between(MILLISECOND / 5, 2 * MILLISECOND);
         let number = mark.number;
@@ -626,22 +830,39 @@ impl World {
             return Ok(());
         }
         machine.store.move_on(key);
-        machine.destroyed = number;
+        let before = std::mem::replace(&mut machine.destroyed, number);
+        let erases = machine.store.mark.erased > before;
         let leads = self.machines[node].process.as_ref().and_then(Node::leads);
         if leads.is_some() && self.errs(Mistake::AnswerBeforeOthers) {
             self.onlooker.believes_acknowledged(number);
         }
+        if erases {
+            self.make_soon(node);
+        }
+        if self.machines[node].checked {
+            let sum = self.machines[node].store.sum();
+            self.give(node, life, Input::Digest(Digest { number, sum }))?;
+        }
         self.give(node, life, Input::Applied { number })
     }
 
-    fn request(&mut self) -> Result<(), String> {
-        let after = self.between(5 * MILLISECOND, 150 * MILLISECOND);
-        self.later(after, Event::Request);
+    pub(super) fn new_request(&mut self, erases: bool, asks: impl FnOnce(u64) -> Vec<u8>) -> u64 {
         let request = self.requests.len() as u64;
+        self.requests.insert(request, erases);
+        self.asked.insert(request, asks(request));
+        request
+    }
+
+    fn request(&mut self) -> Result<(), String> {
+        if self.now > REQUESTS_END {
+            return Ok(());
+        }
+        let after = self.between(5 * MILLISECOND, self.quiet);
+        self.later(after, Event::Request);
         let erases = self.random.random_ratio(1, 4);
         let whom = self.random.random_range(0..6);
-        let asked = ask(if erases { ERASE } else { ADD }, whom, request);
-        self.requests.insert(request, erases);
+        let what = if erases { ERASE } else { ADD };
+        let request = self.new_request(erases, |request| ask(what, whom, request));
         // A caller finds the leader mostly, but asks anybody.
         let leader = self.machines.iter().position(|machine| {
             let process = machine.process.as_ref();
@@ -654,76 +875,12 @@ impl World {
         let life = self.machines[node].life;
         let input = Input::Submit {
             request: RequestId(request),
-            asked,
+            bytes: 10,
             erases,
+            everywhere: None,
+            settles: None,
         };
         self.later(0, Event::Input { node, life, input });
-        Ok(())
-    }
-
-    fn fault(&mut self) {
-        if self.is_calm() {
-            return;
-        }
-        let after = self.between(SECOND / 5, 6 * SECOND);
-        self.later(after, Event::Fault);
-        let node = self.random.random_range(0..self.machines.len());
-        let long = self
-            .between(SECOND / 10, 20 * SECOND)
-            .min(FAULTS_END - self.now);
-        let until = self.now + long;
-        let what = self.random.random_range(0..8);
-        let whom = self.random.random_range(0..6);
-        let machine = &mut self.machines[node];
-        match what {
-            0 | 1 => {
-                machine.process = None;
-                machine.life += 1;
-                machine.stopped_until = 0;
-                self.later(long.min(8 * SECOND), Event::Start { node });
-            }
-            2 => {
-                machine.stopped_until = until;
-            }
-            3 => machine.no_log_until = until,
-            4 => machine.no_peers_until = until,
-            5 => machine.slow_until = until,
-            6 => self.silent_until = self.now + long.min(9 * SECOND),
-            _ => machine.store.forget_tombstone(whom),
-        }
-    }
-
-    /// What the onlooker sees of those who may answer readers now.
-    fn look(&self) -> Result<(), String> {
-        for (node, machine) in self.machines.iter().enumerate() {
-            let Some(process) = &machine.process else {
-                continue;
-            };
-            if machine.stopped_until <= self.now && process.may_answer(self.clock(node)) {
-                self.onlooker.may_answer(node, machine.destroyed)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn everything_came_right(&self) -> Result<(), String> {
-        let leaders = self.machines.iter().filter(|machine| {
-            let process = machine.process.as_ref();
-            process.is_some_and(|process| process.leads().is_some())
-        });
-        if leaders.count() != 1 || self.accepted_late == 0 {
-            return Err(String::from("a minute after the last fault nobody leads"));
-        }
-        for (node, machine) in self.machines.iter().enumerate() {
-            let process = machine.process.as_ref();
-            let answers = process.is_some_and(|process| process.may_answer(self.clock(node)));
-            let behind = self.onlooker.number() - machine.store.mark.number;
-            if !answers || behind > 100 {
-                return Err(format!(
-                    "a minute after the last fault node {node} does not answer, {behind} behind"
-                ));
-            }
-        }
         Ok(())
     }
 }
@@ -737,12 +894,16 @@ impl Event {
             | Self::Committed { node, .. }
             | Self::MovedOn { node, .. }
             | Self::Poll { node, .. }
+            | Self::Look { node, .. }
+            | Self::Publish { node, .. }
+            | Self::Follow { node, .. }
+            | Self::Update { node, .. }
             | Self::Tick { node, .. } => Some(*node),
             Self::Append { .. } | Self::Start { .. } | Self::Request | Self::Fault => None,
         }
     }
 }
 
-fn name(node: usize) -> NodeId {
-    NodeId(format!("n{node}"))
+fn address(node: usize) -> Address {
+    Address(format!("https://n{node}"))
 }

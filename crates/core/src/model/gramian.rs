@@ -25,6 +25,14 @@ impl Gramian {
         }
     }
 
+    /// The matrix of these columns of `dim` values, one after another; `None` when there are not `dim` of them.
+    pub fn from_columns(dim: usize, columns: &[f64]) -> Option<Self> {
+        let fits = dim.checked_mul(dim) == Some(columns.len());
+        fits.then(|| Self {
+            matrix: Mat::from_fn(dim, dim, |row, column| columns[column * dim + row]),
+        })
+    }
+
     /// The Gram matrix of all rows. Cost: rows·d² multiply-adds. The same for any number of
     /// threads: chunks of fixed size, added in order.
     pub fn from_factors(factors: &Factors) -> Self {

@@ -4,26 +4,29 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use crate::topk::score::comparable;
+use crate::topk::ties::Ties;
 
 /// Keeps the k best of the rows it is offered, in any order: larger scores first, of equal ones
-/// the lower row. A score that is not a number counts as the lowest, and both zeros as one.
+/// the row that ties say. A score that is not a number counts as the lowest, and both zeros as one.
 #[derive(Debug, Clone)]
-pub struct Best {
+pub struct Best<'a> {
     k: usize,
-    heap: BinaryHeap<Candidate>,
+    ties: Ties<'a>,
+    heap: BinaryHeap<Candidate<'a>>,
 }
 
-impl Best {
+impl<'a> Best<'a> {
     /// Room for the `k` best of at most `rows` rows.
-    pub fn new(k: usize, rows: usize) -> Self {
+    pub fn new(k: usize, rows: usize, ties: Ties<'a>) -> Self {
         Self {
             k,
+            ties,
             heap: BinaryHeap::with_capacity(k.min(rows) + 1),
         }
     }
 
     /// What a row's score must reach to be looked at: the worst score held, once k rows are held.
-    /// A row that only equals it may still come first by its number.
+    /// A row that only equals it may still come first by the ties.
     #[inline]
     pub fn threshold(&self) -> Option<f32> {
         if self.heap.len() < self.k {
@@ -39,6 +42,7 @@ impl Best {
         let candidate = Candidate {
             score: comparable(score),
             row,
+            ties: self.ties,
         };
         if self.heap.len() < self.k {
             self.heap.push(candidate);
@@ -61,30 +65,31 @@ impl Best {
 
 /// A row among the best so far; the greatest is the one to give up first.
 #[derive(Debug, Clone, Copy)]
-struct Candidate {
+struct Candidate<'a> {
     score: f32,
     row: u32,
+    ties: Ties<'a>,
 }
 
-impl Ord for Candidate {
+impl Ord for Candidate<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         other
             .score
             .total_cmp(&self.score)
-            .then(self.row.cmp(&other.row))
+            .then_with(|| self.ties.order(self.row, other.row))
     }
 }
 
-impl PartialOrd for Candidate {
+impl PartialOrd for Candidate<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Candidate {
+impl PartialEq for Candidate<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Candidate {}
+impl Eq for Candidate<'_> {}

@@ -15,6 +15,7 @@ mod rows;
 pub mod scan;
 mod score;
 mod search;
+mod ties;
 mod transform;
 
 pub use best::Best;
@@ -25,3 +26,4 @@ pub use index::ItemIndex;
 pub use kernel::Kernel;
 pub use rows::PagedRows;
 pub use search::{Question, Work};
+pub use ties::Ties;

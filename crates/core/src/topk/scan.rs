@@ -5,6 +5,7 @@ use pulp::Arch;
 use super::best::Best;
 use super::rows::{PAGE_ROWS, PagedRows};
 use super::score;
+use super::ties::Ties;
 use crate::simd::vectorised;
 
 /// The `k` rows with the largest inner product with `query`, best first; of equal scores the lower
@@ -24,6 +25,21 @@ pub fn top_k(
     excluded: &[u32],
     eligible: impl Fn(u32) -> bool,
 ) -> Vec<(u32, f32)> {
+    top_k_tied(query, items, k, excluded, eligible, Ties::BY_ROW)
+}
+
+/// Like [`top_k`]; which of equal scores come first is said by `ties`.
+///
+/// # Panics
+/// When `query` does not have d values.
+pub fn top_k_tied(
+    query: &[f32],
+    items: &PagedRows,
+    k: usize,
+    excluded: &[u32],
+    eligible: impl Fn(u32) -> bool,
+    ties: Ties<'_>,
+) -> Vec<(u32, f32)> {
     assert_eq!(
         query.len(),
         items.dim(),
@@ -31,7 +47,7 @@ pub fn top_k(
     );
     let arch = Arch::new();
     let scores = |rows: &[f32], scores: &mut [f32]| score::scores(arch, query, rows, scores);
-    select(items, k, excluded, eligible, scores)
+    select(items, k, excluded, eligible, ties, scores)
 }
 
 /// The score that [`top_k`] gives `row`: to the last bit, whoever adds it up.
@@ -42,7 +58,7 @@ pub fn score(query: &[f32], row: &[f32]) -> f32 {
     score::score(Arch::new(), query, row)
 }
 
-/// Like [`top_k`], by cosine similarity; with a zero vector it is 0. Computed in f64, so that no
+/// Like [`top_k_tied`], by cosine similarity; with a zero vector it is 0. Computed in f64, so that no
 /// norm is too large. O(rows · d).
 ///
 /// # Panics
@@ -53,6 +69,7 @@ pub fn top_k_cosine(
     k: usize,
     excluded: &[u32],
     eligible: impl Fn(u32) -> bool,
+    ties: Ties<'_>,
 ) -> Vec<(u32, f32)> {
     assert_eq!(
         query.len(),
@@ -67,7 +84,7 @@ pub fn top_k_cosine(
             || cosines(query, rows, scores),
         );
     };
-    select(items, k, excluded, eligible, scores)
+    select(items, k, excluded, eligible, ties, scores)
 }
 
 fn select(
@@ -75,23 +92,26 @@ fn select(
     k: usize,
     excluded: &[u32],
     eligible: impl Fn(u32) -> bool,
+    ties: Ties<'_>,
     score_page: impl Fn(&[f32], &mut [f32]),
 ) -> Vec<(u32, f32)> {
     debug_assert!(excluded.is_sorted());
     if k == 0 {
         return Vec::new();
     }
-    let mut best = Best::new(k, items.rows());
+    let mut best = Best::new(k, items.rows(), ties);
     let mut scores = [0.0_f32; PAGE_ROWS];
+    let are_by_row = ties.are_by_row();
+    // Rows come in order: by rows one that only equals the worst held loses the tie.
+    let loses = |score: f32, worst: f32| {
+        let score = score::comparable(score);
+        score < worst || are_by_row && score == worst
+    };
     for (first, rows) in items.pages() {
         let scores = &mut scores[..rows.len() / items.dim()];
         score_page(rows, scores);
         for (row, &score) in (first..).zip(scores.iter()) {
-            // Rows come in order, so one that only equals the worst held would lose the tie.
-            if best
-                .threshold()
-                .is_some_and(|worst| score <= worst || score.is_nan())
-            {
+            if best.threshold().is_some_and(|worst| loses(score, worst)) {
                 continue;
             }
             if excluded.binary_search(&row).is_err() && eligible(row) {
@@ -196,7 +216,7 @@ mod tests {
                 0.0 => 0.0,
                 norms => (f64::from(product(row)) / norms) as f32,
             };
-            let found = top_k_cosine(&query, &items, k, &excluded, eligible);
+            let found = top_k_cosine(&query, &items, k, &excluded, eligible, Ties::BY_ROW);
             let expected = brute_force(&items, k, &excluded, eligible, cosine);
             prop_assert_eq!(found, expected);
         }
@@ -232,7 +252,7 @@ mod tests {
         let rows: Vec<u32> = found.iter().map(|(row, _)| *row).collect();
         // Row 0 is an infinity minus another: no number, hence last.
         assert_eq!(rows, [2, 1, 3, 0]);
-        let similar = top_k_cosine(&query, &items, 4, &[], |_| true);
+        let similar = top_k_cosine(&query, &items, 4, &[], |_| true, Ties::BY_ROW);
         assert_eq!(
             similar.iter().map(|(row, _)| *row).collect::<Vec<_>>(),
             [1, 2, 0, 3]

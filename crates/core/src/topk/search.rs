@@ -8,6 +8,7 @@ use crate::topk::kernel::{SLOTS, Sums};
 use crate::topk::page::{Page, norm};
 use crate::topk::probe::Probe;
 use crate::topk::score::score;
+use crate::topk::ties::Ties;
 
 /// Allowed rows that are always scored one by one ...
 const DIRECT_ROWS_MIN: usize = 256;
@@ -27,6 +28,8 @@ pub struct Question<'a> {
     pub k: usize,
     /// Which rows an answer may have.
     pub filter: Filter<'a>,
+    /// Which of equal ones come first.
+    pub ties: Ties<'a>,
 }
 
 /// What a query cost.
@@ -63,8 +66,24 @@ impl ItemIndex {
         k: usize,
         filter: &Filter,
     ) -> (Vec<(u32, f32)>, Work) {
-        let filter = *filter;
-        let mut search = Search::new(self, &Question { query, k, filter });
+        self.answer_counted(&Question {
+            query,
+            k,
+            filter: *filter,
+            ties: Ties::BY_ROW,
+        })
+    }
+
+    /// The answer to a question: as [`ItemIndex::top_k`], with its ties.
+    ///
+    /// # Panics
+    /// When the query does not have d values.
+    pub fn answer(&self, question: &Question) -> Vec<(u32, f32)> {
+        self.answer_counted(question).0
+    }
+
+    fn answer_counted(&self, question: &Question) -> (Vec<(u32, f32)>, Work) {
+        let mut search = Search::new(self, question);
         if !search.is_done {
             for (at, page) in self.sorted.iter().enumerate() {
                 if search.is_beyond(self.reach[at]) {
@@ -122,7 +141,7 @@ struct Search<'a> {
     excluded: Excluded<'a>,
     allowed: Option<&'a RowSet>,
     hidden: Option<&'a Bitmap>,
-    best: Best,
+    best: Best<'a>,
     is_done: bool,
     work: Work,
 }
@@ -130,7 +149,12 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     /// Answers at once what needs no pages.
     fn new(index: &'a ItemIndex, question: &Question<'a>) -> Self {
-        let Question { query, k, filter } = *question;
+        let Question {
+            query,
+            k,
+            filter,
+            ties,
+        } = *question;
         assert_eq!(
             query.len(),
             index.rows.dim(),
@@ -143,7 +167,7 @@ impl<'a> Search<'a> {
             excluded: Excluded::new(filter.excluded),
             allowed: filter.allowed,
             hidden: filter.hidden.filter(|hidden| !hidden.is_empty()),
-            best: Best::new(k, index.active()),
+            best: Best::new(k, index.active(), ties),
             is_done: k == 0,
             work: Work::default(),
         };

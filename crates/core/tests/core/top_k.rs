@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use recant_core::topk::{Bitmap, Filter, ItemIndex, Kernel, PagedRows, Question, RowSet, scan};
+use recant_core::topk::{
+    Bitmap, Filter, ItemIndex, Kernel, PagedRows, Question, RowSet, Ties, scan,
+};
 
 /// How the factors of a case look.
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +122,14 @@ fn some_rows(rows: usize, share: f64, seed: u64) -> Vec<u32> {
         .collect()
 }
 
+/// A name for every row, each once, in an order that has nothing to do with theirs.
+fn some_names(rows: usize, seed: u64) -> Vec<u64> {
+    let mut random = ChaCha12Rng::seed_from_u64(seed);
+    (0..rows as u64)
+        .map(|row| random.random_range(0..1_000) * 10_000 + row)
+        .collect()
+}
+
 fn shape() -> impl Strategy<Value = Shape> {
     prop::sample::select(&SHAPES[..])
 }
@@ -174,6 +184,44 @@ proptest! {
         assert_exact(&index, &query(Shape::Trained, dim, seed), k, &filter);
     }
 
+    /// An order of rows decides between equal scores alone, at the cut too, on every path.
+    #[test]
+    fn ties_go_by_the_order_that_a_question_names(
+        shape in prop::sample::select(&[Shape::Repeated, Shape::Equal, Shape::Sparse, Shape::Extreme][..]),
+        dim in 1_usize..40,
+        count in 1_usize..900,
+        k in prop_oneof![1_usize..30, Just(1_000)],
+        allowed in prop::option::of(prop_oneof![Just(0.02), Just(0.6)]),
+        seed in any::<u64>(),
+    ) {
+        let names = some_names(count, seed ^ 7);
+        let by_name = |a: u32, b: u32| names[a as usize].cmp(&names[b as usize]);
+        let ties = Ties::by(&by_name);
+        let rows = rows(shape, count, dim, seed);
+        let query = query(Shape::Repeated, dim, seed);
+        let allowed = allowed.map(|share| RowSet::new(some_rows(count, share, seed ^ 1)));
+        let may = |row: u32| allowed.as_ref().is_none_or(|allowed| allowed.contains(row));
+        let sorted = |mut all: Vec<(u32, f32)>| {
+            // By scores they are in order already.
+            all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| by_name(a.0, b.0)));
+            all.truncate(k);
+            all
+        };
+        let expected = sorted(scan::top_k(&query, &rows, count, &[], may));
+        let scanned = scan::top_k_tied(&query, &rows, k, &[], may, ties);
+        prop_assert_eq!(bits(&scanned), bits(&expected));
+        let filter = Filter { allowed: allowed.as_ref(), ..Filter::default() };
+        let question = Question { query: &query, k, filter, ties };
+        for kernel in Kernel::available() {
+            let index = ItemIndex::with_kernel(rows.clone(), |_| true, *kernel);
+            prop_assert_eq!(bits(&index.answer(&question)), bits(&expected));
+            let batch = index.top_k_batch(&[question, question]);
+            prop_assert_eq!(bits(&batch[1]), bits(&expected));
+        }
+        let cosines = |k, ties| scan::top_k_cosine(&query, &rows, k, &[], may, ties);
+        prop_assert_eq!(bits(&cosines(k, ties)), bits(&sorted(cosines(count, Ties::BY_ROW))));
+    }
+
     #[test]
     fn a_batch_gives_each_what_it_would_get_alone(
         shape in shape(),
@@ -196,6 +244,7 @@ proptest! {
                     allowed: (at % 3 == 0).then_some(&allowed),
                     ..Filter::default()
                 },
+                ties: Ties::BY_ROW,
             })
             .collect();
         for (question, found) in questions.iter().zip(index.top_k_batch(&questions)) {

@@ -83,6 +83,12 @@ impl KeyTable {
         self.keys.iter().any(|key| !is_over(key.expires_at))
     }
 
+    /// The key of this name, if it is one of ours and not over.
+    pub(crate) fn named(&self, name: &str) -> Option<&Key> {
+        let mut keys = self.keys.iter();
+        keys.find(|key| &*key.name == name && !is_over(key.expires_at))
+    }
+
     /// The key of this digest, if it is one of ours and not over. Every digest is compared, each in
     /// constant time, so the time taken tells nothing about them.
     pub(crate) fn find(&self, digest: &[u8]) -> Option<&Key> {

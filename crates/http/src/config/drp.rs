@@ -8,6 +8,7 @@ use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
 
 use super::invalid::InvalidSetting;
+use super::webhooks::WebhookUrl;
 
 /// Longest name of an agent or a claim, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -23,6 +24,9 @@ pub struct DrpSettings {
     /// The claim of a request that has the id by which this service knows the person. Of `email`,
     /// `phone_number` and `address` only such as the agent says to have verified.
     pub user_claim: String,
+    /// Where agents find this service, without `/v1`: what the address of results begins with. Without it
+    /// access is not offered.
+    pub api_base: String,
     /// The agents that are trusted to have made sure who asks.
     pub agents: Vec<DrpAgentSettings>,
 }
@@ -33,6 +37,7 @@ impl Default for DrpSettings {
             enabled: false,
             business_id: String::new(),
             user_claim: String::from("identifier"),
+            api_base: String::new(),
             agents: Vec::new(),
         }
     }
@@ -67,6 +72,10 @@ impl DrpSettings {
             let problem = "must name the claim that has the ids of people";
             return Err(InvalidSetting::new("drp.user_claim", problem));
         }
+        if !self.api_base.is_empty() && !is_base(&self.api_base) {
+            let problem = "must be an address like https://shop.example, without ? and #";
+            return Err(InvalidSetting::new("drp.api_base", problem));
+        }
         let mut ids = HashSet::new();
         for (index, agent) in self.agents.iter().enumerate() {
             let place = |field: &str| format!("drp.agents[{index}].{field}");
@@ -81,6 +90,13 @@ impl DrpSettings {
         }
         Ok(())
     }
+}
+
+/// Whether agents can be sent to what begins so: by https, or to this machine.
+fn is_base(text: &str) -> bool {
+    let url = WebhookUrl::new(text);
+    let can_be_called = url.uri().is_some() && !text.contains('?');
+    can_be_called && (!url.is_plain() || url.is_loopback())
 }
 
 fn is_name(text: &str) -> bool {
@@ -128,5 +144,30 @@ mod tests {
         nameless.business_id.clear();
         assert_eq!(nameless.check().expect_err("no name").key, "drp.enabled");
         assert_eq!(DrpSettings::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn results_are_fetched_by_https_or_from_this_machine() {
+        let at = |api_base: &str| DrpSettings {
+            api_base: api_base.to_owned(),
+            ..settings(&[("AA", KEY)])
+        };
+        for good in [
+            "",
+            "https://shop.example",
+            "https://shop.example/drp/",
+            "http://127.0.0.1:8080",
+        ] {
+            assert_eq!(at(good).check(), Ok(()), "{good}");
+        }
+        for bad in [
+            "shop.example",
+            "http://shop.example",
+            "https://shop.example/?a=b",
+            "https://ada@shop.example/",
+        ] {
+            let error = at(bad).check().expect_err(bad);
+            assert_eq!(error.key, "drp.api_base");
+        }
     }
 }

@@ -113,7 +113,12 @@ impl Sources {
                 .map_err(malformed)?;
             checked(&builder, flag.flag)?;
         }
-        checked(&builder, "settings")
+        let settings = checked(&builder, "settings")?;
+        settings.check().map_err(|setting| ConfigError::Value {
+            source_name: String::from("settings"),
+            setting,
+        })?;
+        Ok(settings)
     }
 
     /// The file that is read: the one that was named, or else the default one when it is there.
@@ -214,10 +219,12 @@ fn checked(
             key: error.path().to_string(),
             reason: error.into_inner().to_string(),
         })?;
-    settings.check().map_err(|setting| ConfigError::Value {
-        source_name: source_name.to_owned(),
-        setting,
-    })?;
+    settings
+        .check_values()
+        .map_err(|setting| ConfigError::Value {
+            source_name: source_name.to_owned(),
+            setting,
+        })?;
     Ok(settings)
 }
 
@@ -272,7 +279,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::config::Role;
+    use crate::config::{ClusterRole, Role};
     use recant_types::{Combine, ErasureStatus, FeedbackType};
 
     fn from_file(text: &str) -> Result<Settings, ConfigError> {
@@ -311,6 +318,40 @@ mod tests {
         let drp = sections.get_mut("drp").and_then(Value::as_object_mut);
         drp.expect("a section").remove("agents");
         assert_eq!(written, expected, "every key is there and has its default");
+    }
+
+    #[test]
+    fn what_belongs_together_may_come_in_several_layers() {
+        let flag = |flag, key, value: &str| FlagOverride {
+            flag,
+            key,
+            value: value.to_owned(),
+        };
+        let sources = |log: bool| Sources {
+            environment: Some(HashMap::from([
+                (String::from("RECANT__CLUSTER__NODE"), String::from("n1")),
+                (
+                    String::from("RECANT__CLUSTER__LEASE_SECONDS"),
+                    String::from("30"),
+                ),
+            ])),
+            flags: [flag("--role", "cluster.role", "replica")]
+                .into_iter()
+                .chain(log.then(|| flag("--nats", "cluster.nats_url", "nats://127.0.0.1:4222")))
+                .collect(),
+            ..Sources::default()
+        };
+        let settings = sources(true).load().expect("all that a replica needs");
+        assert_eq!(settings.cluster.role, ClusterRole::Replica);
+        assert_eq!(settings.cluster.lease_seconds, 30);
+        let error = sources(false).load().expect_err("no log").to_string();
+        assert!(error.starts_with("settings: cluster.nats_url"), "{error}");
+        let neural = from_file(
+            "[model]\nkind = \"neumf\"\n[cluster]\nrole = \"replica\"\nnode = \"n1\"\nnats_url = \"nats://n1:4222\"\n",
+        );
+        let error = neural.expect_err("not with others").to_string();
+        assert!(error.contains("cluster.role"), "{error}");
+        assert!(with_environment("RECANT__CLUSTER__ROLE", "leader").is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! each, so an error names the key and the layer that brought it. Unknown keys are errors.
 
 mod access;
+mod cluster;
 mod content;
 mod drp;
 mod feedback;
@@ -22,6 +23,7 @@ mod webhooks;
 
 pub(crate) use access::KEYS_MAX;
 pub use access::{AccessSettings, KeySettings, Role};
+pub use cluster::{ClusterRole, ClusterSettings, ClusterUrls};
 pub use content::ContentSettings;
 pub use drp::{DrpAgentSettings, DrpSettings};
 pub use feedback::FeedbackSettings;

@@ -55,7 +55,7 @@ impl WebhookUrl {
     }
 
     /// Whether it names this machine.
-    fn is_loopback(&self) -> bool {
+    pub(super) fn is_loopback(&self) -> bool {
         let host = self.host();
         let address = host.trim_start_matches('[').trim_end_matches(']');
         let loopback = address.parse().is_ok_and(|it: IpAddr| it.is_loopback());
@@ -63,7 +63,7 @@ impl WebhookUrl {
     }
 
     /// The address, if it is one that can be called: by http or https, to a host, without a user's name.
-    fn uri(&self) -> Option<Uri> {
+    pub(super) fn uri(&self) -> Option<Uri> {
         let uri: Uri = self.0.parse().ok()?;
         let schemes = [Some("http"), Some("https")];
         let authority = uri.authority()?;
@@ -91,6 +91,9 @@ pub struct WebhookSettings {
     pub url: WebhookUrl,
     /// The states that are posted.
     pub states: Vec<ErasureStatus>,
+    /// The agent of the Data Rights Protocol whose `status_callback` this is: it is told by the protocol, of
+    /// the requests that ask for it. Empty for an endpoint that is told of every erasure.
+    pub drp_agent: String,
     /// Whether addresses that are not of the public internet may be called.
     pub allow_internal: bool,
     /// Whether it may be called without TLS. This machine always may.
@@ -116,6 +119,7 @@ impl Default for WebhookSettings {
             name: String::new(),
             url: WebhookUrl::default(),
             states: WEBHOOK_STATES.to_vec(),
+            drp_agent: String::new(),
             allow_internal: false,
             allow_http: false,
             ca_file: PathBuf::new(),
@@ -129,6 +133,21 @@ impl Default for WebhookSettings {
 }
 
 impl WebhookSettings {
+    /// Whether it is an agent's `status_callback`.
+    pub fn is_callback(&self) -> bool {
+        !self.drp_agent.is_empty()
+    }
+
+    /// The states that are posted. An agent knows from the answer to its request that it is under way, so it
+    /// is told that it is carried out, which is the next status of the protocol.
+    pub fn told_states(&self) -> Vec<ErasureStatus> {
+        if self.is_callback() {
+            vec![ErasureStatus::Forgotten]
+        } else {
+            self.states.clone()
+        }
+    }
+
     /// Longest time for one attempt.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout_seconds)
@@ -179,6 +198,11 @@ impl WebhookSettings {
             .all(|state| WEBHOOK_STATES.contains(state));
         if different.is_empty() || different.len() < self.states.len() || !known {
             let problem = "must name some of accepted, erased, forgotten, certified, each once";
+            return wrong("states", problem);
+        }
+        if self.is_callback() && self.states != WEBHOOK_STATES {
+            let problem =
+                "is for endpoints without drp_agent: what agents are told says the protocol";
             return wrong("states", problem);
         }
         let pauses = &self.retry_seconds;
@@ -292,6 +316,19 @@ mod tests {
             assert_eq!(key, "webhooks[0].retry_seconds");
         }
         assert_eq!(check(&vec![good(); 17]).expect_err("many").key, "webhooks");
+    }
+
+    #[test]
+    fn an_agent_is_told_what_the_protocol_says() {
+        let callback = WebhookSettings {
+            drp_agent: String::from("AA"),
+            ..endpoint("https://agent.example/status")
+        };
+        assert_eq!(check(std::slice::from_ref(&callback)), Ok(()));
+        assert_eq!(callback.told_states(), [ErasureStatus::Forgotten]);
+        let states = vec![ErasureStatus::Forgotten];
+        let chosen = WebhookSettings { states, ..callback };
+        assert_eq!(wrong(chosen), "webhooks[0].states");
     }
 
     #[test]

@@ -1,18 +1,19 @@
 //! Who is let in, and how often: API keys and their roles, or, without any key, callers on this machine.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
+use axum::http::{HeaderMap, HeaderValue, Uri, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics::counter;
 use sha2::{Digest, Sha256};
 
+use super::caller::{Caller, X_API_KEY};
+use super::forwarding::caller_of;
 use super::metric_names::HTTP_RATE_LIMITED_TOTAL;
 use super::problem::{
     FORBIDDEN, INVALID_HEADER, ORIGIN_NOT_ALLOWED, Problem, RATE_LIMITED, UNAUTHENTICATED,
@@ -21,66 +22,6 @@ use super::routes::{Needs, Route, Routes};
 use super::shares;
 use crate::api_keys::{ApiKeys, Charge, Key, KeyTable};
 use crate::config::Role;
-use recant_types::{ErasureFilter, ErasureRecord};
-
-/// Where a key may be in place of `Authorization`.
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-
-/// Who makes a request, once it was let in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Caller {
-    /// The name of their key; `None` when there are no keys.
-    pub(super) name: Option<Arc<str>>,
-    /// Whether they may see what others requested.
-    sees_all: bool,
-    /// Whether they may add interactions.
-    writes: bool,
-}
-
-impl Caller {
-    /// Whoever calls where there are no keys, or none is needed.
-    pub(super) fn nobody() -> Self {
-        Self {
-            name: None,
-            sees_all: true,
-            writes: true,
-        }
-    }
-
-    /// Whoever has the key of this name.
-    #[cfg(test)]
-    pub(super) fn named(name: &str) -> Self {
-        Self {
-            name: Some(Arc::from(name)),
-            sees_all: false,
-            writes: false,
-        }
-    }
-
-    /// Whether they may add interactions, for a call that takes another role and may do so beside.
-    pub(super) fn may_write(&self) -> bool {
-        self.writes
-    }
-
-    /// The name of their key, for the record of what they request.
-    pub(super) fn requester(&self) -> Option<String> {
-        self.name.as_deref().map(str::to_owned)
-    }
-
-    /// The name by which what they may see was requested; `None` when they may see everything.
-    pub(super) fn sees_only(&self) -> Option<String> {
-        self.requester().filter(|_| !self.sees_all)
-    }
-
-    /// Whether they may see this erasure. To others it looks as if there were none.
-    pub(super) fn may_see(&self, record: &ErasureRecord) -> bool {
-        let filter = ErasureFilter {
-            requested_by: self.sees_only(),
-            ..ErasureFilter::default()
-        };
-        filter.matches(record)
-    }
-}
 
 /// What a request is, for whoever decides about it.
 #[derive(Debug, Clone, Copy)]
@@ -146,11 +87,25 @@ impl AccessPolicy {
         if !key.has(role) {
             return Err(forbidden(role));
         }
-        Ok(Caller {
-            name: Some(Arc::clone(&key.name)),
-            sees_all: key.has(Role::Admin),
-            writes: key.has(Role::Write),
-        })
+        Ok(Caller::of(&key.name, |role| key.has(role)))
+    }
+}
+
+impl AccessPolicy {
+    /// Lets a call through that another node sent on, when whoever it is for may make it. Their key was looked
+    /// at there; it is taken from here too, where there is one of that name, for here all of its calls meet.
+    fn authorise_forwarded(&self, caller: &Caller, call: Call) -> Result<(), Problem> {
+        if let Some(name) = &caller.name {
+            let table = self.keys.current();
+            let taken = table
+                .named(name)
+                .map_or(Ok(()), |key| key.take(call.charge));
+            taken.map_err(|wait| rate_limited(call.charge, wait))?;
+        }
+        match call.needs {
+            Needs::Role(role) if !caller.has(role) => Err(forbidden(role)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -285,8 +240,32 @@ pub(super) async fn check_access(
     }
 }
 
+/// Middleware in front of calls that other nodes send on: believes them about who calls.
+pub(super) async fn check_forwarded(
+    State(policy): State<AccessPolicy>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let matched = request.extensions().get::<MatchedPath>();
+    let route = matched.and_then(|path| policy.routes.find(request.method(), path.as_str()));
+    let call = Call::of(route, origin_of(&request));
+    let caller = caller_of(request.headers()).and_then(|caller| {
+        policy.authorise_forwarded(&caller, call)?;
+        Ok(caller)
+    });
+    match caller {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderName;
+
     use super::*;
     use crate::config::{KeySettings, Settings};
 
@@ -311,7 +290,7 @@ mod tests {
         }
     }
 
-    fn headers(pairs: &[(axum::http::HeaderName, &str)]) -> HeaderMap {
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
         let parse = |value: &str| value.parse().expect("a header value");
         let pairs = pairs.iter();
         pairs.map(|(name, v)| (name.clone(), parse(v))).collect()

@@ -35,7 +35,8 @@ macro_rules! scripts {
     ($($name:literal)*) => { [$(($name, SCRIPT, include_str!(concat!("console/", $name)))),*] };
 }
 
-static SCRIPTS: [File; 20] = scripts![
+static SCRIPTS: [File; 27] = scripts![
+    "access.js"
     "api.js"
     "cases.js"
     "catalogue.js"
@@ -43,17 +44,23 @@ static SCRIPTS: [File; 20] = scripts![
     "desk.js"
     "dom.js"
     "erasures.js"
+    "held.js"
     "inclusion.js"
     "main.js"
+    "names.js"
+    "nodes.js"
     "overview.js"
     "plot.js"
+    "poll.js"
     "problem.js"
+    "progress.js"
     "prometheus.js"
     "receipt.js"
     "recommendations.js"
     "report.js"
     "timeline.js"
     "watch.js"
+    "webhooks.js"
     "words.js"
     "zip.js"
 ];
@@ -68,6 +75,7 @@ static STYLES: [File; 1] = [("console.css", STYLE, include_str!("console/console
     tag = "operations",
     responses((status = 200, description = "A page", body = String, content_type = "text/html")),
     security(()),
+    extensions(("x-answered-by" = json!("any"))),
 )]
 pub(super) async fn console(headers: HeaderMap) -> Response {
     answer(&PAGE, &headers)

@@ -15,6 +15,7 @@ use super::state::AppState;
     tag = "operations",
     responses((status = 308, description = "The page is at /docs/")),
     security(()),
+    extensions(("x-answered-by" = json!("any"))),
 )]
 pub(super) async fn entry() -> Redirect {
     Redirect::permanent("/docs/")

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, RawQuery, Request, State};
 use axum::response::Response;
 
-use super::access::Caller;
+use super::caller::Caller;
 use super::erasure_answer::{self, AcceptedAnswer, ErasureBody};
 use super::json_body;
 use super::known_feedback::KnownFeedback;
@@ -34,6 +34,7 @@ use recant_types::{ErasureTarget, Names};
         (status = 200, description = "Waited for, and forgotten", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
     ),
     security(("api_key" = ["erase"])),
+    extensions(("x-answered-by" = json!("leader-writes"))),
 )]
 pub(super) async fn erase(
     State(state): State<AppState>,

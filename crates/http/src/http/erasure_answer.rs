@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::access::Caller;
+use super::caller::Caller;
 use super::json_body::Id;
 use super::known_feedback::KnownFeedback;
 use super::prefer;
@@ -103,7 +103,7 @@ impl ErasureBody {
     "receipt_salt": "kZ0yqk3mKQf0vQ7tq1mC0f3n0oZ5o2jH1bq8cJx3A2E",
 }))]
 pub(super) struct AcceptedAnswer {
-    /// Where to follow it: `/erasures/{id}`.
+    /// Where to follow it: `/erasures/{id}`, a restriction too.
     id: String,
     /// How far it has come.
     status: &'static str,
@@ -196,7 +196,7 @@ fn answer(record: &ErasureRecord, salt: Option<&Salt>, waited: bool) -> Response
     let location = format!("/erasures/{}", record.id);
     let body = AcceptedAnswer {
         id: record.id.to_string(),
-        status: record.status.as_str(),
+        status: record.status_name(),
         accepted_at: record.accepted_at.to_rfc3339(),
         receipt_salt: salt.map(Salt::expose),
     };

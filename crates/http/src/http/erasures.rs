@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::Caller;
+use super::caller::Caller;
 use super::erasure_answer::{self, AcceptedAnswer, ErasureBody};
 use super::json_body::JsonBody;
 use super::known_feedback::KnownFeedback;
@@ -24,19 +24,26 @@ use recant_types::{
 const PAGE_DEFAULT: usize = 50;
 const PAGE_MAX: usize = 500;
 
-/// One erasure. It never says whom it was about.
+/// One erasure, or one restriction. It never says whom it was about.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Erasure)]
 pub(crate) struct ErasureAnswer {
     /// Its id.
     id: String,
-    /// `accepted`, `erased`, `forgotten`, `certified` or `failed`.
+    /// What was named: `pairs`, `typed_pairs`, `user`, `item`, `several` or `several_typed`; or
+    /// `restriction`, which erases nothing.
+    #[schema(example = "user")]
+    kind: &'static str,
+    /// `accepted`, `erased`, `forgotten`, `certified` or `failed`; of a restriction `restricted` in place
+    /// of `erased`.
     #[schema(example = "certified")]
     status: &'static str,
     /// When the request was made durable.
     accepted_at: String,
-    /// When the data left the store.
+    /// When the data left the store; null of a restriction.
     erased_at: Option<String>,
+    /// When the data left what is processed, of a restriction.
+    restricted_at: Option<String>,
     /// When the updated model was swapped in.
     forgotten_at: Option<String>,
     /// When the certificate was attached.
@@ -65,11 +72,14 @@ pub(crate) struct ErasureAnswer {
 impl From<ErasureRecord> for ErasureAnswer {
     fn from(record: ErasureRecord) -> Self {
         let time = |time: Option<UnixMillis>| time.map(UnixMillis::to_rfc3339);
+        let is_restriction = record.is_restriction();
         Self {
             id: record.id.to_string(),
-            status: record.status.as_str(),
+            kind: record.kind.as_str(),
+            status: record.status_name(),
             accepted_at: record.accepted_at.to_rfc3339(),
-            erased_at: time(record.erased_at),
+            erased_at: time(record.erased_at.filter(|_| !is_restriction)),
+            restricted_at: time(record.erased_at.filter(|_| is_restriction)),
             forgotten_at: time(record.forgotten_at),
             certified_at: time(record.certified_at),
             certified_version: record.certified_version,
@@ -108,6 +118,7 @@ pub(super) struct PageAnswer {
         (status = 200, description = "Waited for, and forgotten", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
     ),
     security(("api_key" = ["erase"])),
+    extensions(("x-answered-by" = json!("leader-writes"))),
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
@@ -133,6 +144,7 @@ pub(super) async fn create(
         (status = 404, description = "There is no such erasure", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["erase"])),
+    extensions(("x-answered-by" = json!("leader"))),
 )]
 pub(super) async fn one(
     State(state): State<AppState>,
@@ -186,6 +198,7 @@ pub(super) fn not_found() -> Problem {
         (status = 200, description = "A page", body = PageAnswer),
     ),
     security(("api_key" = ["erase"])),
+    extensions(("x-answered-by" = json!("leader"))),
 )]
 pub(super) async fn page(
     State(state): State<AppState>,
@@ -196,6 +209,7 @@ pub(super) async fn page(
     let filter = ErasureFilter {
         status: query.status,
         requested_by: caller.sees_only(),
+        restrictions: query.restrictions,
     };
     // One more than asked for tells whether there is another page.
     let found = state
@@ -206,6 +220,8 @@ pub(super) async fn page(
 
 struct PageQuery {
     status: Option<ErasureStatus>,
+    /// `erased` and `restricted` are one state of two kinds.
+    restrictions: Option<bool>,
     before: Option<ErasureId>,
     limit: usize,
 }
@@ -213,7 +229,16 @@ struct PageQuery {
 impl PageQuery {
     fn read(query: Option<&str>) -> Result<Self, Problem> {
         let mut parameters = Parameters::parse(query, &["status", "limit", "cursor"])?;
-        let status = parameters.text("status").map(|text| text.parse());
+        let status = parameters.text("status");
+        let restrictions = match status.as_deref() {
+            Some("restricted") => Some(true),
+            Some("erased") => Some(false),
+            _ => None,
+        };
+        let status = status.map(|text| match restrictions {
+            Some(true) => Ok(ErasureStatus::Erased),
+            _ => text.parse(),
+        });
         let cursor = parameters
             .text("cursor")
             .map(|text| ErasureId::parse(&text));
@@ -221,6 +246,7 @@ impl PageQuery {
             return Err(invalid("cursor must be the next_cursor of the page before"));
         }
         Ok(Self {
+            restrictions,
             status: status
                 .transpose()
                 .map_err(|error: recant_types::UnknownStatus| invalid(error.to_string()))?,
@@ -266,6 +292,11 @@ mod tests {
         let query = PageQuery::read(Some(&query)).expect("a good query");
         assert_eq!(query.status, Some(ErasureStatus::Forgotten));
         assert_eq!((query.limit, query.before), (7, Some(id)));
+        for (status, restrictions) in [("erased", Some(false)), ("restricted", Some(true))] {
+            let query = PageQuery::read(Some(&format!("status={status}"))).expect("good");
+            let read = (query.status, query.restrictions);
+            assert_eq!(read, (Some(ErasureStatus::Erased), restrictions));
+        }
         for bad in ["status=done", "limit=0", "limit=501", "cursor=x", "page=2"] {
             assert!(PageQuery::read(Some(bad)).is_err(), "{bad}");
         }
@@ -277,9 +308,11 @@ mod tests {
         let fields = json.as_object().expect("an object");
         for name in [
             "id",
+            "kind",
             "status",
             "accepted_at",
             "erased_at",
+            "restricted_at",
             "forgotten_at",
             "certified_at",
             "certified_version",

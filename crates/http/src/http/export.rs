@@ -31,7 +31,7 @@ const LINES: &str = "application/x-ndjson";
 /// What an export comes as when the caller asks for it.
 const DOCUMENT: &str = "application/json";
 
-/// One line of an export: first, where something is said about the user, what that is.
+/// One line of an export: first, where something is said about the user or they are restricted, what that is.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = ExportLine)]
@@ -52,6 +52,10 @@ pub(super) struct UserLine {
     /// Texts, numbers and truths by name.
     #[schema(value_type = Object)]
     properties: PersonProperties,
+    /// Whether what follows is kept without being processed; absent when it is not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    restricted: bool,
 }
 
 /// An export as one object, of the same rows.
@@ -68,6 +72,9 @@ pub(super) struct ExportDocument {
     /// Texts, numbers and truths by name; empty where nothing is said.
     #[schema(value_type = Object)]
     properties: PersonProperties,
+    /// Whether it is kept without being processed; absent when it is not.
+    #[schema(required = false)]
+    restricted: bool,
     /// Everything that is held of what the user did.
     interactions: Vec<InteractionLine>,
 }
@@ -106,7 +113,8 @@ pub(super) struct ExportBody {
 
 /// Reads out everything stored about a user: what is said about them, and each interaction.
 ///
-/// A JSON object a line, first what is said, if anything is, and nothing for an unknown user. Or one JSON
+/// A JSON object a line, first what is said, if anything is or the user is restricted, and nothing for an
+/// unknown user. Or one JSON
 /// object, for whoever prefers `application/json` in `Accept`.
 #[utoipa::path(
     get,
@@ -120,6 +128,7 @@ pub(super) struct ExportBody {
         )),
     ),
     security(("api_key" = ["admin"])),
+    extensions(("x-answered-by" = json!("leader"))),
 )]
 pub(super) async fn by_query(
     State(state): State<AppState>,
@@ -146,6 +155,7 @@ pub(super) async fn by_query(
         )),
     ),
     security(("api_key" = ["admin"])),
+    extensions(("x-answered-by" = json!("leader"))),
 )]
 pub(super) async fn by_body(
     State(state): State<AppState>,
@@ -158,10 +168,7 @@ pub(super) async fn by_body(
 }
 
 async fn export(state: &AppState, headers: &HeaderMap, user: UserId) -> Result<Response, Problem> {
-    let service = state.service()?;
-    let properties = service.properties(&user).await?;
-    let rows = service.export(&user).await?.into_iter().map(interaction);
-    let said = UserLine { user, properties };
+    let (said, rows) = held(state, user).await?;
     let (form, body) = if prefers(headers, DOCUMENT, LINES) {
         (DOCUMENT, body(document(said, rows)))
     } else {
@@ -170,6 +177,36 @@ async fn export(state: &AppState, headers: &HeaderMap, user: UserId) -> Result<R
     // Whoever stores answers may not give one form for the other.
     let headers = [(CONTENT_TYPE, form), (VARY, ACCEPT.as_str())];
     Ok((headers, body).into_response())
+}
+
+/// The export as one JSON object.
+pub(super) async fn whole(state: &AppState, user: UserId) -> Result<Response, Problem> {
+    let (said, rows) = held(state, user).await?;
+    let body = body(document(said, rows));
+    Ok(([(CONTENT_TYPE, DOCUMENT)], body).into_response())
+}
+
+/// What is held of a user now.
+async fn held(
+    state: &AppState,
+    user: UserId,
+) -> Result<
+    (
+        UserLine,
+        impl Iterator<Item = InteractionLine> + Send + 'static,
+    ),
+    Problem,
+> {
+    let service = state.service()?;
+    let properties = service.properties(&user).await?;
+    let rows = service.export(&user).await?.into_iter().map(interaction);
+    let restricted = service.is_restricted(&user);
+    let said = UserLine {
+        user,
+        properties,
+        restricted,
+    };
+    Ok((said, rows))
 }
 
 fn interaction(row: ExportedInteraction) -> InteractionLine {
@@ -187,7 +224,8 @@ fn lines(
     said: UserLine,
     rows: impl Iterator<Item = InteractionLine>,
 ) -> impl Iterator<Item = Vec<u8>> {
-    let said = (!said.properties.is_empty()).then_some(ExportLine::User(said));
+    let is_told = said.restricted || !said.properties.is_empty();
+    let said = is_told.then_some(ExportLine::User(said));
     let rows = said.into_iter().chain(rows.map(ExportLine::Interaction));
     rows.map(|row| {
         let mut text = json(&row);
@@ -261,6 +299,7 @@ mod tests {
         UserLine {
             user: UserId::new("ada \"quoted\"").expect("an id"),
             properties: PersonProperties::new(properties.collect()).expect("good ones"),
+            restricted: false,
         }
     }
 
@@ -293,6 +332,20 @@ mod tests {
     #[test]
     fn nothing_becomes_no_line() {
         assert_eq!(text(lines(said(&[]), rows(0))), (String::new(), 0));
+    }
+
+    #[test]
+    fn a_restriction_is_told_first() {
+        let restricted = UserLine {
+            restricted: true,
+            ..said(&[])
+        };
+        let (lines, _) = text(lines(restricted, rows(1)));
+        let first = lines.lines().next().expect("a line");
+        let first: Value = serde_json::from_str(first).expect("JSON");
+        let told = json!({"user": "ada \"quoted\"", "properties": {}, "restricted": true});
+        assert_eq!(first, told);
+        assert_eq!(lines.lines().count(), 2);
     }
 
     #[test]

@@ -7,8 +7,12 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, on};
 
+use super::answered_by::AnsweredBy;
 use super::routes::{Needs, Route};
 use super::state::AppState;
+
+/// Who may make a call, and which of several nodes answers it.
+pub(super) type Terms = (Needs, AnsweredBy);
 
 /// Calls, and the same for the table of routes: who may make them, and under which label they count.
 #[derive(Default)]
@@ -27,7 +31,7 @@ impl Face {
         mut self,
         method: Method,
         template: &'static str,
-        needs: Needs,
+        terms: Terms,
         handler: H,
     ) -> Self
     where
@@ -36,7 +40,7 @@ impl Face {
     {
         let route = on(filter(&method), handler);
         self.calls = self.calls.route(template, route);
-        self.listed(&method, template, needs)
+        self.listed(&method, template, terms)
     }
 
     /// With a call of probes.
@@ -47,14 +51,16 @@ impl Face {
     {
         let route = on(MethodFilter::GET, handler);
         self.probes = self.probes.route(template, route);
-        self.listed(&Method::GET, template, Needs::Nothing)
+        self.listed(&Method::GET, template, (Needs::Nothing, AnsweredBy::Any))
     }
 
-    fn listed(mut self, method: &Method, template: &'static str, needs: Needs) -> Self {
+    fn listed(mut self, method: &Method, template: &'static str, terms: Terms) -> Self {
+        let (needs, answered_by) = terms;
         self.routes.push(Route {
             method: Arc::from(method.as_str()),
             template: Arc::from(template),
             needs,
+            answered_by,
         });
         self
     }

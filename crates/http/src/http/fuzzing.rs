@@ -1,6 +1,7 @@
 //! What fuzzing calls of this crate: bodies and queries, read as the routes read them.
 
 use super::body_rows::Rows;
+use super::drp::fuzzing as drp;
 use super::erasure_answer::ErasureBody;
 use super::gorse::fuzzing as gorse;
 use super::interaction_rows::RowRules;
@@ -81,6 +82,21 @@ pub fn gorse_item(bytes: &[u8]) -> bool {
 /// Reads a user, or users, as clients of gorse send them; whether it was taken.
 pub fn gorse_user(bytes: &[u8]) -> bool {
     gorse::user(bytes)
+}
+
+/// Reads the body of a request by the Data Rights Protocol; whether the agent signed it.
+pub fn drp_signed(bytes: &[u8]) -> bool {
+    drp::signed(bytes)
+}
+
+/// Reads a message by the Data Rights Protocol as if the agent had signed it; whether it is carried out.
+pub fn drp_message(bytes: &[u8]) -> bool {
+    drp::message(bytes)
+}
+
+/// The body that the agent of [`drp_signed`] sends to say `message`.
+pub fn drp_body(message: &[u8]) -> Vec<u8> {
+    drp::body(message)
 }
 
 /// Reads a query string; whether it was taken.

@@ -86,6 +86,7 @@ pub(super) struct InteractionRow {
         (status = "5XX", description = "Not now, and nothing was taken", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["write"])),
+    extensions(("x-answered-by" = json!("leader-writes"))),
 )]
 pub(super) async fn add(
     State(state): State<AppState>,

@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::{Extension, Json};
 use std::sync::Arc;
 
-use super::access::Caller;
+use super::caller::Caller;
 use super::erasure_answer::{self, AcceptedAnswer};
 use super::item_rows::{ItemBody, item_of_json, patch_of_json};
 use super::json_body::{self, media_type};
@@ -31,6 +31,7 @@ use recant_types::{DescriptionPatch, ItemDescription, ItemId, new_id};
     request_body(content = ItemBody, content_type = "application/json"),
     responses((status = 200, description = "What is said now", body = ItemBody)),
     security(("api_key" = ["write"])),
+    extensions(("x-answered-by" = json!("leader-writes"))),
 )]
 pub(super) async fn put(
     State(state): State<AppState>,
@@ -67,6 +68,7 @@ pub(super) async fn put(
         (status = 404, description = "There is no such item", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["write"])),
+    extensions(("x-answered-by" = json!("leader-writes"))),
 )]
 pub(super) async fn patch(
     State(state): State<AppState>,
@@ -91,6 +93,7 @@ pub(super) async fn patch(
         (status = 404, description = "There is no such item", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("current"))),
 )]
 pub(super) async fn get(
     State(state): State<AppState>,
@@ -120,6 +123,7 @@ pub(super) async fn get(
         (status = 200, description = "Waited for, and forgotten", body = AcceptedAnswer, headers(("location" = String, description = "Where to follow it"))),
     ),
     security(("api_key" = ["erase"])),
+    extensions(("x-answered-by" = json!("leader-writes"))),
 )]
 pub(super) async fn delete(
     State(state): State<AppState>,

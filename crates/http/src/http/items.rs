@@ -47,6 +47,7 @@ pub(super) struct PageAnswer {
     ),
     responses((status = 200, description = "A page", body = PageAnswer)),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("current"))),
 )]
 pub(super) async fn page(
     State(state): State<AppState>,
@@ -118,6 +119,7 @@ pub(super) struct DescribeBody {
         (status = "5XX", description = "Not now, and nothing was taken", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["write"])),
+    extensions(("x-answered-by" = json!("leader-writes"))),
 )]
 pub(super) async fn describe(
     State(state): State<AppState>,

@@ -31,6 +31,7 @@ const CACHED: &str = "public, max-age=3600";
         }]})),
     ),
     security(()),
+    extensions(("x-answered-by" = json!("any"))),
 )]
 pub(super) async fn key_set(
     State(state): State<AppState>,
@@ -38,6 +39,6 @@ pub(super) async fn key_set(
 ) -> Result<impl IntoResponse, Problem> {
     Parameters::refuse(query.as_deref())?;
     let keys = state.service()?.published_keys();
-    let text = Bytes::from(serde_json::to_vec(keys).expect("texts"));
+    let text = Bytes::from(serde_json::to_vec(&*keys).expect("texts"));
     Ok(([(CONTENT_TYPE, JWK_SET), (CACHE_CONTROL, CACHED)], text))
 }

@@ -144,6 +144,7 @@ struct ListParameters {
     params(ListParameters, SelectionParameters),
     responses((status = 200, description = "Most people first", body = ListAnswer)),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("current"))),
 )]
 pub(super) async fn popular(
     state: State<AppState>,
@@ -160,6 +161,7 @@ pub(super) async fn popular(
     request_body(content = ListBody, content_type = "application/json"),
     responses((status = 200, description = "Most people first", body = ListAnswer)),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("current"))),
 )]
 pub(super) async fn popular_by_body(
     state: State<AppState>,
@@ -182,6 +184,7 @@ pub(super) async fn popular_by_body(
     ),
     responses((status = 200, description = "The highest sum first", body = ListAnswer)),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("current"))),
 )]
 pub(super) async fn trending(
     state: State<AppState>,
@@ -198,6 +201,7 @@ pub(super) async fn trending(
     request_body(content = ListBody, content_type = "application/json"),
     responses((status = 200, description = "The highest sum first", body = ListAnswer)),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("current"))),
 )]
 pub(super) async fn trending_by_body(
     state: State<AppState>,
@@ -216,6 +220,7 @@ pub(super) async fn trending_by_body(
     params(ListParameters, SelectionParameters),
     responses((status = 200, description = "The latest first", body = ListAnswer)),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("current"))),
 )]
 pub(super) async fn latest(
     state: State<AppState>,
@@ -232,6 +237,7 @@ pub(super) async fn latest(
     request_body(content = ListBody, content_type = "application/json"),
     responses((status = 200, description = "The latest first", body = ListAnswer)),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("current"))),
 )]
 pub(super) async fn latest_by_body(
     state: State<AppState>,

@@ -16,6 +16,7 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
     tag = "operations",
     responses((status = 200, description = "Every metric", body = String, content_type = "text/plain")),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("any"))),
 )]
 pub(super) async fn metrics(State(state): State<AppState>) -> impl IntoResponse {
     if let Ok(service) = state.service() {

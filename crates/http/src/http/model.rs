@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::membership::Standing;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::state::AppState;
@@ -46,6 +47,24 @@ pub(super) struct ModelAnswer {
     certificate: Option<Certificate>,
     /// Where the last certificate that held was given; null before the first.
     certified: Option<CertifiedAnswer>,
+    /// Where there are several nodes: the term that the version is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    term: Option<u64>,
+    /// Where there are several nodes: the one whose readers see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+}
+
+impl ModelAnswer {
+    /// The same, of a node among several.
+    fn at(mut self, standing: Standing) -> Self {
+        let mut nodes = standing.nodes.iter();
+        let own = nodes.find(|known| known.node == standing.node);
+        let version = own.and_then(|own| own.version);
+        self.term = Some(version.map_or(standing.term, |(term, _)| term));
+        self.node = Some(standing.node);
+        self
+    }
 }
 
 /// Where the last certificate that held was given, and what happened since.
@@ -140,6 +159,8 @@ impl From<ModelSummary> for ModelAnswer {
             measured_version: summary.measured_version,
             certificate: summary.certificate,
             certified: summary.certified.map(CertifiedAnswer::from),
+            term: None,
+            node: None,
         }
     }
 }
@@ -153,11 +174,16 @@ impl From<ModelSummary> for ModelAnswer {
         (status = 200, description = "The live model", body = ModelAnswer),
     ),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("current"))),
 )]
 pub(super) async fn model(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ModelAnswer>, Problem> {
     Parameters::refuse(query.as_deref())?;
-    Ok(Json(state.service()?.model().into()))
+    let answer = ModelAnswer::from(state.service()?.model());
+    Ok(Json(match state.membership() {
+        None => answer,
+        Some(membership) => answer.at(membership.standing()),
+    }))
 }

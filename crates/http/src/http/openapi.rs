@@ -135,6 +135,7 @@ pub(super) fn operations(description: &Value) -> impl Iterator<Item = (&str, &st
     tag = "operations",
     responses((status = 200, description = "This document", body = Object, content_type = "application/json")),
     security(()),
+    extensions(("x-answered-by" = json!("any"))),
 )]
 pub(super) async fn document(
     Extension(ApiDescription(text)): Extension<ApiDescription>,

@@ -24,6 +24,12 @@ const OVERLOADED_RETRY_SECONDS: u64 = 1;
 /// Seconds after which to try again when the disk did not answer.
 const STALLED_RETRY_SECONDS: u64 = 10;
 
+/// Seconds after which to try again when no node leads: one that leads is found about that soon.
+const NO_LEADER_RETRY_SECONDS: u64 = 2;
+
+/// Seconds after which to try again at a node that may not answer.
+const NOT_CURRENT_RETRY_SECONDS: u64 = 1;
+
 /// When additions may be taken again: certificates come every few seconds.
 const CERTIFICATES_RETRY_SECONDS: u64 = 5;
 
@@ -208,6 +214,26 @@ pub(super) static TIMED_OUT: ProblemKind = kind(
     "timed_out",
     "The request took too long",
 );
+pub(super) static NO_LEADER: ProblemKind = kind(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "no_leader",
+    "No node leads at present",
+);
+pub(super) static LEADERSHIP_LOST: ProblemKind = kind(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "leadership_lost",
+    "Another node leads since the request was taken on",
+);
+pub(super) static NOT_CURRENT: ProblemKind = kind(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "not_current",
+    "This node may not answer at present",
+);
+pub(super) static LOG_FULL: ProblemKind = kind(
+    StatusCode::INSUFFICIENT_STORAGE,
+    "log_full",
+    "The log that the nodes share is full",
+);
 pub(super) static NO_SPACE: ProblemKind = kind(
     StatusCode::INSUFFICIENT_STORAGE,
     "no_space",
@@ -220,6 +246,8 @@ pub(super) struct Problem {
     kind: &'static ProblemKind,
     detail: Cow<'static, str>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Why a node takes no requests, for programs.
+    why: Option<&'static str>,
 }
 
 /// What a problem says, beside the answer that was made of it: for those who are told in plain text.
@@ -251,6 +279,9 @@ pub(super) struct ProblemBody<'a> {
     code: &'a str,
     /// How to mend it.
     detail: &'a str,
+    /// Of `/readyz`, where there are several nodes: why this one takes no requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
 }
 
 impl Problem {
@@ -260,6 +291,7 @@ impl Problem {
             kind,
             detail: detail.into(),
             headers: Vec::new(),
+            why: None,
         }
     }
 
@@ -278,6 +310,24 @@ impl Problem {
     pub(super) fn overloaded() -> Self {
         let detail = "too much is waiting: repeat the request a little later, with longer pauses";
         Self::new(&OVERLOADED, detail).retry_after_seconds(OVERLOADED_RETRY_SECONDS)
+    }
+
+    /// The answer while no node leads, of which nothing came.
+    pub(super) fn no_leader(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(&NO_LEADER, detail).retry_after_seconds(NO_LEADER_RETRY_SECONDS)
+    }
+
+    /// The answer of a node that has not heard of the leader for so long that it might tell what was
+    /// forgotten.
+    pub(super) fn not_current() -> Self {
+        let detail = "repeat the request at another node, or a little later";
+        Self::new(&NOT_CURRENT, detail).retry_after_seconds(NOT_CURRENT_RETRY_SECONDS)
+    }
+
+    /// Says in a member of its own why the node takes no requests.
+    pub(super) fn because(mut self, why: &'static str) -> Self {
+        self.why = Some(why);
+        self
     }
 
     /// The answer to an id that is none; `place` names the parameter or field.
@@ -301,6 +351,7 @@ impl Problem {
             status: self.kind.status.as_u16(),
             code: self.kind.code,
             detail: &self.detail,
+            why: self.why,
         };
         serde_json::to_vec(&body).expect("texts and a number")
     }
@@ -357,6 +408,10 @@ impl From<ServiceError> for Problem {
             ServiceError::CertificatesBehind => {
                 Self::new(&OVERLOADED, detail).retry_after_seconds(CERTIFICATES_RETRY_SECONDS)
             }
+            ServiceError::NoLeader => Self::no_leader(detail),
+            ServiceError::LeadershipLost => Self::new(&LEADERSHIP_LOST, detail),
+            ServiceError::LogFull => Self::new(&LOG_FULL, detail),
+            ServiceError::TooLong { .. } => Self::new(&BODY_TOO_LARGE, detail),
             ServiceError::FilterTooCostly => Self::new(&INVALID_FILTER, detail),
             ServiceError::IdempotencyKeyReused => Self::new(&IDEMPOTENCY_KEY_REUSED, detail),
             ServiceError::ShuttingDown => Self::new(
@@ -420,6 +475,10 @@ mod tests {
                 "idempotency_key_reused",
                 422,
             ),
+            (ServiceError::NoLeader, "no_leader", 503),
+            (ServiceError::LeadershipLost, "leadership_lost", 503),
+            (ServiceError::LogFull, "log_full", 507),
+            (ServiceError::TooLong { bytes: 1 }, "body_too_large", 413),
             (ServiceError::ShuttingDown, "stopping", 503),
             (ServiceError::Store, "internal", 500),
         ] {

@@ -6,7 +6,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
-use super::access::Caller;
+use super::caller::Caller;
 use super::erasures;
 use super::parameters::Parameters;
 use super::problem::{Problem, ProblemBody, RECEIPT_NOT_FOUND, RECEIPT_NOT_READY};
@@ -32,6 +32,7 @@ const NOT_READY_RETRY_SECONDS: u64 = 1;
         (status = 409, description = "The erasure is not certified yet", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["erase"])),
+    extensions(("x-answered-by" = json!("leader"))),
 )]
 pub(super) async fn receipt(
     State(state): State<AppState>,

@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::Caller;
+use super::caller::Caller;
 use super::erasures;
 use super::parameters::Parameters;
 use super::problem::{INVALID_QUERY, Problem, ProblemBody, RECEIPT_LOG_NOT_FOUND};
@@ -31,6 +31,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
         (status = 404, description = "A receipt is missing, so there is no log", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("leader"))),
 )]
 pub(super) async fn checkpoint(
     State(state): State<AppState>,
@@ -68,6 +69,7 @@ pub(super) struct Consistency {
         (status = 404, description = "A receipt is missing, so there is no log", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("leader"))),
 )]
 pub(super) async fn consistency(
     State(state): State<AppState>,
@@ -86,6 +88,27 @@ pub(super) async fn consistency(
     }))
 }
 
+/// What nodes of a cluster that were away have settled: signed settlements, which are links of the same chain as
+/// receipts and leaves of the same log, one a line, in the order of the chain. A receipt that says of a node that it
+/// owes an erasure is closed by one of them; `recant verify` takes both. A server that is alone has none.
+#[utoipa::path(
+    get,
+    path = "/receipts/settlements",
+    tag = "erasures",
+    responses((status = 200, description = "Settlements, compact JWS, one a line", body = String, content_type = "text/plain")),
+    security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("leader"))),
+)]
+pub(super) async fn settlements(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<impl IntoResponse, Problem> {
+    Parameters::refuse(query.as_deref())?;
+    let settlements = state.service()?.settlements().await?;
+    let lines: String = settlements.iter().map(|it| format!("{it}\n")).collect();
+    Ok(([(CONTENT_TYPE, TEXT)], lines))
+}
+
 /// The proof that the receipt of an erasure is in the log (C2SP tlog-proof), checked with `recant verify --inclusion`
 /// without any other receipt. It holds the signed head it is about.
 #[utoipa::path(
@@ -99,6 +122,7 @@ pub(super) async fn consistency(
         (status = 409, description = "The erasure is not certified yet", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["erase"])),
+    extensions(("x-answered-by" = json!("leader"))),
 )]
 pub(super) async fn inclusion(
     State(state): State<AppState>,

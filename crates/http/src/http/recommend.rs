@@ -239,6 +239,7 @@ pub(super) struct RecommendBody {
         (status = 200, description = "The best items, best first", body = RecommendAnswer),
     ),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("current-unless-certified"))),
 )]
 pub(super) async fn by_query(
     State(state): State<AppState>,
@@ -265,6 +266,7 @@ pub(super) async fn by_query(
         )),
     ),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("current-unless-certified"))),
 )]
 pub(super) async fn by_body(
     State(state): State<AppState>,

@@ -7,6 +7,7 @@ use axum::extract::MatchedPath;
 use axum::http::{Extensions, Method};
 use serde_json::Value;
 
+use super::answered_by::AnsweredBy;
 use super::openapi::{API_KEY, operations};
 use super::probes::PROBES;
 use super::{console, docs};
@@ -34,6 +35,8 @@ pub(super) struct Route {
     pub(super) template: Arc<str>,
     /// Who may make it.
     pub(super) needs: Needs,
+    /// Which of several nodes answers it.
+    pub(super) answered_by: AnsweredBy,
 }
 
 impl Route {
@@ -62,12 +65,14 @@ impl Routes {
             method: method.to_uppercase().into(),
             template: template.into(),
             needs: needs(operation),
+            answered_by: AnsweredBy::described(operation),
         });
         let pages = console::FILES.into_iter().chain(docs::FILES);
         let pages = pages.map(|template| Route {
             method: Arc::from("GET"),
             template: Arc::from(template),
             needs: Needs::Nothing,
+            answered_by: AnsweredBy::Any,
         });
         Self(described.chain(pages).collect())
     }
@@ -178,6 +183,7 @@ mod tests {
                 method: Arc::from(method),
                 template: Arc::from(template),
                 needs,
+                answered_by: AnsweredBy::LeaderWrites,
             };
             assert_eq!(route.charge(), charge, "{method} {template}");
         }

@@ -93,6 +93,7 @@ pub(super) struct SimilarBody {
         (status = 404, description = "The model does not know the item", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("current"))),
 )]
 pub(super) async fn by_query(
     State(state): State<AppState>,
@@ -129,6 +130,7 @@ pub(super) async fn by_query(
         (status = 404, description = "The model does not know the item", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["read"])),
+    extensions(("x-answered-by" = json!("current"))),
 )]
 pub(super) async fn by_body(
     State(state): State<AppState>,

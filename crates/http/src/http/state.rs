@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::membership::Membership;
 use super::problem::{Problem, STARTING};
 use crate::telemetry::Exporter;
 use recant_service::Service;
@@ -18,6 +19,7 @@ const STARTING_RETRY_SECONDS: u64 = 2;
 pub struct AppState {
     service: Arc<OnceLock<Service>>,
     exporter: Exporter,
+    membership: Option<Arc<dyn Membership>>,
 }
 
 impl AppState {
@@ -26,7 +28,19 @@ impl AppState {
         Self {
             service: Arc::new(OnceLock::new()),
             exporter,
+            membership: None,
         }
+    }
+
+    /// The state of a server that is one node among several.
+    pub fn with_membership(mut self, membership: Arc<dyn Membership>) -> Self {
+        self.membership = Some(membership);
+        self
+    }
+
+    /// How this node stands among others; `None` where it is the only one.
+    pub(super) fn membership(&self) -> Option<&Arc<dyn Membership>> {
+        self.membership.as_ref()
     }
 
     /// Opens the calls to `service`. Only the first service counts.

@@ -55,6 +55,8 @@ pub(super) struct UserAnswer {
     /// How many interactions are held of them; those that were just accepted are counted once they
     /// are learnt.
     interactions: usize,
+    /// Whether they are kept without being processed: `PUT /users/{id}/restriction`.
+    restricted: bool,
 }
 
 impl From<PersonSummary> for UserAnswer {
@@ -63,6 +65,7 @@ impl From<PersonSummary> for UserAnswer {
             user: person.user,
             properties: person.properties,
             interactions: person.interactions,
+            restricted: person.restricted,
         }
     }
 }
@@ -78,6 +81,7 @@ impl From<PersonSummary> for UserAnswer {
     request_body(content = UserBody, content_type = "application/json"),
     responses((status = 200, description = "What is said now", body = SaidAnswer)),
     security(("api_key" = ["write"])),
+    extensions(("x-answered-by" = json!("leader-writes"))),
 )]
 pub(super) async fn put(
     State(state): State<AppState>,
@@ -109,6 +113,7 @@ pub(super) async fn put(
         (status = 404, description = "Nothing is held of them", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("api_key" = ["admin"])),
+    extensions(("x-answered-by" = json!("current"))),
 )]
 pub(super) async fn get(
     State(state): State<AppState>,

@@ -38,6 +38,7 @@ pub(super) struct PageAnswer {
     ),
     responses((status = 200, description = "A page", body = PageAnswer)),
     security(("api_key" = ["admin"])),
+    extensions(("x-answered-by" = json!("current"))),
 )]
 pub(super) async fn page(
     State(state): State<AppState>,

@@ -12,6 +12,7 @@ use super::resolver::{InternalAddress, PublicResolver};
 use super::retry_after::retry_after;
 use super::trust::{TrustError, TrustedRoots};
 use crate::config::WebhookSettings;
+use crate::http::callback_body;
 use recant_receipt::WebhookKey;
 use recant_service::{Deliver, Delivery, StateMessage};
 
@@ -26,6 +27,8 @@ pub struct WebhookClient {
     agent: Agent,
     url: String,
     key: WebhookKey,
+    /// What is posted.
+    body: fn(&StateMessage) -> Vec<u8>,
 }
 
 impl WebhookClient {
@@ -54,7 +57,17 @@ impl WebhookClient {
         } else {
             Agent::with_parts(config, connector, PublicResolver::default())
         };
-        Ok(Self { agent, url, key })
+        let body = if settings.is_callback() {
+            callback_body
+        } else {
+            body
+        };
+        Ok(Self {
+            agent,
+            url,
+            key,
+            body,
+        })
     }
 
     /// The text form of the key that its messages are checked with.
@@ -66,7 +79,7 @@ impl WebhookClient {
         &self,
         message: &StateMessage,
     ) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
-        let (id, body) = (message.id(), body(message));
+        let (id, body) = (message.id(), (self.body)(message));
         let timestamp = Timestamp::now().as_second();
         self.agent
             .post(&self.url)

@@ -39,29 +39,36 @@ static EXPORTER: Mutex<Option<Exporter>> = Mutex::new(None);
 
 /// Sets up the recorder of the process, or returns the one that is already there.
 pub fn install_exporter() -> Result<Exporter, MetricsError> {
+    install_exporter_with(&[])
+}
+
+/// The same for a process that has metrics of its own beside those of every server.
+pub fn install_exporter_with(more: &'static [Metric]) -> Result<Exporter, MetricsError> {
     let mut installed = EXPORTER.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(exporter) = installed.as_ref() {
         return Ok(exporter.clone());
     }
-    let recorder = builder()?.build_recorder();
+    let recorder = builder(more)?.build_recorder();
     let exporter = Exporter {
         handle: recorder.handle(),
         process: metrics_process::Collector::default(),
     };
     metrics::set_global_recorder(recorder).map_err(|_| MetricsError::Foreign)?;
-    describe();
+    describe(more);
     exporter.process.describe();
     Ok(installed.insert(exporter).clone())
 }
 
 /// Every metric of the process but those of the process itself.
-fn all() -> impl Iterator<Item = &'static Metric> {
-    recant_service::metric_names::all().chain(METRICS)
+fn all(more: &'static [Metric]) -> impl Iterator<Item = &'static Metric> {
+    recant_service::metric_names::all()
+        .chain(METRICS)
+        .chain(more)
 }
 
-fn builder() -> Result<PrometheusBuilder, BuildError> {
+fn builder(more: &'static [Metric]) -> Result<PrometheusBuilder, BuildError> {
     let mut builder = PrometheusBuilder::new();
-    for metric in all() {
+    for metric in all(more) {
         if let MetricKind::Histogram(buckets) = metric.kind {
             let name = Matcher::Full(metric.name.to_owned());
             builder = builder.set_buckets_for_metric(name, buckets)?;
@@ -70,13 +77,13 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
     Ok(builder)
 }
 
-fn describe() {
+fn describe(more: &'static [Metric]) {
     for Metric {
         name,
         kind,
         has_labels,
         help,
-    } in all().copied()
+    } in all(more).copied()
     {
         let unit = if name.ends_with("_seconds") {
             Unit::Seconds
@@ -124,7 +131,7 @@ mod tests {
     fn every_metric_without_labels_is_there_before_anything_happened() {
         let exporter = install_exporter().expect("the first recorder");
         let text = exporter.render();
-        for metric in all().filter(|metric| !metric.has_labels) {
+        for metric in all(&[]).filter(|metric| !metric.has_labels) {
             let name = metric.name;
             let suffixes: &[&str] = match metric.kind {
                 MetricKind::Histogram(_) => &["_bucket{le=", "_sum ", "_count "],
@@ -158,10 +165,10 @@ mod tests {
 
     #[test]
     fn buckets_grow_and_no_two_metrics_share_a_name() {
-        let mut names: Vec<&str> = all().map(|metric| metric.name).collect();
+        let mut names: Vec<&str> = all(&[]).map(|metric| metric.name).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
-        for metric in all() {
+        for metric in all(&[]) {
             if let MetricKind::Histogram(buckets) = metric.kind {
                 assert!(buckets.windows(2).all(|pair| pair[0] < pair[1]));
             }

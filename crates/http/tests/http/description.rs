@@ -6,7 +6,7 @@ use crate::support::TestServer;
 use serde_json::Value;
 
 /// The calls that are promised.
-const CALLS: [(&str, &str); 39] = [
+const CALLS: [(&str, &str); 45] = [
     ("get", "/recommend"),
     ("post", "/recommend"),
     ("get", "/similar"),
@@ -26,6 +26,10 @@ const CALLS: [(&str, &str); 39] = [
     ("get", "/users"),
     ("get", "/users/{id}"),
     ("put", "/users/{id}"),
+    ("put", "/users/{id}/restriction"),
+    ("delete", "/users/{id}/restriction"),
+    ("post", "/restrictions"),
+    ("post", "/restrictions/lift"),
     ("post", "/interactions"),
     ("delete", "/interactions"),
     ("post", "/erasures"),
@@ -35,10 +39,12 @@ const CALLS: [(&str, &str); 39] = [
     ("get", "/erasures/{id}/inclusion"),
     ("get", "/receipts/checkpoint"),
     ("get", "/receipts/consistency"),
+    ("get", "/receipts/settlements"),
     ("get", "/export"),
     ("post", "/export"),
     ("get", "/model"),
     ("get", "/webhooks"),
+    ("get", "/cluster"),
     ("get", "/metrics"),
     ("get", "/healthz"),
     ("get", "/readyz"),

@@ -186,7 +186,9 @@ fn a_request_is_signed_by_the_agent_whose_token_it_shows() {
         json!({"expires-at": in_minutes(-1)}),
         json!({"issued-at": in_minutes(5)}),
         json!({"expires-at": in_minutes(2_000)}),
+        // There is no address for results.
         json!({"exercise": "access"}),
+        json!({"exercise": "correction"}),
         json!({"exercise": null}),
         json!({"identifier": null}),
         json!({"identifier": "needle\u{7}"}),
@@ -199,12 +201,32 @@ fn a_request_is_signed_by_the_agent_whose_token_it_shows() {
 }
 
 #[test]
+fn access_is_offered_where_results_have_an_address() {
+    let server = TestServer::with(|settings| {
+        agents(settings);
+        settings.drp.api_base = String::from("https://shop.example");
+    });
+    let token = token(&server, "AA");
+    for right in ["access", "access:specific", "access:categories"] {
+        let body = signed("AA", &deletion("AA", json!({"exercise": right})));
+        // There is no service yet.
+        told(&post(&server, REQUESTS, &token, &body), 503);
+    }
+    let header = format!("Authorization: Bearer {token}");
+    let results =
+        |headers: &[&str]| server.call("GET", "/v1/data-rights-request/x/results", headers, b"");
+    told(&results(&[&header]), 503);
+    told(&results(&[]), 401);
+}
+
+#[test]
 fn it_is_not_there_unless_it_is_enabled() {
     let server = TestServer::start();
     for (method, target) in [
         ("POST", REQUESTS),
         ("GET", "/v1/data-rights-request/x"),
         ("DELETE", "/v1/data-rights-request/x"),
+        ("GET", "/v1/data-rights-request/x/results"),
         ("POST", "/v1/agent/AA"),
         ("GET", "/v1/agent/AA"),
     ] {

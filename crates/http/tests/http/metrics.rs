@@ -12,6 +12,8 @@ fn every_promised_name_is_there_at_once() {
         "recant_http_requests_total{",
         "recant_http_request_duration_seconds_bucket{",
         "recant_http_rate_limited_total{",
+        "recant_cluster_forwarded_total{outcome=\"answered\"} ",
+        "recant_cluster_refused_total{code=\"not_current\"} ",
         "recant_api_keys_stale ",
         "recant_recommend_duration_seconds_bucket{",
         "recant_erasures_total{status=\"forgotten\"}",

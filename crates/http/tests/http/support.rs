@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use axum::Router;
 use rcgen::KeyPair;
 use recant_http::install_exporter;
-use recant_http::{ApiKeys, AppState, ServeError, Server, TlsIdentity, router};
-use recant_http::{ServerSettings, Settings};
+use recant_http::{ApiKeys, AppState, Membership, ServeError, Server, TlsIdentity};
+use recant_http::{ServerSettings, Settings, forwarded_router, router};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
@@ -95,7 +96,7 @@ pub struct TestServer {
     pub identity: Option<TlsIdentity>,
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<Result<(), ServeError>>>,
+    thread: Option<Running>,
 }
 
 impl TestServer {
@@ -133,18 +134,7 @@ impl TestServer {
         let address = server.address();
         let identity = server.tls_identity();
         let router = router(AppState::new(exporter), &settings, &keys);
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            runtime.spawn(keys.watch());
-            runtime.block_on(server.run(router, async {
-                let _ = stopped.await;
-            }))
-        });
+        let (stop, thread) = run(server, router, keys);
         Self {
             tls,
             identity,
@@ -152,6 +142,40 @@ impl TestServer {
             stop: Some(stop),
             thread: Some(thread),
         }
+    }
+
+    /// Starts a node among several, with an address for callers and one for other nodes.
+    pub fn node(membership: Arc<dyn Membership>, change: impl FnOnce(&mut Settings)) -> [Self; 2] {
+        let mut settings = Settings::default();
+        settings.server.listen = String::from("127.0.0.1:0");
+        change(&mut settings);
+        settings.check().expect("good settings");
+        let exporter = install_exporter().expect("the only recorder");
+        let keys = ApiKeys::open(&settings).expect("a good file of keys");
+        let state = AppState::new(exporter).with_membership(membership);
+        let forwarded = forwarded_router(state.clone(), &settings, &keys).expect("a node");
+        [router(state, &settings, &keys), forwarded].map(|router| Self::of(router, &keys))
+    }
+
+    /// Starts a server of any routes.
+    pub fn of(router: Router, keys: &ApiKeys) -> Self {
+        let mut settings = Settings::default();
+        settings.server.listen = String::from("127.0.0.1:0");
+        let server = Server::bind(&settings, keys).expect("a free port");
+        let address = server.address();
+        let (stop, thread) = run(server, router, keys.clone());
+        Self {
+            tls: None,
+            identity: None,
+            address,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// Where other nodes are told to connect.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// A new connection, behind TLS where the server is.
@@ -240,6 +264,25 @@ impl Drop for TestServer {
             }
         }
     }
+}
+
+type Running = JoinHandle<Result<(), ServeError>>;
+
+/// Runs a server on a thread of its own until it is told to stop.
+fn run(server: Server, router: Router, keys: ApiKeys) -> (oneshot::Sender<()>, Running) {
+    let (stop, stopped) = oneshot::channel();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.spawn(keys.watch());
+        runtime.block_on(server.run(router, async {
+            let _ = stopped.await;
+        }))
+    });
+    (stop, thread)
 }
 
 trait Stream: Read + Write + Send {}

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::endpoint::{Deliver, Delivery, StateMessage, Told, ToldProgress};
+use super::endpoint::{Deliver, Delivery, StateMessage, Told, ToldProgress, WebhookAccount};
+use super::outbox::{Done, write_down};
 use super::queue::{After, Queue};
 use crate::metric_names as names;
 use crate::query::ServiceError;
 use crate::service::Service;
-use recant_store::{OutboxEndpoint, WriteBatch};
 use recant_types::{ErasureId, ErasureStatus, UnixMillis};
 
 /// Messages to one endpoint that are under way at once, each of another erasure: one that is slow holds up no
@@ -25,14 +25,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long what is under way may take to be answered once the process is to stop.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
-/// Pause before a commit that was refused is tried again.
-const COMMIT_PAUSE: Duration = Duration::from_secs(1);
-
 /// What becomes of messages, as the metrics say it.
 const OUTCOMES: [&str; 5] = ["delivered", "failed", "given_up", "dropped", "gone"];
-
-/// Erasures that one commit takes out of the outbox.
-const REMOVED_PER_COMMIT: usize = 1_000;
 
 /// Tells one endpoint until it is told to stop.
 pub(super) struct Courier {
@@ -44,6 +38,7 @@ pub(super) struct Courier {
     /// The endpoint wants to be left alone until then.
     paused_until: Option<Instant>,
     gone: bool,
+    account: WebhookAccount,
     stop: watch::Receiver<bool>,
 }
 
@@ -79,6 +74,7 @@ impl Courier {
             under_way: JoinSet::new(),
             paused_until: None,
             gone: false,
+            account: WebhookAccount::default(),
             stop,
         }
     }
@@ -106,9 +102,12 @@ impl Courier {
                 None => {}
             }
         }
-        let all = async { while self.under_way.join_next().await.is_some() {} };
+        let under_way = &mut self.under_way;
+        let all = async { while under_way.join_next().await.is_some() {} };
         // What is not answered by then is sent again after the next start.
         let _ = tokio::time::timeout(STOP_GRACE, all).await;
+        // What waits is told by whoever goes on; an alert about it is that node's.
+        self.show_waiting(0, 0);
     }
 
     /// The next whole multiple of the endpoint's interval.
@@ -187,6 +186,7 @@ impl Courier {
             "more waits than is kept: the oldest are dropped"
         );
         self.count("dropped", states);
+        self.account.dropped += states;
         let ids: Vec<ErasureId> = beyond.into_iter().map(|(id, _)| id).collect();
         self.forget(&ids).await;
     }
@@ -222,6 +222,7 @@ impl Courier {
         match outcome {
             Outcome::Done => {
                 self.count("delivered", 1);
+                self.account.delivered_at = Some(UnixMillis::now());
                 let after = self.queue.done(id, state, Instant::now());
                 let is_last = after == After::Finished;
                 tracing::debug!(endpoint = self.name(), erasure = %id, %state, is_last, "told");
@@ -238,6 +239,7 @@ impl Courier {
                     "the endpoint wants no more webhooks (410): it is sent none until the next start"
                 );
                 self.gone = true;
+                self.account.note_failure("it answered 410");
                 self.queue.put_off(id, Instant::now());
                 self.tell_progress();
             }
@@ -253,6 +255,7 @@ impl Courier {
         retry_after: Option<Duration>,
     ) {
         self.count("failed", 1);
+        self.account.note_failure(reason);
         let failures = self.queue.count_failure(id);
         let reached_at = self.queue.reached_at(id, state);
         if reached_at.is_none_or(|at| at < self.oldest_kept()) {
@@ -273,39 +276,39 @@ impl Courier {
 
     /// Goes on with the next state without this one.
     async fn give_up(&mut self, id: ErasureId, state: ErasureStatus) {
-        let batch = done_batch(self.told.key, id, state, self.queue.is_last(state));
-        if commit(&self.service, batch, self.stop.clone()).await {
+        let done = up_to(id, state, self.queue.is_last(state));
+        if write_down(&self.service, self.told.key, done, self.stop.clone()).await {
             self.count("given_up", 1);
+            self.account.given_up += 1;
             self.queue.done(id, state, Instant::now());
         }
     }
 
     /// Takes erasures out of the outbox.
     async fn forget(&mut self, ids: &[ErasureId]) {
-        for ids in ids.chunks(REMOVED_PER_COMMIT) {
-            let mut batch = WriteBatch::default();
-            for id in ids {
-                batch.remove_outbox(self.told.key, *id);
-            }
-            if commit(&self.service, batch, self.stop.clone()).await {
-                ids.iter().for_each(|id| self.queue.remove(*id));
-            }
+        let done = ids.iter().map(|id| (*id, None)).collect();
+        if write_down(&self.service, self.told.key, done, self.stop.clone()).await {
+            ids.iter().for_each(|id| self.queue.remove(*id));
         }
     }
 
     fn tell_progress(&self) {
         let (waiting, oldest) = self.queue.backlog();
-        let gone = self.gone;
         self.told.set_progress(ToldProgress {
             waiting,
             oldest,
-            gone,
+            gone: self.gone,
+            account: self.account.clone(),
         });
         let age = oldest.map_or(0, |at| (UnixMillis::now().0 - at.0).max(0));
+        self.show_waiting(waiting, age);
+    }
+
+    fn show_waiting(&self, states: u64, oldest_ms: i64) {
         let name = || self.name().to_owned();
-        metrics::gauge!(names::WEBHOOKS_WAITING, "endpoint" => name()).set(waiting as f64);
+        metrics::gauge!(names::WEBHOOKS_WAITING, "endpoint" => name()).set(states as f64);
         metrics::gauge!(names::WEBHOOK_OLDEST_SECONDS, "endpoint" => name())
-            .set(age as f64 / 1_000.0);
+            .set(oldest_ms as f64 / 1_000.0);
     }
 
     fn count(&self, outcome: &'static str, how_many: u64) {
@@ -341,8 +344,8 @@ async fn attempt(
     };
     match on_a_thread(&told.endpoint.deliver, message).await {
         Some(Delivery::Acknowledged) => {
-            let batch = done_batch(told.key, id, state, is_last);
-            if commit(service, batch, stop).await {
+            let done = up_to(id, state, is_last);
+            if write_down(service, told.key, done, stop).await {
                 Outcome::Done
             } else {
                 Outcome::Stopped
@@ -371,33 +374,8 @@ async fn on_a_thread(deliver: &Arc<dyn Deliver>, message: StateMessage) -> Optio
 }
 
 /// That an endpoint needs to be told `state` of an erasure no more.
-fn done_batch(
-    endpoint: OutboxEndpoint,
-    id: ErasureId,
-    state: ErasureStatus,
-    is_last: bool,
-) -> WriteBatch {
-    let mut batch = WriteBatch::default();
-    if is_last {
-        batch.remove_outbox(endpoint, id);
-    } else {
-        batch.put_outbox(endpoint, id, Some(state));
-    }
-    batch
-}
-
-/// Commits again and again while the store refuses; false when the process stops first.
-async fn commit(service: &Service, batch: WriteBatch, mut stop: watch::Receiver<bool>) -> bool {
-    loop {
-        match service.0.store.commit(batch.clone()).await {
-            Ok(_) => return true,
-            Err(error) => tracing::error!(%error, "the store refuses what was told; trying again"),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(COMMIT_PAUSE) => {}
-            _ = stop.wait_for(|stop| *stop) => return false,
-        }
-    }
+fn up_to(id: ErasureId, state: ErasureStatus, is_last: bool) -> Done {
+    vec![(id, (!is_last).then_some(state))]
 }
 
 /// How long after `now` the next whole multiple of `every` is: never nothing.

@@ -19,6 +19,8 @@ pub struct WebhookEndpoint {
     pub public_key: String,
     /// The states that it is told, of [`WEBHOOK_STATES`]; at least one.
     pub states: Vec<ErasureStatus>,
+    /// Whether it is told only of the erasures whose request names it.
+    pub on_request: bool,
     /// States are looked for at whole multiples of this.
     pub every: Duration,
     /// The pauses between one attempt and the next; the last one counts from then on.
@@ -96,6 +98,40 @@ pub struct WebhookSummary {
     pub oldest: Option<UnixMillis>,
     /// Whether it said that it wants no messages; it is sent none until the next start.
     pub gone: bool,
+    /// What became of its messages.
+    pub account: WebhookAccount,
+}
+
+/// What became of messages to an endpoint, since the start of the process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebhookAccount {
+    /// When it last acknowledged one.
+    pub delivered_at: Option<UnixMillis>,
+    /// The last attempt that failed.
+    pub last_failure: Option<WebhookFailure>,
+    /// States that were given up, for they could not be delivered for too long.
+    pub given_up: u64,
+    /// States that were dropped, for more waited than may.
+    pub dropped: u64,
+}
+
+/// An attempt that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookFailure {
+    /// When.
+    pub at: UnixMillis,
+    /// Why, in a few words that name neither the address nor anybody.
+    pub reason: String,
+}
+
+impl WebhookAccount {
+    /// Notes that an attempt failed just now.
+    pub(super) fn note_failure(&mut self, reason: &str) {
+        self.last_failure = Some(WebhookFailure {
+            at: UnixMillis::now(),
+            reason: reason.to_owned(),
+        });
+    }
 }
 
 /// An endpoint that is told of erasures, shared by its courier and whoever asks.
@@ -107,11 +143,12 @@ pub(crate) struct Told {
 }
 
 /// What its courier tells of an endpoint.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct ToldProgress {
     pub(super) waiting: u64,
     pub(super) oldest: Option<UnixMillis>,
     pub(super) gone: bool,
+    pub(super) account: WebhookAccount,
 }
 
 impl Told {
@@ -125,12 +162,18 @@ impl Told {
         }
     }
 
+    /// Whether it is told of an erasure whose request names the endpoint `named`.
+    pub(super) fn is_told(&self, named: Option<&str>) -> bool {
+        !self.endpoint.on_request || named == Some(&self.endpoint.name)
+    }
+
     pub(super) fn set_progress(&self, progress: ToldProgress) {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     }
 
     pub(super) fn summary(&self) -> WebhookSummary {
-        let progress = *self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = self.progress.lock();
+        let progress = progress.unwrap_or_else(PoisonError::into_inner).clone();
         WebhookSummary {
             name: self.endpoint.name.clone(),
             public_key: self.endpoint.public_key.clone(),
@@ -138,6 +181,7 @@ impl Told {
             waiting: progress.waiting,
             oldest: progress.oldest,
             gone: progress.gone,
+            account: progress.account,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::{Worker, WorkerError};
+use super::{Worker, WorkerError, role_changed};
 use recant_store::LogPosition;
 
 /// Additions alone take one part in so many and one of the time, at most.
@@ -54,6 +54,7 @@ impl Worker {
                     }
                 }
                 () = self.refiner.ready() => return Ok(()),
+                () = role_changed(&mut self.replica) => return Ok(()),
                 () = self.committer.stopped() => return Err(WorkerError::Stopped),
                 () = &mut end => return Ok(()),
             }

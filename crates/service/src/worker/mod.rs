@@ -1,11 +1,17 @@
-//! The one task that changes the model: it follows the log, updates, commits, publishes, refines.
+//! The one task that changes the model: it follows the log, updates, commits, publishes, refines; or where
+//! several nodes serve together, and another leads, it follows that one's versions.
 
+mod blocking;
 mod commit;
 mod error;
+mod follow;
 mod gather;
+mod lead;
 mod options;
 mod refine;
 mod refiner;
+mod replica;
+mod settle;
 mod transition;
 mod update;
 
@@ -14,17 +20,22 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
+use self::blocking::blocking;
 pub(crate) use self::commit::Committer;
 pub(crate) use self::error::WorkerError;
 pub use self::options::WorkerOptions;
 use self::refiner::Finished;
 pub(crate) use self::refiner::Refiner;
+pub(crate) use self::replica::Replica;
+use self::replica::role_changed;
+use self::settle::ToSettle;
+pub(crate) use self::transition::observe_age;
 use crate::backlog::Backlog;
 use crate::dirty::DirtyRows;
 use crate::learning::LocalUpdate;
 use crate::load::dirty_rows;
 use crate::publish::{Progress, Publisher};
-use crate::receipts::ReceiptSigner;
+use crate::receipt_signer::ReceiptSigner;
 use crate::snapshot::{Quality, Snapshot};
 use crate::trainer::Trainer;
 use recant_store::LastCertificate;
@@ -56,10 +67,15 @@ pub(crate) struct Worker {
     pub(crate) live: LiveVersion,
     /// Erasures that are forgotten and wait for the next certificate.
     pub(crate) uncertified: Vec<ErasureRecord>,
+    /// Erasures that the model has forgotten and that no record says so of: a cluster that this directory left
+    /// had not got to that.
+    pub(crate) untold: Vec<ErasureRecord>,
     pub(crate) refiner: Refiner,
     pub(crate) factors: Factors,
     /// Additions that come before this moment are gathered, while a refinement is under way.
     pub(crate) gathers_until: Instant,
+    /// There where the node is one of several.
+    pub(crate) replica: Option<Replica>,
 }
 
 /// How far the log has come through the worker.
@@ -77,6 +93,8 @@ pub(crate) struct LogProgress {
 #[derive(Debug)]
 pub(crate) struct LiveVersion {
     pub(crate) number: u64,
+    /// The term of the leader that made it, where several nodes serve together; else 0.
+    pub(crate) term: u64,
     pub(crate) quality: Quality,
     /// Rows that changed in memory since it was made.
     pub(crate) dirty: DirtyRows,
@@ -109,9 +127,9 @@ enum Work {
 }
 
 impl Worker {
-    /// Follows the log until told to stop.
+    /// Follows the log, or a leader, until told to stop.
     pub(crate) async fn run(mut self) -> Result<(), WorkerError> {
-        let ended = self.follow().await;
+        let ended = self.take_part().await;
         self.refiner.stop().await;
         match ended {
             Err(WorkerError::Stopped) => Ok(()),
@@ -119,10 +137,14 @@ impl Worker {
         }
     }
 
-    async fn follow(&mut self) -> Result<(), WorkerError> {
+    /// Learns what the log brings, as long as it is this node that learns.
+    async fn learn(&mut self) -> Result<(), WorkerError> {
         let mut log = self.store.watch_log();
         loop {
             self.committer.check_stopped()?;
+            if !self.may_learn() {
+                return Ok(());
+            }
             log.mark_unchanged();
             match self.next().await? {
                 Work::Update(entries) => {
@@ -141,7 +163,10 @@ impl Worker {
     /// What has been refined goes before the log, and a refinement that is due begins before more of
     /// the log is taken: neither may starve where the log is never empty.
     async fn next(&mut self) -> Result<Work, WorkerError> {
-        let is_unpublished = self.factors == Factors::Unknown || !self.live.dirty.is_empty();
+        let is_unpublished = self.factors == Factors::Unknown
+            || !self.live.dirty.is_empty()
+            || !self.untold.is_empty()
+            || self.is_new_leader();
         let has_followed = self.log.learnt >= self.log.loaded_at;
         if let Some(finished) = self.refiner.take_finished().await {
             return Ok(Work::Adopt(finished));
@@ -166,6 +191,7 @@ impl Worker {
         tokio::select! {
             changed = log.changed() => changed.map_err(|_| WorkerError::Stopped),
             () = self.refiner.ready() => Ok(()),
+            () = role_changed(&mut self.replica) => Ok(()),
             () = self.committer.stopped() => Err(WorkerError::Stopped),
         }
     }
@@ -180,9 +206,16 @@ impl Worker {
     fn version_batch(&self, version: u64, learnt: LogPosition) -> WriteBatch {
         let live = self.publisher.current();
         let mut batch = dirty_rows(&self.trainer, &self.live.dirty, &live, learnt);
+        batch.put_model_header(&self.header(version, learnt));
+        batch
+    }
+
+    /// The header of a version that reflects the log up to `learnt`.
+    fn header(&self, version: u64, learnt: LogPosition) -> ModelHeader {
         let quality = &self.live.quality;
-        batch.put_model_header(&ModelHeader {
+        ModelHeader {
             version,
+            term: self.live.term,
             learnt,
             model: self.trainer.learner.configuration(),
             seed: self.trainer.seed,
@@ -191,8 +224,7 @@ impl Worker {
             measured_version: quality.measured_version,
             certificate: quality.certificate.clone(),
             certified: self.live.certified,
-        });
-        batch
+        }
     }
 
     fn local_update(&self) -> LocalUpdate {
@@ -211,11 +243,34 @@ impl Worker {
             let previous = publisher.current();
             trainer.snapshot_after(&previous, &dirty, version, quality)
         };
-        Ok(self.lend(make).await??)
+        let mut made = self.lend(make).await??;
+        made.term = self.live.term;
+        Ok(made)
     }
 
-    /// Swaps a version in as the live one.
-    fn swap(&self, snapshot: Snapshot, making: std::time::Duration) {
+    /// Makes a version the live one, which differs from the one before in the rows `changed`, or in all; the
+    /// other nodes have it to follow. With `forgets` an erasure waits for it.
+    fn swap(
+        &mut self,
+        snapshot: Snapshot,
+        making: std::time::Duration,
+        changed: Option<DirtyRows>,
+        forgets: bool,
+    ) {
+        let header = self.header(self.live.number, self.log.learnt);
+        if let Some(replica) = &mut self.replica {
+            replica.publish(&snapshot, header, changed);
+        }
+        self.show(snapshot, making);
+        if let Some(replica) = &self.replica {
+            replica
+                .replication
+                .live((self.live.term, self.live.number), forgets);
+        }
+    }
+
+    /// Swaps a version in as the one that readers of this node see.
+    fn show(&self, snapshot: Snapshot, making: std::time::Duration) {
         let before = self.publisher.progress().certified;
         let last = self.live.certified;
         let progress = Progress {
@@ -246,12 +301,4 @@ impl Worker {
         self.trainer = trainer;
         Ok(result)
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, WorkerError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| WorkerError::Panicked)
 }

@@ -7,7 +7,7 @@ use tracing::{Instrument, Span, info_span};
 
 use super::refiner::Finished;
 use super::transition::Transition;
-use super::{Worker, WorkerError};
+use super::{ToSettle, Worker, WorkerError};
 use crate::checkpoint::{Checkpoint, RebaseError, Refined, RefinedModel};
 use crate::dirty::{Changes, DirtyRows};
 use crate::learning::{Refinement, RefinementGoal};
@@ -16,7 +16,7 @@ use crate::snapshot::{Quality, Snapshot};
 use recant_store::LastCertificate;
 use recant_store::LogPosition;
 use recant_store::failpoint;
-use recant_types::{Certificate, ErasureRecord, TRACE_TARGET, UnixMillis};
+use recant_types::{Certificate, ErasureId, ErasureRecord, TRACE_TARGET, UnixMillis};
 
 /// The versions that come of a refinement.
 struct Made {
@@ -174,6 +174,10 @@ impl Worker {
         self.uncertified = later;
         let ids = covered.iter().map(|record| record.id);
         self.backlog.spans.link(&Span::current(), ids);
+        if self.replica.is_some() {
+            let ids = covered.iter().map(|record| record.id).collect();
+            return self.certify_everywhere(made, last, certificate, ids).await;
+        }
         let certified = Transition::certified(covered, last, certificate);
         let mut batch = self.refined_batch(&made);
         certified.put(&mut batch);
@@ -184,6 +188,28 @@ impl Worker {
         self.swap_refined(made);
         tracing::info!(version = last.version, position = last.position.0, %certificate, "certified");
         certified.announce(&self.backlog);
+        Ok(())
+    }
+
+    /// Commits the made versions and publishes them; what they cover has its certificate once every node has
+    /// come up to them.
+    async fn certify_everywhere(
+        &mut self,
+        made: Made,
+        last: LastCertificate,
+        certificate: &Certificate,
+        ids: Vec<ErasureId>,
+    ) -> Result<(), WorkerError> {
+        self.publish_refined(made).await?;
+        tracing::info!(version = last.version, position = last.position.0, %certificate, "certified");
+        if !ids.is_empty() {
+            self.settle(ToSettle::Certified {
+                number: self.live.number,
+                last,
+                certificate: certificate.clone(),
+                ids,
+            });
+        }
         Ok(())
     }
 
@@ -206,15 +232,17 @@ impl Worker {
     fn swap_refined(&mut self, made: Made) {
         let Made {
             certified,
-            live,
+            mut live,
             making,
         } = made;
+        live.term = self.live.term;
+        let changed = (live.version == self.live.number).then(DirtyRows::default);
         self.live.dirty = DirtyRows::default();
         self.live.number = live.version;
         if let Some(certified) = certified {
             self.publisher.set_certified(Some(certified));
         }
-        self.swap(live, making);
+        self.swap(live, making, changed, false);
     }
 
     /// Notes why erasures up to `position`, or all, have no certificate, and tries again later.
@@ -227,6 +255,7 @@ impl Worker {
         metrics::counter!(names::CERTIFICATES_REFUSED_TOTAL).increment(1);
         let covers = |at: u64| position.is_none_or(|position| at <= position.0);
         let mut batch = recant_store::WriteBatch::default();
+        let mut ids = Vec::new();
         for record in &mut self.uncertified {
             if covers(record.position) {
                 self.backlog.refused(record.id);
@@ -234,9 +263,15 @@ impl Worker {
             if covers(record.position) && record.failure.as_deref() != Some(reason) {
                 record.failure = Some(reason.to_owned());
                 batch.put_erasure(record);
+                ids.push(record.id);
             }
         }
-        self.committer.commit(batch).await?;
+        if self.replica.is_none() {
+            self.committer.commit(batch).await?;
+        } else if !ids.is_empty() {
+            let reason = reason.to_owned();
+            self.settle(ToSettle::Refused { ids, reason });
+        }
         self.refiner.refused();
         Ok(())
     }

@@ -78,6 +78,12 @@ impl Refiner {
         }
     }
 
+    /// Nothing is known of the model any more: a refinement is wanted at once. None may be under way.
+    pub(super) fn begin_anew(&mut self) {
+        self.state = State::Due(Instant::now());
+        self.refused = None;
+    }
+
     /// Where refinements run.
     pub(super) fn background(&self) -> &Arc<Background> {
         &self.background

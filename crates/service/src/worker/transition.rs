@@ -3,7 +3,7 @@
 use crate::backlog::Backlog;
 use crate::metric_names as names;
 use crate::published_time::published;
-use crate::receipts::ReceiptSigner;
+use crate::receipt_signer::ReceiptSigner;
 use recant_store::LastCertificate;
 use recant_store::WriteBatch;
 use recant_types::{Certificate, ErasureRecord, ErasureStatus, UnixMillis};
@@ -93,6 +93,13 @@ impl Transition {
         &self.records
     }
 
+    /// What is named has left this node's store, of which nothing is told before it has left every node's.
+    pub(super) fn left_this_store(&self, backlog: &Backlog) {
+        self.records
+            .iter()
+            .for_each(|record| backlog.erased(record.id));
+    }
+
     /// Makes the state known, now that it is durable and true.
     pub(super) fn announce(&self, backlog: &Backlog) {
         for record in &self.records {
@@ -117,7 +124,7 @@ impl Transition {
 }
 
 /// Observes, in the histogram `name`, how long ago a request was accepted.
-fn observe_age(name: &'static str, accepted_at: UnixMillis) {
+pub(crate) fn observe_age(name: &'static str, accepted_at: UnixMillis) {
     let age_ms = (UnixMillis::now().0 - accepted_at.0).max(0);
     metrics::histogram!(name).record(age_ms as f64 / 1_000.0);
 }

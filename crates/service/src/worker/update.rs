@@ -6,7 +6,7 @@ use std::time::Instant;
 use tracing::{Instrument, info_span};
 
 use super::transition::Transition;
-use super::{Factors, Worker, WorkerError, blocking};
+use super::{Factors, ToSettle, Worker, WorkerError, blocking};
 use crate::dirty::DirtyRows;
 use crate::learning;
 use crate::metric_names as names;
@@ -46,7 +46,8 @@ impl Worker {
         let learnt = self.log.learnt;
         let reached = entries.last().map_or(learnt, |(position, _)| *position);
         let started = Instant::now();
-        let records = self.erasure_records(&entries).await?;
+        let mut records = std::mem::take(&mut self.untold);
+        records.extend(self.erasure_records(&entries).await?);
         let ids = records.iter().map(|record| record.id);
         self.backlog.spans.link(span, ids);
         let erased = Transition::erased(records, self.live.number);
@@ -67,7 +68,11 @@ impl Worker {
         tracing::debug!(?applied_at, ?solved_at, erased_at = ?started.elapsed(), "erased");
         failpoint("erase_after_commit");
         self.log.applied = reached.max(self.log.applied);
-        erased.announce(&self.backlog);
+        if self.replica.is_some() {
+            erased.left_this_store(&self.backlog);
+        } else {
+            erased.announce(&self.backlog);
+        }
         let publishing = info_span!(target: TRACE_TARGET, "publish");
         let published = self.publish_update(erased, applied, &report, reached);
         published.instrument(publishing).await
@@ -88,7 +93,10 @@ impl Worker {
         let version = self.live.number + 1;
         let forgotten = erased.forgotten(version);
         let mut batch = self.version_batch(version, reached);
-        forgotten.put(&mut batch);
+        if self.replica.is_none() {
+            forgotten.put(&mut batch);
+        }
+        let changed = self.replica.is_some().then(|| self.live.dirty.clone());
         batch.trim_log(reached);
         let started = Instant::now();
         failpoint("publish_before_commit");
@@ -100,9 +108,12 @@ impl Worker {
         failpoint("publish_after_commit");
         let committed_at = started.elapsed();
         (self.live.number, self.log.learnt) = (version, reached);
+        let overdue = self.take_overdue(version);
+        let is_erasure = forgotten.len() + overdue.len() > 0;
         self.uncertified.extend_from_slice(forgotten.records());
+        self.uncertified.extend_from_slice(&overdue);
         self.publisher.forget(&applied.changes);
-        self.swap(made, making);
+        self.swap(made, making, changed, is_erasure);
         failpoint("publish_after_swap");
         tracing::debug!(?committed_at, swapped_at = ?started.elapsed(), "swapped");
         if self.factors == Factors::Unknown {
@@ -110,10 +121,18 @@ impl Worker {
             applied.changes.touched.merge(&everything);
             self.factors = Factors::Followed;
         }
-        self.refiner.changed(&applied.changes, forgotten.len() > 0);
+        self.refiner.changed(&applied.changes, is_erasure);
         self.trainer.users.recycle();
         self.trainer.items.recycle();
-        forgotten.announce(&self.backlog);
+        if self.replica.is_none() {
+            forgotten.announce(&self.backlog);
+        } else if is_erasure {
+            self.settle(ToSettle::Forgotten {
+                number: version,
+                learnt: reached,
+                records: [overdue.as_slice(), forgotten.records()].concat(),
+            });
+        }
         metrics::histogram!(names::ERASURE_BLOCKS_UPDATED).record(report.blocks_solved as f64);
         Ok(())
     }
@@ -142,7 +161,7 @@ impl Worker {
     }
 
     /// Applies the entries that the store has not seen yet.
-    async fn apply(
+    pub(super) async fn apply(
         &mut self,
         entries: Vec<(LogPosition, Entry)>,
         reached: LogPosition,
@@ -209,7 +228,9 @@ impl Worker {
     ) -> WriteBatch {
         let mut batch = std::mem::take(&mut applied.batch);
         batch.set_applied(reached.max(self.log.applied));
-        erased.put(&mut batch);
+        if self.replica.is_none() {
+            erased.put(&mut batch);
+        }
         batch
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::support::{
-    ITEMS, Plain, Row, Running, USERS, assert_predicts_like_a_retrain, block_on, item_id,
+    Commits, ITEMS, Plain, Row, Running, USERS, assert_predicts_like_a_retrain, block_on, item_id,
     train_from_scratch, user_id,
 };
 use proptest::prelude::*;
@@ -28,7 +28,12 @@ enum Step {
 
 fn rows(counts: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Row>> {
     // Of the past in any unit: what is ahead of the clock is refused before it comes to the service.
-    let time = prop::option::of(i64::MIN..1_700_000_000_000_000_000);
+    // A number in between may be a time of long ago in one unit, and is read as one to come in another.
+    let now = UnixMillis::now();
+    let time = (i64::MIN..1_700_000_000_000_000_000).prop_filter("it has happened", move |time| {
+        UnixMillis::from_timestamp(*time) <= now
+    });
+    let time = prop::option::of(time);
     let row = (0..USERS, 0..ITEMS, 1_u8..12, time);
     let row = row.prop_map(|(user, item, quarters, timestamp)| Row {
         user,
@@ -149,14 +154,20 @@ async fn take(running: Running, step: &Step, plain: &mut Plain, erased: &mut Era
 }
 
 /// Everything the service went through, and what must be left of it.
-async fn run(path: &Path, first: Vec<Row>, trained: bool, steps: &[Step]) -> (Running, Plain) {
+async fn run(
+    path: &Path,
+    first: Vec<Row>,
+    trained: bool,
+    commits: Commits,
+    steps: &[Step],
+) -> (Running, Plain) {
     let mut plain = Plain::default();
     plain.add(&first);
     plain.import(path);
     if trained && !plain.0.is_empty() {
         tokio::task::block_in_place(|| train_from_scratch(path));
     }
-    let running = Running::start(path).await;
+    let running = Running::start_committing(path, commits).await;
     go_on(running, plain, steps).await
 }
 
@@ -186,10 +197,10 @@ async fn check_beside_a_checkpoint(first: Vec<Row>, steps: Vec<Step>) {
     assert_predicts_like_a_retrain(running, &plain, &other).await;
 }
 
-async fn check_content(first: Vec<Row>, trained: bool, steps: Vec<Step>) {
+async fn check_content(first: Vec<Row>, trained: bool, commits: Commits, steps: Vec<Step>) {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, other) = (folder.path().join("data"), folder.path().join("other"));
-    let (running, plain) = run(&path, first, trained, &steps).await;
+    let (running, plain) = run(&path, first, trained, commits, &steps).await;
     running.until_forgotten().await;
     running.assert_holds(&plain).await;
     running.until_certified().await;
@@ -205,7 +216,7 @@ async fn check_content(first: Vec<Row>, trained: bool, steps: Vec<Step>) {
 async fn check_scores(first: Vec<Row>, steps: Vec<Step>) {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, other) = (folder.path().join("data"), folder.path().join("other"));
-    let (running, plain) = run(&path, first, true, &steps).await;
+    let (running, plain) = run(&path, first, true, Commits::Alone, &steps).await;
     running.until_certified().await;
     assert_predicts_like_a_retrain(running, &plain, &other).await;
 }
@@ -221,9 +232,10 @@ proptest! {
     fn what_is_left_is_what_a_plain_map_holds_and_what_a_fresh_import_stores(
         first in rows(0..40),
         trained in any::<bool>(),
+        commits in prop_oneof![Just(Commits::Alone), Just(Commits::AsDecided)],
         steps in prop::collection::vec(step(), 1..20),
     ) {
-        block_on(check_content(first, trained, steps));
+        block_on(check_content(first, trained, commits, steps));
     }
 
     #[test]
@@ -257,7 +269,7 @@ fn thousands_of_names_are_one_erasure_and_survive_a_restart() {
             quarters: 4,
             timestamp: None,
         });
-        let (running, mut plain) = run(&path, rows.collect(), true, &[]).await;
+        let (running, mut plain) = run(&path, rows.collect(), true, Commits::AsDecided, &[]).await;
         let unknown = |number: usize| format!("unknown-{number}");
         let mut names = Names {
             users: vec![user_id(1)],

@@ -26,7 +26,7 @@ fn by_hand(whole: &[(usize, f32)], boosts: &[(usize, f64)], pins: &[usize]) -> V
         (*row, (f64::from(*score) + boost) as f32)
     };
     let mut all: Vec<(usize, f32)> = whole.iter().map(boosted).collect();
-    all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| item(a.0).cmp(&item(b.0))));
     let pinned = |pin: &usize| all.iter().find(|(row, _)| row == pin).copied();
     let mut list: Vec<(usize, f32)> = pins.iter().filter_map(pinned).collect();
     list.extend(all.iter().filter(|(row, _)| !pins.contains(row)));

@@ -61,8 +61,8 @@ pub fn snapshot(problem: &Problem, model: &Ials, quality: Quality) -> Snapshot {
         .map(|i| matrix.item(i as u32).len() as u32)
         .collect();
     trainer.popular = items
-        .map(|i| (i as u32, wanted(&matrix, i) as u32))
-        .filter(|(_, count)| *count > 0)
+        .map(|i| (i as u32, item(i), wanted(&matrix, i) as u32))
+        .filter(|(_, _, count)| *count > 0)
         .collect();
     trainer.learner = model.clone().into();
     trainer.matrix = matrix;

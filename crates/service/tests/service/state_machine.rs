@@ -1,16 +1,17 @@
-//! Any sequence of additions, erasures, replays, crashes, compactions, backups and restores leaves
-//! what a plain map would hold, of every type of feedback, and the matrix that is learnt from what it
-//! says.
+//! Any sequence of additions, imports, erasures, restrictions and their ends, replays, crashes,
+//! compactions, backups and restores leaves what a plain map would hold, of every type of feedback, and
+//! the matrix that is learnt from what it says of those who are not restricted.
 //!
 //! The machine plays the worker: what was accepted is applied when it says so. A crash is a copy of
 //! the directory while the store is open, from which everything goes on.
 
+use crate::support::assert_illegible;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use proptest::prelude::*;
 use recant_service::{Hour, Resolver, Trainer, load};
-use recant_store::{Entry, Store, restore};
+use recant_store::{Entry, ImportSession, Store, restore};
 use recant_testkit::store::{
     FEEDBACK, commit, copy_directory, erasure, feedback, item_id, open, options, user,
 };
@@ -32,6 +33,10 @@ enum Step {
     /// A user, an item, a pair and of another pair what is of one type.
     EraseSeveral(u32, u32, (u32, u32), Key),
     EraseItem(u32),
+    Restrict(Vec<u32>),
+    Lift(Vec<u32>),
+    /// While the store is closed, once everything is applied.
+    Import(Vec<Row>),
     /// The worker applies everything, or but the last entry.
     Apply(bool),
     Crash,
@@ -62,8 +67,13 @@ fn step() -> impl Strategy<Value = Step> {
     });
     let pair = || (0..USERS, 0..ITEMS);
     let several = (0..USERS, 0..ITEMS, pair(), key());
+    let rows = prop::collection::vec(row, 1..5);
+    let users = || prop::collection::vec(0..USERS, 1..3);
     prop_oneof![
-        6 => prop::collection::vec(row, 1..5).prop_map(Step::Add),
+        6 => rows.clone().prop_map(Step::Add),
+        1 => rows.prop_map(Step::Import),
+        4 => users().prop_map(Step::Restrict),
+        3 => users().prop_map(Step::Lift),
         2 => (0..USERS).prop_map(Step::EraseUser),
         4 => prop::collection::vec(pair(), 1..4).prop_map(Step::ErasePairs),
         4 => prop::collection::vec(key(), 1..4).prop_map(Step::EraseTyped),
@@ -122,7 +132,10 @@ struct Machine {
     folder: tempfile::TempDir,
     data: PathBuf,
     store: Option<Store>,
+    /// Everything that is held, processed or kept.
     held: Events,
+    /// Whose is kept.
+    restricted: BTreeSet<u32>,
     erased: Erased,
     backup: Option<Copied>,
     count: u32,
@@ -137,6 +150,7 @@ impl Machine {
             data,
             folder,
             held: Events::new(),
+            restricted: BTreeSet::new(),
             erased: Erased::default(),
             backup: None,
             count: 0,
@@ -186,6 +200,21 @@ impl Machine {
                     erased.typed.insert(*key);
                 });
             }
+            Step::Restrict(users) => {
+                let named = users.iter().map(|of| user(*of)).collect();
+                let event = erasure(ErasureId::generate(), ErasureTarget::Restriction(named));
+                commit(self.store(), |batch| batch.append(event));
+                self.restricted.extend(users);
+            }
+            Step::Lift(users) => {
+                commit(self.store(), |batch| {
+                    users
+                        .iter()
+                        .for_each(|of| batch.lift_restriction(&user(*of)));
+                });
+                self.restricted.retain(|of| !users.contains(of));
+            }
+            Step::Import(rows) => self.import(rows),
             Step::EraseItem(item) => {
                 self.erase(ErasureTarget::Item(item_id(*item)), |erased| {
                     erased.items.insert(*item);
@@ -238,12 +267,86 @@ impl Machine {
         assert_eq!(committed.held_back, held_back);
     }
 
+    fn import(&mut self, rows: &[Row]) {
+        apply(self.store(), true);
+        self.store = None;
+        let session = ImportSession::begin(&self.data, &options()).expect("a session");
+        let mut writer = session.writer().expect("a writer");
+        // Rows without a time are as new as those that are sent.
+        writer.after_erasures();
+        let (mut held_back, mut restricted) = (0, 0);
+        for row in rows {
+            let number = writer.feedback_number(&feedback(row.key.2)).expect("known");
+            let (user, item) = (user(row.key.0), item_id(row.key.1));
+            let (user, item) = (user.expose(), item.expose());
+            let at = row.long_ago.then_some(1_000_000_000);
+            let taken = writer.push_typed(number, user, item, f32::from(row.weight), at);
+            taken.expect("taken");
+            if row.long_ago && self.erased.names(row.key) {
+                held_back += 1;
+                continue;
+            }
+            restricted += u64::from(self.restricted.contains(&row.key.0));
+            hold(&mut self.held, row);
+        }
+        let totals = writer.finish().expect("durable");
+        drop(session);
+        assert_eq!(
+            (totals.held_back, totals.restricted),
+            (held_back, restricted)
+        );
+        let parts = totals.added + totals.duplicates + held_back + restricted;
+        assert_eq!(parts, rows.len() as u64);
+        assert_eq!(totals.interactions, self.processed().len() as u64);
+        self.store = Some(open(&self.data));
+    }
+
+    /// What is held of those who are not restricted.
+    fn processed(&self) -> Events {
+        let held = self.held.iter();
+        let held = held.filter(|((user, ..), _)| !self.restricted.contains(user));
+        held.map(|(key, weight)| (*key, *weight)).collect()
+    }
+
+    /// What is kept is the rest, and what is known of each person says so.
+    fn assert_kept(&self) {
+        let store = self.store();
+        for of in 0..USERS {
+            let is_restricted = self.restricted.contains(&of);
+            assert_eq!(store.is_restricted(&user(of)), is_restricted);
+            let kept = store.kept(&user(of)).expect("readable").into_iter();
+            let kept: Events = kept
+                .map(|kept| {
+                    let number = FEEDBACK.iter().position(|it| *it == kept.feedback.as_str());
+                    let number = number.expect("a type of these tests") as u8;
+                    ((of, number_of(kept.item.expose()), number), kept.weight)
+                })
+                .collect();
+            let held = self.held.iter().filter(|((user, ..), _)| *user == of);
+            let held: Events = held.map(|(key, weight)| (*key, *weight)).collect();
+            assert_eq!(
+                kept,
+                if is_restricted {
+                    held.clone()
+                } else {
+                    Events::new()
+                }
+            );
+            let person = store.person(&user(of)).expect("readable");
+            let expected =
+                (is_restricted || !held.is_empty()).then_some((is_restricted, held.len()));
+            assert_eq!(person.map(|of| (of.restricted, of.interactions)), expected);
+        }
+    }
+
     fn erase(&mut self, target: ErasureTarget, note: impl Fn(&mut Erased)) {
         let event = erasure(ErasureId::generate(), target);
         commit(self.store(), |batch| batch.append(event));
         let mut named = Erased::default();
         note(&mut named);
         self.held.retain(|key, _| !named.names(*key));
+        // With the person goes the restriction.
+        self.restricted.retain(|of| !named.users.contains(of));
         note(&mut self.erased);
         if let Some(backup) = &mut self.backup {
             note(&mut backup.erased_since);
@@ -258,19 +361,21 @@ impl Machine {
         let restored = restore(&backup.file, &self.data, &options()).expect("restored");
         let mut held = backup.held.clone();
         held.retain(|key, _| !backup.erased_since.names(*key));
-        assert_eq!(restored.interactions, held.len() as u64);
         self.held = held;
+        assert_eq!(restored.interactions, self.processed().len() as u64);
         self.store = Some(open(&self.data));
     }
 
     /// Applies everything and compares.
     fn check(&mut self) {
         apply(self.store(), true);
-        assert_eq!(read(self.store()), self.held);
+        assert_eq!(read(self.store()), self.processed());
+        self.assert_kept();
         self.store = None;
         self.store = Some(open(&self.data));
-        assert_eq!(read(self.store()), self.held);
-        let expected = learnt(&self.held);
+        assert_eq!(read(self.store()), self.processed());
+        self.assert_kept();
+        let expected = learnt(&self.processed());
         for matrix in matrices(&loaded(self.store())) {
             assert!(matrix.keys().eq(expected.keys()));
             for (found, expected) in matrix.values().zip(expected.values()) {
@@ -317,13 +422,16 @@ fn hyperparameters() -> IalsHyperparameters {
     }
 }
 
+/// The number at the end of an id of these tests.
+fn number_of(id: &str) -> u32 {
+    let (_, number) = id.rsplit_once('-').expect("a number");
+    number.parse().expect("a number")
+}
+
 /// Weight and target of every pair of a trainer's matrix, found from the side of the users and from that
 /// of the items.
 fn matrices(trainer: &Trainer) -> [Pairs; 2] {
-    let number = |id: &str| -> u32 {
-        let (_, number) = id.rsplit_once('-').expect("a number");
-        number.parse().expect("a number")
-    };
+    let number = number_of;
     let (users, items) = (trainer.users.directory(), trainer.items.directory());
     let user = |row: u32| number(users.id(row).expect("a user").expose());
     let item = |row: u32| number(items.id(row).expect("an item").expose());
@@ -403,10 +511,7 @@ fn hours(trainer: &Trainer) -> BTreeMap<u32, Vec<(Hour, u32)>> {
 }
 
 fn read(store: &Store) -> Events {
-    let number = |id: &str| -> u32 {
-        let (_, number) = id.rsplit_once('-').expect("a number");
-        number.parse().expect("a number")
-    };
+    let number = number_of;
     let users: BTreeMap<u32, _> = store.users().expect("readable").into_iter().collect();
     let items: BTreeMap<u32, _> = store.items().expect("readable").into_iter().collect();
     let types = store.feedback_types();
@@ -428,20 +533,6 @@ fn read(store: &Store) -> Events {
     });
     visited.expect("readable");
     events
-}
-
-/// No file under `data` holds any of the ids.
-fn assert_illegible(data: &Path) {
-    for entry in std::fs::read_dir(data).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            assert_illegible(&path);
-            continue;
-        }
-        let bytes = std::fs::read(&path).expect("readable");
-        let found = bytes.windows(5).any(|w| w == b"user-" || w == b"item-");
-        assert!(!found, "{}", path.display());
-    }
 }
 
 proptest! {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use recant_core::optim::als::TrainingOptions;
@@ -11,13 +12,14 @@ use recant_service::Service;
 use recant_service::WorkerOptions;
 use recant_service::train;
 use recant_service::{ModelSummary, RecommendQuery, Source, Subject};
-use recant_service::{ServiceOptions, WorkerGuard};
-use recant_store::{ImportSession, Store, Tensor};
+use recant_service::{Sequencer, Sequencing, ServiceOptions, WorkerGuard};
+use recant_store::{Decided, ImportSession, LogEntry, LogKey, RequestBatch, Store, Tensor};
 use recant_testkit::store::{open, options};
 use recant_types::{
     Certificate, ErasureId, ErasureRecord, ErasureStatus, ErasureTarget, IalsHyperparameters,
     ItemId, UserId, takes_the_place,
 };
+use zeroize::Zeroizing;
 
 pub const USERS: u8 = 8;
 pub const ITEMS: u8 = 9;
@@ -204,6 +206,45 @@ struct Goal {
     hyper: IalsHyperparameters,
     tolerance: f64,
     target: f64,
+    commits: Commits,
+}
+
+/// How a service commits what is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commits {
+    /// By its store.
+    Alone,
+    /// As one of many would: decided first, and committed by the bytes of what was decided.
+    AsDecided,
+}
+
+/// Decides a request and commits it, one after the other.
+struct Decides {
+    store: Store,
+    /// The number of the last entry.
+    entries: Arc<tokio::sync::Mutex<u64>>,
+}
+
+impl Sequencer for Decides {
+    fn commit(&self, batch: RequestBatch) -> Sequencing {
+        let (store, entries) = (self.store.clone(), Arc::clone(&self.entries));
+        let task = tokio::spawn(async move {
+            let mut entries = entries.lock().await;
+            let decided = store.decide(vec![batch]).await?;
+            let bytes = decided.iter().map(Decided::to_bytes);
+            let read = |bytes: Vec<u8>| Decided::from_bytes(&bytes).expect("whole");
+            *entries += 1;
+            let entry = LogEntry {
+                decided: bytes.map(read).collect(),
+                mark: entries.to_le_bytes().to_vec(),
+                key: LogKey::new(*entries, Zeroizing::new([*entries as u8; 32])),
+                places: Vec::new(),
+            };
+            let outcomes = store.commit_entry(entry).await?;
+            Ok(outcomes.into_iter().next().expect("an outcome")?)
+        });
+        Box::pin(async { task.await.expect("no panic") })
+    }
 }
 
 impl Goal {
@@ -212,6 +253,7 @@ impl Goal {
             hyper: hyperparameters(),
             tolerance: TOLERANCE,
             target: TARGET,
+            commits: Commits::Alone,
         }
     }
 }
@@ -219,6 +261,15 @@ impl Goal {
 impl Running {
     pub async fn start(path: &Path) -> Self {
         Self::start_towards(path, Goal::reached()).await
+    }
+
+    /// A service that commits so.
+    pub async fn start_committing(path: &Path, commits: Commits) -> Self {
+        let goal = Goal {
+            commits,
+            ..Goal::reached()
+        };
+        Self::start_towards(path, goal).await
     }
 
     /// A service of a model with so many dimensions.
@@ -263,7 +314,18 @@ impl Running {
                 cholesky_cache_bytes_max: 1 << 28,
             },
         };
-        let started = Service::start(store.clone(), options).await;
+        let started = match goal.commits {
+            Commits::Alone => Service::start(store.clone(), options).await,
+            Commits::AsDecided => {
+                let mark = store.mark().expect("readable").unwrap_or_default();
+                let mark = mark.try_into().map_or(0, u64::from_le_bytes);
+                let decides = Decides {
+                    store: store.clone(),
+                    entries: Arc::new(mark.into()),
+                };
+                Service::start_with(store.clone(), Arc::new(decides), options).await
+            }
+        };
         let (service, guard) = started.expect("the service starts");
         Self {
             path: path.to_owned(),
@@ -441,4 +503,18 @@ pub fn block_on(check: impl Future<Output = ()>) {
         .build()
         .expect("a runtime")
         .block_on(check);
+}
+
+/// No file under `data` holds any of the ids.
+pub fn assert_illegible(data: &Path) {
+    for entry in std::fs::read_dir(data).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            assert_illegible(&path);
+            continue;
+        }
+        let bytes = std::fs::read(&path).expect("readable");
+        let found = bytes.windows(5).any(|w| w == b"user-" || w == b"item-");
+        assert!(!found, "{}", path.display());
+    }
 }

@@ -58,7 +58,7 @@ fn trainer() -> Trainer {
         unseen: Default::default(),
         item_counts: (0..ITEMS as u32).map(counts).collect(),
         popular: (0..ITEMS as u32)
-            .map(|row| (row, counts(row)))
+            .map(|row| (row, item(row), counts(row)))
             .collect::<Popularity>(),
         activity: Default::default(),
         learner: Ials::from_factors(hyper, users, items).into(),

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::codec;
 use crate::error::StoreError;
 use crate::keyring::{KeyRing, Slot, Special};
+use crate::records::QueuedRow;
 use crate::seal::SecretKey;
 use recant_types::{FeedbackNumber, FeedbackType, ItemId, UnixMillis, UserId};
 
@@ -67,6 +68,14 @@ pub(super) enum Frame {
     },
     /// What is said about a person, as JSON; before the interactions of the person.
     Properties { user: UserId, said: Vec<u8> },
+    /// As `TypedPerson`, of somebody whose processing was restricted when the backup was made. Whether it
+    /// is says the record of the restriction; a frame of its own, so that earlier programs refuse it.
+    RestrictedPerson {
+        user: UserId,
+        rows: Vec<BackupRow>,
+        types: Vec<FeedbackType>,
+        numbers: Vec<u8>,
+    },
 }
 
 /// One interaction of a person.
@@ -79,6 +88,17 @@ pub(super) struct BackupRow {
     /// bytes.
     #[serde(skip)]
     pub(super) feedback: FeedbackNumber,
+}
+
+impl From<QueuedRow> for BackupRow {
+    fn from(row: QueuedRow) -> Self {
+        Self {
+            item: row.item,
+            weight: row.weight,
+            timestamp: row.timestamp,
+            feedback: row.feedback,
+        }
+    }
 }
 
 fn associated(id: &[u8; 16], number: u64, slot: Slot) -> Vec<u8> {

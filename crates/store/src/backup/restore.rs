@@ -17,7 +17,7 @@ use crate::index::{Index, Person};
 use crate::keyring::Slot;
 use crate::migrations::schema_version;
 use crate::options::StoreOptions;
-use crate::records::{Tombstone, pack_row};
+use crate::records::{RestrictionRecord, Tombstone, pack_row};
 use crate::tensor::Tensor;
 use crate::{codec, keys, migrations};
 use recant_types::{FeedbackType, UnixMillis, UserId};
@@ -42,12 +42,15 @@ pub struct Restored {
     pub unreadable: u64,
     /// Interactions that erasures since name.
     pub erased: u64,
+    /// Interactions that are kept and not processed, of people whose processing is restricted.
+    pub restricted: u64,
     /// Whether the model was restored, too; otherwise it has to be trained.
     pub model: bool,
 }
 
 /// Puts the contents of `backup` in place of what the store in `directory` holds. The directory must
-/// have the key ring that the backup was made with.
+/// have the key ring that the backup was made with, and must not belong to a cluster
+/// ([`Store::leave_cluster`](crate::Store::leave_cluster)), as far as what it holds can be read.
 pub fn restore(
     backup: &Path,
     directory: &Path,
@@ -60,13 +63,14 @@ pub fn restore(
     let files = Files::open_to_restore(directory, options)?
         .ok_or_else(|| refused("it can be restored only beside the key ring of its store"))?;
     files.ring.keep_every_key()?;
-    let header = check(backup, &files)?;
+    let (header, restrictions) = check(backup, &files)?;
     let acknowledged = files.ring.watermark()?;
     if header.erasures > acknowledged.erasures || header.commit > acknowledged.commit {
         return Err(refused("the key ring is older than the backup"));
     }
     let current = open_current(&files);
-    if let Some((_, held)) = &current {
+    if let Some((current, held)) = &current {
+        current.check_single()?;
         files.ring.check_is_newest(*held, 0)?;
     }
     let current = current.map(|(current, _)| current);
@@ -98,19 +102,30 @@ pub fn restore(
         restoring.read_current(current, &header)?;
         restoring.raise_to_what_is_held(current, &files);
     }
+    restoring.restrict(restrictions)?;
     restoring.read_backup(backup, &files)?;
     drop(current);
     let restored = restoring.finish(&files)?;
+    files.ring.destroy_log_key()?;
     files.opened_well()?;
     Ok(restored)
 }
 
-/// Reads the whole file once, so that nothing is begun with a damaged one.
-fn check(backup: &Path, files: &Files) -> Result<BackupHeader, StoreError> {
+/// Records of restrictions, keys with payloads.
+type Restrictions = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Reads the whole file once, so that nothing is begun with a damaged one, and with it whose processing
+/// was restricted.
+fn check(backup: &Path, files: &Files) -> Result<(BackupHeader, Restrictions), StoreError> {
     let (mut reader, header) = FrameReader::open(backup, &files.ring)?;
+    let mut restrictions = Vec::new();
     loop {
-        if matches!(reader.next()?, ReadFrame::End) {
-            return Ok(header);
+        match reader.next()? {
+            ReadFrame::End => return Ok((header, restrictions)),
+            ReadFrame::Frame(_, Frame::Record { key, payload }) if is_restriction(&key) => {
+                restrictions.push((key, payload));
+            }
+            _ => {}
         }
     }
 }
@@ -138,8 +153,8 @@ struct Restoring<'a> {
     restored: Restored,
 }
 
-/// Facts about the whole store that a restore writes anew.
-const WRITTEN_ANEW: [[u8; 2]; 8] = [
+/// Facts about the whole store that do not outlive a restore, most of which it writes anew.
+const WRITTEN_ANEW: [[u8; 2]; 9] = [
     keys::FEEDBACK_TYPES,
     keys::SCHEMA,
     keys::COMMIT,
@@ -148,6 +163,8 @@ const WRITTEN_ANEW: [[u8; 2]; 8] = [
     keys::ERASURES,
     keys::BEGUN,
     keys::MODEL,
+    // Not at all: what is held then is not what the log led to.
+    keys::MARK,
 ];
 
 /// Whether a record outlives a restore: erasures and what belongs to them.
@@ -196,7 +213,27 @@ impl Restoring<'_> {
         Ok(())
     }
 
-    /// Whether what the key of a description is about was erased after the backup was begun.
+    /// Whose processing is restricted: those whom the store says, and those whom the backup says and the
+    /// store knows nothing else of. So a restriction made since stays, and so does the end of one.
+    fn restrict(&mut self, of_backup: Restrictions) -> Result<(), StoreError> {
+        for (key, payload) in of_backup {
+            if !self.is_erased(&key) {
+                self.records.entry(key).or_insert(payload);
+            }
+        }
+        let mut restricted = HashSet::new();
+        for (key, payload) in self.records.iter().filter(|(key, _)| is_restriction(key)) {
+            let restriction: RestrictionRecord = codec::from_postcard(payload)?;
+            if restriction.lifted_at.is_none() {
+                restricted.insert(keys::hash_of(key).ok_or_else(StoreError::cut_key)?);
+            }
+        }
+        self.writer.restrict(restricted);
+        Ok(())
+    }
+
+    /// Whether what the key of a description or a restriction is about was erased after the backup was
+    /// begun.
     fn is_erased(&self, key: &[u8]) -> bool {
         keys::hash_of(key).is_some_and(|hash| self.since.contains(&hash))
     }
@@ -213,6 +250,12 @@ impl Restoring<'_> {
                 ReadFrame::Frame(
                     slot,
                     Frame::TypedPerson {
+                        user,
+                        mut rows,
+                        types,
+                        numbers,
+                    }
+                    | Frame::RestrictedPerson {
                         user,
                         mut rows,
                         types,
@@ -343,6 +386,8 @@ impl Restoring<'_> {
             let before = before.map_or(Ok(0), |payload| codec::read_u64(payload))?;
             let next = codec::read_u64(&payload)?.max(before);
             self.records.insert(key, next.to_le_bytes().to_vec());
+        } else if is_restriction(&key) {
+            // Taken already.
         } else if is_description(&key) {
             if !self.is_erased(&key) {
                 self.records.insert(key, payload);
@@ -384,6 +429,7 @@ impl Restoring<'_> {
             users: totals.users,
             items: totals.items,
             interactions: totals.interactions,
+            restricted: totals.restricted,
             model: self.keep_model,
             ..self.restored
         })
@@ -419,6 +465,11 @@ fn held_of_erased_items(
 /// Whether a record says something about an item.
 fn is_description(key: &[u8]) -> bool {
     key.first() == Some(&keys::DESCRIPTION)
+}
+
+/// Whether a record says that somebody's processing is restricted, or was.
+fn is_restriction(key: &[u8]) -> bool {
+    key.first() == Some(&keys::RESTRICTION)
 }
 
 /// Whether a record belongs to the model as a whole.

@@ -10,6 +10,7 @@ use crate::error::StoreError;
 use crate::files::Generation;
 use crate::hash::KeyedHash;
 use crate::index::{Index, Person};
+use crate::kept;
 use crate::keys::{self, row_of};
 use crate::persons;
 use crate::position::LogPosition;
@@ -17,7 +18,7 @@ use crate::private;
 use crate::records::{ItemRecord, unpack_row};
 use crate::shared::Shared;
 use crate::tensor::Tensor;
-use recant_types::{FeedbackNumber, ItemId, UnixMillis, UserId};
+use recant_types::{FeedbackNumber, ItemId, UnixMillis};
 
 use super::format::{BackupHeader, BackupRow, Frame, FrameWriter, ROWS_PER_FRAME};
 
@@ -82,18 +83,30 @@ pub(crate) fn backup(shared: &Shared, to: &Path) -> Result<BackupSummary, StoreE
 
 /// The frame of some rows of one person, with their types of feedback where they are not all the
 /// default. The types are read after the rows, for none is ever taken away.
-fn person_frame(user: UserId, rows: Vec<BackupRow>, shared: &Shared) -> Frame {
-    if rows
+fn person_frame(person: &Person, rows: Vec<BackupRow>, shared: &Shared) -> Frame {
+    let (user, is_restricted) = (person.id.clone(), person.kept > 0);
+    let are_default = rows
         .iter()
-        .all(|row| row.feedback == FeedbackNumber::default())
-    {
+        .all(|row| row.feedback == FeedbackNumber::default());
+    if are_default && !is_restricted {
         return Frame::Person { user, rows };
     }
-    Frame::TypedPerson {
-        numbers: rows.iter().map(|row| row.feedback.0).collect(),
-        types: shared.index().feedback_types.clone(),
-        user,
-        rows,
+    let numbers = rows.iter().map(|row| row.feedback.0).collect();
+    let types = shared.index().feedback_types.clone();
+    if is_restricted {
+        Frame::RestrictedPerson {
+            user,
+            rows,
+            types,
+            numbers,
+        }
+    } else {
+        Frame::TypedPerson {
+            user,
+            rows,
+            types,
+            numbers,
+        }
     }
 }
 
@@ -134,14 +147,15 @@ impl Backup<'_> {
             }
             self.summary.interactions += rows.len() as u64;
             for rows in rows.chunks(ROWS_PER_FRAME) {
-                let frame = person_frame(person.id.clone(), rows.to_vec(), shared);
+                let frame = person_frame(&person, rows.to_vec(), shared);
                 self.writer.put_under(person.backup, &key, &frame)?;
             }
         }
         Ok(())
     }
 
-    /// Everything that a person did, what waits in the log last.
+    /// Everything that a person did, what waits in the log after what is held; or what is kept of one who
+    /// is restricted.
     fn read_person(
         &mut self,
         open: &Generation,
@@ -170,13 +184,9 @@ impl Backup<'_> {
                 let hash = self.shared.files.hasher.item(&row.item);
                 !index.unapplied.item_erased_after(hash, *position)
             });
-            rows.extend(kept.map(|row| BackupRow {
-                item: row.item,
-                weight: row.weight,
-                timestamp: row.timestamp,
-                feedback: row.feedback,
-            }));
+            rows.extend(kept.map(BackupRow::from));
         }
+        rows.extend(kept::rows(open, person)?.into_iter().map(BackupRow::from));
         Ok(rows)
     }
 
@@ -204,7 +214,9 @@ impl Backup<'_> {
             let kind = key.first().copied().unwrap_or_default();
             let is_factors =
                 kind == keys::TENSOR && !key.starts_with(&keys::tensor(Tensor::Shared));
-            if key == keys::SCHEMA || is_factors || open.codec.is_personal(&value)? {
+            // A store that is restored from it follows no log any more.
+            let is_of_place = key == keys::SCHEMA || key == keys::MARK;
+            if is_of_place || is_factors || open.codec.is_personal(&value)? {
                 continue;
             }
             let payload = open.codec.open(&key, &value)?;

@@ -35,6 +35,7 @@ impl<'a> ImportedTypes<'a> {
         Ok(Self { rules, types })
     }
 
+    /// The number of a type, which it gets now if it has none yet.
     pub(super) fn number(&mut self, feedback: &FeedbackType) -> Result<FeedbackNumber, StoreError> {
         if let Some(number) = self.types.number(feedback) {
             return Ok(number);
@@ -53,9 +54,9 @@ impl<'a> ImportedTypes<'a> {
     pub(super) fn together(
         &self,
         old: Option<StoredInteraction>,
-        rows: &[Gathered],
+        rows: impl IntoIterator<Item = StoredInteraction>,
     ) -> StoredInteraction {
-        let mut rows = rows.iter().map(|row| row.held);
+        let mut rows = rows.into_iter();
         let Some(first) = old.or_else(|| rows.next()) else {
             unreachable!("a chunk has a row")
         };

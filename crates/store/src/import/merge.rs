@@ -137,7 +137,7 @@ impl Merger<'_> {
                 history.push(other);
             }
             let old = held.next_if(|held| held.key() == key);
-            let mut newest = self.feedback.together(old, rows);
+            let mut newest = self.feedback.together(old, rows.iter().map(|row| row.held));
             if is_withdrawn(&newest) {
                 self.merged.withdrawing.push(first.user);
                 if held_before.is_none() {

@@ -29,9 +29,10 @@ impl ImportSession {
         Ok(Self { files, rules })
     }
 
-    /// Takes over what the store holds, to add to it.
+    /// Takes over what the store holds, to add to it. Refuses one that belongs to a cluster.
     pub fn writer(&self) -> Result<ImportWriter<'_>, StoreError> {
         let current = self.files.open_current()?;
+        current.check_single()?;
         let index = self.files.read_index(&current)?;
         self.files.opened_well()?;
         let mut writer = ImportWriter::begin(&self.files, &self.rules)?;

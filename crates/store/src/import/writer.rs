@@ -7,6 +7,7 @@ use super::descriptions::Descriptions;
 use super::error::ImportSessionError;
 use super::gathered::{Gathered, ImportedTypes, WITHDRAWN, is_withdrawn};
 use super::histories::Histories;
+use super::kept::KeptRows;
 use super::merge::{Merged, merge};
 use super::rows::Rows;
 use crate::codec;
@@ -18,8 +19,8 @@ use crate::index::{Index, Person};
 use crate::keyring::Slot;
 use crate::keys::{self, Pseudonym, row_of};
 use crate::records::{
-    INTERACTIONS_PER_CHUNK, ItemRecord, ModelHeader, PropertiesRecord, StoredInteraction,
-    Tombstone, UserRecord, unpack_history,
+    INTERACTIONS_PER_CHUNK, ItemRecord, ModelHeader, PropertiesRecord, QueuedRow,
+    StoredInteraction, Tombstone, UserRecord, unpack_history,
 };
 use crate::tensor::Tensor;
 use recant_types::{
@@ -34,7 +35,7 @@ const KEYS_READIED: usize = 8_192;
 const BUFFER_ROWS: usize = 4 << 20;
 
 /// What an import did, and what the store holds after it. Every row that was given is one of `added`,
-/// `duplicates`, `withdrawn` and `held_back`.
+/// `duplicates`, `withdrawn`, `held_back` and `restricted`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ImportTotals {
     /// Pairs that are new.
@@ -51,13 +52,15 @@ pub struct ImportTotals {
     pub interactions: u64,
     /// Rows that were held back: an erasure accepted after they happened names them.
     pub held_back: u64,
+    /// Rows that are kept and not processed, because the processing of their user is restricted.
+    pub restricted: u64,
 }
 
 /// Takes interactions, titles and tags one by one.
 #[derive(Debug)]
 pub struct ImportWriter<'a> {
-    next: NextGeneration<'a>,
-    feedback: ImportedTypes<'a>,
+    pub(super) next: NextGeneration<'a>,
+    pub(super) feedback: ImportedTypes<'a>,
     /// What was held before.
     pub(super) before: Option<Generation>,
     users: Rows<UserId>,
@@ -67,8 +70,10 @@ pub struct ImportWriter<'a> {
     unwritten: HashSet<u32>,
     /// How many of the readied slots are left.
     readied: usize,
-    /// Persons of whom something waits in the log and nothing is held yet.
-    waiting: HashMap<KeyedHash, Person>,
+    /// What is kept of restricted people who are named.
+    pub(super) kept: KeptRows,
+    /// Persons of whom something waits in the log, is said or is kept, and nothing else is held yet.
+    pub(super) waiting: HashMap<KeyedHash, Person>,
     items: Rows<ItemId>,
     descriptions: Descriptions,
     /// Rows of items that stay although nothing is held of them.
@@ -86,7 +91,7 @@ pub struct ImportWriter<'a> {
     /// Whether rows without a time happened after every erasure.
     after_erasures: bool,
     buffer: Vec<Gathered>,
-    totals: ImportTotals,
+    pub(super) totals: ImportTotals,
     /// Users of whom nothing is left because it was taken back.
     users_dropped: u64,
 }
@@ -105,6 +110,7 @@ impl ImportWriter<'_> {
             persons: Vec::new(),
             unwritten: HashSet::new(),
             readied: 0,
+            kept: KeptRows::default(),
             waiting: HashMap::new(),
             items: Rows::default(),
             descriptions: Descriptions::default(),
@@ -175,6 +181,7 @@ impl ImportWriter<'_> {
             self.persons.push(person);
         }
         self.being_erased = index.unapplied.items().collect();
+        self.restrict(std::mem::take(&mut index.restricted));
         let waiting = index.persons.drain();
         self.waiting = waiting.filter(|(_, p)| p.row.is_none()).collect();
         Ok(())
@@ -249,6 +256,17 @@ impl ImportWriter<'_> {
         weight: f32,
         timestamp: Option<i64>,
     ) -> Result<(), ImportSessionError> {
+        // Whoever has a row is not restricted.
+        if !self.users.rows.contains_key(user) && self.is_restricted(user)? {
+            let row = QueuedRow {
+                index: 0,
+                item: ItemId::new(item)?,
+                weight,
+                timestamp,
+                feedback,
+            };
+            return Ok(self.keep(UserId::new(user)?, row)?);
+        }
         // First what can be refused: a user is never left without anything.
         let item = self.item_row(item)?;
         let (user_row, new_user) = self.users.assign(user, UserId::new)?;
@@ -289,15 +307,8 @@ impl ImportWriter<'_> {
     pub(crate) fn expect_person(&mut self, id: &UserId, backup: Slot) -> Result<(), StoreError> {
         let hash = self.hasher().user(id);
         if let std::collections::hash_map::Entry::Vacant(entry) = self.waiting.entry(hash) {
-            entry.insert(Person {
-                id: id.clone(),
-                live: self.next.codec().ring().take()?,
-                backup,
-                pseudonym: Pseudonym::random(),
-                row: None,
-                has_properties: false,
-                queued: Default::default(),
-            });
+            let live = self.next.codec().ring().take()?;
+            entry.insert(Person::new(id.clone(), live, backup, Pseudonym::random()));
         }
         Ok(())
     }
@@ -376,22 +387,15 @@ impl ImportWriter<'_> {
         Ok(())
     }
 
-    fn new_person(&mut self, id: &UserId) -> Result<Person, StoreError> {
+    pub(super) fn new_person(&mut self, id: &UserId) -> Result<Person, StoreError> {
         let ring = self.next.codec().ring();
         if self.readied < 2 {
             ring.ready(2 * KEYS_READIED)?;
             self.readied = 2 * KEYS_READIED;
         }
         self.readied -= 2;
-        Ok(Person {
-            id: id.clone(),
-            live: ring.take()?,
-            backup: ring.take()?,
-            pseudonym: Pseudonym::random(),
-            row: None,
-            has_properties: false,
-            queued: Default::default(),
-        })
+        let (live, backup) = (ring.take()?, ring.take()?);
+        Ok(Person::new(id.clone(), live, backup, Pseudonym::random()))
     }
 
     /// Sets the title of an item, held or not.
@@ -439,7 +443,7 @@ impl ImportWriter<'_> {
     }
 
     /// What the next generation holds of persons.
-    fn histories(&self) -> Histories<'_> {
+    pub(super) fn histories(&self) -> Histories<'_> {
         Histories {
             next: &self.next,
             before: self.before.as_ref(),
@@ -484,6 +488,7 @@ impl ImportWriter<'_> {
     /// before [`ImportWriter::finish`].
     pub fn settle(&mut self) -> Result<ImportTotals, StoreError> {
         self.merge()?;
+        self.write_kept()?;
         for row in std::mem::take(&mut self.withdrawing) {
             self.drop_withdrawn(row)?;
         }

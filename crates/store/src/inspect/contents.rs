@@ -13,6 +13,7 @@ use crate::database::{Database, wait_until_let_go};
 use crate::directory::{CURRENT, GENERATIONS, parse_current};
 use crate::disk::free_bytes;
 use crate::error::StoreError;
+use crate::fact::Settlement;
 use crate::guard::{copy_directory, size_of};
 use crate::keyring::KeyRing;
 use crate::keys;
@@ -94,7 +95,7 @@ pub struct Contents {
     pub tombstones: u64,
     /// The latest time that the store noted of itself.
     pub newest: Option<UnixMillis>,
-    /// All receipts, in compact form, in no order.
+    /// All receipts and settlements, in compact form, in no order.
     pub receipts: Vec<String>,
     /// The end of their chain.
     pub receipt_head: ChainHead,
@@ -173,6 +174,8 @@ fn read(
         receipt_head: ChainHead::default(),
         receipt_keys: receipt_keys::checked(path, ring),
     };
+    // No record is sealed under it.
+    contents.unreadable += u64::from(ring.log_key().is_err());
     for record in database.scan_all() {
         let (key, value) = record?;
         if key == keys::SCHEMA {
@@ -206,6 +209,10 @@ impl Contents {
                 let text = String::from_utf8(payload);
                 let text = text.map_err(|_| StoreError::damaged("a receipt is not readable"))?;
                 self.receipts.push(text);
+            }
+            [keys::SETTLEMENT, ..] => {
+                let settlement: Settlement = codec::from_json(&payload)?;
+                self.receipts.push(settlement.receipt);
             }
             _ if key == keys::RECEIPT_HEAD => self.receipt_head = codec::from_json(&payload)?,
             _ if key == keys::MODEL => {

@@ -7,11 +7,13 @@
 mod format;
 mod fuzzing;
 mod leftovers;
+mod log_key;
 mod master;
 mod pool;
 mod ring;
 mod rotate;
 mod slots;
+mod wipe;
 
 pub(crate) use format::{CommitWatermark, Slot};
 pub use fuzzing::{key_ring, key_ring_seeds};
@@ -20,6 +22,7 @@ pub(crate) use master::{KEYS, MASTER};
 pub use master::{MasterKey, MasterKeySource};
 pub(crate) use ring::{KeyRing, Special};
 pub(crate) use rotate::rotate;
+pub(crate) use wipe::{remove, wipe};
 
 #[cfg(test)]
 mod tests;

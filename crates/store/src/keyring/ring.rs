@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::StoreError;
 use crate::failpoint::failpoint;
+use crate::log_key::LogKey;
 use crate::private;
 use crate::seal::SecretKey;
 use crate::sync::Syncs;
@@ -39,8 +40,13 @@ pub(crate) enum Special {
     Backup,
     /// Seals the list of the public keys that receipts are checked with; absent until there is one.
     Published,
-    /// The root of the keys that webhooks are signed with; absent until there is one.
+    /// The root of the keys that webhooks are signed with and texts sealed that others keep; absent until
+    /// there is one.
     Webhook,
+    /// The key of the next entries of a log that stores share; absent in a store by itself.
+    LogKey,
+    /// The number of that key's epoch, in the form of a key. In the same sector of 512 bytes.
+    LogEpoch,
 }
 
 impl Special {
@@ -53,6 +59,8 @@ impl Special {
             Self::Backup => 4,
             Self::Published => 5,
             Self::Webhook => 6,
+            Self::LogKey => 8,
+            Self::LogEpoch => 9,
         })
     }
 }
@@ -285,18 +293,21 @@ impl KeyRing {
             .map_err(|error| self.io(&error))
     }
 
-    /// Notes what is about to be acknowledged, destroys `slots`, and readies spare slots for those
-    /// that were taken: all durable on return, by one sync. `written` is called before it.
+    /// Notes what is about to be acknowledged, destroys `slots`, puts the log's key in place of the one
+    /// before, and readies spare slots for those that were taken: all durable on return, by one sync.
+    /// `written` is called before it.
     pub(crate) fn commit(
         &self,
         watermark: CommitWatermark,
         slots: &[Slot],
+        log_key: Option<&LogKey>,
         written: impl FnOnce(),
     ) -> Result<(), StoreError> {
         let mut pool = self.pool();
         for slot in slots {
             self.write_bytes(*slot, &[0; SLOT_BYTES])?;
         }
+        let moved_on = log_key.map(|key| self.write_log_key(key)).transpose()?;
         let ready = self.refill_spares(&mut pool)?;
         self.write_watermark(watermark)?;
         written();
@@ -308,6 +319,9 @@ impl KeyRing {
                     "a destroyed key is still in the key ring",
                 ));
             }
+        }
+        if let Some(written) = &moved_on {
+            self.check_log_key(written)?;
         }
         pool.add_spares(ready);
         pool.add_empty(slots);
@@ -325,13 +339,19 @@ fn newest_watermark(file: &File) -> Option<CommitWatermark> {
 }
 
 fn read_header(file: &File, masters: &[MasterKey]) -> Result<(RingKey, usize), StoreError> {
+    let mut wiped = 0;
     for at in [HEADER_AT, HEADER_COPY_AT] {
         let mut header = [0; HEADER_BYTES];
-        if file.read_exact_at(&mut header, at).is_ok()
-            && let Some(read) = RingKey::decode(&header, masters)
-        {
+        if file.read_exact_at(&mut header, at).is_err() {
+            continue;
+        }
+        if let Some(read) = RingKey::decode(&header, masters) {
             return read;
         }
+        wiped += usize::from(header == [0; HEADER_BYTES]);
+    }
+    if wiped == 2 {
+        return Err(StoreError::Wiped);
     }
     Err(StoreError::damaged("the header of the key ring"))
 }

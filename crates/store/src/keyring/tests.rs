@@ -4,7 +4,10 @@ use std::path::Path;
 
 use super::format::{HEADER_COPY_AT, WATERMARKS_AT};
 use super::*;
+use zeroize::Zeroizing;
+
 use crate::error::StoreError;
+use crate::log_key::LogKey;
 use crate::sync::Syncs;
 
 fn syncs() -> Syncs {
@@ -36,7 +39,7 @@ fn a_taken_slot_keeps_its_key_and_a_destroyed_one_is_zeros() {
         commit: 7,
         erasures: 2,
     };
-    ring.commit(watermark, &slots[..2], || ())
+    ring.commit(watermark, &slots[..2], None, || ())
         .expect("committed");
     for slot in &slots[..2] {
         assert!(ring.slot_is_empty(*slot).expect("readable"));
@@ -71,7 +74,7 @@ fn a_slot_in_use_that_was_zeroed_is_noticed() {
     let folder = tempfile::tempdir().expect("a folder");
     let ring = create(folder.path());
     let slot = ring.take().expect("a spare");
-    ring.commit(CommitWatermark::default(), &[slot], || ())
+    ring.commit(CommitWatermark::default(), &[slot], None, || ())
         .expect("committed");
     let refused = ring.reclaim_unused(&[slot]);
     assert!(matches!(refused, Err(StoreError::Damaged { .. })));
@@ -82,7 +85,7 @@ fn more_slots_than_spares_can_be_taken() {
     let folder = tempfile::tempdir().expect("a folder");
     let ring = create(folder.path());
     let mut slots: Vec<Slot> = (0..3_000).map(|_| ring.take().expect("a spare")).collect();
-    ring.commit(CommitWatermark::default(), &slots[..1_500], || ())
+    ring.commit(CommitWatermark::default(), &slots[..1_500], None, || ())
         .expect("committed");
     slots.drain(..1_500);
     slots.extend((0..2_000).map(|_| ring.take().expect("a spare")));
@@ -105,7 +108,8 @@ fn the_newest_intact_mark_counts() {
         erasures: commit / 2,
     };
     for commit in 1..=5 {
-        ring.commit(watermark(commit), &[], || ()).expect("written");
+        ring.commit(watermark(commit), &[], None, || ())
+            .expect("written");
         assert_eq!(ring.watermark().expect("read"), watermark(commit));
     }
     let hit = |at: u64| ring.file.write_all_at(&[7], at + 5).expect("hit");
@@ -153,7 +157,7 @@ fn a_rotation_changes_every_byte_and_no_key() {
         commit: 9,
         erasures: 1,
     };
-    ring.commit(watermark, &[], || ()).expect("committed");
+    ring.commit(watermark, &[], None, || ()).expect("committed");
     drop(ring);
     let (beside, path) = (MasterKeySource::Beside, folder.path());
     let before = fs::read(path.join("keys/ring")).expect("readable");
@@ -205,4 +209,51 @@ fn a_rotation_that_was_interrupted_is_finished_or_undone() {
     assert_eq!(bytes(&open(folder.path()), Special::Signing.slot()), key);
     assert_eq!(aside("master"), new_master);
     assert_eq!(fs::read_dir(&keys).expect("a directory").count(), 2);
+}
+
+fn log_key(epoch: u64) -> LogKey {
+    LogKey::new(epoch, Zeroizing::new([epoch as u8; 32]))
+}
+
+fn held_log_key(ring: &KeyRing) -> Option<(u64, [u8; 32])> {
+    let key = ring.log_key().expect("readable");
+    key.map(|key| (key.epoch(), *key.expose()))
+}
+
+#[test]
+fn the_key_of_the_log_is_overwritten_with_the_next_one_and_outlives_a_rotation() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ring = create(folder.path());
+    assert_eq!(held_log_key(&ring), None);
+    ring.put_log_key(&log_key(1)).expect("written");
+    let raw = || fs::read(folder.path().join("keys/ring")).expect("readable");
+    let at = Special::LogKey.slot().offset() as usize;
+    let slots = |bytes: &[u8]| bytes[at..at + 128].to_vec();
+    let before = slots(&raw());
+    assert_eq!(
+        at / 512,
+        (at + 127) / 512,
+        "two sectors: a torn write would tear them"
+    );
+    let watermark = CommitWatermark {
+        commit: 3,
+        erasures: 1,
+    };
+    ring.commit(watermark, &[], Some(&log_key(9)), || ())
+        .expect("committed");
+    let after = raw();
+    assert!(!after.windows(32).any(|window| before[..32] == *window));
+    assert_eq!(held_log_key(&ring), Some((9, [9; 32])));
+    drop(ring);
+    let beside = MasterKeySource::Beside;
+    rotate(folder.path(), &beside, &beside, &syncs()).expect("rotated");
+    assert_ne!(slots(&raw()), slots(&after));
+    let ring = open(folder.path());
+    assert_eq!(held_log_key(&ring), Some((9, [9; 32])));
+    // A key without its number says nothing.
+    ring.destroy(Special::LogEpoch).expect("destroyed");
+    assert!(matches!(ring.log_key(), Err(StoreError::Damaged { .. })));
+    ring.destroy_log_key().expect("destroyed");
+    assert_eq!(held_log_key(&ring), None);
+    assert_eq!(slots(&raw()), [0; 128]);
 }

@@ -1,79 +1,78 @@
-//! Accepting: an entry gets its position, and what an erasure names is gone at once.
+//! Accepting: what was decided is done, and what an erasure names is gone at once.
 
 use std::collections::HashMap;
 
+use super::Stage;
 use super::person::NamedOfUser;
-use super::{Stage, is_expired};
-use crate::batch::{Append, Idempotency};
 use crate::codec;
+use crate::decided::{DecidedAddition, DecidedEntry, DecidedErasure};
 use crate::error::StoreError;
 use crate::hash::{IdHasher, KeyedHash, Named, tombstones_over};
 use crate::keys;
 use crate::log::{ErasureEntry, queued_records};
+use crate::observer::Brought;
 use crate::position::LogPosition;
 use crate::records::{Committed, IdempotencyRecord, QueuedRow, Tombstone};
+use crate::request::Idempotency;
 use recant_types::{
     ErasureId, ErasureRecord, ErasureTarget, Event, FeedbackNumber, Interaction, ItemId,
     UnixMillis, UserId,
 };
 
 impl Stage<'_> {
-    /// The record of the erasure that an idempotency key of `appends` named before, if there is
-    /// one; an error when it came with another request.
-    pub(super) fn appends_only_when_new(
-        &self,
-        appends: &[Append],
-    ) -> Result<Option<ErasureRecord>, StoreError> {
-        for Idempotency { key, request } in appends.iter().filter_map(|a| a.idempotency) {
-            let key = keys::idempotency(&self.hasher.digest(&key));
-            let Some(payload) = self.get(&key)? else {
-                continue;
-            };
-            let used: IdempotencyRecord = codec::from_json(&payload)?;
-            if is_expired(&used, UnixMillis::now()) {
-                continue;
-            }
-            if used.request != self.hasher.digest(&request) {
-                return Err(StoreError::IdempotencyKeyReused);
-            }
-            let record = self.get(&keys::erasure(used.erasure))?;
-            let record = record.ok_or_else(|| StoreError::damaged("an erasure is missing"))?;
-            return codec::from_json(&record).map(Some);
-        }
-        Ok(None)
-    }
-
-    pub(super) fn append(
+    /// Does what was decided, whatever else this store knows of tombstones and of the time.
+    pub(super) fn apply_entry(
         &mut self,
-        append: Append,
+        entry: DecidedEntry,
         committed: &mut Committed,
-    ) -> Result<(), StoreError> {
-        match append.event {
-            Event::Add(interactions) => self.accept_addition(interactions, committed),
-            Event::Erase {
-                id,
-                accepted_at,
-                target,
-            } => {
-                let position = self.position(committed);
-                let mut record = ErasureRecord::accepted(id, position.0, &target, accepted_at);
-                record.commitment = append.commitment;
-                record.requested_by = append.requested_by;
-                self.put(keys::erasure(id), &codec::to_json(&record));
-                if let Some(idempotency) = append.idempotency {
-                    self.remember(idempotency, id, accepted_at);
-                }
-                committed.records.push(record);
-                self.accept_erasure(position, id, accepted_at, &target)
+    ) -> Result<Option<UnixMillis>, StoreError> {
+        match entry {
+            DecidedEntry::Add(addition) => {
+                self.apply_addition(addition, committed)?;
+                Ok(None)
             }
+            DecidedEntry::Erase(erasure) => self.apply_erasure(*erasure, committed).map(Some),
         }
     }
 
-    fn position(&mut self, committed: &mut Committed) -> LogPosition {
-        let position = self.next;
+    /// Returns up to when the tombstones hold back.
+    fn apply_erasure(
+        &mut self,
+        erasure: DecidedErasure,
+        committed: &mut Committed,
+    ) -> Result<UnixMillis, StoreError> {
+        let DecidedErasure {
+            position,
+            id,
+            accepted_at,
+            target,
+            commitment,
+            requested_by,
+            idempotency,
+            until,
+        } = erasure;
+        self.take_position(position, committed);
+        self.tell(|| Brought::Erasure {
+            id,
+            accepted_at,
+            target: target.clone(),
+        });
+        let mut record = ErasureRecord::accepted(id, position.0, &target, accepted_at);
+        record.commitment = commitment;
+        record.requested_by = requested_by;
+        record.shared_entry = self.place;
+        self.put(keys::erasure(id), &codec::to_json(&record));
+        if let Some(idempotency) = idempotency {
+            self.remember(idempotency, id, accepted_at);
+        }
+        committed.records.push(record);
+        self.accept_erasure(position, id, accepted_at, &target, until)
+    }
+
+    /// The next entry is behind `position`.
+    pub(super) fn take_position(&mut self, position: LogPosition, committed: &mut Committed) {
         self.next = position.next();
         committed.positions.push(position);
-        position
     }
 
     fn remember(&mut self, idempotency: Idempotency, id: ErasureId, now: UnixMillis) {
@@ -86,19 +85,17 @@ impl Stage<'_> {
         self.put(key, &codec::to_json(&used));
     }
 
-    /// Queues what a later erasure has not taken back already, each user's part under their key.
-    fn accept_addition(
+    /// Queues interactions, each user's part under their key. What comes of somebody who is restricted is
+    /// kept instead.
+    fn apply_addition(
         &mut self,
-        interactions: Vec<Interaction>,
+        addition: DecidedAddition,
         committed: &mut Committed,
     ) -> Result<(), StoreError> {
+        committed.held_back += addition.held_back as usize;
         let mut order: Vec<UserId> = Vec::new();
         let mut rows: HashMap<UserId, Vec<QueuedRow>> = HashMap::new();
-        for (index, added) in interactions.into_iter().enumerate() {
-            if self.is_held_back(&added)? {
-                committed.held_back += 1;
-                continue;
-            }
+        for (index, added) in addition.rows.into_iter().enumerate() {
             let (user, row) = self.queued_row(index as u16, added)?;
             let of_user = rows.entry(user.clone()).or_default();
             if of_user.is_empty() {
@@ -106,10 +103,15 @@ impl Stage<'_> {
             }
             of_user.push(row);
         }
-        if order.is_empty() {
-            return Ok(());
-        }
-        let position = self.position(committed);
+        let order = self.keep_of_restricted(order, &mut rows)?;
+        let Some(position) = addition.position else {
+            return if order.is_empty() {
+                Ok(())
+            } else {
+                Err(StoreError::other_store())
+            };
+        };
+        self.take_position(position, committed);
         let mut part = 0;
         for user in order {
             let rows = rows.remove(&user).unwrap_or_default();
@@ -184,13 +186,16 @@ impl Stage<'_> {
                 id,
                 accepted_at,
                 target,
-            } => self.accept_erasure(position, id, accepted_at, &target),
+            } => {
+                let accepted = self.accept_erasure(position, id, accepted_at, &target, None);
+                accepted.map(drop)
+            }
         }
     }
 
     /// Whether an erasure that was accepted after an interaction happened names it, or one that took, or is
     /// to take, what happened as late. One without a time is taken to have happened now.
-    fn is_held_back(&mut self, added: &Interaction) -> Result<bool, StoreError> {
+    pub(super) fn is_held_back(&mut self, added: &Interaction) -> Result<bool, StoreError> {
         let happened_at = match added.timestamp {
             Some(timestamp) if self.index.tombstones > 0 => UnixMillis::from_timestamp(timestamp),
             _ => return Ok(false),
@@ -207,18 +212,26 @@ impl Stage<'_> {
         self.holds_erased(user, &added.item, happened_at)
     }
 
+    /// Carries out what an erasure takes at once. Its tombstones hold back up to `until`; without it up to
+    /// when the latest of what it takes happened, or to its acceptance. Returns which.
     fn accept_erasure(
         &mut self,
         position: LogPosition,
         id: ErasureId,
         accepted_at: UnixMillis,
         target: &ErasureTarget,
-    ) -> Result<(), StoreError> {
+        until: Option<UnixMillis>,
+    ) -> Result<UnixMillis, StoreError> {
+        if let ErasureTarget::Restriction(users) = target {
+            self.restrict(users, accepted_at)?;
+        }
         // What is erased must not come back by the same rows, even those dated after the request.
-        let until = accepted_at.max(self.erase_named(target)?);
+        let found = accepted_at.max(self.erase_named(target)?);
+        let until = until.unwrap_or(found);
         let named = self.hasher.named(target);
         self.index.unapplied.insert(&named, position);
-        self.log_erasure(position, id, accepted_at, named, until)
+        self.log_erasure(position, id, accepted_at, named, until)?;
+        Ok(until)
     }
 
     /// Takes what `target` names out of the records and of the log; returns when the latest of it
@@ -230,6 +243,7 @@ impl Stage<'_> {
                 let hash = self.hasher.user(user);
                 until = self.latest_of(hash)?;
                 self.erase_user(hash)?;
+                self.forget_restriction(hash)?;
             }
             ErasureTarget::Pairs(pairs) => {
                 let pairs = pairs.iter().map(|(user, item)| (user, item, None));
@@ -245,8 +259,10 @@ impl Stage<'_> {
                 until = self.erase_of_users(known.into_iter())?;
             }
             // Carried out by the worker, which knows who interacted with the item; its tombstone is
-            // raised then.
-            ErasureTarget::Item(_) => {}
+            // raised then. What is kept of restricted people it does not know.
+            ErasureTarget::Item(item) => until = self.erase_kept_with(item)?,
+            // Nothing of it is erased.
+            ErasureTarget::Restriction(_) => {}
             ErasureTarget::Several(names) => {
                 for part in names.parts() {
                     until = until.max(self.erase_named(&part)?);
@@ -318,6 +334,8 @@ fn tombstone_hashes(hasher: &IdHasher, named: &Named) -> Vec<KeyedHash> {
         Named::User(hash) | Named::Item(hash) => vec![*hash],
         Named::Pairs(pairs) => pairs.iter().map(|(u, i)| hasher.pair(*u, *i)).collect(),
         Named::TypedPairs(pairs) => pairs.iter().map(|pair| hasher.typed_pair(*pair)).collect(),
+        // What is kept is not held back.
+        Named::Restriction(_) => Vec::new(),
         Named::Several { .. } | Named::SeveralTyped { .. } => {
             let parts = named.parts();
             let hashes = parts.iter().flat_map(|part| tombstone_hashes(hasher, part));

@@ -101,8 +101,7 @@ impl Stage<'_> {
         for ((position, part), user) in parts {
             let live = self.index.persons.get(&user).map(|person| person.live);
             let live = live.ok_or_else(StoreError::missing_person)?;
-            let payload = self.get_personal(live, &keys::log_part(position, part))?;
-            let payload = payload.ok_or_else(StoreError::missing_person)?;
+            let payload = self.held_personal(live, &keys::log_part(position, part))?;
             for row in QueuedRecord::unpack(&payload)?.rows {
                 let item = self.hasher.item(&row.item);
                 if self.index.unapplied.item_erased_after(item, position) {
@@ -113,7 +112,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    fn raise_tombstone(
+    pub(super) fn raise_tombstone(
         &mut self,
         hash: KeyedHash,
         happened_at: UnixMillis,

@@ -2,9 +2,13 @@
 
 mod accept;
 mod catalogue;
+mod decide;
+mod entry;
 mod erased_items;
+mod fact;
 mod person;
 mod properties;
+mod restriction;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,11 +20,13 @@ use crate::hash::IdHasher;
 use crate::index::Index;
 use crate::keyring::Slot;
 use crate::keys;
+use crate::log_key::LogKey;
+use crate::observer::Brought;
 use crate::position::LogPosition;
 use crate::records::{Committed, IdempotencyRecord};
 use crate::seal::SecretKey;
 use recant_types::{
-    FEEDBACK_TYPES_MAX, FeedbackNumber, FeedbackType, InvalidProperties, UnixMillis,
+    FEEDBACK_TYPES_MAX, FeedbackNumber, FeedbackType, InvalidProperties, SharedEntry, UnixMillis,
 };
 
 /// How long an idempotency key is remembered.
@@ -50,6 +56,23 @@ pub(super) struct Stage<'a> {
     erased_rows: HashSet<u32>,
     /// Why the batch did not change what is said about a person, if it did not.
     refused: Option<InvalidProperties>,
+    /// Where keys of persons come from.
+    key_source: KeySource,
+    /// The key of the shared log, where it is another one once the write is durable.
+    log_key: Option<LogKey>,
+    /// The entry of the shared log that is being added.
+    place: Option<SharedEntry>,
+    /// What is to be told once the write is durable; `None` where nobody listens.
+    brought: Option<Vec<Brought>>,
+}
+
+/// Where a stage takes keys of persons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeySource {
+    /// From the spare slots of the key ring.
+    Ring,
+    /// Nowhere: nothing of the stage will be written. The next slot to make up.
+    MadeUp(u32),
 }
 
 /// What a finished stage comes to.
@@ -60,6 +83,10 @@ pub(super) struct Staged {
     pub(super) keys: Vec<Vec<u8>>,
     /// Slots whose keys are destroyed once the batch is durable.
     pub(super) destroyed: Vec<Slot>,
+    /// The key of the shared log that takes the place of the one before by then.
+    pub(super) log_key: Option<LogKey>,
+    /// What is to be told once the batch is durable.
+    pub(super) brought: Vec<Brought>,
     /// How many erasures have been accepted.
     pub(super) erasures: u64,
 }
@@ -88,6 +115,46 @@ impl<'a> Stage<'a> {
             reached: LogPosition(u64::MAX),
             erased_rows: HashSet::new(),
             refused: None,
+            key_source: KeySource::Ring,
+            log_key: None,
+            place: None,
+            brought: None,
+        }
+    }
+
+    /// The same stage, which keeps what is to be told.
+    pub(super) fn telling(self) -> Self {
+        Self {
+            brought: Some(Vec::new()),
+            ..self
+        }
+    }
+
+    /// Keeps something to be told, where somebody listens.
+    fn tell(&mut self, make: impl FnOnce() -> Brought) {
+        if let Some(brought) = &mut self.brought {
+            brought.push(make());
+        }
+    }
+
+    /// The same stage to try something on: it is never written, and takes nothing from the key ring.
+    pub(super) fn trial(self) -> Self {
+        Self {
+            key_source: KeySource::MadeUp(u32::MAX),
+            ..self
+        }
+    }
+
+    /// A slot with a key for a person.
+    fn take_slot(&mut self) -> Result<Slot, StoreError> {
+        match &mut self.key_source {
+            KeySource::Ring => self.codec.ring().take(),
+            KeySource::MadeUp(number) => {
+                let slot = Slot(*number);
+                *number -= 1;
+                self.secrets.insert(slot, SecretKey::random());
+                Ok(slot)
+            }
         }
     }
 
@@ -128,12 +195,15 @@ impl<'a> Stage<'a> {
         Ok(there.map(|(key, _)| key).collect())
     }
 
-    /// Adds a batch. An error other than [`StoreError::IdempotencyKeyReused`] leaves it half done.
+    /// Adds a batch. An error other than [`StoreError::IdempotencyKeyReused`] and
+    /// [`StoreError::BelongsToCluster`] leaves it half done.
     pub(super) fn add(&mut self, batch: WriteBatch) -> Result<Committed, StoreError> {
+        if self.index.follows_log && batch.holds_requests() {
+            return Err(StoreError::BelongsToCluster);
+        }
         let mut committed = Committed::default();
-        let before = self.appends_only_when_new(&batch.appends)?;
-        if let Some(record) = before {
-            committed.records.push(record);
+        if let Some(before) = self.erasure_before(&batch.appends)? {
+            committed.records.push(self.erasure(before)?);
             return Ok(committed);
         }
         // Without a position a batch is taken to know everything that was accepted.
@@ -152,7 +222,13 @@ impl<'a> Stage<'a> {
             self.index.unapplied.applied(applied);
         }
         for append in batch.appends {
-            self.append(append, &mut committed)?;
+            let entry = self.decide_append(append)?;
+            self.apply_entry(entry, &mut committed)?;
+        }
+        for user in batch.lifts {
+            if let Some(lift) = self.decide_lift(user)? {
+                self.apply_lift(lift, &mut committed)?;
+            }
         }
         Ok(committed)
     }
@@ -189,11 +265,16 @@ impl<'a> Stage<'a> {
                     self.feedback_number(&feedback)?;
                 }
             }
-            Change::Describe(description) => self.describe(&description)?,
-            Change::RemoveDescription { id } => self.remove_description(&id)?,
-            Change::PutProperties { id, properties } => self.put_properties(&id, &properties)?,
-            Change::PatchProperties { id, patch } => self.patch_properties(&id, &patch)?,
+            Change::Request(change) => {
+                if let Some(change) = self.decide_change(change)? {
+                    self.apply_change(&change)?;
+                }
+            }
             Change::TrimLog(position) => self.trim_log(position)?,
+            Change::ForgetMark => {
+                self.remove(keys::MARK.to_vec());
+                self.index.follows_log = false;
+            }
         }
         Ok(())
     }
@@ -252,6 +333,8 @@ impl<'a> Stage<'a> {
             batch,
             keys,
             destroyed: self.destroyed,
+            log_key: self.log_key,
+            brought: self.brought.unwrap_or_default(),
             erasures: self.erasures,
         }
     }

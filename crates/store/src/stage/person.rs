@@ -68,16 +68,8 @@ impl Stage<'_> {
     pub(super) fn person(&mut self, id: &UserId) -> Result<&mut Person, StoreError> {
         let hash = self.hasher.user(id);
         if !self.index.persons.contains_key(&hash) {
-            let ring = self.codec.ring();
-            let person = Person {
-                id: id.clone(),
-                live: ring.take()?,
-                backup: ring.take()?,
-                pseudonym: Pseudonym::random(),
-                row: None,
-                has_properties: false,
-                queued: Default::default(),
-            };
+            let (live, backup) = (self.take_slot()?, self.take_slot()?);
+            let person = Person::new(id.clone(), live, backup, Pseudonym::random());
             self.index.insert(hash, person);
         }
         self.index
@@ -110,6 +102,12 @@ impl Stage<'_> {
         }
         let secret = self.secret(slot)?;
         open_under(slot, &secret, key, &value).map(Some)
+    }
+
+    /// The same of a record that has to be there.
+    pub(super) fn held_personal(&mut self, slot: Slot, key: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let payload = self.get_personal(slot, key)?;
+        payload.ok_or_else(StoreError::missing_person)
     }
 
     pub(super) fn put_user(&mut self, row: u32, id: &UserId) -> Result<(), StoreError> {
@@ -224,7 +222,7 @@ impl Stage<'_> {
     }
 
     /// Removes what is kept under a person's pseudonym, but for what is said about them.
-    fn remove_records(&mut self, person: &Person) -> Result<(), StoreError> {
+    pub(super) fn remove_records(&mut self, person: &Person) -> Result<(), StoreError> {
         self.remove(keys::user(person.pseudonym));
         let factors = keys::user_factors(person.pseudonym);
         if self.value(&factors)?.is_some() {
@@ -273,8 +271,8 @@ impl Stage<'_> {
         }
     }
 
-    /// Removes everything of a user, what is said about them and what waits in the log too, and
-    /// destroys the keys.
+    /// Removes everything of a user, what is said about them, what waits in the log and what is kept of
+    /// them too, and destroys the keys.
     pub(super) fn erase_user(&mut self, hash: KeyedHash) -> Result<(), StoreError> {
         let Some(person) = self.index.remove(hash) else {
             return Ok(());
@@ -286,6 +284,9 @@ impl Stage<'_> {
         for (position, part) in &person.queued {
             self.remove(keys::log_part(*position, *part));
         }
+        for number in 0..person.kept {
+            self.remove(keys::kept(person.pseudonym, number));
+        }
         self.destroyed.extend([person.live, person.backup]);
         Ok(())
     }
@@ -296,9 +297,11 @@ impl Stage<'_> {
             return Ok(UnixMillis(i64::MIN));
         };
         let (held, queued) = (self.history(&person)?, self.queued(&person)?);
+        let kept = self.kept(&person)?;
         let held = held.iter().map(|held| held.timestamp);
         let queued = queued.iter().flat_map(|(_, record)| &record.rows);
-        Ok(latest(held.chain(queued.map(|row| row.timestamp))))
+        let rows = queued.chain(&kept).map(|row| row.timestamp);
+        Ok(latest(held.chain(rows)))
     }
 
     /// Removes what is `named` of a user wherever it is, and seals what is left under a new key. Does
@@ -321,15 +324,18 @@ impl Stage<'_> {
         };
         let mut held = self.history(&person)?;
         let mut queued = self.queued(&person)?;
+        let mut kept = self.kept(&person)?;
         let count = |held: &[StoredInteraction], queued: &[(Vec<u8>, QueuedRecord)]| {
             held.len() + queued.iter().map(|(_, q)| q.rows.len()).sum::<usize>()
         };
-        let before = count(&held, &queued);
+        let before = count(&held, &queued) + kept.len();
         let gone = held
             .iter()
             .filter(|held| rows.names(&held.item, held.feedback));
         let queued_rows = queued.iter().flat_map(|(_, record)| &record.rows);
-        let queued_gone = queued_rows.filter(|row| named.names(&&row.item, row.feedback));
+        let queued_gone = queued_rows
+            .chain(&kept)
+            .filter(|row| named.names(&&row.item, row.feedback));
         let gone = gone.map(|held| held.timestamp);
         let until = latest(gone.chain(queued_gone.map(|row| row.timestamp)));
         held.retain(|held| !rows.names(&held.item, held.feedback));
@@ -338,7 +344,12 @@ impl Stage<'_> {
                 .rows
                 .retain(|row| !named.names(&&row.item, row.feedback));
         }
-        match count(&held, &queued) {
+        let kept_before = kept.len();
+        kept.retain(|row| !named.names(&&row.item, row.feedback));
+        if kept.len() < kept_before {
+            self.write_kept(hash, &kept)?;
+        }
+        match count(&held, &queued) + kept.len() {
             same if same == before => {}
             // What is said about a person is gone with the person, not with what they did.
             0 if !person.has_properties => self.erase_user(hash)?,
@@ -358,8 +369,7 @@ impl Stage<'_> {
         let mut queued = Vec::with_capacity(person.queued.len());
         for (position, part) in &person.queued {
             let key = keys::log_part(*position, *part);
-            let payload = self.get_personal(person.live, &key)?;
-            let payload = payload.ok_or_else(StoreError::missing_person)?;
+            let payload = self.held_personal(person.live, &key)?;
             queued.push((key, QueuedRecord::unpack(&payload)?));
         }
         Ok(queued)
@@ -377,7 +387,8 @@ impl Stage<'_> {
     }
 
     /// Seals what is left of a person under a new key and a new name, and destroys the old key: what is
-    /// held at the `row`, what waits in the log and what is said. A part without rows is removed.
+    /// held at the `row`, what waits in the log, what is kept and what is said. A part without rows is
+    /// removed.
     pub(super) fn renew_key(
         &mut self,
         hash: KeyedHash,
@@ -385,7 +396,7 @@ impl Stage<'_> {
         held: &[StoredInteraction],
         queued: Vec<(Vec<u8>, QueuedRecord)>,
     ) -> Result<(), StoreError> {
-        let live = self.codec.ring().take()?;
+        let live = self.take_slot()?;
         let person = self.index.persons.get_mut(&hash);
         let person = person.ok_or_else(StoreError::missing_person)?;
         let before = person.clone();
@@ -401,6 +412,7 @@ impl Stage<'_> {
             }
         }
         self.move_properties(&before, &person)?;
+        self.move_kept(&before, &person)?;
         for (key, record) in queued {
             if record.rows.is_empty() {
                 self.forget_part(hash, &key);
@@ -413,7 +425,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    fn forget_part(&mut self, hash: KeyedHash, key: &[u8]) {
+    pub(super) fn forget_part(&mut self, hash: KeyedHash, key: &[u8]) {
         let Some(part) = keys::log_parts(key) else {
             return;
         };

@@ -7,7 +7,7 @@ use crate::hash::KeyedHash;
 use crate::index::Person;
 use crate::keys;
 use crate::records::PropertiesRecord;
-use recant_types::{PersonPatch, PersonProperties, UserId};
+use recant_types::{InvalidProperties, PersonPatch, PersonProperties, UserId};
 
 impl Stage<'_> {
     /// Says this about a person, in place of what was said before. What was said before and is not
@@ -37,20 +37,14 @@ impl Stage<'_> {
         }
     }
 
-    /// Changes what is said about a person; what would be out of bounds is refused.
-    pub(super) fn patch_properties(
+    /// What a patch makes of what is said about a person; refused when that is out of bounds.
+    pub(super) fn patched_properties(
         &mut self,
         id: &UserId,
         patch: &PersonPatch,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Result<PersonProperties, InvalidProperties>, StoreError> {
         let before = self.properties_of(self.hasher.user(id))?;
-        match patch.apply(&before.unwrap_or_default()) {
-            Ok(after) => self.put_properties(id, &after),
-            Err(reason) => {
-                self.refused = Some(reason);
-                Ok(())
-            }
-        }
+        Ok(patch.apply(&before.unwrap_or_default()))
     }
 
     /// What is said about the person with this hash.
@@ -59,8 +53,7 @@ impl Stage<'_> {
         let Some(person) = person.filter(|person| person.has_properties).cloned() else {
             return Ok(None);
         };
-        let payload = self.get_personal(person.live, &keys::properties(person.pseudonym))?;
-        let payload = payload.ok_or_else(StoreError::missing_person)?;
+        let payload = self.held_personal(person.live, &keys::properties(person.pseudonym))?;
         let record: PropertiesRecord = codec::from_json(&payload)?;
         Ok(Some(record.properties))
     }
@@ -107,8 +100,7 @@ impl Stage<'_> {
             return Ok(());
         }
         let key = keys::properties(before.pseudonym);
-        let payload = self.get_personal(before.live, &key)?;
-        let payload = payload.ok_or_else(StoreError::missing_person)?;
+        let payload = self.held_personal(before.live, &key)?;
         self.remove(key);
         self.put_personal(now.live, keys::properties(now.pseudonym), &payload)
     }

@@ -6,8 +6,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use recant_store::FAILPOINTS;
-use recant_testkit::store::{commit, erasure, history, item, item_id, open, properties, user};
+use recant_store::{Entry, FAILPOINTS, LogPosition, Store};
+use recant_testkit::store::{
+    commit, erasure, history, item, item_id, notes, open, properties, user,
+};
 use recant_types::{ErasureId, ErasureTarget};
 
 const DIRECTORY: &str = "RECANT_TEST_CRASH_DIRECTORY";
@@ -29,11 +31,7 @@ fn child() {
         return;
     };
     let directory = Path::new(&directory);
-    let mut notes = fs::File::options()
-        .create(true)
-        .append(true)
-        .open(directory.join("notes"))
-        .expect("notes");
+    let mut notes = notes(directory);
     let mut note = |text: String| writeln!(notes, "{text}").expect("noted");
     let store = open(&directory.join("data"));
     for round in 0..3_u32 {
@@ -57,6 +55,16 @@ fn child() {
         note(format!("unpairing {}", row + 1));
         commit(&store, |batch| batch.append(pair));
         note(format!("unpaired {}", row + 1));
+        for of in [row + 2, row + 3] {
+            let named = ErasureTarget::Restriction(vec![user(of)]);
+            let restriction = erasure(ErasureId::generate(), named);
+            note(format!("restricting {of}"));
+            commit(&store, |batch| batch.append(restriction));
+            note(format!("restricted {of}"));
+        }
+        note(format!("lifting {}", row + 3));
+        commit(&store, |batch| batch.lift_restriction(&user(row + 3)));
+        note(format!("lifted {}", row + 3));
         store.compact().expect("compacted");
     }
     // More users at once than spare keys are ready for.
@@ -72,13 +80,56 @@ fn noted<'a>(notes: &'a str, word: &'a str) -> impl Iterator<Item = u32> + 'a {
         .filter_map(move |line| line.strip_prefix(word)?.trim().parse().ok())
 }
 
+/// What is held of somebody is in one place, whole: processed, kept, or waiting to be processed again.
+fn check_restrictions(store: &Store, notes: &str, failpoint: &str) {
+    let waiting = |row: u32| {
+        let log = store
+            .read_from(LogPosition(0), usize::MAX)
+            .expect("readable");
+        let added = log.into_iter().filter_map(|(_, entry)| match entry {
+            Entry::Add(rows) => Some(rows),
+            Entry::Erase(_) => None,
+        });
+        added
+            .flatten()
+            .filter(|added| added.user == user(row))
+            .count()
+    };
+    let lifting: Vec<u32> = noted(notes, "lifting ").collect();
+    let lifted: Vec<u32> = noted(notes, "lifted ").collect();
+    let restricted: Vec<u32> = noted(notes, "restricted ").collect();
+    for row in noted(notes, "restricting ") {
+        let processed = store.history(row).expect("readable").len();
+        let kept = store.kept(&user(row)).expect("readable").len();
+        let found = (processed, kept, waiting(row));
+        let is_restricted = store.is_restricted(&user(row));
+        let expected = match () {
+            () if lifted.contains(&row) => vec![(0, 0, 3)],
+            () if lifting.contains(&row) => vec![(0, 3, 0), (0, 0, 3)],
+            () if restricted.contains(&row) => vec![(0, 3, 0)],
+            () => vec![(3, 0, 0), (0, 3, 0)],
+        };
+        assert!(
+            expected.contains(&found),
+            "{failpoint}: user {row}: {found:?}"
+        );
+        assert_eq!(is_restricted, kept > 0, "{failpoint}: user {row}");
+        let said = store.properties(&user(row)).expect("readable");
+        assert_eq!(said, properties("said"), "{failpoint}: user {row}");
+    }
+}
+
 fn check(directory: &Path, failpoint: &str) {
     let notes = fs::read_to_string(directory.join("notes")).unwrap_or_default();
     let store = open(&directory.join("data"));
     let begun: Vec<u32> = noted(&notes, "erasing ").collect();
     let unpairing: Vec<u32> = noted(&notes, "unpairing ").collect();
+    let restricting: Vec<u32> = noted(&notes, "restricting ").collect();
     for row in noted(&notes, "added ") {
         let read = store.history(row).expect("readable");
+        if restricting.contains(&row) {
+            continue;
+        }
         if !begun.contains(&row) {
             assert!(!read.is_empty(), "{failpoint}: user {row} is lost");
             let said = store.properties(&user(row)).expect("readable");
@@ -103,6 +154,7 @@ fn check(directory: &Path, failpoint: &str) {
         let read = store.history(row).expect("readable");
         assert_eq!(read, history(3)[1..], "{failpoint}: user {row}");
     }
+    check_restrictions(&store, &notes, failpoint);
     if notes.contains("crowded") {
         assert!(store.users().expect("readable").len() > 700, "{failpoint}");
     }

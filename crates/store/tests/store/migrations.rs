@@ -93,6 +93,7 @@ fn certified() -> ErasureRecord {
         pairs: None,
         commitment: None,
         requested_by: None,
+        shared_entry: None,
         status: ErasureStatus::Certified,
         accepted_at: THEN,
         erased_at: Some(UnixMillis(THEN.0 + 1)),
@@ -350,7 +351,7 @@ fn a_new_store_has_the_records_that_the_document_lists() {
     for (key, value) in &records {
         match key.as_ref() {
             // The one value that is not sealed.
-            b"ms" => assert_eq!(value, &*checked(b"ms", &4_u32.to_le_bytes())),
+            b"ms" => assert_eq!(value, &*checked(b"ms", &5_u32.to_le_bytes())),
             // Slot, nonce, eight bytes, tag; the first generation's key is in slot 1.
             b"ma" | b"mc" | b"mn" => {
                 assert_eq!(
@@ -369,12 +370,18 @@ fn a_new_store_has_the_records_that_the_document_lists() {
 }
 
 #[test]
-fn a_store_of_version_2_is_brought_up_to_date_with_everything_in_it() {
+fn stores_of_earlier_versions_are_brought_up_to_date_with_everything_in_them() {
+    for version in 2..5 {
+        bring_up_to_date(version);
+    }
+}
+
+fn bring_up_to_date(version: u32) {
     let folder = tempfile::tempdir().expect("a folder");
     let contents = fill(folder.path());
     let database = sled::open(database_directory(folder.path())).expect("opened");
-    let version_2 = checked(b"ms", &2_u32.to_le_bytes());
-    database.insert(b"ms", version_2).expect("written");
+    let version = checked(b"ms", &version.to_le_bytes());
+    database.insert(b"ms", version).expect("written");
     drop(database);
     for _ in 0..2 {
         let store = open(folder.path());

@@ -8,9 +8,13 @@ const PATIENCE = 30_000;
 
 /** The server answered, and not with what was asked for. */
 export class Refused extends Error {
-  constructor(status, problem, needs, retryAfter) {
+  constructor(status, problem, { isAboutKeys, needs, retryAfter }) {
     super(problem.detail ?? problem.title ?? `The server answered ${status}.`);
     this.status = status;
+    /** What kind of problem it is, for programs. */
+    this.code = problem.code;
+    /** Whether another key could help. */
+    this.isAboutKeys = isAboutKeys;
     this.title = problem.title ?? `The server answered ${status}`;
     /** The role that the call needs, of an answer 401 or 403. */
     this.needs = needs;
@@ -73,11 +77,14 @@ export function takeKey(text, keep) {
 
 /**
  * Makes a call and gives back its `Response`, which is a good one.
- * `needs` is the role that it takes, for whoever has no key yet.
+ * `needs` is the role that it takes, for whoever has no key yet; an anonymous call goes without the key.
  */
-export async function call(path, { method = "GET", body, headers = {}, needs } = {}) {
+export async function call(
+  path,
+  { method = "GET", body, headers = {}, needs, isAnonymous = false } = {},
+) {
   const all = new Headers(headers);
-  if (key !== "") {
+  if (key !== "" && !isAnonymous) {
     all.set("authorization", `Bearer ${key}`);
   }
   if (body !== undefined) {
@@ -143,10 +150,9 @@ async function refusal(response, needs) {
   const scope = /scope="(\w+)"/.exec(response.headers.get("www-authenticate") ?? "")?.[1];
   const isAboutKeys = response.status === 401 || (response.status === 403 && scope !== undefined);
   const retryAfter = Number(response.headers.get("retry-after")) || undefined;
-  return new Refused(
-    response.status,
-    problem,
-    isAboutKeys ? (scope ?? needs) : undefined,
+  return new Refused(response.status, problem, {
+    isAboutKeys,
+    needs: isAboutKeys ? (scope ?? needs) : undefined,
     retryAfter,
-  );
+  });
 }

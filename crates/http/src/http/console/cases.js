@@ -1,4 +1,7 @@
-/** The erasures that were asked for in this page: each is sent once, followed, and its receipt checked. */
+/**
+ * What was asked for in this page, erasures, restrictions and their ends: each is sent once, followed, and its
+ * receipt checked.
+ */
 
 import { ask, askText, events } from "./api.js";
 import { check } from "./check.js";
@@ -7,6 +10,13 @@ const NEEDS = { needs: "erase" };
 
 /** Milliseconds between two looks at what goes on, and between two tries at a server that is gone. */
 const PAUSE = 1_500;
+
+/** Where each act is asked for. The end of a restriction is done when it is accepted, and has no receipt. */
+const PATHS = {
+  erasure: "erasures",
+  restriction: "restrictions",
+  lifting: "restrictions/lift",
+};
 
 /** Tells who listens that something changed: `change`. */
 export const changes = new EventTarget();
@@ -18,6 +28,7 @@ export const cases = [];
 let trouble = null;
 
 let isSending = false;
+let isStopped = false;
 let isFollowing = false;
 let keys = null;
 
@@ -26,10 +37,14 @@ export function currentTrouble() {
   return trouble;
 }
 
-/** Asks for the erasure of each of these: `{label, names}`, with names as in the request. */
-export function add(wanted) {
+/**
+ * Asks for `act`, an `erasure`, a `restriction` or a `lifting`, of each of these: `{label, names}`, with names as
+ * in the request.
+ */
+export function add(act, wanted) {
+  isStopped = hasStopped();
   for (const { label, names } of wanted) {
-    cases.push({ label, names, idempotency: unguessable(), state: "waiting" });
+    cases.push({ act, label, names, idempotency: unguessable(), state: "waiting" });
   }
   changed();
   send();
@@ -39,6 +54,39 @@ export function add(wanted) {
 /** Whether a salt would be lost with this page; `taken` says that they are in a file now. */
 export function hasUntaken() {
   return cases.some((one) => one.state === "waiting" || (one.salt && !one.isTaken));
+}
+
+/** Sends nothing more until told to go on; what is under way is waited for. */
+export function stop() {
+  isStopped = true;
+  changed();
+}
+
+/** Goes on with what was not sent. */
+export function goOn() {
+  isStopped = false;
+  changed();
+  send();
+}
+
+/** Whether what waits is to wait. */
+export function hasStopped() {
+  return isStopped && cases.some((one) => one.state === "waiting");
+}
+
+/** Whether the server has heard nothing of a case, and will not. */
+export function isUnsent(one) {
+  return one.state === "waiting" && !one.isTried && !one.isUnderWay;
+}
+
+/** Forgets what was not sent. What got no answer stays: it may have been accepted. */
+export function takeBack() {
+  const kept = cases.filter((one) => !isUnsent(one));
+  cases.splice(0, cases.length, ...kept);
+  if (!cases.some((one) => one.state === "waiting")) {
+    trouble = null;
+  }
+  changed();
 }
 
 /** Notes that what there is of these was handed to the person. */
@@ -71,7 +119,7 @@ async function send() {
   }
   isSending = true;
   let one;
-  while ((one = cases.find((waits) => waits.state === "waiting")) !== undefined) {
+  while (!isStopped && (one = cases.find((waits) => waits.state === "waiting")) !== undefined) {
     if (!(await sendOne(one))) {
       break;
     }
@@ -84,13 +132,18 @@ async function send() {
 async function sendOne(one) {
   const headers = { "idempotency-key": one.idempotency };
   try {
-    const answer = await ask("erasures", { method: "POST", body: one.names, headers, ...NEEDS });
-    Object.assign(one, { id: answer.id, salt: answer.receipt_salt, state: answer.status });
+    one.isUnderWay = true;
+    const request = { method: "POST", body: one.names, headers, ...NEEDS };
+    take(one, await ask(PATHS[one.act], request));
+    one.isUnderWay = false;
     trouble = null;
     follow();
   } catch (error) {
+    one.isUnderWay = false;
     if (error.passes) {
       trouble = error;
+      // Too many requests are refused before they are read; of everything else nobody knows.
+      one.isTried ||= error.status !== 429;
       changed();
       await pause(error.retryAfter);
       return true;
@@ -103,6 +156,15 @@ async function sendOne(one) {
   }
   changed();
   return true;
+}
+
+/** Takes the answer to a request. */
+function take(one, answer) {
+  if (one.act === "lifting") {
+    Object.assign(one, { state: "lifted", liftedAt: answer.accepted_at });
+  } else {
+    Object.assign(one, { id: answer.id, salt: answer.receipt_salt, state: answer.status });
+  }
 }
 
 function isOpen(one) {
@@ -147,10 +209,11 @@ async function lookAt(one) {
     const receipt = await askText(`erasures/${one.id}/receipt`, NEEDS);
     one.inclusion = await inclusionOf(one.id);
     one.receipt = receipt;
-    const { id, names } = one;
+    const { id, names, act } = one;
     const salt = one.salt ?? undefined;
     one.result = await check(receipt, {
       id,
+      act,
       salt,
       names,
       keys: JSON.parse(keys),

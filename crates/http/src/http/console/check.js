@@ -3,7 +3,14 @@
 import { ask } from "./api.js";
 import { make } from "./dom.js";
 import { provesInclusion } from "./inclusion.js";
-import { BadReceipt, CannotCheck, opens, verify } from "./receipt.js";
+import {
+  BadReceipt,
+  CannotCheck,
+  isSettlement,
+  opens,
+  verify,
+  verifySettlement,
+} from "./receipt.js";
 import { certificate, count, moment, reachesTarget } from "./words.js";
 
 /**
@@ -11,12 +18,19 @@ import { certificate, count, moment, reachesTarget } from "./words.js";
  * `inclusion` that it is in the log.
  * Gives `{holds, lines, claims}`: `holds` is true, false, or null where it could not be checked.
  */
-export async function check(text, { id, salt, names, keys, inclusion } = {}) {
+export async function check(text, { id, act: wanted, salt, names, keys, inclusion } = {}) {
   try {
     const known = keys ?? (await ask(".well-known/jwks.json"));
+    if (id === undefined && isSettlement(text)) {
+      const claims = await verifySettlement(text, known);
+      return { holds: true, lines: settlement(claims), claims };
+    }
     const claims = await verify(text, known);
     if (id !== undefined && claims.jti !== id) {
       throw new BadReceipt("It is signed, and it is the receipt of another erasure.");
+    }
+    if (wanted !== undefined && act(claims) !== wanted) {
+      throw new BadReceipt(`It is signed, and it is the receipt of no ${wanted}.`);
     }
     const lines = [signed(claims)];
     let holds = true;
@@ -25,12 +39,13 @@ export async function check(text, { id, salt, names, keys, inclusion } = {}) {
       lines.push("Its certificate does not reach its target.");
     }
     lines.push(certificate(claims.certificate));
+    lines.push(...ofNodes(claims));
     if (salt !== undefined) {
       const isAbout = await opens(claims, salt, names);
       holds &&= isAbout;
       lines.push(
         isAbout
-          ? "The salt opens the commitment: the erasure is about what is named."
+          ? `The salt opens the commitment: the ${act(claims)} is about what is named.`
           : "The salt does not open the commitment to what is named: another salt, or other names.",
       );
     }
@@ -52,9 +67,42 @@ export async function check(text, { id, salt, names, keys, inclusion } = {}) {
   }
 }
 
+/** What a receipt of several nodes leaves open, which is no fault of it. */
+function ofNodes({ nodes, kind }) {
+  if (nodes === undefined) {
+    return [];
+  }
+  const owing = nodes.filter(({ state }) => state === "owing").map(({ node }) => node);
+  const act = kind === "restriction" ? "restriction" : "erasure";
+  if (owing.length === 0) {
+    return [`Every node had carried out the ${act} when it was signed.`];
+  }
+  return [
+    `When it was signed, ${owing.join(", ")} had been away and had still to carry out the ${act}: a settlement ` +
+      "closes that. `recant verify` takes both.",
+  ];
+}
+
+const HOW = {
+  caught_up: "it has caught up",
+  transferred: "it has destroyed its keys and got its data anew",
+  attested: "its disk is said to be destroyed",
+};
+
+function settlement({ sequence, iss, node, upto, how }) {
+  return [
+    `The signature holds: settlement ${sequence} of ${iss}, and no receipt of an erasure.`,
+    `Node ${node} owes nothing of what was erased up to entry ${upto}: ${HOW[how] ?? how}.`,
+  ];
+}
+
+function act(claims) {
+  return claims.kind === "restriction" ? "restriction" : "erasure";
+}
+
 function signed(claims) {
   return (
-    `The signature holds: receipt ${claims.sequence} of ${claims.iss} for the erasure ${claims.jti}, ` +
+    `The signature holds: receipt ${claims.sequence} of ${claims.iss} for the ${act(claims)} ${claims.jti}, ` +
     `certified ${moment(claims.certified_at)}.`
   );
 }

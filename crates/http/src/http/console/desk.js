@@ -1,23 +1,60 @@
-/** The page where somebody asks for erasures on behalf of others. */
+/** The page where somebody asks for erasures, and for restrictions, on behalf of others. */
 
-import { ask, events } from "./api.js";
-import { add, cases, changes, currentTrouble, hasUntaken, publishedKeys, taken } from "./cases.js";
-import { word } from "./check.js";
-import { byId, download, fill, make, say, table } from "./dom.js";
+import { events } from "./api.js";
+import { add, cases } from "./cases.js";
+import { byId, fill, say, table } from "./dom.js";
+import { held } from "./held.js";
+import { one, read } from "./names.js";
 import * as problem from "./problem.js";
-import { files, report } from "./report.js";
+import { show } from "./progress.js";
 import { count } from "./words.js";
-import { zip } from "./zip.js";
 
-/** Names a request may hold, and so lines of a file. */
+/** Requests that are made at a time, and bytes that so many lines may have. */
 const LINES_MAX = 10_000;
+const FILE_BYTES_MAX = 8 * 1024 * 1024;
 
-/** People whose data are looked at together, and rows that are shown of a long table. */
-const LOOKED_AT_MAX = 100;
-const ROWS_MAX = 200;
+/** Requests of one page: an archive holds so many, with three files for each. */
+const CASES_MAX = 20_000;
+
+/** Bad lines that are shown, and numbers of other lines that are named. */
+const BAD_MAX = 100;
+const NUMBERS_MAX = 10;
+
+/** What the lines of each kind are called. */
+const LINES = {
+  users: { lines: "Ids, one a line", file: "… or a file of ids, one a line" },
+  items: { lines: "Ids, one a line", file: "… or a file of ids, one a line" },
+  pairs: { lines: "Pairs, one a line: person,item", file: "… or a file of pairs" },
+};
+
+/** What is asked once more before each act. */
+const QUESTIONS = {
+  erasure: {
+    head: "Erase for good?",
+    yes: "Erase",
+    text: (what) => `${what}: what is erased cannot be brought back by anybody.`,
+  },
+  restriction: {
+    head: "Restrict processing?",
+    yes: "Restrict",
+    text: (what) =>
+      `${what}: what is held is kept, leaves the model and all lists, and can be given back.`,
+  },
+  lifting: {
+    head: "Lift the restriction?",
+    yes: "Lift",
+    text: (what) => `${what}: what was kept, and what came meanwhile, is learnt again.`,
+  },
+};
+
+const ACTS = {
+  erasure: (label) => label,
+  restriction: (label) => `restriction of ${label}`,
+  lifting: (label) => `end of the restriction of ${label}`,
+};
 
 /** What was asked for and awaits the second word. */
-let wanted = [];
+let wanted = null;
 
 export const desk = {
   open() {
@@ -30,233 +67,183 @@ function kind() {
   return byId("desk-kind").value;
 }
 
-function lines() {
-  const ids = byId("desk-ids").value.split("\n");
-  return [...new Set(ids.map((id) => id.trim()).filter((id) => id !== ""))];
-}
-
-function pair() {
-  return { user: byId("desk-user").value.trim(), item: byId("desk-item").value.trim() };
-}
-
-/** What the form names, an erasure each. */
+/** What the form names, a request each. */
 function named() {
-  if (kind() === "interactions") {
-    const { user, item } = pair();
-    if (user === "" || item === "") {
-      throw mistake("Name the person and the item.");
-    }
-    return [{ label: `${user} with ${item}`, names: { interactions: [{ user, item }] } }];
+  if (kind() === "pair") {
+    const [user, item] = [byId("desk-user").value, byId("desk-item").value];
+    return [one("pairs", { user, item })];
   }
-  const ids = lines();
-  if (ids.length === 0) {
-    throw mistake("Write an id, or several, one a line.");
+  const { entries, bad } = checkLines();
+  if (bad.length > 0) {
+    throw mistake(`${count(bad.length, "line")} cannot be read. Mend or remove what is bad first.`);
   }
-  if (ids.length > LINES_MAX) {
-    throw mistake(`There are ${ids.length} lines; take at most ${LINES_MAX} at a time.`);
+  if (entries.length === 0) {
+    throw mistake("Write an id, or several, one a line, or choose a file.");
   }
-  const noun = kind() === "users" ? "person" : "item";
-  return ids.map((id) => ({ label: `${noun} ${id}`, names: { [kind()]: [id] } }));
+  if (entries.length > LINES_MAX) {
+    throw mistake(`There are ${entries.length} lines; take at most ${LINES_MAX} at a time.`);
+  }
+  if (entries.length + cases.length > CASES_MAX) {
+    throw mistake("This page holds no more: take the archive, and load the page anew.");
+  }
+  return entries;
 }
 
 function mistake(text) {
-  return Object.assign(new Error(text), { title: "Nothing is named" });
+  return Object.assign(new Error(text), { title: "Nothing is sent" });
 }
 
-async function showHeld() {
-  const place = byId("desk-export");
-  try {
-    const all = named();
-    problem.clear(byId("desk-problem"));
-    if (kind() === "items") {
-      fill(place, await Promise.all(all.slice(0, LOOKED_AT_MAX).map(describeItem)));
-      return;
-    }
-    const users = kind() === "users" ? lines() : [pair().user];
-    const found = [];
-    for (const user of users.slice(0, LOOKED_AT_MAX)) {
-      found.push(await ask("export", exportOf(user)));
-    }
-    fill(
-      place,
-      users.length > LOOKED_AT_MAX &&
-        make("p", {}, `The first ${LOOKED_AT_MAX} of ${users.length}:`),
-      found.map((held) => heldOf(held, found.length === 1)),
-    );
-  } catch (error) {
-    fill(place);
-    problem.show(byId("desk-problem"), error);
-  }
-}
-
-function exportOf(user) {
-  return {
-    method: "POST",
-    body: { user },
-    headers: { accept: "application/json" },
-    needs: "admin",
-  };
-}
-
-async function describeItem({ names }) {
-  const [id] = names.items;
-  try {
-    const item = await ask(`items/${encodeURIComponent(id)}`, { needs: "read" });
-    return make("p", {}, `${id}: in the catalogue as “${item.title ?? "(no title)"}”.`);
-  } catch (error) {
-    if (error.status === 404) {
-      return make("p", {}, `${id}: there is no such item.`);
-    }
-    throw error;
-  }
-}
-
-function heldOf(held, isOpen) {
-  const { user, properties, interactions } = held;
-  const said = Object.entries(properties);
-  const rows = interactions
-    .slice(0, ROWS_MAX)
-    .map((row) => [row.title ?? row.item, row.type, row.weight, when(row.timestamp)]);
+/** Reads the lines, and says what becomes of each. */
+function checkLines() {
+  const found = read(byId("desk-ids").value, kind());
+  say(byId("desk-check"), account(found));
+  const rows = found.bad.slice(0, BAD_MAX).map(({ line, why }) => [line, why]);
   const caption =
-    rows.length < interactions.length
-      ? `The first ${rows.length} of ${interactions.length} interactions`
-      : count(rows.length, "interaction");
-  return make(
-    "details",
-    { open: isOpen },
-    make(
-      "summary",
-      {},
-      `${user}: ${count(interactions.length, "interaction")}, ${count(said.length, "property", "properties")}`,
-    ),
-    said.map(([name, value]) => make("p", {}, `${name}: ${value}`)),
-    rows.length > 0 && table(caption, ["item", "what was done", "weight", "when"], rows),
-    make(
-      "button",
-      {
-        type: "button",
-        click: () => download("export.json", JSON.stringify(held, null, 2), "application/json"),
-      },
-      "Download what is held",
-    ),
-  );
+    rows.length < found.bad.length
+      ? `The first ${rows.length} of ${count(found.bad.length, "bad line")}`
+      : count(found.bad.length, "bad line");
+  fill(byId("desk-bad"), rows.length > 0 && table(caption, ["line", "what is wrong"], rows));
+  return found;
 }
 
-/** Times come in the unit that the source had: what is no time of this age is shown as it is. */
-function when(timestamp) {
-  if (timestamp === undefined) {
-    return "";
+/** What there is of each kind of line: no line is in none. */
+function account({ entries, bad, repeated, empty, headings }) {
+  const parts = [`${count(entries.length, "line")} to send`];
+  if (bad.length > 0) {
+    parts.push(`${bad.length} bad`);
   }
-  const seconds = timestamp > 1e11 ? timestamp / 1000 : timestamp;
-  return seconds > 1e8 && seconds < 1e11 ? new Date(seconds * 1000).toLocaleString() : timestamp;
-}
-
-function confirmErasure(event) {
-  event.preventDefault();
-  try {
-    wanted = named();
-    problem.clear(byId("desk-problem"));
-  } catch (error) {
-    problem.show(byId("desk-problem"), error);
-    return;
+  if (repeated.length > 0) {
+    parts.push(`${repeated.length} repeated and counted once (${numbers(repeated)})`);
   }
-  const what =
-    wanted.length === 1 ? wanted[0].label : `${count(wanted.length, "erasure")}, one a line`;
-  say(byId("confirm-text"), `${what}: what is erased cannot be brought back by anybody.`);
-  byId("confirm").showModal();
-}
-
-function erase() {
-  byId("confirm").close();
-  const those = wanted;
-  wanted = [];
-  for (const id of ["desk-ids", "desk-user", "desk-item", "desk-file"]) {
-    byId(id).value = "";
+  if (headings.length > 0) {
+    parts.push(`1 heading (${numbers(headings)})`);
   }
-  fill(byId("desk-export"));
-  add(those);
-  byId("cases-head").focus();
-}
-
-function show() {
-  byId("cases").hidden = cases.length === 0;
-  const trouble = currentTrouble();
-  if (trouble === null) {
-    problem.clear(byId("cases-problem"));
-  } else {
-    problem.show(byId("cases-problem"), trouble);
-  }
-  say(byId("cases-state"), summary());
-  const rows = cases
-    .slice(0, ROWS_MAX)
-    .map((one) => [
-      one.label,
-      one.state === "refused" ? `refused: ${one.problem}` : one.state,
-      make("code", {}, one.id ?? ""),
-      receiptOf(one),
-      make("code", {}, one.salt ?? ""),
-    ]);
-  const heads = ["what", "state", "erasure", "receipt", "salt"];
-  const caption =
-    cases.length > ROWS_MAX
-      ? `The first ${ROWS_MAX} of ${cases.length}`
-      : count(cases.length, "erasure");
-  fill(byId("cases-list"), table(caption, heads, rows));
-  const hasSome = cases.some((one) => one.id !== undefined);
-  byId("archive").disabled = !hasSome;
-  byId("report").disabled = !hasSome;
-  byId("salts-warning").hidden = !hasUntaken();
-}
-
-function receiptOf({ result }) {
-  return result === undefined ? "" : make("span", { title: result.lines.join(" ") }, word(result));
-}
-
-function summary() {
-  const certified = cases.filter((one) => one.state === "certified").length;
-  const refused = cases.filter((one) => one.state === "refused").length;
-  const waiting = cases.filter((one) => one.state === "waiting").length;
-  const parts = [`${certified} of ${count(cases.length, "erasure")} certified`];
-  if (waiting > 0) {
-    parts.push(`${waiting} not sent yet`);
-  }
-  if (refused > 0) {
-    parts.push(`${refused} refused`);
+  if (empty.length > 0) {
+    parts.push(`${empty.length} empty`);
   }
   return `${parts.join(", ")}.`;
 }
 
-function options() {
-  return { isNamed: byId("desk-named").checked, service: location.host, keys: publishedKeys() };
+function numbers(lines) {
+  const first = lines.slice(0, NUMBERS_MAX).join(", ");
+  const more = lines.length > NUMBERS_MAX ? ", …" : "";
+  return `${lines.length === 1 ? "line" : "lines"} ${first}${more}`;
 }
 
-byId("desk-kind").addEventListener("change", () => {
-  byId("desk-lines").hidden = kind() === "interactions";
-  byId("desk-pair").hidden = kind() !== "interactions";
-});
-byId("desk-file").addEventListener("change", async (event) => {
+function forgetCheck() {
+  say(byId("desk-check"), "");
+  fill(byId("desk-bad"));
+}
+
+/** Does something with what the form names, and shows what is wrong with it. */
+async function withNamed(use) {
+  try {
+    const entries = named();
+    problem.clear(byId("desk-problem"));
+    await use(entries);
+  } catch (error) {
+    problem.show(byId("desk-problem"), error);
+  }
+}
+
+function showHeld() {
+  fill(byId("desk-export"));
+  return withNamed(async (entries) => fill(byId("desk-export"), ...(await held(entries))));
+}
+
+function askAgain(act) {
+  return withNamed((entries) => {
+    const label = ACTS[act];
+    wanted = { act, entries: entries.map((entry) => ({ ...entry, label: label(entry.label) })) };
+    const [first] = wanted.entries;
+    const what =
+      entries.length === 1
+        ? first.label
+        : `${count(entries.length, act === "lifting" ? "end of a restriction" : act, pluralOf(act))}, one a line`;
+    const { head, yes, text } = QUESTIONS[act];
+    say(byId("confirm-head"), head);
+    say(byId("confirm-text"), text(what));
+    say(byId("confirm-yes"), yes);
+    byId("confirm").showModal();
+  });
+}
+
+function pluralOf(act) {
+  return act === "lifting" ? "ends of restrictions" : `${act}s`;
+}
+
+function goAhead() {
+  byId("confirm").close();
+  const { act, entries } = wanted;
+  wanted = null;
+  for (const id of ["desk-ids", "desk-user", "desk-item", "desk-file"]) {
+    byId(id).value = "";
+  }
+  fill(byId("desk-export"));
+  forgetCheck();
+  add(act, entries);
+  byId("cases-head").focus();
+}
+
+/** Puts the lines of a file into the form. */
+async function takeFile(file) {
+  try {
+    if (file.size > FILE_BYTES_MAX) {
+      throw mistake(`The file is too large; take at most ${LINES_MAX} lines at a time.`);
+    }
+    byId("desk-ids").value = textOf(await file.arrayBuffer());
+    problem.clear(byId("desk-problem"));
+    checkLines();
+  } catch (error) {
+    byId("desk-file").value = "";
+    problem.show(byId("desk-problem"), error);
+  }
+}
+
+/** Ids in another encoding would be those of others. */
+function textOf(bytes) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw mistake("The file is not in UTF-8: its ids would be read wrong. Save it in UTF-8.");
+  }
+}
+
+function showKind() {
+  const isPair = kind() === "pair";
+  byId("desk-lines").hidden = isPair;
+  byId("desk-pair").hidden = !isPair;
+  byId("desk-read").hidden = isPair;
+  byId("desk-restrict").hidden = kind() !== "users";
+  byId("desk-lift").hidden = kind() !== "users";
+  if (!isPair) {
+    say(byId("desk-ids-label"), LINES[kind()].lines);
+    say(byId("desk-file-label"), LINES[kind()].file);
+  }
+  problem.clear(byId("desk-problem"));
+  forgetCheck();
+}
+
+byId("desk-kind").addEventListener("change", showKind);
+byId("desk-ids").addEventListener("input", forgetCheck);
+byId("desk-file").addEventListener("change", (event) => {
   const [file] = event.target.files;
   if (file !== undefined) {
-    byId("desk-ids").value = await file.text();
+    takeFile(file);
   }
+});
+byId("desk-read").addEventListener("click", () => {
+  problem.clear(byId("desk-problem"));
+  checkLines();
 });
 byId("desk-held").addEventListener("click", showHeld);
-byId("desk-form").addEventListener("submit", confirmErasure);
-byId("confirm-no").addEventListener("click", () => byId("confirm").close());
-byId("confirm-yes").addEventListener("click", erase);
-byId("archive").addEventListener("click", () => {
-  download("erasures.zip", zip(files(cases, options())), "application/zip");
-  taken();
-  show();
+byId("desk-restrict").addEventListener("click", () => askAgain("restriction"));
+byId("desk-lift").addEventListener("click", () => askAgain("lifting"));
+byId("desk-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  askAgain("erasure");
 });
-byId("report").addEventListener("click", () =>
-  download("erasures.html", report(cases, options()), "text/html"),
-);
-changes.addEventListener("change", show);
+byId("confirm-no").addEventListener("click", () => byId("confirm").close());
+byId("confirm-yes").addEventListener("click", goAhead);
 // Another key may not see what this one could.
 events.addEventListener("key", () => fill(byId("desk-export")));
-window.addEventListener("beforeunload", (event) => {
-  if (hasUntaken()) {
-    event.preventDefault();
-  }
-});

@@ -68,12 +68,16 @@ function showList(found) {
   }
   const rows = found.map((erasure) => [
     make("button", { type: "button", class: "link", click: () => open(erasure.id) }, erasure.id),
+    erasure.kind,
     erasure.status,
     moment(erasure.accepted_at),
     moment(erasure.certified_at),
   ]);
   const caption = `${count(found.length, "erasure")}, newest first`;
-  fill(byId("erasures-list"), table(caption, ["id", "state", "accepted", "certified"], rows));
+  fill(
+    byId("erasures-list"),
+    table(caption, ["id", "kind", "state", "accepted", "certified"], rows),
+  );
 }
 
 async function open(id) {
@@ -112,7 +116,8 @@ function close() {
 
 function show(erasure) {
   byId("erasure").hidden = false;
-  say(byId("erasure-head"), `Erasure ${erasure.id}`);
+  const name = erasure.kind === "restriction" ? "Restriction" : "Erasure";
+  say(byId("erasure-head"), `${name} ${erasure.id}`);
   say(byId("erasure-state"), `It is ${erasure.status}.`);
   fill(byId("erasure-body"), timeline(erasure), statement(erasure));
   byId("erasure-actions").hidden = erasure.status !== "certified";

@@ -1,5 +1,6 @@
 /** The console: which of its pages is shown, and with which key. */
 
+import { access } from "./access.js";
 import { events, hasKey, isKept, takeKey } from "./api.js";
 import { catalogue } from "./catalogue.js";
 import { desk } from "./desk.js";
@@ -8,12 +9,13 @@ import { erasures } from "./erasures.js";
 import { overview } from "./overview.js";
 import { recommendations } from "./recommendations.js";
 import { begin, server } from "./watch.js";
+import { webhooks } from "./webhooks.js";
 
 /**
  * The pages by name. Each has `open`, called when it is shown and when what it shows may have
  * changed, and `close`. The name is all that the address ever holds.
  */
-const PAGES = { overview, erasures, desk, recommendations, catalogue };
+const PAGES = { overview, erasures, desk, recommendations, catalogue, webhooks, access };
 
 let current = null;
 

@@ -2,7 +2,9 @@
 
 import { ask, askText } from "./api.js";
 import { byId, facts, fill, make } from "./dom.js";
+import { lookAtNodes } from "./nodes.js";
 import { plot } from "./plot.js";
+import { poll } from "./poll.js";
 import * as problem from "./problem.js";
 import { buckets, parse, quantile, sum, value } from "./prometheus.js";
 import { bytes, certificate, count, figure, moment, reachesTarget, span } from "./words.js";
@@ -13,53 +15,43 @@ const PAUSE = 5_000;
 const SAMPLES = 360;
 
 /** What this page, probes and scrapers ask is no traffic. */
-const OWN = new Set(["/", "/console/{file}", "/metrics", "/model", "/readyz", "/healthz"]);
+const OWN = new Set([
+  "/",
+  "/cluster",
+  "/console/{file}",
+  "/metrics",
+  "/model",
+  "/readyz",
+  "/healthz",
+  "/webhooks",
+]);
 const isTraffic = (labels) => !OWN.has(labels.route);
 
 const samples = [];
-let timer;
-let round = 0;
 
-export const overview = {
-  open() {
-    document.addEventListener("visibilitychange", look);
-    look();
-  },
-  close() {
-    document.removeEventListener("visibilitychange", look);
-    clearTimeout(timer);
-    round += 1;
-  },
-};
+export const overview = poll(PAUSE, async (isWanted) => {
+  await Promise.all([look(isWanted), lookAtNodes(isWanted)]);
+});
 
-async function look() {
-  clearTimeout(timer);
-  round += 1;
-  if (document.hidden) {
-    return;
-  }
-  const mine = round;
+async function look(isWanted) {
   try {
     const [model, metrics] = await Promise.all([
       ask("model", { needs: "read" }),
       askText("metrics", { needs: "read" }),
     ]);
-    if (mine !== round) {
-      return;
+    if (isWanted()) {
+      problem.clear(byId("overview-problem"));
+      showModel(model);
+      take(parse(metrics));
     }
-    problem.clear(byId("overview-problem"));
-    showModel(model);
-    take(parse(metrics));
   } catch (error) {
-    if (mine !== round) {
-      return;
-    }
-    problem.show(byId("overview-problem"), error);
-    if (error.needs !== undefined) {
-      forget();
+    if (isWanted()) {
+      problem.show(byId("overview-problem"), error);
+      if (error.needs !== undefined) {
+        forget();
+      }
     }
   }
-  timer = setTimeout(look, PAUSE);
 }
 
 /** Nothing stays of what another key could see. */

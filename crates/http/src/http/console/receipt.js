@@ -1,6 +1,7 @@
 /** Checks receipts here, in the browser, as docs/receipts.md draws them. */
 
 const TYPE = "recant-receipt+jwt";
+const SETTLEMENT = "recant-settlement+jwt";
 const METHOD = "recant-erasure-commitment-1+HMAC-SHA-256";
 const TITLE = "recant erasure commitment 1";
 
@@ -23,14 +24,32 @@ export class CannotCheck extends Error {
 }
 
 /** Takes the receipt in `text` apart and checks its signature with the keys of `jwks`; gives its claims. */
-export async function verify(text, jwks) {
+export function verify(text, jwks) {
+  return verifyAs(TYPE, text, jwks);
+}
+
+/** The same of a settlement, which is in the chain of receipts and is none. */
+export function verifySettlement(text, jwks) {
+  return verifyAs(SETTLEMENT, text, jwks);
+}
+
+/** Whether a text says that it is a settlement. */
+export function isSettlement(text) {
+  try {
+    return json(text.trim().split(".")[0], "header").typ === SETTLEMENT;
+  } catch {
+    return false;
+  }
+}
+
+async function verifyAs(type, text, jwks) {
   const parts = text.trim().split(".");
   if (parts.length !== 3) {
     throw new BadReceipt("It is not three parts with dots between them.");
   }
   const [head, body, signature] = parts;
   const header = json(head, "header");
-  if (header.alg !== "EdDSA" || header.typ !== TYPE || header.crit !== undefined) {
+  if (header.alg !== "EdDSA" || header.typ !== type || header.crit !== undefined) {
     throw new BadReceipt("Its header is not that of a receipt of recant.");
   }
   const key = (jwks.keys ?? []).find((known) => known.kid === header.kid);
@@ -92,11 +111,11 @@ export async function opens(claims, salt, names) {
   if (claims.commitment.method !== METHOD) {
     throw new CannotCheck("It holds a commitment of a kind that this page does not know.");
   }
-  return (await commitment(salt, names)) === claims.commitment.value;
+  return (await commitment(salt, names, claims.kind)) === claims.commitment.value;
 }
 
-/** The commitment to `names` under `salt`. */
-export async function commitment(salt, names) {
+/** The commitment under `salt` to `names`, or to the restriction of the users of `names`. */
+export async function commitment(salt, names, act) {
   needCrypto();
   const secret = fromBase64(salt.trim());
   if (secret.length !== 32) {
@@ -104,13 +123,21 @@ export async function commitment(salt, names) {
   }
   const hmac = { name: "HMAC", hash: "SHA-256" };
   const key = await crypto.subtle.importKey("raw", secret, hmac, false, ["sign"]);
-  return toBase64(await crypto.subtle.sign("HMAC", key, message(names)));
+  return toBase64(await crypto.subtle.sign("HMAC", key, message(names, act)));
 }
 
-function message(names) {
-  const { kind, fields } = meaning(names);
+function message(names, act) {
+  const { kind, fields } = act === "restriction" ? restriction(names) : meaning(names);
   const all = [encoder.encode(TITLE), encoder.encode(kind), ...fields];
   return new Uint8Array(all.flatMap((field) => [...number(field.length), ...field]));
+}
+
+/** Users alone are restricted; what names anything else is about something else. */
+function restriction({ users = [], items = [], interactions = [] }) {
+  if (items.length + interactions.length > 0) {
+    return meaning({ users, items, interactions });
+  }
+  return { kind: "restriction", fields: counted(ordered(users.map((user) => [user]))) };
 }
 
 /** The kind of a request, however it is written, and the fields that follow it. */

@@ -25,13 +25,14 @@ export function report(cases, { isNamed, service }) {
     make(
       "p",
       {},
-      `${count(cases.length, "erasure")} at ${service}. Made ${moment(new Date())}. Each has a page of its own.`,
+      `${count(cases.length, "request")} at ${service}. Made ${moment(new Date())}. Each has a page of its own.`,
     ),
     make(
       "p",
       {},
       "A receipt is an attestation: it proves that the holder of the signing key said that the erasure reached " +
-        "these states at these times, with this certificate. The salt opens its commitment to what was erased.",
+        "these states at these times, with this certificate. The salt opens its commitment to what was erased. " +
+        "That of a restriction says that data are kept and not processed; it is no evidence of an erasure.",
     ),
     cases.map((one) => page(one, isNamed)),
   );
@@ -41,9 +42,21 @@ export function report(cases, { isNamed, service }) {
   );
 }
 
+const HEADS = { erasure: "Erasure", restriction: "Restriction" };
+
 function page(one, isNamed) {
+  const who = ["What was named", isNamed ? one.label : "not named here"];
+  if (one.act === "lifting") {
+    return make(
+      "section",
+      {},
+      make("h2", {}, "End of a restriction"),
+      make("p", {}, one.problem ?? `Accepted ${moment(one.liftedAt)}. It has no receipt.`),
+      make("dl", {}, ...who.map((text, index) => make(index === 0 ? "dt" : "dd", {}, text))),
+    );
+  }
   const details = [
-    ["What was erased", isNamed ? one.label : "not named here"],
+    who,
     [
       "Receipt",
       one.result === undefined
@@ -59,7 +72,7 @@ function page(one, isNamed) {
   return make(
     "section",
     {},
-    make("h2", {}, one.id === undefined ? "Not accepted" : `Erasure ${one.id}`),
+    make("h2", {}, one.id === undefined ? "Not accepted" : `${HEADS[one.act]} ${one.id}`),
     one.problem && make("p", {}, one.problem),
     one.erasure && [timeline(one.erasure), statement(one.erasure)],
     make("dl", {}, rows.flat()),
@@ -70,7 +83,7 @@ function page(one, isNamed) {
 export function files(cases, { isNamed, service, keys }) {
   const accepted = cases.filter((one) => one.id !== undefined);
   const all = [
-    ["README.txt", readme(service, isNamed)],
+    ["README.txt", readme(accepted, service, isNamed)],
     ["report.html", report(cases, { isNamed, service })],
     ["salts.tsv", salts(accepted)],
   ];
@@ -96,22 +109,30 @@ function salts(accepted) {
   return `erasure\tsalt\n${lines.join("")}`;
 }
 
-function readme(service, isNamed) {
+function readme(accepted, service, isNamed) {
+  const restrictions = accepted.filter(({ act }) => act === "restriction");
   const personal = isNamed
     ? "This archive names those who were erased: keep it as you keep personal data."
     : "This archive names nobody; the salts open the receipts to whoever knows the names.";
-  return `Receipts of erasures at ${service}.
+  return `Receipts at ${service}.
 ${personal}
 
-report.html   to read and to print, a page for each erasure
+report.html   to read and to print, a page for each request
 receipts/     a receipt for each, and the proof that it is in the log of receipts
 jwks.json     the public keys, as the service published them
 salts.tsv     what opens the commitment of each receipt
-names/        what each erasure named, if names were put in
+names/        what each request named, if names were put in
 
 Check them without the service:
 
 recant verify receipts/*.jws --jwks jwks.json
 recant verify receipts/ID.jws --jwks jwks.json --salt SALT --pairs names/ID.json
-`;
+${restrictions.length > 0 ? ofRestrictions(restrictions) : ""}`;
+}
+
+function ofRestrictions(restrictions) {
+  return `
+These are of restrictions, not of erasures. Add --restriction to the second line for them:
+
+${restrictions.map(({ id }) => `${id}\n`).join("")}`;
 }

@@ -11,9 +11,18 @@ const STATES = [
   ["certified", "how far the model is from one that never saw them is proven, and signed"],
 ];
 
+/** Those of a restriction, which erases nothing. */
+const STATES_OF_RESTRICTION = [
+  ["accepted", "durable; what is held is kept, where nothing processes it"],
+  ["restricted", "the records have left what is processed"],
+  STATES[2],
+  STATES[3],
+];
+
 /** Its states as a list, those that it reached with their time. */
 export function timeline(erasure) {
-  const steps = STATES.map(([state, promise]) => {
+  const states = erasure.kind === "restriction" ? STATES_OF_RESTRICTION : STATES;
+  const steps = states.map(([state, promise]) => {
     const at = erasure[`${state}_at`];
     return make(
       "li",

@@ -7,11 +7,12 @@ use axum::http::{HeaderMap, StatusCode};
 
 use super::agents::Agents;
 use super::refusal::Refusal;
+use super::request::Request;
 use super::signed;
-use super::status::request_of;
 use crate::http::state::AppState;
 
-/// Refuses to take a request back: the keys of what it named were destroyed before it was answered.
+/// Refuses to take a request back: it was carried out before it was answered. Of a deletion the keys of what it
+/// named are destroyed, and of an access nothing is kept.
 pub(super) async fn revoke(
     State(state): State<AppState>,
     Extension(agents): Extension<Agents>,
@@ -21,11 +22,14 @@ pub(super) async fn revoke(
 ) -> Result<(), Refusal> {
     let agent = agents.of_call(&headers)?;
     signed::open(&body, &agent.key)?;
-    request_of(&state, agent, &id).await?;
-    Err(Refusal::Told(
-        StatusCode::CONFLICT,
-        "what was to be deleted could not be read any more when the request was answered: it cannot \
-         be taken back",
-        true,
-    ))
+    let reason = match Request::of(&state, &agents, agent, &id).await? {
+        Request::Deletion(_) => {
+            "what was to be deleted could not be read any more when the request was answered: it cannot \
+             be taken back"
+        }
+        Request::Access(_) => {
+            "the request was carried out when it was answered, and keeps nothing: leave its results alone"
+        }
+    };
+    Err(Refusal::Told(StatusCode::CONFLICT, reason, true))
 }

@@ -1,15 +1,20 @@
 //! `GET /v1/data-rights-request/{id}`, and how far a request has come in the words of the protocol.
 
+use std::borrow::Cow;
+
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use serde::Serialize;
 
-use super::agents::{Agent, Agents};
+use super::access::AccessRequest;
+use super::agents::Agents;
 use super::refusal::Refusal;
+use super::request::Request;
 use super::requester::Requester;
 use crate::http::state::AppState;
-use recant_types::{ErasureId, ErasureRecord, ErasureStatus, UnixMillis};
+use recant_service::StateMessage;
+use recant_types::{ErasureRecord, ErasureStatus, UnixMillis};
 
 /// When an agent can expect a request to be done: it takes seconds, and a day if the server has to be
 /// mended first.
@@ -18,7 +23,7 @@ const EXPECTED_MILLISECONDS: i64 = 24 * 60 * 60 * 1_000;
 /// How far a request has come. It is the same whether or not anything was held of the person.
 #[derive(Debug, Serialize)]
 pub(super) struct StatusAnswer {
-    /// The id of the erasure.
+    /// The id of the erasure, or what seals a request for access.
     request_id: String,
     /// When it was made durable.
     received_at: String,
@@ -28,9 +33,15 @@ pub(super) struct StatusAnswer {
     /// The agent's own id, if it gave one.
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_request_id: Option<String>,
-    processing_details: &'static str,
-    /// `in_progress` or `fulfilled`.
+    processing_details: Cow<'static, str>,
+    /// `in_progress`, `fulfilled` or `expired`.
     status: &'static str,
+    /// Where what was asked for is; only of access.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    results_url: Option<String>,
+    /// Until when it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
 }
 
 impl StatusAnswer {
@@ -63,10 +74,52 @@ impl StatusAnswer {
             received_at: record.accepted_at.to_rfc3339(),
             expected_by: (status == "in_progress").then(|| expected.to_rfc3339()),
             agent_request_id: requester.and_then(|requester| requester.request.map(str::to_owned)),
-            processing_details,
+            processing_details: Cow::Borrowed(processing_details),
             status,
+            results_url: None,
+            expires_at: None,
         }
     }
+
+    /// Also says that the agent is not told of it where it asked to be.
+    pub(super) fn say_untold(&mut self) {
+        *self.processing_details.to_mut() += "; status_callback is not called: it is no address that was agreed on with the business";
+    }
+
+    /// The answer about the request for access with this id, whose results are at `url`.
+    pub(super) fn of_access(
+        request: &AccessRequest,
+        id: String,
+        url: Option<String>,
+        now: UnixMillis,
+    ) -> Self {
+        let (status, processing_details) = if request.has_expired(now) {
+            (
+                "expired",
+                "the time for fetching the results is over: ask again",
+            )
+        } else {
+            (
+                "fulfilled",
+                "what is held can be fetched with the token of the agent",
+            )
+        };
+        Self {
+            request_id: id,
+            received_at: request.received_at.to_rfc3339(),
+            expected_by: None,
+            agent_request_id: request.request.clone(),
+            processing_details: Cow::Borrowed(processing_details),
+            status,
+            results_url: url.filter(|_| status == "fulfilled"),
+            expires_at: Some(request.expires_at().to_rfc3339()),
+        }
+    }
+}
+
+/// What is posted to an agent's `status_callback`: the status as the agent would be answered.
+pub(crate) fn callback_body(message: &StateMessage) -> Vec<u8> {
+    serde_json::to_vec(&StatusAnswer::of(&message.record)).expect("texts")
 }
 
 /// Says how far a request has come, to the agent that made it.
@@ -77,34 +130,20 @@ pub(super) async fn status(
     headers: HeaderMap,
 ) -> Result<Json<StatusAnswer>, Refusal> {
     let agent = agents.of_call(&headers)?;
-    let record = request_of(&state, agent, &id).await?;
-    Ok(Json(StatusAnswer::of(&record)))
-}
-
-/// The request with this id, when this agent made it. Another's looks like one that there is not.
-pub(super) async fn request_of(
-    state: &AppState,
-    agent: &Agent,
-    id: &str,
-) -> Result<ErasureRecord, Refusal> {
-    let service = state.service()?;
-    let record = match ErasureId::parse(id) {
-        Some(id) => service.erasure(id).await?,
-        None => None,
+    let answer = match Request::of(&state, &agents, agent, &id).await? {
+        Request::Deletion(record) => StatusAnswer::of(&record),
+        Request::Access(request) => {
+            let url = agents.results_url(&id);
+            StatusAnswer::of_access(&request, id, url, UnixMillis::now())
+        }
     };
-    let is_own = |record: &ErasureRecord| {
-        let requester = record.requested_by.as_deref().and_then(Requester::parse);
-        requester.is_some_and(|requester| requester.agent == agent.id)
-    };
-    record
-        .filter(is_own)
-        .ok_or(Refusal::forbidden("this agent made no such request"))
+    Ok(Json(answer))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use recant_types::{ErasureTarget, UserId};
+    use recant_types::{ErasureId, ErasureTarget, UserId};
 
     #[test]
     fn every_state_has_its_word_and_names_nobody() {

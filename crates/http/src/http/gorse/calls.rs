@@ -1,4 +1,4 @@
-//! The table of the calls: path, method, role. `docs/gorse.md` shows the same.
+//! The table of the calls: path, method, role, and which of several nodes answers. `docs/gorse.md` shows the same.
 
 use axum::http::Method;
 
@@ -7,14 +7,22 @@ use super::{
     recommend, session, shared, user, users,
 };
 use crate::config::Role;
-use crate::http::face::Face;
+use crate::http::answered_by::AnsweredBy;
+use crate::http::face::{Face, Terms};
 use crate::http::routes::Needs;
 
-const READ: Needs = Needs::Role(Role::Read);
-const WRITE: Needs = Needs::Role(Role::Write);
-const ERASE: Needs = Needs::Role(Role::Erase);
-/// What people did and who they are, as with `GET /export` and `GET /users`.
-const ADMIN: Needs = Needs::Role(Role::Admin);
+const READ: Terms = (Needs::Role(Role::Read), AnsweredBy::Current);
+/// A list that may be written back.
+const LIST: Terms = (
+    Needs::Role(Role::Read),
+    AnsweredBy::CurrentUnless("write-back-type"),
+);
+const WRITE: Terms = (Needs::Role(Role::Write), AnsweredBy::LeaderWrites);
+const ERASE: Terms = (Needs::Role(Role::Erase), AnsweredBy::LeaderWrites);
+/// Who people are, as with `GET /users`.
+const PEOPLE: Terms = (Needs::Role(Role::Admin), AnsweredBy::Current);
+/// What people did, as with `GET /export`.
+const HISTORY: Terms = (Needs::Role(Role::Admin), AnsweredBy::Leader);
 
 /// Every call of the face.
 pub(in crate::http) fn face() -> Face {
@@ -44,11 +52,11 @@ fn people(face: Face) -> Face {
     use Method as M;
     const USER: &str = "/api/user/{user}";
     face.call(M::POST, "/api/user", WRITE, user::put)
-        .call(M::GET, USER, ADMIN, user::get)
+        .call(M::GET, USER, PEOPLE, user::get)
         .call(M::PATCH, USER, WRITE, user::patch)
         .call(M::DELETE, USER, ERASE, erasures::user)
         .call(M::POST, "/api/users", WRITE, users::put)
-        .call(M::GET, "/api/users", ADMIN, users::page)
+        .call(M::GET, "/api/users", PEOPLE, users::page)
 }
 
 /// Two names are a user and an item, three a type before them, and one is a type.
@@ -64,16 +72,26 @@ fn feedback_of_people(face: Face) -> Face {
     const OF_ITEM_IN: &str = "/api/item/{item}/feedback/{type}";
     face.call(M::POST, ALL, WRITE, feedback::post)
         .call(M::PUT, ALL, WRITE, feedback::put)
-        .call(M::GET, ALL, ADMIN, feedback_answers::page)
-        .call(M::GET, TYPE, ADMIN, feedback_answers::page_of_type)
-        .call(M::GET, PAIR, ADMIN, feedback_answers::of_pair)
+        .call(M::GET, ALL, HISTORY, feedback_answers::page)
+        .call(M::GET, TYPE, HISTORY, feedback_answers::page_of_type)
+        .call(M::GET, PAIR, HISTORY, feedback_answers::of_pair)
         .call(M::DELETE, PAIR, ERASE, erasures::pair)
-        .call(M::GET, TYPED, ADMIN, feedback_answers::of_typed_pair)
+        .call(M::GET, TYPED, HISTORY, feedback_answers::of_typed_pair)
         .call(M::DELETE, TYPED, ERASE, erasures::typed_pair)
-        .call(M::GET, OF_USER, ADMIN, feedback_answers::of_user)
-        .call(M::GET, OF_USER_IN, ADMIN, feedback_answers::of_user_by_type)
-        .call(M::GET, OF_ITEM, ADMIN, feedback_answers::of_item)
-        .call(M::GET, OF_ITEM_IN, ADMIN, feedback_answers::of_item_by_type)
+        .call(M::GET, OF_USER, HISTORY, feedback_answers::of_user)
+        .call(
+            M::GET,
+            OF_USER_IN,
+            HISTORY,
+            feedback_answers::of_user_by_type,
+        )
+        .call(M::GET, OF_ITEM, HISTORY, feedback_answers::of_item)
+        .call(
+            M::GET,
+            OF_ITEM_IN,
+            HISTORY,
+            feedback_answers::of_item_by_type,
+        )
 }
 
 fn lists_of_items(face: Face) -> Face {
@@ -88,15 +106,15 @@ fn lists_of_items(face: Face) -> Face {
     const USERS: &str = "/api/user/{user}/neighbors";
     const USER_TO_USER: &str = "/api/user-to-user/{name}/{user}";
     const NAMED: &str = "/api/non-personalized/{name}";
-    face.call(M::GET, RECOMMEND, READ, recommend::everywhere)
-        .call(M::GET, RECOMMEND_IN, READ, recommend::in_category)
+    face.call(M::GET, RECOMMEND, LIST, recommend::everywhere)
+        .call(M::GET, RECOMMEND_IN, LIST, recommend::in_category)
         .call(M::POST, SESSION, READ, session::everywhere)
         .call(M::POST, SESSION_IN, READ, session::in_category)
         .call(M::GET, NEIGHBOURS, READ, neighbours::everywhere)
         .call(M::GET, NEIGHBOURS_IN, READ, neighbours::in_category)
         .call(M::GET, ITEM_TO_ITEM, READ, neighbours::by_name)
-        .call(M::GET, USERS, ADMIN, neighbours::of_user)
-        .call(M::GET, USER_TO_USER, ADMIN, neighbours::of_user)
+        .call(M::GET, USERS, PEOPLE, neighbours::of_user)
+        .call(M::GET, USER_TO_USER, PEOPLE, neighbours::of_user)
         .call(M::GET, NAMED, READ, lists::by_name)
         .call(M::GET, "/api/latest", READ, lists::latest)
         .call(M::GET, "/api/latest/{category}", READ, lists::latest_in)

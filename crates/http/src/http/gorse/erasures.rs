@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::feedback_rows::named;
 use super::ids::{item_id, user_id};
 use super::refusal::Refusal;
-use crate::http::access::Caller;
+use crate::http::caller::Caller;
 use crate::http::erasure_answer::{accept, accept_item};
 use crate::http::known_feedback::KnownFeedback;
 use crate::http::state::AppState;

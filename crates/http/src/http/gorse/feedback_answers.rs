@@ -186,9 +186,9 @@ async fn with_item(state: &AppState, item: &ItemId) -> Result<Vec<Feedback>, Ref
     Ok(found)
 }
 
-/// The feedback of a user, in order.
+/// The feedback of a user that is processed, in order.
 async fn held(service: &Service, user: &UserId) -> Result<Vec<Feedback>, Refusal> {
-    let held = service.export(user).await?.into_iter();
+    let held = service.processed(user).await?.into_iter();
     let mut held: Vec<Feedback> = held.map(|held| Feedback::new(user, held)).collect();
     held.sort_unstable_by(|one, other| one.key().cmp(&other.key()));
     Ok(held)

@@ -126,6 +126,7 @@ fn shown_user(user: &UserId, said: &PersonProperties) -> Value {
         user: user.clone(),
         properties: said.clone(),
         interactions: 0,
+        restricted: false,
     };
     serde_json::to_value(UserAnswer::from(summary)).expect("an answer")
 }

@@ -11,7 +11,7 @@ use super::query::Query;
 use super::refusal::Refusal;
 use super::shared::Shared;
 use super::write_back::WriteBack;
-use crate::http::access::Caller;
+use crate::http::caller::Caller;
 use crate::http::known_feedback::KnownFeedback;
 use crate::http::recommend::timed;
 use crate::http::state::AppState;

@@ -156,6 +156,7 @@ mod tests {
             user: UserId::new("ada").expect("an id"),
             properties: said.clone(),
             interactions: 0,
+            restricted: false,
         };
         serde_json::to_value(UserAnswer::from(person)).expect("an answer")
     }
