@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -61,6 +62,19 @@ impl Paused {
 pub(super) struct WriterHandle {
     requests: Option<Sender<Request>>,
     thread: Option<JoinHandle<()>>,
+    broken: Arc<AtomicBool>,
+}
+
+/// Notes that the thread panicked before what it holds is dropped: whoever waits for an answer learns by that
+/// drop that none will come, and then asks whether the store is open.
+struct NotesPanic(Arc<AtomicBool>);
+
+impl Drop for NotesPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Release);
+        }
+    }
 }
 
 impl WriterHandle {
@@ -69,6 +83,7 @@ impl WriterHandle {
         let (requests, receiver) = channel();
         let path = shared.path();
         let mut writer = Writer::new(shared)?;
+        let broken = Arc::clone(&writer.broken);
         let thread = std::thread::Builder::new()
             .name(String::from("recant-store"))
             .spawn(move || writer.run(&receiver))
@@ -76,13 +91,14 @@ impl WriterHandle {
         Ok(Self {
             requests: Some(requests),
             thread: Some(thread),
+            broken,
         })
     }
 
     /// Whether the thread still runs: it ends by itself only when it panics, as it may on a disk that fails.
     pub(super) fn is_running(&self) -> bool {
         let thread = self.thread.as_ref();
-        thread.is_some_and(|thread| !thread.is_finished())
+        thread.is_some_and(|thread| !thread.is_finished()) && !self.broken.load(Ordering::Acquire)
     }
 
     /// Hands a batch over.
@@ -147,6 +163,8 @@ struct Writer {
     watermark: CommitWatermark,
     /// How the database failed, if it did; it is opened again before the next commit.
     failed: Option<StoreError>,
+    /// Whether a panic ends this thread.
+    broken: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -158,6 +176,7 @@ impl Writer {
             next: LogPosition::default(),
             watermark: CommitWatermark::default(),
             failed: None,
+            broken: Arc::default(),
         };
         writer.read_counters()?;
         writer.log.send_replace(LogPosition(writer.next.0 - 1));
@@ -209,6 +228,8 @@ impl Writer {
     }
 
     fn decide(&mut self, mut asked: AskedToDecide) {
+        // Dropped before `asked`, as what a function makes is before what it is given.
+        let _notes = NotesPanic(Arc::clone(&self.broken));
         let requests = std::mem::take(&mut asked.work);
         let decided = self.recover().and_then(|()| self.try_to_decide(requests));
         asked.answer(decided);
@@ -235,6 +256,8 @@ impl Writer {
     }
 
     fn commit_group(&mut self, mut group: Vec<AskedToWrite>) {
+        // Dropped before `group`, as what a function makes is before what it is given.
+        let _notes = NotesPanic(Arc::clone(&self.broken));
         if let Err(error) = self.recover() {
             return refuse(group, &error);
         }

@@ -1,5 +1,6 @@
 //! What is committed is there after the store is opened again, in the order it was given.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use recant_store::{
@@ -504,4 +505,35 @@ fn an_entry_is_read_only_once_it_is_durable() {
             .len(),
         1
     );
+}
+
+/// Whoever asks after an answer that never came is told to start again; it must not depend on how far the thread
+/// that panicked has got with its end.
+#[test]
+fn a_store_that_left_a_commit_unanswered_is_closed_by_then() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let broken = Arc::new(AtomicBool::new(false));
+        let is_broken = Arc::clone(&broken);
+        let observer = SyncObserver::new(move |_, path| {
+            let of_keys = path.parent().is_some_and(|folder| folder.ends_with("keys"));
+            assert!(
+                !of_keys || !is_broken.load(Ordering::Relaxed),
+                "a broken disk"
+            );
+            Ok(())
+        });
+        let options = StoreOptions {
+            sync_observer: Some(observer),
+            ..options()
+        };
+        let store = Store::open(folder.path(), &options).expect("the store opens");
+        store.check_open().expect("it is open");
+        broken.store(true, Ordering::Relaxed);
+        let mut batch = WriteBatch::default();
+        batch.append(addition(1, 1));
+        let left = store.commit(batch).wait();
+        assert!(matches!(left, Err(StoreError::Closed)));
+        assert!(matches!(store.check_open(), Err(StoreError::Closed)));
+    }
 }
