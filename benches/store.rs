@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use recant_store::{ImportSession, Store, StoreOptions, WriteBatch};
+use recant_store::{ContentSlice, ImportSession, Store, StoreOptions, WriteBatch};
 use recant_types::{ErasureId, ErasureTarget, Event, ItemId, UnixMillis, UserId};
 use support::table::Table;
 
@@ -157,6 +157,27 @@ fn compact(store: &Store, what: &str, table: &mut Table) {
     ]);
 }
 
+/// What it takes to read a part of what nodes of a cluster compare, of some 8 000 terms; nothing is committed meanwhile.
+fn digest(store: &Store, table: &mut Table) {
+    const BITS: u8 = 7;
+    let parts = (0..1 << BITS).map(|number| ContentSlice::new(BITS, number).expect("a part"));
+    let mut terms = 0;
+    let mut times: Vec<_> = parts
+        .map(|part| {
+            let started = Instant::now();
+            terms += store.content_digest(part).expect("readable").terms;
+            started.elapsed()
+        })
+        .collect();
+    times.sort();
+    let each = terms >> BITS;
+    let (half, most) = (percentile(&times, 0.5), percentile(&times, 1.0));
+    table.row(vec![
+        format!("digest of a part of what is held ({each} terms), p50, most"),
+        format!("{}, {}", milliseconds(half), milliseconds(most)),
+    ]);
+}
+
 fn main() {
     let folder = folder();
     let path: PathBuf = folder.path().join("data");
@@ -179,6 +200,7 @@ fn main() {
         format!("{:.2} s", started.elapsed().as_secs_f64()),
     ]);
     compact(&store, "compaction of all of it", &mut table);
+    digest(&store, &mut table);
     for (what, target) in [
         ("pair", (|n| pair(n, 0)) as fn(u32) -> ErasureTarget),
         ("user", |n| ErasureTarget::User(user(1_000 + n))),

@@ -161,7 +161,8 @@ class Machine:
         with open(path, "w") as file:
             file.write(f'server_name: {self.name}\nlisten: "{own}:4222"\nhttp: "{own}:8222"\n'
                        f'jetstream {{ store_dir: "{self.data}.nats", sync_interval: always, max_file_store: 1GB }}\n'
-                       f'cluster {{ name: recant, listen: "{own}:6222", routes: [{routes}] }}\n')
+                       f'cluster {{ name: recant, listen: "{own}:6222", routes: [{routes}], '
+                       'ping_interval: "2s", ping_max: 3 }\n')
         self.start("nats-server", self.nats, "--config", path)
 
     def start_node(self):

@@ -50,7 +50,9 @@ pub fn one_caller(cluster: &mut Cluster, pairs: &mut Pairs, report: &mut Report)
         let caller = Caller::patient(PATIENCE);
         let mut times = Times::default();
         let requests = argument("--requests", 500.0) as usize;
+        let pause = Duration::from_secs_f64(argument("--pause-milliseconds", 0.0) / 1e3);
         for _ in 0..requests {
+            thread::sleep(pause);
             let started = Instant::now();
             let answer = caller.erase(&url, &pairs.take(), &[]);
             assert_eq!(answer.expect("an answer").status, 202);

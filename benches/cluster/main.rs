@@ -1,7 +1,7 @@
 //! Three nodes on three servers of NATS, all on this machine: what callers wait for, and what they notice of faults.
 //!
 //! `cargo bench --bench cluster [-- --only accept,kills --dim D --requests N --kills N --seconds S --missed N
-//! --join-pairs N]`, with `RECANT_BENCH_FILE=pairs.csv.gz` on real data; `nats-server` is taken from
+//! --join-pairs N --pause-milliseconds N]`, with `RECANT_BENCH_FILE=pairs.csv.gz` on real data; `nats-server` is taken from
 //! `RECANT_NATS_SERVER` or the path. `--only` takes names of sections, with commas between them. With
 //! `--soak-seconds S` instead: even traffic with a fault a minute, and what is left in the end.
 

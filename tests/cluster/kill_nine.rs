@@ -1,11 +1,11 @@
-//! Nodes and servers of the log that are killed, stopped, wiped and ended, while callers write to any node and
+//! Nodes and servers of the log that are killed, stopped, wiped and ended, disks that are full or went back, while callers write to any node and
 //! read from all. Afterwards every acknowledged addition is there (I2), everything whose erasure was
 //! acknowledged is gone and stays gone (I3), whichever node is asked; no state of an erasure went back and no
 //! time of it changed (I6); no reader was given a model from before one that was shown to have been forgotten
 //! in everywhere (I4, I12); receipts and
 //! settlements are one chain, and nobody but lost disks owes anything in the end (I7), and nodes are alike (I9).
 //!
-//! `cargo test` commits a dozen faults. `RECANT_KILLS=300 cargo test --test cluster kill_nine::` does more;
+//! `cargo test` commits each fault once. `RECANT_KILLS=300 cargo test --test cluster kill_nine::` does more;
 //! `RECANT_KILL_SEED` varies them.
 
 use std::sync::atomic::Ordering;
@@ -25,7 +25,7 @@ use crate::support::{ClusterOptions, ClusterProcesses, number};
 const CLIENTS: usize = 4;
 
 /// Faults in a usual run.
-const FAULTS: u64 = 12;
+const FAULTS: u64 = 15;
 
 /// After so many of them it is waited until all is well again.
 const RECOVERY: usize = 4;

@@ -27,6 +27,7 @@ mod import_to_server;
 mod items;
 mod leaks;
 mod lists;
+mod lost_log;
 mod maintenance;
 mod neural_service;
 mod nodes;

@@ -87,3 +87,49 @@ fn widen(values: &[f32], row: &mut [f64]) {
     let values = values.iter().map(|value| f64::from(*value));
     row.iter_mut().zip(values).for_each(|(to, from)| *to = from);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use recant_core::model::{Entry, Side};
+    use recant_core::never;
+    use recant_core::optim::als::cache_factors;
+
+    /// Whether the block factor of the only user is there.
+    fn has_factor(trainer: &Trainer) -> bool {
+        let Learner::Ials(learner) = &trainer.learner else {
+            unreachable!("it is made of implicit ALS")
+        };
+        let entries = trainer.matrix.user(0).len();
+        let cache = &learner.warm.cache;
+        cache.factor(Side::Users, 0, entries).is_some()
+    }
+
+    fn learn(trainer: &mut Trainer) {
+        let Learner::Ials(learner) = &mut trainer.learner else {
+            unreachable!("it is made of implicit ALS")
+        };
+        cache_factors(
+            &learner.model,
+            &trainer.matrix,
+            &mut learner.warm.cache,
+            &never,
+        );
+    }
+
+    #[test]
+    fn block_factors_are_kept_while_a_node_leads_and_no_longer() {
+        let mut trainer = Trainer::empty(IalsHyperparameters::default(), 1);
+        trainer.matrix.insert(0, Entry::wanted(0, 1.0));
+        trainer.begin_to_learn(1 << 20);
+        learn(&mut trainer);
+        assert!(has_factor(&trainer));
+        trainer.cease_to_learn();
+        assert!(!has_factor(&trainer));
+        learn(&mut trainer);
+        assert!(!has_factor(&trainer), "there is no room for any");
+        trainer.begin_to_learn(1 << 20);
+        learn(&mut trainer);
+        assert!(has_factor(&trainer));
+    }
+}

@@ -85,13 +85,9 @@ pub(crate) fn content_digest(
     let hashes: Vec<KeyedHash> = hashes.filter(|hash| slice.holds(*hash)).collect();
     drop(persons);
     let (applied, next, mark) = shared.read(|open| {
-        let number = |key: &[u8]| -> Result<u64, StoreError> {
-            open.payload(key)?
-                .map_or(Ok(0), |payload| codec::read_u64(&payload))
-        };
-        let applied = LogPosition(number(&keys::APPLIED)?);
-        let next = number(&keys::NEXT_POSITION)?;
-        Ok((applied, next, open.payload(&keys::MARK)?))
+        let next = open.payload(&keys::NEXT_POSITION)?;
+        let next = next.map_or(Ok(0), |payload| codec::read_u64(&payload))?;
+        Ok((open.applied()?, next, open.payload(&keys::MARK)?))
     })?;
     let hasher = &shared.files.hasher;
     let mut sum = Sum {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::codec::Codec;
+use crate::codec::{self, Codec};
 use crate::database::Database;
 use crate::directory::Directory;
 use crate::error::StoreError;
@@ -65,6 +65,14 @@ impl Generation {
     pub(super) fn payload(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let value = self.database.get(key)?;
         value.map(|value| self.codec.open(key, &value)).transpose()
+    }
+
+    /// The log position that the histories stand for: what came up to there may still be in the log, too.
+    pub(super) fn applied(&self) -> Result<LogPosition, StoreError> {
+        let applied = self.payload(&keys::APPLIED)?;
+        applied.map_or(Ok(LogPosition::default()), |payload| {
+            codec::read_u64(&payload).map(LogPosition)
+        })
     }
 
     /// Refuses a store that follows a log which stores share.

@@ -266,10 +266,7 @@ impl Store {
 
     /// The log position that the stored interactions stand for.
     pub fn applied(&self) -> Result<LogPosition, StoreError> {
-        let applied = self.get(&keys::APPLIED)?;
-        applied.map_or(Ok(LogPosition::default()), |bytes| {
-            codec::read_u64(&bytes).map(LogPosition)
-        })
+        self.shared.read(Generation::applied)
     }
 
     /// The header of the stored model, if there is one.

@@ -27,6 +27,12 @@ const WINDOWS: [&str; 12] = [
     "erase_after_commit",
 ];
 
+/// What the log is called.
+const STREAM: &str = "RECANT_recant";
+
+/// Bytes of a file on a disk that is full: less than any file has that a node writes to.
+const FULL: u64 = 4_096;
+
 /// Longest that a node which is to end in a window is waited for.
 const WINDOW: Duration = Duration::from_secs(4);
 
@@ -55,12 +61,18 @@ pub enum Fault {
     KillServers,
     /// One stands still.
     SuspendServer,
+    /// One gets back an older copy of its disk.
+    AgeServer,
+    /// The disk of a node is full for a while.
+    FillDisk,
+    /// That of the one that leads is.
+    FillLeadersDisk,
     /// A node that there was not yet joins.
     Join,
 }
 
 /// Each of them.
-pub const FAULTS: [Fault; 12] = [
+pub const FAULTS: [Fault; 15] = [
     Fault::KillNode,
     Fault::KillLeader,
     Fault::EndNode,
@@ -72,6 +84,9 @@ pub const FAULTS: [Fault; 12] = [
     Fault::KillServer,
     Fault::KillServers,
     Fault::SuspendServer,
+    Fault::AgeServer,
+    Fault::FillDisk,
+    Fault::FillLeadersDisk,
     Fault::Join,
 ];
 
@@ -116,6 +131,12 @@ impl ClusterProcesses {
                 pause(random, 3_000);
                 self.nats.server(at).resume();
             }
+            Fault::AgeServer => {
+                let at = random.random_range(0..self.nats.count());
+                self.age_server(at, random);
+            }
+            Fault::FillDisk => self.fill_disk(self.any(random), random),
+            Fault::FillLeadersDisk => self.fill_disk(self.leader(), random),
             Fault::Join => {
                 let waits = self.nodes.iter_mut().find(|node| !node.is_running());
                 if let Some(node) = waits {
@@ -147,6 +168,30 @@ impl ClusterProcesses {
         self.nodes[at].signal(Signal::STOP);
         pause(random, 7_000);
         self.nodes[at].signal(Signal::CONT);
+    }
+
+    /// Takes a copy of a server's disk, lets it go on for a while, and puts the copy back. The other two have what it
+    /// lost, and are left alone until it has that again: an engine whose servers lie about what they have on
+    /// two disks of three promises nothing.
+    fn age_server(&mut self, at: usize, random: &mut ChaCha8Rng) {
+        self.nats.wait_until_ready();
+        self.nats.server(at).kill();
+        let copy = self.nats.server(at).copy_store();
+        self.nats.server(at).start();
+        self.nats.wait_until_ready();
+        pause(random, 2_000);
+        self.nats.server(at).kill();
+        self.nats.leader_of(STREAM);
+        self.nats.server(at).put_back(&copy);
+        self.nats.server(at).start();
+        self.nats.wait_until_ready();
+    }
+
+    /// Files of a node grow no more, which fails in the same places as a full disk.
+    fn fill_disk(&mut self, at: usize, random: &mut ChaCha8Rng) {
+        self.nodes[at].limit_files(Some(FULL));
+        pause(random, 4_000);
+        self.nodes[at].limit_files(None);
     }
 
     /// Starts a node anew so that it ends in a window, if it comes by.

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio, id};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use super::process::{Caller, PATIENCE, recant};
 
@@ -43,6 +43,22 @@ pub fn free_address() -> SocketAddr {
             return address;
         }
     }
+}
+
+/// The same command with the signal ignored that announces a limit of files: it would end the process, and
+/// without it a write fails as on a full disk.
+fn deaf_to_limits(command: &Command) -> Command {
+    let mut deaf = Command::new("sh");
+    deaf.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (variable, value) in command.get_envs() {
+        match value {
+            Some(value) => deaf.env(variable, value),
+            None => deaf.env_remove(variable),
+        };
+    }
+    deaf
 }
 
 impl Node {
@@ -98,8 +114,8 @@ impl Node {
         if let Some(place) = failpoint {
             command.env("RECANT_CRASH_AT", place);
         }
-        let child = command
-            .args(["--node", &self.name, "--listen", &self.address.to_string()])
+        command.args(["--node", &self.name, "--listen", &self.address.to_string()]);
+        let child = deaf_to_limits(&command)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.expect("a log"))
@@ -148,6 +164,17 @@ impl Node {
     pub fn signal(&self, signal: Signal) {
         let child = self.child.as_ref().expect("a node that runs");
         kill_process(Pid::from_child(child), signal).expect("a signal");
+    }
+
+    /// Lets no file of it grow beyond so many bytes, or as far as this process's may.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let child = self.child.as_ref().expect("a node that runs");
+        let maximum = getrlimit(Resource::Fsize).maximum;
+        let limit = Rlimit {
+            current: bytes.or(maximum),
+            maximum,
+        };
+        prlimit(Some(Pid::from_child(child)), Resource::Fsize, limit).expect("a soft limit");
     }
 
     /// Asks it to end and waits until it has.

@@ -178,7 +178,8 @@ impl Backup<'_> {
                 });
             }
         }
-        for (position, part) in &person.queued {
+        let waiting = person.queued.range((open.applied()?.next(), 0)..);
+        for (position, part) in waiting {
             let waiting = open.queued(*position, *part)?.into_iter();
             let kept = waiting.filter(|row| {
                 let hash = self.shared.files.hasher.item(&row.item);

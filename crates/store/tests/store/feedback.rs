@@ -165,6 +165,31 @@ fn a_backup_brings_types_back_by_name_and_leaves_out_what_was_erased_since() {
     assert_eq!(found, expected);
 }
 
+/// The worker has taken an event into the history, and not from the log yet.
+#[test]
+fn a_backup_does_not_count_twice_what_is_in_the_log_and_in_the_history() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, file) = (folder.path().join("data"), folder.path().join("backup"));
+    let store = filled(&data);
+    commit(&store, |batch| {
+        batch.append(Event::Add(vec![event(1, 1, 1, None)]))
+    });
+    commit(&store, |batch| {
+        batch.put_history(0, &[typed(1, 1, 5.0)]);
+        batch.set_applied(LogPosition(1));
+    });
+    let summary = store.backup(&file).expect("backed up");
+    assert_eq!(summary.interactions, 1);
+    drop(store);
+    restore(&file, &data, &options()).expect("restored");
+    let mut weights = Vec::new();
+    let visited = open(&data).visit_histories(|_, history| {
+        weights.extend(history.iter().map(|held| held.weight));
+    });
+    visited.expect("readable");
+    assert_eq!(weights, [5.0]);
+}
+
 #[test]
 fn a_type_without_a_rule_is_named_with_the_way_out() {
     let folder = tempfile::tempdir().expect("a folder");
