@@ -58,7 +58,7 @@ pub struct Answer {
 
 /// What became of a request.
 pub enum Sent {
-    /// It was answered, and neither with 503 nor with 507.
+    /// It was answered, and not with 503.
     Answered(Answer),
     /// Nothing was done.
     NotDone,
@@ -98,7 +98,7 @@ impl Caller {
         idempotency_key: Option<&str>,
     ) -> Sent {
         match self.answer(method, path, body, idempotency_key) {
-            Ok(answer) if [503, 507].contains(&answer.status) => {
+            Ok(answer) if answer.status == 503 => {
                 let code = answer.json()["code"].as_str().map(str::to_owned);
                 if code.is_some_and(|code| NOTHING_DONE.contains(&code.as_str())) {
                     Sent::NotDone
