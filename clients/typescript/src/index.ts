@@ -8,6 +8,7 @@ export { Erasure, type AcceptedErasure, type VerifyOptions, type WaitOptions } f
 export type { Erasures, ErasuresOptions } from "./erasures.js";
 export * from "./errors.js";
 export type { JsonObject } from "./fields.js";
+export type { ChainLink } from "./link.js";
 export type { Interactions } from "./interactions.js";
 export type { Items, ItemsOptions } from "./items.js";
 export type {

@@ -3,6 +3,7 @@
 import type { Bytes } from "./bytes.js";
 import { ReceiptError, RecantError } from "./errors.js";
 import { Fields } from "./fields.js";
+import type { ChainLink } from "./link.js";
 import {
   checkPlace,
   objectOf,
