@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{Answer, Server};
+use recant_testkit::shell::through_shell;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
@@ -23,13 +24,7 @@ fn start_limited(data: &Path, blocks: u64) -> Server {
         // The signal that announces the limit would end the process; ignored, and inherited so,
         // it leaves the error that a full disk gives, too.
         let script = format!("trap '' XFSZ; ulimit -S -f {blocks}; exec \"$0\" \"$@\"");
-        let mut limited = Command::new("sh");
-        limited
-            .arg("-c")
-            .arg(script)
-            .arg(command.get_program())
-            .args(command.get_args());
-        *command = limited;
+        *command = through_shell(command, &script);
     })
 }
 

@@ -10,8 +10,6 @@
 //! link the entries of the log are already. That a history lacks what the log led to is found by reading
 //! the history alone. So that this takes long of nobody, it can be had of one part after another.
 
-use std::collections::BTreeMap;
-
 use crate::codec;
 use crate::error::StoreError;
 use crate::files::Generation;
@@ -23,8 +21,9 @@ use crate::persons;
 use crate::position::LogPosition;
 use crate::records::{ItemRecord, QueuedRow};
 use crate::shared::Shared;
+use crate::together::Together;
 use crate::writer::WriterHandle;
-use recant_types::{FeedbackNumber, FeedbackTypes, ItemDescription, takes_the_place};
+use recant_types::{FeedbackTypes, ItemDescription};
 
 /// What a store holds, as a number to compare with that of another store which has the same hash key, as
 /// all nodes of a cluster do.
@@ -70,9 +69,6 @@ impl ContentSlice {
     }
 }
 
-/// What a person has of an item and a type: weight and time.
-type Event = (f32, Option<i64>);
-
 /// Reads what is held of a part, while nothing is committed.
 pub(crate) fn content_digest(
     shared: &Shared,
@@ -85,8 +81,7 @@ pub(crate) fn content_digest(
     let hashes: Vec<KeyedHash> = hashes.filter(|hash| slice.holds(*hash)).collect();
     drop(persons);
     let (applied, next, mark) = shared.read(|open| {
-        let next = open.payload(&keys::NEXT_POSITION)?;
-        let next = next.map_or(Ok(0), |payload| codec::read_u64(&payload))?;
+        let next = open.counter(&keys::NEXT_POSITION)?;
         Ok((open.applied()?, next, open.payload(&keys::MARK)?))
     })?;
     let hasher = &shared.files.hasher;
@@ -135,30 +130,6 @@ struct OfPerson<'a> {
     applied: LogPosition,
 }
 
-/// What events of one person come to, by the item's hash and the type of feedback.
-struct Together<'a> {
-    types: &'a FeedbackTypes,
-    pairs: BTreeMap<(KeyedHash, FeedbackNumber), Event>,
-}
-
-impl Together<'_> {
-    fn take(&mut self, item: KeyedHash, feedback: FeedbackNumber, new: Event) {
-        let types = self.types;
-        self.pairs
-            .entry((item, feedback))
-            .and_modify(|held| {
-                let is_newer = takes_the_place(new.1, held.1);
-                *held = types.combine(feedback, *held, new, is_newer);
-            })
-            .or_insert(new);
-    }
-
-    fn take_row(&mut self, hasher: &IdHasher, row: &QueuedRow) {
-        let event = (row.weight, row.timestamp);
-        self.take(hasher.item(&row.item), row.feedback, event);
-    }
-}
-
 struct Sum<'a> {
     hasher: &'a IdHasher,
     sum: u128,
@@ -179,15 +150,12 @@ impl Sum<'_> {
         person: &Person,
     ) -> Result<(), StoreError> {
         let processed = self.processed(of, person)?;
-        self.add_pairs(hash, processed, false);
-        let mut kept = Together {
-            types: of.types,
-            pairs: BTreeMap::new(),
-        };
+        self.add_pairs(of, hash, processed, false);
+        let mut kept = Together::new(of.types);
         for row in kept::rows(of.open, person)? {
-            kept.take_row(self.hasher, &row);
+            self.take_row(&mut kept, &row);
         }
-        self.add_pairs(hash, kept, true);
+        self.add_pairs(of, hash, kept, true);
         let properties = persons::properties(of.open, person)?;
         if !properties.is_empty() {
             self.add(&[b"p", &hash.0, &codec::to_json(&properties)]);
@@ -200,11 +168,8 @@ impl Sum<'_> {
         &self,
         of: &OfPerson<'t>,
         person: &Person,
-    ) -> Result<Together<'t>, StoreError> {
-        let mut together = Together {
-            types: of.types,
-            pairs: BTreeMap::new(),
-        };
+    ) -> Result<Together<'t, KeyedHash>, StoreError> {
+        let mut together = Together::new(of.types);
         let unapplied = &of.index.unapplied;
         if person.row.is_some() {
             for held in of.open.history(person.pseudonym)? {
@@ -220,17 +185,28 @@ impl Sum<'_> {
             for row in of.open.queued(*position, *part)? {
                 let item = self.hasher.item(&row.item);
                 if !unapplied.item_erased_after(item, *position) {
-                    together.take_row(self.hasher, &row);
+                    self.take_row(&mut together, &row);
                 }
             }
         }
         Ok(together)
     }
 
-    fn add_pairs(&mut self, user: KeyedHash, together: Together<'_>, is_kept: bool) {
-        self.rows += together.pairs.len() as u64;
-        for ((item, feedback), (weight, timestamp)) in together.pairs {
-            let feedback = self.hasher.feedback(&together.types.name(feedback));
+    fn take_row(&self, together: &mut Together<'_, KeyedHash>, row: &QueuedRow) {
+        let event = (row.weight, row.timestamp);
+        together.take(self.hasher.item(&row.item), row.feedback, event);
+    }
+
+    fn add_pairs(
+        &mut self,
+        of: &OfPerson<'_>,
+        user: KeyedHash,
+        together: Together<'_, KeyedHash>,
+        is_kept: bool,
+    ) {
+        self.rows += together.len() as u64;
+        for ((item, feedback), (weight, timestamp)) in together {
+            let feedback = self.hasher.feedback(&of.types.name(feedback));
             let time = timestamp.unwrap_or_default().to_le_bytes();
             self.add(&[
                 b"h",

@@ -67,12 +67,15 @@ impl Generation {
         value.map(|value| self.codec.open(key, &value)).transpose()
     }
 
+    /// A number that is kept by itself; 0 until it is written.
+    pub(super) fn counter(&self, key: &[u8]) -> Result<u64, StoreError> {
+        let payload = self.payload(key)?;
+        payload.map_or(Ok(0), |payload| codec::read_u64(&payload))
+    }
+
     /// The log position that the histories stand for: what came up to there may still be in the log, too.
     pub(super) fn applied(&self) -> Result<LogPosition, StoreError> {
-        let applied = self.payload(&keys::APPLIED)?;
-        applied.map_or(Ok(LogPosition::default()), |payload| {
-            codec::read_u64(&payload).map(LogPosition)
-        })
+        self.counter(&keys::APPLIED).map(LogPosition)
     }
 
     /// Refuses a store that follows a log which stores share.

@@ -75,6 +75,7 @@ mod stage;
 mod store;
 mod sync;
 mod tensor;
+mod together;
 mod transfer;
 mod trial;
 mod unapplied;

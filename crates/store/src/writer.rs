@@ -187,10 +187,10 @@ impl Writer {
     fn read_counters(&mut self) -> Result<(), StoreError> {
         let (watermark, next) = self.shared.read(|generation| {
             let watermark = CommitWatermark {
-                commit: read_counter(generation, &keys::COMMIT)?,
-                erasures: read_counter(generation, &keys::ERASURES)?,
+                commit: generation.counter(&keys::COMMIT)?,
+                erasures: generation.counter(&keys::ERASURES)?,
             };
-            Ok((watermark, read_counter(generation, &keys::NEXT_POSITION)?))
+            Ok((watermark, generation.counter(&keys::NEXT_POSITION)?))
         })?;
         self.shared.files.ring.check(watermark.commit)?;
         if next == 0 {
@@ -455,11 +455,4 @@ fn sweep_idempotency_keys(
         }
     }
     Ok(())
-}
-
-fn read_counter(generation: &Generation, key: &[u8]) -> Result<u64, StoreError> {
-    let value = generation.database.get(key)?;
-    value.map_or(Ok(0), |value| {
-        codec::read_u64(&generation.codec.open(key, &value)?)
-    })
 }

@@ -8,4 +8,5 @@ pub mod adversary;
 pub mod convex;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+pub mod shell;
 pub mod store;

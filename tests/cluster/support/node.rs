@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio, id};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Instant;
 
+use recant_testkit::shell::through_shell;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use super::process::{Caller, PATIENCE, recant};
@@ -45,21 +46,9 @@ pub fn free_address() -> SocketAddr {
     }
 }
 
-/// The same command with the signal ignored that announces a limit of files: it would end the process, and
-/// without it a write fails as on a full disk.
-fn deaf_to_limits(command: &Command) -> Command {
-    let mut deaf = Command::new("sh");
-    deaf.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-        .arg(command.get_program())
-        .args(command.get_args());
-    for (variable, value) in command.get_envs() {
-        match value {
-            Some(value) => deaf.env(variable, value),
-            None => deaf.env_remove(variable),
-        };
-    }
-    deaf
-}
+/// Ignores the signal that announces a limit of files: it would end the process, and without it a write fails
+/// as on a full disk.
+const DEAF_TO_LIMITS: &str = "trap '' XFSZ; exec \"$0\" \"$@\"";
 
 impl Node {
     /// A node that does not run yet.
@@ -115,7 +104,7 @@ impl Node {
             command.env("RECANT_CRASH_AT", place);
         }
         command.args(["--node", &self.name, "--listen", &self.address.to_string()]);
-        let child = deaf_to_limits(&command)
+        let child = through_shell(&command, DEAF_TO_LIMITS)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.expect("a log"))
