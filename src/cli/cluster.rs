@@ -288,6 +288,9 @@ fn told(status: &NodeStatus) -> String {
     for line in &status.nodes {
         text += &row(line);
     }
+    if status.wants_key {
+        text += "the keys of the log are to be replaced: that waits until every node is there that was not removed\n";
+    }
     text
 }
 

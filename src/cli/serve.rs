@@ -84,7 +84,7 @@ pub(super) fn serve(
     if let Some(membership) = &membership {
         state = state.with_membership(Arc::new(membership.clone()));
     }
-    let has_differed = AtomicBool::new(false);
+    let is_useless = AtomicBool::new(false);
     let served = runtime.block_on(async {
         let watching = tokio::spawn(keys.clone().watch());
         let signals = Signals::listen()?;
@@ -105,8 +105,8 @@ pub(super) fn serve(
         let shutdown = async {
             tokio::select! {
                 () = signals.first() => {}
-                () = differs(membership.as_ref()) => {
-                    has_differed.store(true, Ordering::Relaxed);
+                () = until_of_no_use(membership.as_ref()) => {
+                    is_useless.store(true, Ordering::Relaxed);
                 }
                 // A start that succeeded drops its end without a word.
                 () = async {
@@ -133,7 +133,7 @@ pub(super) fn serve(
     });
     // Whoever still holds the store lets go of it.
     drop(runtime);
-    if served.is_ok() && has_differed.into_inner() {
+    if served.is_ok() && is_useless.into_inner() {
         let options = serving_options(settings);
         node::discard(&settings.store.data_dir, &options).map_err(CliError::failed)?;
         tracing::warn!("what this node held is destroyed; it begins anew");
@@ -146,9 +146,9 @@ pub(super) fn serve(
 }
 
 /// Returns when what this node holds is of no use.
-async fn differs(membership: Option<&NodeMembership>) {
+async fn until_of_no_use(membership: Option<&NodeMembership>) {
     match membership {
-        Some(membership) => membership.differs().await,
+        Some(membership) => node::is_of_no_use(membership).await,
         None => std::future::pending().await,
     }
 }

@@ -7,7 +7,7 @@ use recant_cluster::Address;
 use recant_http::Why;
 use recant_jetstream::JetStreamLog;
 use recant_replication::metric_names::CLUSTER_TRANSFER_SECONDS;
-use recant_replication::{EntryStore, Peers, StoreEntries};
+use recant_replication::{EntryStore, LogStanding, Peers, StoreEntries};
 use recant_store::{Store, StoreError, StoreOptions, import_state, wipe};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -93,7 +93,7 @@ async fn look(
         };
     }
     let entries = StoreEntries::new(store);
-    let (mark, key) = entries.standing()?;
+    let LogStanding { mark, key, .. } = entries.standing()?;
     if mark.incarnation != log.incarnation()
         && let Some(before) = log.continues()
         && before.incarnation == mark.incarnation

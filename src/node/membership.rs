@@ -96,22 +96,22 @@ impl NodeMembership {
             .await;
     }
 
-    /// Returns when most nodes hold something else than this one: what it holds is of no use.
-    pub(crate) async fn differs(&self) {
+    /// The replica, when there is one.
+    pub(super) async fn running(&self) -> Replica<StoreEntries> {
         let mut phase = self.0.phase.subscribe();
         let runs = phase
             .wait_for(|phase| matches!(phase, Phase::Running(_)))
             .await;
         drop(runs);
-        let Some(replica) = self.replica() else {
-            return std::future::pending().await;
-        };
-        let mut status = replica.status();
-        let differs = status.wait_for(|it| it.stopped == Some(Stopped::Differs));
-        if differs.await.is_err() {
-            // The node has ended.
-            std::future::pending::<()>().await;
+        match self.replica() {
+            Some(replica) => replica,
+            None => std::future::pending().await,
         }
+    }
+
+    /// What the node is called.
+    pub(super) fn name(&self) -> &NodeId {
+        &self.0.name
     }
 
     fn role(&self, leads: bool, is_candidate: bool) -> NodeRole {
@@ -131,6 +131,7 @@ impl NodeMembership {
             Some(Stopped::Removed) => return Some(Why::Removed),
             Some(Stopped::Replaced) => return Some(Why::Replaced),
             Some(Stopped::Differs) => return Some(Why::Differs),
+            Some(Stopped::NoKey) => return Some(Why::CatchingUp),
             Some(Stopped::LogLost | Stopped::Gap(_) | Stopped::Entry(_)) => {
                 return Some(Why::CannotApply);
             }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use recant_cluster::{Address, Incarnation, Mark, Standing};
 use recant_http::Settings;
 use recant_jetstream::{Continues, JetStreamLog, connect};
-use recant_replication::{EntryStore, Peers, StoreEntries};
+use recant_replication::{EntryStore, LogStanding, Peers, StoreEntries};
 use recant_store::{Store, StoreOptions};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
@@ -33,7 +33,7 @@ pub(crate) async fn reseed(
     let path = settings.store.data_dir.clone();
     let opened = spawn_blocking(move || Store::open(&path, &options)).await;
     let entries = StoreEntries::new(opened.map_err(|_| NodeError::Panicked)??);
-    let (mark, key) = entries.standing()?;
+    let LogStanding { mark, key, .. } = entries.standing()?;
     let peers = Peers::new(identity(cluster)?);
     let me = cluster.node_name().unwrap_or_default();
     compare(&peers, &mark, &me, with_loss).await?;

@@ -36,6 +36,10 @@ pub(crate) struct NodeStatus {
     pub(crate) hash: Option<String>,
     /// Entries that it has read and not applied.
     pub(crate) entries_behind: u64,
+    /// Whether somebody who is to read no more, as a node that was removed, has the keys that the log goes on under:
+    /// they are replaced when every other node is there.
+    #[serde(default)]
+    pub(crate) wants_key: bool,
     /// All nodes that it knows of. The leader alone knows how far the others are.
     pub(crate) nodes: Vec<NodeLine>,
 }
@@ -103,6 +107,7 @@ impl NodeStatus {
             applied: status.as_ref().map_or(0, |it| it.applied),
             hash: status.as_ref().map(|it| it.hash.to_string()),
             entries_behind: standing.entries_behind,
+            wants_key: status.as_ref().is_some_and(|it| it.wants_key),
             nodes: (standing.nodes.iter())
                 .map(|it| NodeLine::of(it, status.as_ref()))
                 .collect(),

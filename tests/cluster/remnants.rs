@@ -1,12 +1,14 @@
 //! What is left on disks. No id is anywhere in what the servers of the log keep or write (I10), nor of anybody
 //! in the directories and logs of nodes; and whoever has all of these disks after an erasure was acknowledged,
-//! keys and all, opens no entry of the log from before it (I11), whatever the servers keep of them.
+//! keys and all, opens no entry of the log from before it (I11), whatever the servers keep of them. Whoever has the
+//! disk of a node that was removed opens none from the key on that took the place of the ones it had.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use recant_cluster::{Ratchet, open_entry};
 use recant_jetstream::{Access, JetStreamLog, LogName, LogSettings, connect};
@@ -16,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::support::cluster::LOG_BYTES_MAX;
-use crate::support::process::recant;
+use crate::support::process::{PATIENCE, recant, run};
 use crate::support::{ClusterOptions, ClusterProcesses};
 
 /// People; every other one is a number, so that its binary forms are searched, too.
@@ -129,8 +131,8 @@ fn opens(payload: &[u8], key: &Ratchet) -> bool {
 /// The key of the log as it lies in the directory of a node that does not run.
 fn stolen_key(data: &Path) -> Ratchet {
     let store = Store::open(data, &StoreOptions::default()).expect("a store");
-    let (_, key) = StoreEntries::new(store).standing().expect("a member");
-    key
+    let standing = StoreEntries::new(store).standing().expect("a member");
+    standing.key
 }
 
 #[test]
@@ -200,5 +202,75 @@ fn nothing_of_anybody_is_on_disks_and_no_disks_together_open_what_was_erased() {
         };
         assert_eq!(opened(0, before), 0, "{} opens what was erased", node.name);
         assert!(opened(after + 1, end) > 0, "{} opens nothing", node.name);
+    }
+}
+
+#[test]
+fn the_disk_of_a_removed_node_opens_nothing_of_the_log_from_the_next_key_on() {
+    let Some(mut cluster) = ClusterProcesses::start(&ClusterOptions::default()) else {
+        return;
+    };
+    let callers = cluster.callers();
+    let mut onlooker = Onlooker::of(&cluster);
+    callers[0].must("POST", "/interactions", Some(&rows(0..USERS)), 202);
+    let leader = cluster.leader();
+    let (gone, away) = ((leader + 1) % 3, (leader + 2) % 3);
+    // As long as another node is away the keys go on as they are.
+    cluster.nodes[away].kill();
+    let order = |cluster: &ClusterProcesses, arguments: &[&str]| {
+        let url = format!("http://{}", cluster.nodes[leader].peer_address);
+        let mut command = cluster.nodes[leader].command(&["cluster"]);
+        command.args(arguments).args(["--url", &url]);
+        run(&mut command)
+    };
+    let name = cluster.nodes[gone].name.clone();
+    order(&cluster, &["remove", &name]);
+    let key_is_wanted = |cluster: &ClusterProcesses| {
+        let told = order(cluster, &["status", "--json"]);
+        let told: Value = serde_json::from_str(&told).expect("JSON");
+        told["wants_key"] == true
+    };
+    assert!(key_is_wanted(&cluster));
+    assert!(order(&cluster, &["status"]).contains("to be replaced"));
+    callers[leader].erase(&format!("user={}", user(0)));
+    let removed = onlooker.record();
+    assert!(key_is_wanted(&cluster));
+    cluster.nodes[away].start();
+    let began = Instant::now();
+    while key_is_wanted(&cluster) {
+        assert!(
+            began.elapsed() < PATIENCE,
+            "{}",
+            order(&cluster, &["status"])
+        );
+        sleep(Duration::from_millis(50));
+    }
+    assert!(!order(&cluster, &["status"]).contains("to be replaced"));
+    let replaced = onlooker.record();
+    callers[leader].must("POST", "/interactions", Some(&rows(2..USERS)), 202);
+    callers[away].erase(&format!("user={}", user(1)));
+    // Both go on where they were after a start, too.
+    cluster.nodes[away].kill();
+    cluster.nodes[away].start();
+    cluster.nodes[away].until_ready();
+    callers[away].must("POST", "/interactions", Some(&rows(3..USERS)), 202);
+    let end = onlooker.record();
+
+    cluster.stop_nodes();
+    cluster.nodes[gone].kill();
+    let opened = |node: usize, from: u64, to: u64| {
+        let key = stolen_key(&cluster.nodes[node].data);
+        let entries = onlooker.kept.range(from..=to);
+        entries.filter(|(_, payload)| opens(payload, &key)).count()
+    };
+    assert!(
+        opened(gone, removed, replaced) > 0,
+        "the thief tries nothing"
+    );
+    assert_eq!(opened(gone, replaced + 1, end), 0);
+    assert!(end > replaced + 2, "little was written: {replaced}, {end}");
+    for node in [leader, away] {
+        assert!(opened(node, replaced + 1, end) > 0, "{node}");
+        assert_eq!(opened(node, 0, replaced), 0, "{node}");
     }
 }

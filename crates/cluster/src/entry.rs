@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::ratchet::Ratchet;
+use super::ratchet::{FreshKeyName, Ratchet};
 use super::version::Version;
 
 /// The form of entries that this program writes and reads.
@@ -122,6 +122,9 @@ pub enum Body {
     },
     /// What nodes hold of this part, with everything before this entry, is compared.
     Check(Slice),
+    /// The next entries are sealed under a series of keys that begins with this one, which every node has that was
+    /// not removed. The body itself is sealed under the keys before.
+    Rekey(FreshKeyName),
 }
 
 /// A part of what stores hold: what has the same first bits in its keyed hash.
@@ -290,7 +293,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     fn key(epoch: u64) -> Ratchet {
-        Ratchet::new(0, Zeroizing::new([3; 32]))
+        Ratchet::new(0, 0, Zeroizing::new([3; 32]))
             .at(epoch)
             .expect("ahead")
     }

@@ -43,12 +43,12 @@ pub use entry::{
     Place, PlacedGroup, Slice, open_entry, seal_entry,
 };
 pub use lease::{Grant, HeldLease};
-pub use mark::{Debt, Mark, Member, Standing, Verdict, Void};
-pub use messages::{Beat, BeatAnswer, Digest};
+pub use mark::{Debt, Mark, Member, Series, Standing, Verdict, Void};
+pub use messages::{Beat, BeatAnswer, Digest, Offer};
 pub use node::{
     Appended, CameBack, Finding, Input, MemberState, MemberStatus, Node, NodeOptions, Output,
     Refusal, RequestId, Seen, Settled, Stopped, ToSettle,
 };
-pub use ratchet::{ENTRIES_PER_EPOCH, Ratchet};
+pub use ratchet::{ENTRIES_PER_EPOCH, FreshKey, FreshKeyName, Ratchet};
 pub use timing::{InvalidTiming, Timing};
 pub use version::Version;

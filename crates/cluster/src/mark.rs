@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::entry::{
     Address, Body, BootId, Change, EntryHash, Envelope, Incarnation, NodeId, Place,
 };
-use super::ratchet::ENTRIES_PER_EPOCH;
+use super::ratchet::{ENTRIES_PER_EPOCH, FreshKey, FreshKeyName, Ratchet};
 use super::version::Version;
 
 /// What a node keeps with its store about the log: where it stands, and what the entries up to there said of
@@ -28,7 +29,12 @@ pub struct Mark {
     pub term: u64,
     /// Who leads it.
     pub leader: Option<NodeId>,
-    /// Which key the next entry is sealed under.
+    /// How the series of keys began that the next entry is sealed under; nothing for the first one.
+    pub series: Option<Series>,
+    /// The last entry by which somebody was left with the keys of this series who is to read no more: a node was
+    /// removed, or came back with another disk. 0 when there is none.
+    pub wants_key: u64,
+    /// Which key of it the next entry is sealed under.
     pub epoch: u64,
     /// Entries of this epoch so far.
     pub of_epoch: u64,
@@ -41,6 +47,17 @@ pub struct Mark {
     /// Every public key that a node ever said it signs with, each once: what it signed stays, though the node
     /// may have lost its disk since, and have another.
     pub signed_with: Vec<Vec<u8>>,
+}
+
+/// How a series of keys began that is not the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Series {
+    /// The how manieth it is, from 1 on.
+    pub number: u64,
+    /// The epoch that its first key is of.
+    pub from: u64,
+    /// What that key goes by.
+    pub first: FreshKeyName,
 }
 
 /// What the log says of a node.
@@ -120,6 +137,8 @@ impl Mark {
             sequence: 0,
             term: 0,
             leader: None,
+            series: None,
+            wants_key: 0,
             epoch: 0,
             of_epoch: 0,
             erased: 0,
@@ -212,6 +231,7 @@ impl Mark {
                 is_candidate,
             } => {
                 mark.leader = Some(node.clone());
+                mark.note_disk(node, signing);
                 let member = Member {
                     boot: *boot,
                     address: address.clone(),
@@ -228,6 +248,14 @@ impl Mark {
             }
             Body::Member { node, change } => mark.changed(node, change),
             Body::Beat | Body::Check(_) => {}
+            Body::Rekey(first) => {
+                mark.series = Some(Series {
+                    number: self.series() + 1,
+                    from: self.epoch + 1,
+                    first: *first,
+                });
+                mark.wants_key = 0;
+            }
             Body::Group(group) => {
                 mark.everywhere = mark.everywhere.max(group.everywhere.unwrap_or_default());
                 if group.erases {
@@ -239,7 +267,8 @@ impl Mark {
                 }
             }
         }
-        if mark.erased == mark.number || mark.of_epoch >= ENTRIES_PER_EPOCH {
+        let is_over = mark.erased == mark.number || mark.series != self.series;
+        if is_over || mark.of_epoch >= ENTRIES_PER_EPOCH {
             mark.epoch += 1;
             mark.of_epoch = 0;
         }
@@ -261,6 +290,7 @@ impl Mark {
             applied,
         } = change
         {
+            self.note_disk(node, signing);
             let member = Member {
                 boot: *boot,
                 address: address.clone(),
@@ -288,6 +318,9 @@ impl Mark {
                     member.leaves(*applied);
                 }
                 let before = member.standing == Standing::Removed { attested: true };
+                if !matches!(member.standing, Standing::Removed { .. }) {
+                    self.wants_key = self.number;
+                }
                 member.standing = Standing::Removed {
                     attested: *attested || before,
                 };
@@ -296,6 +329,14 @@ impl Mark {
                     member.debt.take_if(|debt| debt.after >= self.erased);
                 }
             }
+        }
+    }
+
+    /// A node comes back that signs with another key: it may have another disk, and the one before is somewhere.
+    fn note_disk(&mut self, node: &NodeId, signing: &[u8]) {
+        let before = self.members.get(node);
+        if before.is_some_and(|before| before.signing != signing) {
+            self.wants_key = self.number;
         }
     }
 
@@ -372,9 +413,26 @@ impl Mark {
             }
             | Body::Beat
             | Body::Check(_)
+            | Body::Rekey(_)
             | Body::Group(_) => false,
             Body::Lead { node, .. } | Body::Member { node, .. } => self.is_removed(node),
         }
+    }
+
+    /// The key of the next entry, from the one that a store holds, which a crash may have left behind, and the one
+    /// that it keeps for the next series; `None` when it cannot be had of these.
+    pub fn key(&self, held: &Ratchet, kept: Option<&FreshKey>) -> Option<Ratchet> {
+        let Some(series) = self.series.filter(|series| series.number > held.series()) else {
+            return held.at(self.epoch);
+        };
+        let kept = kept.filter(|key| key.name() == series.first)?;
+        let first = Zeroizing::new(*kept.expose());
+        Ratchet::new(series.number, series.from, first).at(self.epoch)
+    }
+
+    /// Which series of keys the next entry is sealed under.
+    pub fn series(&self) -> u64 {
+        self.series.map_or(0, |series| series.number)
     }
 
     /// Where the leader is reached.
@@ -400,16 +458,14 @@ impl Member {
 mod tests {
     use super::*;
     use crate::entry::{Group, seal_entry};
-    use crate::ratchet::Ratchet;
     use uuid::Uuid;
-    use zeroize::Zeroizing;
 
     fn node(name: &str) -> NodeId {
         NodeId(name.to_owned())
     }
 
     fn after(mark: &Mark, term: u64, body: &Body) -> Verdict {
-        let key = Ratchet::new(0, Zeroizing::new([1; 32])).at(mark.epoch);
+        let key = Ratchet::new(0, 0, Zeroizing::new([1; 32])).at(mark.epoch);
         let entry = seal_entry(mark.next(term), body, &key.expect("ahead"));
         let (head, _) = crate::entry::envelope(&entry).expect("whole");
         mark.after(&head, body, EntryHash::of(&entry), mark.sequence + 1)
@@ -604,6 +660,61 @@ mod tests {
         assert_eq!(mark.signed_with, [[7], [8], [9]]);
         let mark = valid(&mark, 1, &change("b", joined(3)));
         assert_eq!(mark.signed_with, [[7], [8], [9]]);
+    }
+
+    #[test]
+    fn other_keys_are_wanted_when_somebody_has_these_who_is_to_read_no_more() {
+        let held = Ratchet::new(0, 0, Zeroizing::new([1; 32]));
+        let fresh = FreshKey::random();
+        let removed = change(
+            "b",
+            Change::Removed {
+                attested: false,
+                applied: 2,
+            },
+        );
+        let mark = valid(&two(), 1, &removed);
+        assert_eq!((mark.wants_key, mark.series()), (3, 0));
+        // Said once more it is no other removal.
+        let mark = valid(&mark, 1, &removed);
+        assert_eq!(mark.wants_key, 3);
+        let mark = valid(&mark, 1, &Body::Group(of(true, 0)));
+        assert_eq!((mark.wants_key, mark.epoch), (3, 1));
+        let mark = valid(&mark, 1, &Body::Rekey(fresh.name()));
+        assert_eq!((mark.wants_key, mark.series(), mark.epoch), (0, 1, 2));
+        let mark = valid_under(&mark, &fresh, &Body::Group(of(true, 0)));
+        assert_eq!((mark.series(), mark.epoch), (1, 3));
+
+        // A store that a crash left anywhere before gets there by what it kept, and by nothing else.
+        let first = held.at(1).expect("ahead").begin_series(&fresh);
+        let key = mark.key(&held, Some(&fresh)).expect("kept");
+        assert_eq!((key.series(), key.epoch()), (1, 3));
+        assert_eq!(key.expose(), first.next().expose());
+        assert_eq!(
+            mark.key(&first, None).map(|it| *it.expose()),
+            Some(*key.expose())
+        );
+        assert!(mark.key(&held, None).is_none());
+        assert!(mark.key(&held, Some(&FreshKey::random())).is_none());
+
+        // Another disk under the same name: the one before is somewhere, with its keys.
+        let mark = valid(&two(), 1, &change("b", Change::Out { applied: 2 }));
+        let mark = valid(&mark, 1, &change("b", joined(3)));
+        assert_eq!(mark.wants_key, 0);
+        let mark = valid(&mark, 2, &lead("b"));
+        assert_eq!(mark.wants_key, mark.number);
+    }
+
+    /// The mark after an entry of a series that begins with this key.
+    fn valid_under(mark: &Mark, fresh: &FreshKey, body: &Body) -> Mark {
+        let held = Ratchet::new(0, 0, Zeroizing::new([1; 32]));
+        let key = mark.key(&held, Some(fresh)).expect("kept");
+        let entry = seal_entry(mark.next(mark.term), body, &key);
+        let (head, body) = crate::entry::open_entry(&entry, &key).expect("whole");
+        match mark.after(&head, &body, EntryHash::of(&entry), mark.sequence + 1) {
+            Verdict::Valid(mark) => *mark,
+            Verdict::Void(void) => panic!("{void:?}"),
+        }
     }
 
     #[test]

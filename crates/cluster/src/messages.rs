@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Address, BootId, NodeId};
+use super::ratchet::{FreshKey, FreshKeyName};
 use super::version::Version;
 
 /// What a node tells its leader, again and again.
@@ -29,6 +30,9 @@ pub struct Beat {
     /// What it held when contents were compared last.
     #[serde(default)]
     pub digest: Option<Digest>,
+    /// The key that it keeps for the next series, durably.
+    #[serde(default)]
+    pub keeps: Option<FreshKeyName>,
 }
 
 /// What a store holds of a part, as a number that is equal in stores that hold the same.
@@ -40,8 +44,17 @@ pub struct Digest {
     pub sum: [u8; 16],
 }
 
+/// The first key of the next series, as a leader hands it to those who answer readers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The last entry when it was made. Whoever has not applied this one may yet read of another key.
+    pub after: u64,
+    /// The key.
+    pub key: FreshKey,
+}
+
 /// What the leader answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BeatAnswer {
     /// The term that it leads.
     pub term: u64,
@@ -55,4 +68,7 @@ pub struct BeatAnswer {
     /// Whether most nodes hold otherwise than this leader, which hands over.
     #[serde(default)]
     pub leader_differs: bool,
+    /// The key to keep for the next series.
+    #[serde(default)]
+    pub offer: Option<Offer>,
 }

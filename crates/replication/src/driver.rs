@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use recant_cluster::{
-    Appended, Beat, BeatAnswer, Digest, Finding, Input, Mark, Node, NodeOptions, Output,
+    Appended, Beat, BeatAnswer, Digest, Finding, FreshKey, Input, Mark, Node, NodeOptions, Output,
     PlacedGroup, Ratchet, Slice, Stopped, Version,
 };
 use recant_jetstream::{AppendError, Fill, JetStreamLog, ReadError};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::boot_clock::boot_time;
 use super::comparing::Comparing;
-use super::entry_store::{EntryStore, Held, PlacedDecided};
+use super::entry_store::{EntryStore, Held, LogStanding, PlacedDecided};
 use super::event::Event;
 use super::gauges::Gauges;
 use super::lease_gate::LeaseGate;
@@ -78,10 +78,10 @@ impl<S: EntryStore> Driver<S> {
         events: mpsc::WeakSender<Event<S>>,
         gate: LeaseGate,
     ) -> Result<Self, S::Error> {
-        let (mark, key) = store.standing()?;
+        let LogStanding { mark, key, fresh } = store.standing()?;
         let reader = LogReader::new(log.clone(), mark.sequence + 1);
         let tick = options.timing.beat / TICKS_PER_BEAT;
-        let node = Node::start(options, mark, key, boot_time());
+        let node = Node::start(options, mark, key, fresh, boot_time());
         let status = watch::Sender::new(status_of(&node));
         Ok(Self {
             node,
@@ -204,6 +204,7 @@ impl<S: EntryStore> Driver<S> {
                 }
                 self.give(Input::Appended { attempt, outcome });
             }
+            Event::KeyKept(name) => self.give(Input::KeyKept(name)),
             Event::Applied {
                 number,
                 outcomes,
@@ -288,6 +289,7 @@ impl<S: EntryStore> Driver<S> {
                 let decided = groups.into_iter().flat_map(decided_of).collect();
                 self.commit(*mark, decided, key, check);
             }
+            Output::KeepKey(key) => self.keep_key(key),
             Output::Decide(requests) => {
                 let asked = self.requests.decide(requests);
                 let store = self.store.clone();
@@ -446,6 +448,18 @@ impl<S: EntryStore> Driver<S> {
         });
     }
 
+    /// Keeps a key for the next series, for as long as it takes: nobody goes on without it.
+    fn keep_key(&self, key: FreshKey) {
+        let store = self.store.clone();
+        self.later(async move {
+            while let Err(error) = store.keep_key(key.clone()).await {
+                tracing::error!(%error, "the next key of the log could not be kept; it is tried again");
+                sleep(AGAIN).await;
+            }
+            Some(Event::KeyKept(key.name()))
+        });
+    }
+
     /// Sets something going; what comes of it is the next thing that happens.
     fn later(&self, work: impl Future<Output = Option<Event<S>>> + Send + 'static) {
         let events = self.events.clone();
@@ -528,6 +542,7 @@ fn status_of(node: &Node) -> Status {
         live: node.live(),
         everywhere: mark.everywhere,
         members: node.members(),
+        wants_key: mark.wants_key > 0,
         to_settle: node.to_settle(),
         signed_with: mark.signed_with.clone(),
         is_log_full: false,

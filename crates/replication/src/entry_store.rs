@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use recant_cluster::{Mark, Ratchet, Slice};
+use recant_cluster::{FreshKey, Mark, Ratchet, Slice};
 use recant_types::UnixMillis;
 
 /// What was decided of one request, with the entry that it is in.
@@ -25,8 +25,12 @@ pub trait EntryStore: Clone + Send + Sync + 'static {
     /// Why it is not.
     type Error: std::error::Error + Send + 'static;
 
-    /// Where the store stands, and the key of the entry after that.
-    fn standing(&self) -> Result<(Mark, Ratchet), Self::Error>;
+    /// Where the store stands, and the keys that it has for what comes then.
+    fn standing(&self) -> Result<LogStanding, Self::Error>;
+
+    /// Keeps a key that the next series is to begin with, durably, in place of one that was kept for it before. It
+    /// is destroyed with the commit that puts a key of its series in place.
+    fn keep_key(&self, key: FreshKey) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// What every store does for each of these, in order, as things are here: or why it is refused. Nothing
     /// changes by it.
@@ -56,6 +60,17 @@ pub trait EntryStore: Clone + Send + Sync + 'static {
     /// What the store holds of a part, as a number that is equal in all stores that hold the same. Called
     /// when an entry is committed, and before the next one is.
     fn digest(&self, slice: Slice) -> impl Future<Output = Result<Held, Self::Error>> + Send;
+}
+
+/// Where a store stands in the log.
+#[derive(Debug, Clone)]
+pub struct LogStanding {
+    /// The last entry that is applied, and what follows of all up to it.
+    pub mark: Mark,
+    /// The key of the entry after that.
+    pub key: Ratchet,
+    /// The key that the next series is to begin with, if one is kept.
+    pub fresh: Option<FreshKey>,
 }
 
 /// What a store holds of a part.

@@ -1,6 +1,6 @@
 //! What happens to a replica beside the entries of the log.
 
-use recant_cluster::{Appended, Beat, BeatAnswer, BootTime, NodeId, Slice, Version};
+use recant_cluster::{Appended, Beat, BeatAnswer, BootTime, FreshKeyName, NodeId, Slice, Version};
 use recant_jetstream::Fill;
 use recant_types::UnixMillis;
 use tokio::sync::oneshot;
@@ -45,6 +45,8 @@ pub(crate) enum Event<S: EntryStore> {
         attempt: u64,
         outcome: Appended,
     },
+    /// The store keeps a key for the next series.
+    KeyKept(FreshKeyName),
     /// An entry is in the store for good.
     Applied {
         number: u64,

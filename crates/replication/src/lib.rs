@@ -36,7 +36,7 @@ mod transport;
 
 pub use beats::beat_routes;
 pub use boot_clock::boot_time;
-pub use entry_store::{EntryStore, Held, PlacedDecided};
+pub use entry_store::{EntryStore, Held, LogStanding, PlacedDecided};
 pub use lease_gate::LeaseGate;
 pub use replica::Replica;
 pub use status::{Role, Status};

@@ -40,6 +40,8 @@ pub struct Status {
     pub everywhere: Version,
     /// All nodes that were ever heard of.
     pub members: Vec<MemberStatus>,
+    /// Whether somebody who is to read no more, as a node that was removed, has the keys that the log goes on under.
+    pub wants_key: bool,
     /// On a leader, nodes that the log says to owe something and that do not any more.
     pub to_settle: Vec<ToSettle>,
     /// Every public key that a node ever said it signs with.

@@ -1,6 +1,6 @@
 //! The store of the service as the store of the log.
 
-use recant_cluster::{Incarnation, Mark, Ratchet, Slice};
+use recant_cluster::{FreshKey, Incarnation, Mark, Ratchet, Slice};
 use recant_store::{
     Committed, ContentSlice, Decided, DecidedError, LogEntry, LogKey, RequestBatch, Store,
     StoreError,
@@ -9,7 +9,7 @@ use recant_types::{ErasureFilter, LogIncarnation, SharedEntry, UnixMillis};
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
-use super::entry_store::{EntryStore, Held, PlacedDecided};
+use super::entry_store::{EntryStore, Held, LogStanding, PlacedDecided};
 
 /// Records of erasures that are read at once.
 const PAGE: usize = 256;
@@ -54,7 +54,7 @@ impl StoreEntries {
         key: Zeroizing<[u8; 32]>,
     ) -> Result<Self, StoreEntriesError> {
         let entries = Self(store);
-        let key = Ratchet::new(0, key);
+        let key = Ratchet::new(0, 0, key);
         entries
             .commit(Mark::new(incarnation), Vec::new(), key)
             .await?;
@@ -72,18 +72,27 @@ impl EntryStore for StoreEntries {
     type Outcome = Result<Committed, StoreError>;
     type Error = StoreEntriesError;
 
-    fn standing(&self) -> Result<(Mark, Ratchet), StoreEntriesError> {
+    fn standing(&self) -> Result<LogStanding, StoreEntriesError> {
         let mark = self.0.mark()?.ok_or(StoreEntriesError::NoMember)?;
         let mark = Mark::from_bytes(&mark).ok_or(StoreEntriesError::Mark)?;
         let held = self.0.log_key()?.ok_or(StoreEntriesError::NoMember)?;
         let key = Zeroizing::new(*held.expose());
+        let held = Ratchet::new(held.series(), held.epoch(), key);
+        let fresh = self.0.log_key_to_come()?.map(FreshKey::new);
         // After a crash the key ring may be behind the mark: what it would open is erased by now.
-        let key = Ratchet::new(held.epoch(), key).at(mark.epoch);
+        let key = mark.key(&held, fresh.as_ref());
         let key = key.ok_or(StoreEntriesError::Mark)?;
         if key.epoch() > held.epoch() {
             self.0.advance_log_key(&log_key(&key))?;
         }
-        Ok((mark, key))
+        let fresh = fresh.filter(|_| key.series() == held.series());
+        Ok(LogStanding { mark, key, fresh })
+    }
+
+    async fn keep_key(&self, key: FreshKey) -> Result<(), StoreEntriesError> {
+        let (store, key) = (self.0.clone(), Zeroizing::new(*key.expose()));
+        let kept = spawn_blocking(move || store.keep_log_key_to_come(key)).await;
+        Ok(kept.map_err(|_| StoreEntriesError::Panicked)??)
     }
 
     async fn decide(&self, asked: Vec<RequestBatch>) -> Vec<Result<Vec<u8>, StoreEntriesError>> {
@@ -160,5 +169,6 @@ pub fn incarnation_of(incarnation: Incarnation) -> LogIncarnation {
 }
 
 fn log_key(key: &Ratchet) -> LogKey {
-    LogKey::new(key.epoch(), Zeroizing::new(*key.expose()))
+    let (series, epoch) = (key.series(), key.epoch());
+    LogKey::new(series, epoch, Zeroizing::new(*key.expose()))
 }

@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 use crate::seal::{KEY_BYTES, SecretKey};
 
-/// The key of the next entries of a shared log, and the number of its epoch. The numbers only grow.
+/// The key of the next entries of a shared log, with the numbers of its epoch and of the series of keys that were
+/// derived from one another. The numbers only grow.
 ///
 /// Its memory is overwritten when it is dropped, and `Debug` does not show it.
 ///
@@ -14,24 +15,29 @@ use crate::seal::{KEY_BYTES, SecretKey};
 /// use recant_store::LogKey;
 /// use zeroize::Zeroizing;
 ///
-/// let key = LogKey::new(3, Zeroizing::new([7; 32]));
-/// assert_eq!(format!("{key:?}"), "LogKey { epoch: 3, .. }");
+/// let key = LogKey::new(0, 3, Zeroizing::new([7; 32]));
+/// assert_eq!(format!("{key:?}"), "LogKey { series: 0, epoch: 3, .. }");
 /// ```
 #[derive(Clone)]
 pub struct LogKey {
+    series: u64,
     epoch: u64,
     key: SecretKey,
 }
 
 impl LogKey {
-    /// The key of an epoch.
-    pub fn new(epoch: u64, key: Zeroizing<[u8; KEY_BYTES]>) -> Self {
-        let key = SecretKey::from_bytes(key);
-        Self { epoch, key }
+    /// The key of an epoch in a series.
+    pub fn new(series: u64, epoch: u64, key: Zeroizing<[u8; KEY_BYTES]>) -> Self {
+        Self::of(series, epoch, SecretKey::from_bytes(key))
     }
 
-    pub(crate) fn of(epoch: u64, key: SecretKey) -> Self {
-        Self { epoch, key }
+    pub(crate) fn of(series: u64, epoch: u64, key: SecretKey) -> Self {
+        Self { series, epoch, key }
+    }
+
+    /// Which series it is of.
+    pub fn series(&self) -> u64 {
+        self.series
     }
 
     /// Which epoch it is of.
@@ -52,6 +58,7 @@ impl LogKey {
 impl fmt::Debug for LogKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogKey")
+            .field("series", &self.series)
             .field("epoch", &self.epoch)
             .finish_non_exhaustive()
     }

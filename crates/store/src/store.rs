@@ -42,12 +42,14 @@ use crate::records::{
     unpack_values,
 };
 use crate::request::RequestBatch;
+use crate::seal::SecretKey;
 use crate::sealer::Sealer;
 use crate::shared::Shared;
 use crate::sync::Syncs;
 use crate::tensor::Tensor;
 use crate::transfer::{self, Exported};
 use crate::writer::WriterHandle;
+use zeroize::Zeroizing;
 
 /// An open store; cloning shares it. The last clone closes it.
 #[derive(Debug, Clone)]
@@ -180,15 +182,32 @@ impl Store {
 
     /// The key of the shared log, as the key ring has it; `None` in a store that follows none.
     ///
-    /// It is the one that came with the mark, or after a crash one before that, of a lower epoch. The
-    /// mark says which epoch there should be: whoever reads it moves the key on with
+    /// It is the one that came with the mark, or after a crash one before that, of a lower epoch, perhaps of an
+    /// earlier series. The mark says which there should be: whoever reads it moves the key on with
     /// [`Self::advance_log_key`] before the next entry is read.
     pub fn log_key(&self) -> Result<Option<LogKey>, StoreError> {
         self.shared.files.ring.log_key()
     }
 
+    /// The key that the next series of keys of the shared log is to begin with; `None` when none is kept.
+    pub fn log_key_to_come(&self) -> Result<Option<Zeroizing<[u8; 32]>>, StoreError> {
+        let kept = self.shared.files.ring.log_key_to_come()?;
+        Ok(kept.map(|key| Zeroizing::new(*key.expose())))
+    }
+
+    /// Keeps a key that the next series of keys of the shared log is to begin with, in place of one that was kept
+    /// for it before, until a key of that series is put in place of the one in use. Blocks until it is durable. No
+    /// commit of an entry that begins a series may be under way.
+    pub fn keep_log_key_to_come(&self, key: Zeroizing<[u8; 32]>) -> Result<(), StoreError> {
+        if self.mark()?.is_none() {
+            return Err(StoreError::FollowsNoLog);
+        }
+        let ring = &self.shared.files.ring;
+        ring.keep_log_key_to_come(&SecretKey::from_bytes(key))
+    }
+
     /// Puts a later key of the shared log in place of the one in the ring, which can be read no more on
-    /// return. Blocks until it is durable. No commit of an entry may be under way.
+    /// return; one of another series also in place of what was kept for that. Blocks until it is durable. No commit of an entry may be under way.
     pub fn advance_log_key(&self, key: &LogKey) -> Result<(), StoreError> {
         if self.mark()?.is_none() {
             return Err(StoreError::FollowsNoLog);

@@ -24,9 +24,8 @@ impl Node {
         }
         match &self.role {
             Role::Following => {
-                let may_claim =
-                    self.options.is_candidate && self.may_lead && self.handing_over.is_none();
-                let may_claim = may_claim && !self.is_wrong;
+                let may_claim = self.options.is_candidate && self.may_lead && !self.is_wrong;
+                let may_claim = may_claim && !self.leaves_the_lead_to_others(now);
                 if may_claim && now - self.heard >= self.silence_borne() {
                     let body = Body::Lead {
                         node: self.options.id.clone(),
@@ -42,6 +41,13 @@ impl Node {
             Role::Claiming(pending) if pending.is_due(now) => self.append_again(now, out),
             Role::Claiming(_) | Role::Leading(_) => {}
         }
+    }
+
+    /// Whether it handed over, and others have still time to claim. When none of them does, it leads again.
+    fn leaves_the_lead_to_others(&self, now: BootTime) -> bool {
+        let timing = &self.options.timing;
+        let is_silent = now - self.heard >= timing.takeover + timing.lease;
+        self.handing_over.is_some() && !is_silent
     }
 
     /// How long the log must be silent before this node claims to lead. A leader that has put itself out is
@@ -239,8 +245,8 @@ mod tests {
         mark.everywhere = version(4);
         mark.members.insert(leader.clone(), member);
         mark.leader = Some(leader);
-        let key = Ratchet::new(0, Zeroizing::new([1; 32]));
-        let mut node = Node::start(options, mark, key, BootTime::default());
+        let key = Ratchet::new(0, 0, Zeroizing::new([1; 32]));
+        let mut node = Node::start(options, mark, key, None, BootTime::default());
         let version = version(live);
         let forgets = false;
         node.handle(BootTime::default(), Input::Live { version, forgets });
@@ -325,6 +331,25 @@ mod tests {
     }
 
     #[test]
+    fn who_handed_over_leads_again_when_nobody_else_does() {
+        let mut node = follower(4);
+        let (_, payload) = appended(&node.handle(at(11_000), Input::Tick)).expect("a claim");
+        let sequence = node.next_read();
+        node.handle(at(11_000), Input::Entry { sequence, payload });
+        node.handle(at(11_000), Input::Applied { number: 1 });
+        node.handle(at(12_000), Input::HandOver { to: None });
+        let out = node.handle(at(14_000), Input::Tick);
+        let (_, payload) = appended(&out).expect("that it is out");
+        let sequence = node.next_read();
+        node.handle(at(14_000), Input::Entry { sequence, payload });
+        node.handle(at(14_000), Input::Applied { number: 2 });
+        assert_eq!(node.leads(), None);
+        let silence = node.options.timing.takeover + node.options.timing.lease;
+        let until = 14_000 + silence.as_millis() as u64;
+        assert!(!claims_at(&mut node, until - 100) && claims_at(&mut node, until));
+    }
+
+    #[test]
     fn a_leader_that_is_gone_is_waited_for_less_long() {
         let mut node = follower(4);
         assert!(!claims_at(&mut node, 10_900) && claims_at(&mut node, 11_000));
@@ -338,7 +363,7 @@ mod tests {
     #[test]
     fn what_does_not_count_is_no_sign_of_a_leader() {
         let mut node = follower(4);
-        let key = Ratchet::new(0, Zeroizing::new([1; 32]));
+        let key = Ratchet::new(0, 0, Zeroizing::new([1; 32]));
         let stranger = Mark::new(Incarnation(Uuid::max())).next(1);
         let payload = seal_entry(stranger, &Body::Beat, &key);
         for seconds in 1..11 {

@@ -7,7 +7,7 @@ use crate::boot_time::BootTime;
 use crate::entry::{Address, BootId, EntryError, NodeId, PlacedGroup, Slice};
 use crate::mark::Mark;
 use crate::messages::{Beat, BeatAnswer, Digest};
-use crate::ratchet::Ratchet;
+use crate::ratchet::{FreshKey, FreshKeyName, Ratchet};
 use crate::timing::Timing;
 use crate::version::Version;
 
@@ -65,6 +65,8 @@ pub enum Input {
         /// Which entry.
         number: u64,
     },
+    /// The store keeps this key, as [`Output::KeepKey`] asked, and does so after a crash.
+    KeyKept(FreshKeyName),
     /// A node speaks to its leader. To be answered by the next [`Output::Answer`].
     Beat(Beat),
     /// The leader answered a beat that was sent at `sent`.
@@ -114,7 +116,7 @@ pub enum Input {
     /// leads hands over.
     MayLead(bool),
     /// The node is to lead no longer, in good order: whoever waits is answered first, and another may lead at
-    /// once. It stays a node, and may lead again when another has led.
+    /// once. It stays a node, and may lead again when another has led, or when nobody does for long.
     HandOver {
         /// Who leads next, if the operator named one; or else the first that could.
         to: Option<NodeId>,
@@ -163,6 +165,9 @@ pub enum Output {
         /// The part to say [`Input::Digest`] of, with these entries applied and no later one.
         check: Option<Slice>,
     },
+    /// Keep this key for the next series beside the one in use, in place of one that was kept for it before, and
+    /// durably; then say [`Input::KeyKept`]. It is destroyed when a key of its series is put in place.
+    KeepKey(FreshKey),
     /// Decide what these requests come to, with all before them applied. Answered by [`Input::Decided`], in
     /// that order.
     Decide(Vec<RequestId>),
@@ -251,6 +256,9 @@ pub enum Stopped {
     /// This node holds something else than most others do, after the same entries.
     #[error("this node does not hold what most others hold after the same entries")]
     Differs,
+    /// The log goes on under a key that this node was not given: it took its state from another before all had it.
+    #[error("the log goes on under a key that this node does not have")]
+    NoKey,
     /// An operator took this node out for good.
     #[error("this node was removed from its cluster")]
     Removed,

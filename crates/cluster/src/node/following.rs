@@ -5,6 +5,7 @@ use super::exchange::{Output, Stopped};
 use super::{Node, Role};
 use crate::boot_time::BootTime;
 use crate::messages::{Beat, BeatAnswer};
+use crate::ratchet::FreshKey;
 
 impl Node {
     /// Speaks to the leader when it is time, or when there is news.
@@ -32,6 +33,7 @@ impl Node {
             applied: self.applied.number,
             live: self.live,
             digest: self.digest,
+            keeps: self.fresh.as_ref().map(FreshKey::name),
         };
         out.push(Output::Beat {
             leader,
@@ -59,6 +61,9 @@ impl Node {
         }
         if answer.differs {
             return self.stop(Stopped::Differs, out);
+        }
+        if let Some(offer) = answer.offer {
+            self.keep(offer, out);
         }
         let me = self.read.current(&self.options.id);
         let is_mine = me.is_some_and(|member| member.boot == self.options.boot);

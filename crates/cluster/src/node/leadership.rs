@@ -10,7 +10,8 @@ use crate::boot_time::BootTime;
 use crate::entry::{Body, BootId, Change, NodeId};
 use crate::lease::{Grant, HeldLease};
 use crate::mark::{Mark, Member, Standing};
-use crate::messages::Beat;
+use crate::messages::{Beat, Offer};
+use crate::ratchet::FreshKeyName;
 use crate::timing::Timing;
 use crate::version::Version;
 
@@ -43,6 +44,8 @@ pub(super) struct Leading {
     pub(super) joining: BTreeMap<NodeId, Joining>,
     /// Whom an operator removes: there is no lease for it any more.
     pub(super) removing: BTreeMap<NodeId, Removal>,
+    /// The key of the next series, while one is wanted.
+    pub(super) offer: Option<Offer>,
     /// What readers of this node saw when it took the lead, and were shown since.
     pub(super) published: Published,
     /// What was said to be everywhere in this term.
@@ -106,6 +109,8 @@ pub(super) struct Follower {
     pub(super) boot: BootId,
     pub(super) applied: u64,
     pub(super) live: Version,
+    /// The key that it keeps for the next series.
+    pub(super) keeps: Option<FreshKeyName>,
     pub(super) heard: BootTime,
     pub(super) grant: Grant,
 }
@@ -116,6 +121,7 @@ impl Follower {
             boot,
             applied: 0,
             live: Version::default(),
+            keeps: None,
             heard: now,
             grant: Grant::default(),
         }
@@ -142,6 +148,7 @@ impl Leading {
             leaving: None,
             joining: BTreeMap::new(),
             removing: BTreeMap::new(),
+            offer: None,
             published: Published::new(live, now),
             everywhere: Version::default(),
             queue: VecDeque::new(),

@@ -52,6 +52,15 @@ impl Node {
             return;
         }
         if change.is_none()
+            && let Some(first) = self.next_series(out)
+        {
+            self.append_as_leader(now, &Body::Rekey(first), Vec::new(), out);
+            return;
+        }
+        let Role::Leading(leading) = &mut self.role else {
+            return;
+        };
+        if change.is_none()
             && let Some(slice) = leading.checks.wanted.take()
         {
             self.append_as_leader(now, &Body::Check(slice), Vec::new(), out);
@@ -199,6 +208,7 @@ impl Node {
             succeeds,
             differs,
             leader_differs: self.is_wrong,
+            offer: left.and_then(|_| self.offer()),
         }));
         self.settle(now, out);
     }
@@ -226,6 +236,7 @@ impl Node {
         follower.heard = now;
         follower.applied = follower.applied.max(beat.applied);
         follower.live = follower.live.max(beat.live);
+        follower.keeps = beat.keeps;
         let (applied, live) = (follower.applied, follower.live);
         let is_behind = applied < member.joined || live < floor;
         if is_behind

@@ -20,6 +20,7 @@ mod members;
 mod pending;
 mod places;
 mod published;
+mod rekeying;
 mod removal;
 mod seen;
 mod settling;
@@ -36,7 +37,7 @@ use super::entry::{
 use super::lease::HeldLease;
 use super::mark::{Mark, Verdict};
 use super::messages::Digest;
-use super::ratchet::Ratchet;
+use super::ratchet::{FreshKey, Ratchet};
 use super::version::Version;
 use batch::Batch;
 pub use checks::Finding;
@@ -57,8 +58,13 @@ pub struct Node {
     applied: Mark,
     /// The key of the entry after that.
     key: Ratchet,
+    /// The first key of the next series, if the store keeps one; and the one that it is about to keep.
+    fresh: Option<FreshKey>,
+    keeping: Option<FreshKey>,
     /// The last entry that counts; the store applies what is up to it while it is not `applied`.
     read: Mark,
+    /// The key of the entry after that.
+    read_key: Ratchet,
     /// How far the engine's sequence was looked at.
     sequence: u64,
     /// What was read beyond that.
@@ -99,11 +105,20 @@ enum Role {
 }
 
 impl Node {
-    /// A node whose store stands at `mark`, with the key of the entry after it. It holds no lease, and readers
-    /// see no version yet.
-    pub fn start(options: NodeOptions, mark: Mark, key: Ratchet, now: BootTime) -> Self {
+    /// A node whose store stands at `mark`, with the key of the entry after it, and the one that it keeps for the
+    /// next series. It holds no lease, and readers see no version yet.
+    pub fn start(
+        options: NodeOptions,
+        mark: Mark,
+        key: Ratchet,
+        fresh: Option<FreshKey>,
+        now: BootTime,
+    ) -> Self {
         Self {
             options,
+            fresh,
+            keeping: None,
+            read_key: key.clone(),
             read: mark.clone(),
             sequence: mark.sequence,
             applied: mark,
@@ -192,6 +207,7 @@ impl Node {
             Input::Entry { sequence, payload } => self.take(sequence, payload, &mut out),
             Input::Appended { attempt, outcome } => self.appended(now, attempt, outcome, &mut out),
             Input::Applied { number } => self.store_applied(now, number, &mut out),
+            Input::KeyKept(name) => self.key_kept(name),
             Input::Beat(beat) => self.answer_beat(now, &beat, &mut out),
             Input::Answer { sent, answer } => self.answered(sent, answer, &mut out),
             Input::Check(slice) => self.check(slice),
@@ -275,6 +291,7 @@ impl Node {
             batch.is_over |= !matches!(self.role, Role::Following) && batch.counts;
         }
         if batch.counts {
+            self.read_key = batch.key.clone();
             out.push(Output::Apply {
                 mark: Box::new(self.read.clone()),
                 groups: batch.groups,
@@ -317,8 +334,10 @@ impl Node {
         // One that does not count says nothing of who leads: whoever lacks the rest of the log may send it for ever.
         self.heard = now;
         self.leader_refuses = false;
-        let key = batch.key.at(self.read.epoch);
-        batch.key = key.ok_or(EntryError::Unopened)?;
+        batch.key = match &body {
+            Body::Rekey(first) => self.first_of_series(&batch.key, *first)?,
+            _ => (batch.key.at(self.read.epoch)).ok_or(EntryError::Unopened)?,
+        };
         batch.counts = true;
         if let Body::Group(group) = &body {
             batch.groups.push(PlacedGroup {
@@ -377,9 +396,7 @@ impl Node {
         }
         self.applied = self.read.clone();
         self.places.applied(&self.applied, now);
-        if let Some(key) = self.key.at(self.applied.epoch) {
-            self.key = key;
-        }
+        self.key = self.read_key.clone();
         // The leader hears of it at once.
         self.beat_sent = None;
         self.answer_what_is_applied(now, out);

@@ -3,8 +3,8 @@
 //! It is granted no lease from then on. When the one that it holds is over, or was over already, the log says
 //! that it is removed; whoever waits for it waits until then and no longer. It stops when it reads that.
 //!
-//! The key of the log goes on as before. Whoever has the directory of the removed node can derive the later
-//! ones, so what keeps the log from them is that the engine lets them in no longer.
+//! Whoever has the directory of the removed node can derive the later keys of the log as they are: so another
+//! series of them begins (`rekeying.rs`).
 
 use super::exchange::{Output, Refusal, RequestId, Settled};
 use super::leadership::Removal;

@@ -133,8 +133,8 @@ mod tests {
             patience: Duration::from_millis(500),
             timing: Timing::default(),
         };
-        let key = Ratchet::new(0, Zeroizing::new([1; 32]));
-        let mut node = Node::start(options, mark, key, at(0));
+        let key = Ratchet::new(0, 0, Zeroizing::new([1; 32]));
+        let mut node = Node::start(options, mark, key, None, at(0));
         let (version, forgets) = (live, false);
         node.handle(at(0), Input::Live { version, forgets });
         let out = node.handle(at(1), Input::Tick);
@@ -169,6 +169,7 @@ mod tests {
                 applied: 1,
                 live,
                 digest: None,
+                keeps: None,
             }),
         )
     }

@@ -50,14 +50,21 @@ impl World {
         }
     }
 
-    /// An operator removes a node for good: one in a run, and enough stay that one may lead.
+    /// An operator removes a node for good: one in a run, or two of many, and enough stay that one may lead.
     fn remove(&mut self, node: usize) {
-        if self.machines.len() < 3 || self.removed.is_some_and(|removed| removed != node) {
-            return;
+        let most = match self.machines.len() {
+            0..3 => 0,
+            3 => 1,
+            _ => 2,
+        };
+        if !self.removed.contains(&node) {
+            if self.removed.len() == most {
+                return;
+            }
+            self.removed.push(node);
         }
-        self.removed = Some(node);
         let request = self.new_request(false, |_| Vec::new());
-        self.removals.insert(request);
+        self.removals.insert(request, node);
         let attested = self.ratio(1, 2);
         self.tell_all(&Input::Remove {
             request: RequestId(request),
@@ -90,6 +97,11 @@ impl World {
         if let Some(request) = (self.turned_away.iter()).find(|it| self.onlooker.knows(**it)) {
             return Err(format!(
                 "request {request} was told that the log is full, and is in it"
+            ));
+        }
+        if self.onlooker.wants_key() {
+            return Err(String::from(
+                "a minute after the last fault somebody who was removed has the keys",
             ));
         }
         let newest = self.machines[*leader].readers.shown;

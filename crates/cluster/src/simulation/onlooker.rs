@@ -1,6 +1,6 @@
 //! Who sees everything, and says what was broken.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::engine::Engine;
 use super::store::{Store, request_of};
@@ -8,7 +8,7 @@ use super::versions::Made;
 use crate::entry::{Body, EntryHash, NodeId, envelope, open_entry};
 use crate::mark::{Mark, Standing, Verdict};
 use crate::node::{MemberState, MemberStatus};
-use crate::ratchet::Ratchet;
+use crate::ratchet::{FreshKey, FreshKeyName, Ratchet};
 use crate::version::Version;
 
 type Held = BTreeMap<u8, BTreeSet<u64>>;
@@ -23,6 +23,8 @@ pub(super) struct Onlooker {
     marks: Vec<Mark>,
     /// The entry that each request is in.
     requests: HashMap<u64, u64>,
+    /// Keys that were made for a series, and who was ever handed each.
+    fresh: HashMap<FreshKeyName, (FreshKey, HashSet<NodeId>)>,
     /// What the first store held that had applied so many entries.
     held: BTreeMap<u64, Held>,
     /// The last entry with an erasure that was acknowledged.
@@ -41,6 +43,7 @@ impl Onlooker {
             sequence: 0,
             marks: Vec::new(),
             requests: HashMap::new(),
+            fresh: HashMap::new(),
             held: BTreeMap::new(),
             erased_up_to: 0,
             made: HashMap::from([(Version::default(), Made::default())]),
@@ -66,10 +69,12 @@ impl Onlooker {
                 return Err(String::from("I6: what was everywhere is no longer"));
             }
             self.mark = *mark;
-            self.key = self
-                .key
-                .at(self.mark.epoch)
-                .ok_or("the ratchet went back")?;
+            let fresh = match &opened.1 {
+                Body::Rekey(first) => Some(self.begins_with(*first)?),
+                _ => None,
+            };
+            let key = self.mark.key(&self.key, fresh.as_ref());
+            self.key = key.ok_or("the ratchet went back")?;
             self.marks.push(self.mark.clone());
             if let Body::Group(group) = opened.1 {
                 let requests = group.decided.iter().filter_map(|it| request_of(it));
@@ -79,6 +84,28 @@ impl Onlooker {
             }
         }
         Ok(())
+    }
+
+    /// I13: what begins a series nobody was ever handed who was removed.
+    fn begins_with(&self, first: FreshKeyName) -> Result<FreshKey, String> {
+        let (key, handed) = self.fresh.get(&first).ok_or("I13: nobody made that key")?;
+        let removed = handed.iter().find(|node| self.mark.is_removed(node));
+        match removed {
+            Some(node) => Err(format!("I13: {node} was removed and has the next key")),
+            None => Ok(key.clone()),
+        }
+    }
+
+    /// A node is handed a key for the next series, or makes one.
+    pub(super) fn handed(&mut self, node: NodeId, key: &FreshKey) {
+        let known = self.fresh.entry(key.name());
+        let (_, handed) = known.or_insert_with(|| (key.clone(), HashSet::new()));
+        handed.insert(node);
+    }
+
+    /// Whether somebody who is to read no more has the keys in use.
+    pub(super) fn wants_key(&self) -> bool {
+        self.mark.wants_key > 0
     }
 
     /// How many entries count.

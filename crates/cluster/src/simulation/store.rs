@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::Mistake;
 use crate::entry::PlacedGroup;
 use crate::mark::Mark;
-use crate::ratchet::Ratchet;
+use crate::ratchet::{FreshKey, Ratchet};
 
 /// A request as callers ask and stores decide: what, of whom, and which request it is.
 pub(super) const ADD: u8 = 0;
@@ -32,6 +32,8 @@ pub(super) fn request_of(decided: &[u8]) -> Option<u64> {
 pub(super) struct Store {
     pub(super) mark: Mark,
     pub(super) key: Ratchet,
+    /// What is kept for the next series of keys.
+    pub(super) fresh: Option<FreshKey>,
     /// What is held of whom, by request.
     held: BTreeMap<u8, BTreeSet<u64>>,
     /// Who was erased, as far as this store remembers: each forgets in its own time.
@@ -43,6 +45,7 @@ impl Store {
         Self {
             mark,
             key,
+            fresh: None,
             held: BTreeMap::new(),
             tombstones: BTreeSet::new(),
         }
@@ -80,13 +83,17 @@ impl Store {
 
     /// The second sync: keys are destroyed, and the ratchet has moved on.
     pub(super) fn move_on(&mut self, key: Ratchet) {
+        if key.series() > self.key.series() {
+            self.fresh = None;
+        }
         self.key = key;
     }
 
     /// What opening does after a crash: a ratchet that is behind the entry is moved on.
     pub(super) fn open(&mut self) {
-        if let Some(key) = self.key.at(self.mark.epoch) {
-            self.key = key;
+        // With none it can be moved on no further: a ratchet that was moved on before its entry was synced.
+        if let Some(key) = self.mark.key(&self.key, self.fresh.as_ref()) {
+            self.move_on(key);
         }
     }
 

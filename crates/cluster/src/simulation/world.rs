@@ -18,11 +18,11 @@ use super::versions::{Made, Readers};
 use crate::boot_time::BootTime;
 use crate::entry::{Address, Body, BootId, Incarnation, NodeId, PlacedGroup, Slice, seal_entry};
 use crate::mark::Mark;
-use crate::messages::{Beat, BeatAnswer, Digest};
+use crate::messages::{Beat, BeatAnswer, Digest, Offer};
 use crate::node::{
     Appended, Input, Node, NodeOptions, Output, Refusal, RequestId, Settled, Stopped,
 };
-use crate::ratchet::Ratchet;
+use crate::ratchet::{FreshKey, Ratchet};
 use crate::timing::Timing;
 use crate::version::Version;
 
@@ -68,6 +68,12 @@ pub(super) enum Event {
         attempt: u64,
         tail: u64,
         payload: Vec<u8>,
+    },
+    /// A store keeps a key for the next series.
+    Kept {
+        node: usize,
+        life: u64,
+        key: FreshKey,
     },
     /// The first sync of a store is done, then the second.
     Committed {
@@ -170,8 +176,10 @@ pub(super) struct World {
     /// Requests that say of a version that it is everywhere, though nobody said so.
     pub(super) untrue: HashSet<u64>,
     /// Requests of an operator, and whom they remove.
-    pub(super) removals: HashSet<u64>,
-    pub(super) removed: Option<usize>,
+    pub(super) removals: HashMap<u64, usize>,
+    pub(super) removed: Vec<usize>,
+    /// The key for the next series that somebody was handed last.
+    pub(super) offered: Option<Offer>,
     /// Requests that were told that the log is full.
     pub(super) turned_away: Vec<u64>,
     /// The last entry when the engine was trimmed last.
@@ -200,7 +208,7 @@ impl World {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let incarnation = Incarnation(Uuid::from_u128(u128::from(seed)));
         let mark = Mark::new(incarnation);
-        let key = Ratchet::new(0, Zeroizing::new(random.random()));
+        let key = Ratchet::new(0, 0, Zeroizing::new(random.random()));
         let mut engine = Engine::new(plan.is_engine_lax);
         let first = Body::Lead {
             node: name(0),
@@ -254,8 +262,9 @@ impl World {
             carried: HashMap::new(),
             accepted_late: 0,
             untrue: HashSet::new(),
-            removals: HashSet::new(),
-            removed: None,
+            removals: HashMap::new(),
+            removed: Vec::new(),
+            offered: None,
             turned_away: Vec::new(),
             trimmed_at: 0,
             quiet,
@@ -338,6 +347,7 @@ impl World {
                 tail,
                 payload,
             } => self.append(node, life, attempt, tail, payload),
+            Event::Kept { node, life, key } => self.kept(node, life, key),
             Event::Committed {
                 node,
                 life,
@@ -428,8 +438,9 @@ impl World {
         machine.destroyed = machine.store.mark.number;
         machine.life += 1;
         machine.next_read = machine.store.mark.sequence + 1;
-        let (mark, key) = (machine.store.mark.clone(), machine.store.key.clone());
-        machine.process = Some(Node::start(options, mark, key, now));
+        let store = machine.store.clone();
+        let process = Node::start(options, store.mark, store.key, store.fresh, now);
+        machine.process = Some(process);
         let life = machine.life;
         self.later(0, Event::Look { node, life });
         self.later(0, Event::Tick { node, life });
@@ -477,6 +488,7 @@ impl World {
                 self.machines[node].checked = check.is_some();
                 self.apply(node, life, mark, groups, key);
             }
+            Output::KeepKey(key) => self.keep(node, life, key),
             Output::Decide(requests) => {
                 let machine = &mut self.machines[node];
                 let asked = requests.iter().map(|it| &self.asked[&it.0]);
@@ -512,9 +524,9 @@ impl World {
             Output::Trim(sequence) => self.trim(node, sequence),
             Output::Answer(_) => unreachable!("taken where the beat arrives"),
             Output::Settle { request, settled } => {
-                if settled == Settled::Accepted && self.removals.contains(&request.0) {
-                    let removed = self.removed.map(name);
-                    if !removed.is_some_and(|removed| self.onlooker.is_removed(&removed)) {
+                if settled == Settled::Accepted && self.removals.contains_key(&request.0) {
+                    let whom = self.removals[&request.0];
+                    if !self.onlooker.is_removed(&name(whom)) {
                         return Err(String::from("a removal is settled that is not in the log"));
                     }
                 } else if settled == Settled::Refused(Refusal::LogFull) {
@@ -534,6 +546,7 @@ impl World {
                 return Err(format!("I8: {node} holds the same, and is {finding:?}"));
             }
             Output::Stop(Stopped::Replaced) => {}
+            Output::Stop(Stopped::NoKey) => return self.lacks_key(node),
             Output::Stop(Stopped::Removed) if self.onlooker.is_removed(&name(node)) => {}
             Output::Stop(stopped) => return Err(format!("node {node} stopped: {stopped}")),
         }
@@ -640,6 +653,13 @@ impl World {
         if let Some(mut answer) = answer
             && self.is_connected(from, to)
         {
+            if self.errs(Mistake::KeyForEverybody) {
+                answer.offer = answer.offer.or(self.offered.clone());
+            }
+            if let Some(offer) = &answer.offer {
+                self.onlooker.handed(name(from), &offer.key);
+                self.offered = Some(offer.clone());
+            }
             if self.errs(Mistake::WholeLease) {
                 answer.left = answer.left.map(|_| Timing::default().lease);
             }
@@ -771,23 +791,60 @@ impl World {
         }
         let process = self.machines[node].process.as_ref();
         self.machines[node].next_read = process.map_or(stands, Node::next_read);
-        if stands < self.engine.begins()
-            && let Some(from) = self
-                .machines
-                .iter()
-                .position(|it| it.destroyed > self.trimmed_at)
-        {
-            // It never joined, and takes what another has.
-            let (store, destroyed) = {
-                let other = &self.machines[from];
-                (other.store.clone(), other.destroyed)
-            };
-            if destroyed == store.mark.number {
-                self.machines[node].store = store;
-                self.crash(node, SECOND);
-            }
+        if stands < self.engine.begins() {
+            self.take_state(node, self.trimmed_at);
         }
         Ok(())
+    }
+
+    /// A node that never joined takes what another has that stands behind this entry.
+    fn take_state(&mut self, node: usize, behind: u64) {
+        let mut others = self.machines.iter();
+        let Some(from) = others.position(|it| it.destroyed > behind) else {
+            return;
+        };
+        let other = &self.machines[from];
+        if other.destroyed == other.store.mark.number {
+            let mut store = other.store.clone();
+            // A state is sent without what is kept for later.
+            store.fresh = None;
+            self.machines[node].store = store;
+            self.crash(node, SECOND);
+        }
+    }
+
+    /// A node was not given the key that the log goes on under: so may it be with one that was no member.
+    fn lacks_key(&mut self, node: usize) -> Result<(), String> {
+        let stands = self.machines[node].store.mark.number;
+        if self.onlooker.is_member_since(&name(node), stands) {
+            return Err(format!("I13: node {node} has data, and not the key"));
+        }
+        self.take_state(node, stands);
+        Ok(())
+    }
+
+    /// A store writes down a key for the next series.
+    fn keep(&mut self, node: usize, life: u64, key: FreshKey) {
+        self.onlooker.handed(name(node), &key);
+        let is_late = self.errs(Mistake::SayKeptEarly);
+        if is_late {
+            let input = Input::KeyKept(key.name());
+            self.later(0, Event::Input { node, life, input });
+        }
+        let slow = is_late || self.machines[node].slow_until > self.now;
+        let most = if slow { 3 * SECOND } else { 2 * MILLISECOND };
+        let after = self.between(MILLISECOND / 5, most);
+        self.later(after, Event::Kept { node, life, key });
+    }
+
+    fn kept(&mut self, node: usize, life: u64, key: FreshKey) -> Result<(), String> {
+        let machine = &mut self.machines[node];
+        if machine.life != life || machine.process.is_none() {
+            return Ok(());
+        }
+        let name = key.name();
+        machine.store.fresh = Some(key);
+        self.give(node, life, Input::KeyKept(name))
     }
 
     fn committed(
@@ -891,6 +948,7 @@ impl Event {
         match self {
             Self::Input { node, .. }
             | Self::Beat { to: node, .. }
+            | Self::Kept { node, .. }
             | Self::Committed { node, .. }
             | Self::MovedOn { node, .. }
             | Self::Poll { node, .. }

@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use recant_cluster::{Incarnation, Mark, Ratchet, Slice};
-use recant_replication::{EntryStore, Held as SliceHeld, PlacedDecided};
+use recant_cluster::{FreshKey, Incarnation, Mark, Ratchet, Slice};
+use recant_replication::{EntryStore, Held as SliceHeld, LogStanding, PlacedDecided};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
@@ -24,8 +24,10 @@ pub enum Asked {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Contents {
     mark: Mark,
+    series: u64,
     epoch: u64,
     key: [u8; 32],
+    fresh: Option<FreshKey>,
     held: Held,
 }
 
@@ -53,8 +55,10 @@ impl TestStore for KeptFile {
             Ok(bytes) => serde_json::from_slice(&bytes).expect("the file is whole"),
             Err(_) => Contents {
                 mark: Mark::new(incarnation),
+                series: 0,
                 epoch: 0,
                 key,
+                fresh: None,
                 held: Held::new(),
             },
         };
@@ -124,11 +128,24 @@ impl EntryStore for KeptFile {
     type Outcome = u64;
     type Error = FileError;
 
-    fn standing(&self) -> Result<(Mark, Ratchet), FileError> {
+    fn standing(&self) -> Result<LogStanding, FileError> {
         let contents = self.lock();
         let contents = contents.as_ref().expect("it lives");
-        let key = Ratchet::new(contents.epoch, Zeroizing::new(contents.key));
-        Ok((contents.mark.clone(), key))
+        let key = Zeroizing::new(contents.key);
+        Ok(LogStanding {
+            mark: contents.mark.clone(),
+            key: Ratchet::new(contents.series, contents.epoch, key),
+            fresh: contents.fresh.clone(),
+        })
+    }
+
+    async fn keep_key(&self, key: FreshKey) -> Result<(), FileError> {
+        let mut contents = self.lock();
+        let Some(now) = contents.as_mut() else {
+            return Err(FileError("this life is over".to_owned()));
+        };
+        now.fresh = Some(key);
+        now.write(&self.path)
     }
 
     async fn decide(&self, asked: Vec<Asked>) -> Vec<Result<Vec<u8>, FileError>> {
@@ -166,6 +183,10 @@ impl EntryStore for KeptFile {
             next.apply(serde_json::from_slice(&decided.decided).expect("the leader's form"));
         }
         next.mark = mark;
+        if key.series() > next.series {
+            next.fresh = None;
+        }
+        next.series = key.series();
         next.epoch = key.epoch();
         next.key = *key.expose();
         next.write(&self.path)?;

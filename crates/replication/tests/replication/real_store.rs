@@ -4,9 +4,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use recant_cluster::{Incarnation, Mark, Ratchet, Slice};
+use recant_cluster::{FreshKey, Incarnation, Mark, Ratchet, Slice};
 use recant_replication::{
-    EntryStore, Held as SliceHeld, PlacedDecided, StoreEntries, StoreEntriesError,
+    EntryStore, Held as SliceHeld, LogStanding, PlacedDecided, StoreEntries, StoreEntriesError,
 };
 use recant_store::{Committed, Entry, LogPosition, RequestBatch, Store, StoreError};
 use recant_testkit::store::{open_with, options};
@@ -42,8 +42,12 @@ impl EntryStore for RealStore {
     type Outcome = Result<Committed, StoreError>;
     type Error = StoreEntriesError;
 
-    fn standing(&self) -> Result<(Mark, Ratchet), StoreEntriesError> {
+    fn standing(&self) -> Result<LogStanding, StoreEntriesError> {
         self.entries()?.standing()
+    }
+
+    async fn keep_key(&self, key: FreshKey) -> Result<(), StoreEntriesError> {
+        self.entries()?.keep_key(key).await
     }
 
     async fn decide(&self, asked: Vec<RequestBatch>) -> Vec<Result<Vec<u8>, StoreEntriesError>> {

@@ -167,7 +167,7 @@ fn entry(number: u64, decided: &[Vec<u8>]) -> LogEntry {
     LogEntry {
         decided: decided.iter().map(read).collect(),
         mark: number.to_le_bytes().to_vec(),
-        key: LogKey::new(number, Zeroizing::new([number as u8; 32])),
+        key: LogKey::new(0, number, Zeroizing::new([number as u8; 32])),
         places: vec![
             SharedEntry {
                 incarnation: incarnation(),

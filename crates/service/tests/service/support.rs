@@ -237,7 +237,7 @@ impl Sequencer for Decides {
             let entry = LogEntry {
                 decided: bytes.map(read).collect(),
                 mark: entries.to_le_bytes().to_vec(),
-                key: LogKey::new(*entries, Zeroizing::new([*entries as u8; 32])),
+                key: LogKey::new(0, *entries, Zeroizing::new([*entries as u8; 32])),
                 places: Vec::new(),
             };
             let outcomes = store.commit_entry(entry).await?;

@@ -45,8 +45,10 @@ pub(crate) enum Special {
     Webhook,
     /// The key of the next entries of a log that stores share; absent in a store by itself.
     LogKey,
-    /// The number of that key's epoch, in the form of a key. In the same sector of 512 bytes.
+    /// The numbers of that key's epoch and series, in the form of a key. In the same sector of 512 bytes.
     LogEpoch,
+    /// The first key of the next series of keys of that log, while one is to begin. In the same sector, too.
+    LogKeyToCome,
 }
 
 impl Special {
@@ -61,6 +63,7 @@ impl Special {
             Self::Webhook => 6,
             Self::LogKey => 8,
             Self::LogEpoch => 9,
+            Self::LogKeyToCome => 10,
         })
     }
 }

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::error::StoreError;
 use crate::log_key::LogKey;
+use crate::seal::SecretKey;
 use crate::sync::Syncs;
 
 fn syncs() -> Syncs {
@@ -212,7 +213,7 @@ fn a_rotation_that_was_interrupted_is_finished_or_undone() {
 }
 
 fn log_key(epoch: u64) -> LogKey {
-    LogKey::new(epoch, Zeroizing::new([epoch as u8; 32]))
+    LogKey::new(0, epoch, Zeroizing::new([epoch as u8; 32]))
 }
 
 fn held_log_key(ring: &KeyRing) -> Option<(u64, [u8; 32])> {
@@ -256,4 +257,50 @@ fn the_key_of_the_log_is_overwritten_with_the_next_one_and_outlives_a_rotation()
     ring.destroy_log_key().expect("destroyed");
     assert_eq!(held_log_key(&ring), None);
     assert_eq!(slots(&raw()), [0; 128]);
+}
+
+#[test]
+fn a_key_to_come_is_kept_until_its_series_begins_and_is_nowhere_then() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ring = create(folder.path());
+    let kept = |ring: &KeyRing| {
+        let key = ring.log_key_to_come().expect("readable");
+        key.map(|key| *key.expose())
+    };
+    let key = |byte: u8| SecretKey::from_bytes(Zeroizing::new([byte; 32]));
+    ring.put_log_key(&log_key(1)).expect("written");
+    assert_eq!(kept(&ring), None);
+    ring.keep_log_key_to_come(&key(40)).expect("kept");
+    ring.keep_log_key_to_come(&key(50))
+        .expect("kept in its place");
+    // The series goes on meanwhile.
+    ring.put_log_key(&log_key(2)).expect("written");
+    drop(ring);
+    let beside = MasterKeySource::Beside;
+    rotate(folder.path(), &beside, &beside, &syncs()).expect("rotated");
+    let ring = open(folder.path());
+    assert_eq!(kept(&ring), Some([50; 32]));
+    let raw = || fs::read(folder.path().join("keys/ring")).expect("readable");
+    let at = Special::LogKeyToCome.slot().offset() as usize;
+    let first = Special::LogKey.slot().offset() as usize;
+    assert_eq!(first / 512, (at + 63) / 512, "a torn write would tear them");
+    let before = raw()[at..at + 64].to_vec();
+
+    // The third key of the series that begins: what was kept would lead to it, and to those before.
+    let third = LogKey::new(1, 5, Zeroizing::new([60; 32]));
+    let watermark = CommitWatermark {
+        commit: 3,
+        erasures: 1,
+    };
+    ring.commit(watermark, &[], Some(&third), || ())
+        .expect("committed");
+    assert_eq!(kept(&ring), None);
+    assert!(!raw().windows(32).any(|window| before[..32] == *window));
+    let held = ring.log_key().expect("readable").expect("a key");
+    assert_eq!((held.series(), held.epoch()), (1, 5));
+
+    ring.keep_log_key_to_come(&key(70)).expect("kept");
+    ring.destroy_log_key().expect("destroyed");
+    assert_eq!((kept(&ring), held_log_key(&ring)), (None, None));
+    assert_eq!(raw()[first..first + 192], [0; 192]);
 }

@@ -150,6 +150,7 @@ impl<W: Write> Export<'_, W> {
             return Err(StoreError::FollowsNoLog);
         };
         frames.push(Frame::LogKey {
+            series: key.series(),
             epoch: key.epoch(),
             key: SentKey::of(key.secret()),
         });

@@ -78,6 +78,7 @@ pub(super) enum Frame {
     },
     /// The key of the log behind the mark that is among the records.
     LogKey {
+        series: u64,
         epoch: u64,
         key: SentKey,
     },

@@ -58,6 +58,7 @@ pub fn transfer_seeds() -> Vec<(&'static str, Vec<u8>)> {
             },
             Frame::Gone { key: vec![1, 2] },
             Frame::LogKey {
+                series: 1,
                 epoch: 3,
                 key: key(8),
             },

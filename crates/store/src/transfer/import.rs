@@ -122,8 +122,8 @@ impl<'a> Importing<'a> {
                 self.check(&key, &[])?;
                 self.next.remove(&key)
             }
-            Frame::LogKey { epoch, key } => {
-                self.log_key = Some(LogKey::of(epoch, key.secret()));
+            Frame::LogKey { series, epoch, key } => {
+                self.log_key = Some(LogKey::of(series, epoch, key.secret()));
                 Ok(())
             }
             Frame::Begin(_) | Frame::End { .. } => Err(refused("a part of it is out of place")),
@@ -241,6 +241,7 @@ mod tests {
             payload: b"here".to_vec(),
         });
         frames.push(Frame::LogKey {
+            series: 1,
             epoch: 3,
             key: SentKey::of(&SecretKey::from_bytes(Zeroizing::new([3; 32]))),
         });

@@ -439,7 +439,7 @@ fn hand_over(store: &Store, decided: Vec<Decided>) -> EntryCommit {
     store.commit_entry(LogEntry {
         decided,
         mark: rand::random::<[u8; 16]>().to_vec(),
-        key: LogKey::new(0, Zeroizing::new([7; 32])),
+        key: LogKey::new(0, 0, Zeroizing::new([7; 32])),
         places: Vec::new(),
     })
 }

@@ -23,7 +23,7 @@ const DIRECTORY: &str = "RECANT_TEST_ENTRIES_DIRECTORY";
 
 /// Bytes of a key that lies in a ring sealed; no two epochs have the same.
 fn key(epoch: u64) -> LogKey {
-    LogKey::new(epoch, Zeroizing::new([epoch as u8 + 1; 32]))
+    LogKey::new(0, epoch, Zeroizing::new([epoch as u8 + 1; 32]))
 }
 
 fn entry(number: u64, epoch: u64, decided: Vec<Decided>) -> LogEntry {

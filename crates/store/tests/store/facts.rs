@@ -118,7 +118,7 @@ impl Machine {
             let entry = LogEntry {
                 decided: bytes.iter().map(read).collect(),
                 mark: self.entries.to_le_bytes().to_vec(),
-                key: LogKey::new(self.entries, Zeroizing::new([self.entries as u8; 32])),
+                key: LogKey::new(0, self.entries, Zeroizing::new([self.entries as u8; 32])),
                 places: Vec::new(),
             };
             let outcomes = store.commit_entry(entry).wait().expect("durable");
@@ -354,7 +354,7 @@ fn what_is_said_about_items_is_told_in_order_and_again_with_an_entry_that_comes_
     let entry = LogEntry {
         decided,
         mark: vec![1],
-        key: LogKey::new(1, Zeroizing::new([1; 32])),
+        key: LogKey::new(0, 1, Zeroizing::new([1; 32])),
         places: Vec::new(),
     };
     store.commit_entry(entry.clone()).wait().expect("durable");
