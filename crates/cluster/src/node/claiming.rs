@@ -275,10 +275,7 @@ mod tests {
     /// A node that leads, and sends an entry with request 7 at 12 s; which attempt that is.
     fn leader_that_sends() -> (Node, u64) {
         let mut node = follower(4);
-        let (_, payload) = appended(&node.handle(at(11_000), Input::Tick)).expect("a claim");
-        let sequence = node.next_read();
-        node.handle(at(11_000), Input::Entry { sequence, payload });
-        node.handle(at(11_000), Input::Applied { number: 1 });
+        arrives(&mut node, at(11_000), Input::Tick);
         let submit = Input::Submit {
             request: RequestId(7),
             bytes: 1,
@@ -330,19 +327,23 @@ mod tests {
         assert!(!told_that_it_is_full(&out), "{out:?}");
     }
 
+    /// What a node appends at a time is in the log at once, and applied.
+    fn arrives(node: &mut Node, now: BootTime, input: Input) {
+        let (_, payload) = appended(&node.handle(now, input)).expect("an entry");
+        let sequence = node.next_read();
+        node.handle(now, Input::Entry { sequence, payload });
+        let number = node.read.number;
+        node.handle(now, Input::Applied { number });
+    }
+
     #[test]
     fn who_handed_over_leads_again_when_nobody_else_does() {
         let mut node = follower(4);
-        let (_, payload) = appended(&node.handle(at(11_000), Input::Tick)).expect("a claim");
-        let sequence = node.next_read();
-        node.handle(at(11_000), Input::Entry { sequence, payload });
-        node.handle(at(11_000), Input::Applied { number: 1 });
-        node.handle(at(12_000), Input::HandOver { to: None });
-        let out = node.handle(at(14_000), Input::Tick);
-        let (_, payload) = appended(&out).expect("that it is out");
-        let sequence = node.next_read();
-        node.handle(at(14_000), Input::Entry { sequence, payload });
-        node.handle(at(14_000), Input::Applied { number: 2 });
+        arrives(&mut node, at(11_000), Input::Tick);
+        arrives(&mut node, at(12_000), Input::HandOver { to: None });
+        assert_eq!(node.leads(), Some(2));
+        // Nobody is heard of who could lead.
+        arrives(&mut node, at(14_000), Input::Tick);
         assert_eq!(node.leads(), None);
         let silence = node.options.timing.takeover + node.options.timing.lease;
         let until = 14_000 + silence.as_millis() as u64;

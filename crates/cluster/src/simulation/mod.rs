@@ -123,7 +123,7 @@ mod tests {
             (Mistake::LiveOfAnotherLife, 1),
             (Mistake::TrimTooFar, 0),
             (Mistake::KeyForEverybody, 56),
-            (Mistake::SayKeptEarly, 0),
+            (Mistake::SayKeptEarly, 537),
         ] {
             let plan = Plan {
                 mistake: Some(mistake),
