@@ -61,6 +61,8 @@ pub struct Node {
     /// The first key of the next series, if the store keeps one; and the one that it is about to keep.
     fresh: Option<FreshKey>,
     keeping: Option<FreshKey>,
+    /// The last entry when the leader made the one that was taken last.
+    offered: u64,
     /// The last entry that counts; the store applies what is up to it while it is not `applied`.
     read: Mark,
     /// The key of the entry after that.
@@ -118,6 +120,7 @@ impl Node {
             options,
             fresh,
             keeping: None,
+            offered: 0,
             read_key: key.clone(),
             read: mark.clone(),
             sequence: mark.sequence,

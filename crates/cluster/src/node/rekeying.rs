@@ -55,9 +55,12 @@ impl Node {
     pub(super) fn keep(&mut self, offer: Offer, out: &mut Vec<Output>) {
         let is_between = self.read.series() == self.applied.series();
         let is_here = is_between && self.applied.number >= offer.after;
-        if self.keeping.is_some() || !is_here || self.keeps(offer.key.name()) {
+        // An answer that was long on its way may bring the one that the leader had before.
+        let is_newer = offer.after > self.offered;
+        if self.keeping.is_some() || !is_here || !is_newer || self.keeps(offer.key.name()) {
             return;
         }
+        self.offered = offer.after;
         self.keeping = Some(offer.key.clone());
         out.push(Output::KeepKey(offer.key));
     }

@@ -820,6 +820,8 @@ impl World {
             return Err(format!("I13: node {node} has data, and not the key"));
         }
         self.take_state(node, stands);
+        // Without one it is where it was, and tries again.
+        self.crash(node, SECOND);
         Ok(())
     }
 
