@@ -253,6 +253,49 @@ fn servers_that_do_not_sync_are_refused_and_a_node_on_them_says_so() {
     node.until_waits_for(&["log_not_synced"]);
 }
 
+/// The keys of the log are replaced between a node's having the state and its joining: it was not given the next one.
+#[test]
+fn a_node_that_took_its_state_before_the_keys_were_replaced_takes_it_again() {
+    let csv = ratings();
+    let options = ClusterOptions {
+        nodes: 2,
+        data: Some(&csv),
+        ..ClusterOptions::default()
+    };
+    let Some(mut cluster) = ClusterProcesses::start(&options) else {
+        return;
+    };
+    let leader = cluster.leader();
+    let node = cluster.add();
+    node.start_armed(Some("generation_after_switch"));
+    node.until_ended();
+    let name = cluster.nodes[1 - leader].name.clone();
+    let order = |arguments: &[&str]| {
+        let url = format!("http://{}", cluster.nodes[leader].peer_address);
+        let mut command = cluster.nodes[leader].command(&["cluster"]);
+        run(command.args(arguments).args(["--url", &url]))
+    };
+    order(&["remove", &name]);
+    let began = Instant::now();
+    while order(&["status"]).contains("to be replaced") {
+        assert!(began.elapsed() < PATIENCE, "{}", order(&["status"]));
+        sleep(Duration::from_millis(50));
+    }
+    cluster.nodes[leader].caller().erase("user=known-3");
+    let node = &mut cluster.nodes[2];
+    node.start();
+    node.until_ready();
+    let logged = node.logged();
+    assert!(
+        logged.contains("a key that this node does not have"),
+        "{logged}"
+    );
+    assert!(logged.contains("it begins anew"), "{logged}");
+    let left = [cluster.nodes[leader].caller(), cluster.nodes[2].caller()];
+    let names: BTreeSet<_> = (0..20).map(|user| format!("known-{user}")).collect();
+    check_alike(&left, &names);
+}
+
 /// A node ends when its model has forgotten something and no entry of the log says so yet; its directory goes on
 /// by itself.
 #[test]
