@@ -270,11 +270,7 @@ fn a_node_that_took_its_state_before_the_keys_were_replaced_takes_it_again() {
     node.start_armed(Some("generation_after_switch"));
     node.until_ended();
     let name = cluster.nodes[1 - leader].name.clone();
-    let order = |arguments: &[&str]| {
-        let url = format!("http://{}", cluster.nodes[leader].peer_address);
-        let mut command = cluster.nodes[leader].command(&["cluster"]);
-        run(command.args(arguments).args(["--url", &url]))
-    };
+    let order = |arguments: &[&str]| run(&mut cluster.nodes[leader].order(arguments));
     order(&["remove", &name]);
     let began = Instant::now();
     while order(&["status"]).contains("to be replaced") {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::process::Command;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -25,17 +24,8 @@ fn rows(users: Range<usize>) -> Value {
 
 /// The status that a node gives the command line.
 fn status(cluster: &ClusterProcesses, at: usize) -> Value {
-    let url = format!("http://{}", cluster.nodes[at].peer_address);
-    let mut command = cluster.nodes[at].command(&["cluster", "status", "--json", "--url", &url]);
+    let mut command = cluster.nodes[at].order(&["status", "--json"]);
     serde_json::from_str(&run(&mut command)).expect("JSON")
-}
-
-/// A command for the cluster, by way of one of its nodes.
-fn order(cluster: &ClusterProcesses, at: usize, arguments: &[&str]) -> Command {
-    let url = format!("http://{}", cluster.nodes[at].peer_address);
-    let mut command = cluster.nodes[at].command(&["cluster"]);
-    command.args(arguments).args(["--url", &url]);
-    command
 }
 
 fn exported(cluster: &ClusterProcesses, at: usize, user: &str) -> BTreeSet<String> {
@@ -79,24 +69,24 @@ fn operators_see_how_it_stands_and_say_who_leads_and_who_goes() {
     // Another node leads, at a word.
     let successor = (leader + 1) % 3;
     let name = cluster.nodes[successor].name.clone();
-    let told = run(&mut order(&cluster, leader, &["lead", &name]));
+    let told = run(&mut cluster.nodes[leader].order(&["lead", &name]));
     assert_eq!(told, format!("{name} leads\n"));
     cluster.until_ready();
     assert_eq!(cluster.leader(), successor);
-    let told = refused(&mut order(&cluster, leader, &["lead", &name]));
+    let told = refused(&mut cluster.nodes[leader].order(&["lead", &name]));
     assert!(told.contains("it leads already"), "{told}");
-    let told = refused(&mut order(&cluster, leader, &["lead", "nobody"]));
+    let told = refused(&mut cluster.nodes[leader].order(&["lead", "nobody"]));
     assert!(told.contains("there is no such node"), "{told}");
     let id = callers[leader].erase("user=u3");
     callers[successor].until_erasure(&id, &["certified"]);
     assert!(exported(&cluster, leader, "u3").is_empty());
 
     // The one that leads is not taken out, and another one is, for good.
-    let told = refused(&mut order(&cluster, leader, &["remove", &name]));
+    let told = refused(&mut cluster.nodes[leader].order(&["remove", &name]));
     assert!(told.contains("let another node lead first"), "{told}");
     let gone = (leader + 2) % 3;
     let name = cluster.nodes[gone].name.clone();
-    let told = run(&mut order(&cluster, leader, &["remove", &name]));
+    let told = run(&mut cluster.nodes[leader].order(&["remove", &name]));
     assert_eq!(told, format!("{name} is no node of the cluster any more\n"));
     cluster.nodes[gone].until_waits_for(&["removed"]);
     cluster.nodes[gone].kill();
@@ -137,7 +127,7 @@ fn receipts_and_keys_are_the_same_at_every_node_whoever_led() {
         let next = (first + step) % 3;
         if next != leader {
             let name = cluster.nodes[next].name.clone();
-            run(&mut order(&cluster, leader, &["lead", &name]));
+            run(&mut cluster.nodes[leader].order(&["lead", &name]));
             cluster.until_ready();
         }
     }

@@ -26,14 +26,6 @@ fn ratings() -> String {
     format!("user_id,item_id\n{}", rows.collect::<String>())
 }
 
-/// A command for the cluster, by way of a node.
-fn order(cluster: &ClusterProcesses, at: usize, arguments: &[&str]) -> Command {
-    let url = format!("http://{}", cluster.nodes[at].peer_address);
-    let mut command = cluster.nodes[at].command(&["cluster"]);
-    command.args(arguments).args(["--url", &url]);
-    command
-}
-
 /// The states of the nodes in the receipt of an erasure, which is certified.
 fn states(caller: &Caller, id: &str) -> Vec<(String, String)> {
     let receipt = caller.must_get(&format!("/erasures/{id}/receipt")).text;
@@ -118,11 +110,7 @@ fn a_receipt_is_open_while_a_node_is_away_and_closed_when_it_is_back_or_its_disk
     let next = (0..3)
         .find(|at| *at != away && *at != leader)
         .expect("there are three");
-    run(&mut order(
-        &cluster,
-        leader,
-        &["lead", &cluster.nodes[next].name],
-    ));
+    run(&mut cluster.nodes[leader].order(&["lead", &cluster.nodes[next].name]));
     let caller = cluster.nodes[next].caller();
     let second = caller.erase("user=u4&item=i2");
     caller.until_erasure(&second, &["certified"]);
@@ -198,15 +186,11 @@ fn closes_when_its_disk_is_destroyed(
     cluster.nodes[away].kill();
     let third = caller.erase("user=u5");
     caller.until_erasure(&third, &["certified"]);
-    run(&mut order(cluster, leader, &["remove", &name]));
+    run(&mut cluster.nodes[leader].order(&["remove", &name]));
     let told = run(&mut verify(cluster, &caller, &[&third], settled));
     let open = format!("open: {name} owes it since");
     assert!(told.contains(&open), "{told}");
-    run(&mut order(
-        cluster,
-        leader,
-        &["remove", &name, "--disk-destroyed"],
-    ));
+    run(&mut cluster.nodes[leader].order(&["remove", &name, "--disk-destroyed"]));
     let settled = settlements(&caller, 2);
     let last = claims(settled.lines().last().expect("two"));
     assert_eq!(

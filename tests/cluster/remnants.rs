@@ -218,10 +218,7 @@ fn the_disk_of_a_removed_node_opens_nothing_of_the_log_from_the_next_key_on() {
     // As long as another node is away the keys go on as they are.
     cluster.nodes[away].kill();
     let order = |cluster: &ClusterProcesses, arguments: &[&str]| {
-        let url = format!("http://{}", cluster.nodes[leader].peer_address);
-        let mut command = cluster.nodes[leader].command(&["cluster"]);
-        command.args(arguments).args(["--url", &url]);
-        run(&mut command)
+        run(&mut cluster.nodes[leader].order(arguments))
     };
     let name = cluster.nodes[gone].name.clone();
     order(&cluster, &["remove", &name]);

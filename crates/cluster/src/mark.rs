@@ -52,7 +52,7 @@ pub struct Mark {
 /// How a series of keys began that is not the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Series {
-    /// The how manieth it is, from 1 on.
+    /// Its number: 1 for the one that took the place of the first, and so on.
     pub number: u64,
     /// The epoch that its first key is of.
     pub from: u64,

@@ -95,6 +95,14 @@ impl Node {
         self.start_armed(None);
     }
 
+    /// A command for the cluster, by way of this node.
+    pub fn order(&self, arguments: &[&str]) -> Command {
+        let url = format!("http://{}", self.peer_address);
+        let mut command = self.command(&["cluster"]);
+        command.args(arguments).args(["--url", &url]);
+        command
+    }
+
     /// Starts it, to end in a failpoint.
     pub fn start_armed(&mut self, failpoint: Option<&str>) {
         assert!(self.child.is_none(), "{} runs", self.name);
