@@ -148,7 +148,7 @@ pub(super) fn serve(
 /// Returns when what this node holds is of no use.
 async fn until_of_no_use(membership: Option<&NodeMembership>) {
     match membership {
-        Some(membership) => node::is_of_no_use(membership).await,
+        Some(membership) => node::until_of_no_use(membership).await,
         None => std::future::pending().await,
     }
 }

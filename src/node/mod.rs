@@ -34,7 +34,7 @@ pub(crate) use init::init;
 pub(crate) use join::discard;
 pub(crate) use log::identity;
 pub(crate) use membership::NodeMembership;
-pub(crate) use no_use::is_of_no_use;
+pub(crate) use no_use::until_of_no_use;
 pub(crate) use reseed::reseed;
 pub(crate) use start::{RunningNode, StartingNode};
 pub(crate) use status::{NodeLine, NodeStatus, ask_status};

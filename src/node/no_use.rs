@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Returns when what a node holds is of no use: most nodes hold something else, or another leads and the log goes on
 /// under a key that this node does not have.
-pub(crate) async fn is_of_no_use(node: &NodeMembership) {
+pub(crate) async fn until_of_no_use(node: &NodeMembership) {
     let mut status = node.running().await.status();
     let is_useless = |it: &Status| matches!(it.stopped, Some(Stopped::Differs | Stopped::NoKey));
     let Ok(found) = status.wait_for(is_useless).await.map(|it| it.clone()) else {

@@ -2,13 +2,11 @@
 //! like one that lacks something, whoever leads.
 
 use std::path::Path;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use recant_store::{Store, StoreOptions, StoredInteraction, WriteBatch};
 use serde_json::{Value, json};
 
-use crate::support::process::PATIENCE;
+use crate::support::process::until;
 use crate::support::{Caller, ClusterOptions, ClusterProcesses};
 
 const USERS: usize = 9;
@@ -67,14 +65,6 @@ fn metric(caller: &Caller, name: &str) -> f64 {
 
 fn mismatches(caller: &Caller) -> f64 {
     metric(caller, "recant_cluster_digest_mismatch_total ")
-}
-
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        sleep(Duration::from_millis(20));
-    }
 }
 
 /// A cluster of so many nodes with everybody's pairs in the histories of all.

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::support::checks::{certified_receipts, check_settled_beside, claims, erase_all};
 use crate::support::load::{Client, work};
-use crate::support::process::{PATIENCE, refused, run};
+use crate::support::process::{PATIENCE, refused, run, until};
 use crate::support::wire::purge_stream;
 use crate::support::{ClusterOptions, ClusterProcesses, check_alike};
 
@@ -29,6 +29,15 @@ fn ratings() -> String {
     csv
 }
 
+/// Two nodes of that set, both ready; `None` where there is no nats-server.
+fn two_with_data() -> Option<ClusterProcesses> {
+    ClusterProcesses::start(&ClusterOptions {
+        nodes: 2,
+        data: Some(&ratings()),
+        ..ClusterOptions::default()
+    })
+}
+
 /// One server of the log, which is enough for directories that are refused.
 fn one_server() -> ClusterOptions<'static> {
     ClusterOptions {
@@ -40,13 +49,7 @@ fn one_server() -> ClusterOptions<'static> {
 
 #[test]
 fn an_empty_node_joins_a_cluster_that_was_made_of_data_under_load() {
-    let csv = ratings();
-    let options = ClusterOptions {
-        nodes: 2,
-        data: Some(&csv),
-        ..ClusterOptions::default()
-    };
-    let Some(mut cluster) = ClusterProcesses::start(&options) else {
+    let Some(mut cluster) = two_with_data() else {
         return;
     };
     let known = cluster.nodes[1].caller().must_get("/model").json();
@@ -256,13 +259,7 @@ fn servers_that_do_not_sync_are_refused_and_a_node_on_them_says_so() {
 /// The keys of the log are replaced between a node's having the state and its joining: it was not given the next one.
 #[test]
 fn a_node_that_took_its_state_before_the_keys_were_replaced_takes_it_again() {
-    let csv = ratings();
-    let options = ClusterOptions {
-        nodes: 2,
-        data: Some(&csv),
-        ..ClusterOptions::default()
-    };
-    let Some(mut cluster) = ClusterProcesses::start(&options) else {
+    let Some(mut cluster) = two_with_data() else {
         return;
     };
     let leader = cluster.leader();
@@ -272,11 +269,9 @@ fn a_node_that_took_its_state_before_the_keys_were_replaced_takes_it_again() {
     let name = cluster.nodes[1 - leader].name.clone();
     let order = |arguments: &[&str]| run(&mut cluster.nodes[leader].order(arguments));
     order(&["remove", &name]);
-    let began = Instant::now();
-    while order(&["status"]).contains("to be replaced") {
-        assert!(began.elapsed() < PATIENCE, "{}", order(&["status"]));
-        sleep(Duration::from_millis(50));
-    }
+    until("other keys", || {
+        !order(&["status"]).contains("to be replaced")
+    });
     cluster.nodes[leader].caller().erase("user=known-3");
     let node = &mut cluster.nodes[2];
     node.start();

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use recant_cluster::{Ratchet, open_entry};
 use recant_jetstream::{Access, JetStreamLog, LogName, LogSettings, connect};
@@ -18,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::support::cluster::LOG_BYTES_MAX;
-use crate::support::process::{PATIENCE, recant, run};
+use crate::support::process::{recant, run, until};
 use crate::support::{ClusterOptions, ClusterProcesses};
 
 /// People; every other one is a number, so that its binary forms are searched, too.
@@ -233,15 +232,7 @@ fn the_disk_of_a_removed_node_opens_nothing_of_the_log_from_the_next_key_on() {
     let removed = onlooker.record();
     assert!(key_is_wanted(&cluster));
     cluster.nodes[away].start();
-    let began = Instant::now();
-    while key_is_wanted(&cluster) {
-        assert!(
-            began.elapsed() < PATIENCE,
-            "{}",
-            order(&cluster, &["status"])
-        );
-        sleep(Duration::from_millis(50));
-    }
+    until("other keys", || !key_is_wanted(&cluster));
     assert!(!order(&cluster, &["status"]).contains("to be replaced"));
     let replaced = onlooker.record();
     callers[leader].must("POST", "/interactions", Some(&rows(2..USERS)), 202);

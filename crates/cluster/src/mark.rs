@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use super::entry::{
     Address, Body, BootId, Change, EntryHash, Envelope, Incarnation, NodeId, Place,
@@ -34,7 +33,7 @@ pub struct Mark {
     /// The last entry by which somebody was left with the keys of this series who is to read no more: a node was
     /// removed, or came back with another disk. 0 when there is none.
     pub wants_key: u64,
-    /// Which key of it the next entry is sealed under.
+    /// Which key of the series the next entry is sealed under.
     pub epoch: u64,
     /// Entries of this epoch so far.
     pub of_epoch: u64,
@@ -316,11 +315,9 @@ impl Mark {
             Change::Removed { attested, applied } => {
                 if !matches!(member.standing, Standing::Removed { .. }) {
                     member.leaves(*applied);
-                }
-                let before = member.standing == Standing::Removed { attested: true };
-                if !matches!(member.standing, Standing::Removed { .. }) {
                     self.wants_key = self.number;
                 }
+                let before = member.standing == Standing::Removed { attested: true };
                 member.standing = Standing::Removed {
                     attested: *attested || before,
                 };
@@ -426,8 +423,7 @@ impl Mark {
             return held.at(self.epoch);
         };
         let kept = kept.filter(|key| key.name() == series.first)?;
-        let first = Zeroizing::new(*kept.expose());
-        Ratchet::new(series.number, series.from, first).at(self.epoch)
+        kept.begin(series.number, series.from).at(self.epoch)
     }
 
     /// Which series of keys the next entry is sealed under.
@@ -459,6 +455,7 @@ mod tests {
     use super::*;
     use crate::entry::{Group, seal_entry};
     use uuid::Uuid;
+    use zeroize::Zeroizing;
 
     fn node(name: &str) -> NodeId {
         NodeId(name.to_owned())
@@ -686,7 +683,7 @@ mod tests {
         assert_eq!((mark.series(), mark.epoch), (1, 3));
 
         // A store that a crash left anywhere before gets there by what it kept, and by nothing else.
-        let first = held.at(1).expect("ahead").begin_series(&fresh);
+        let first = fresh.begin(1, 2);
         let key = mark.key(&held, Some(&fresh)).expect("kept");
         assert_eq!((key.series(), key.epoch()), (1, 3));
         assert_eq!(key.expose(), first.next().expose());

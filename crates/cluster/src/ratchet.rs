@@ -71,16 +71,6 @@ impl Ratchet {
         }
     }
 
-    /// The key of the epoch after it, with which another series begins. From that one there is no way back, and
-    /// from this one no way there.
-    pub fn begin_series(&self, fresh: &FreshKey) -> Self {
-        Self {
-            series: self.series + 1,
-            epoch: self.epoch + 1,
-            key: fresh.0.clone(),
-        }
-    }
-
     /// The key of `epoch` in the same series; `None` when that is over already.
     pub fn at(&self, epoch: u64) -> Option<Self> {
         let mut key = (epoch >= self.epoch).then(|| self.clone())?;
@@ -119,6 +109,11 @@ impl FreshKey {
     /// As it was kept.
     pub fn new(key: Zeroizing<[u8; KEY_BYTES]>) -> Self {
         Self(key)
+    }
+
+    /// It as the first key of a series, for an epoch. From no key before is there a way there.
+    pub fn begin(&self, series: u64, epoch: u64) -> Ratchet {
+        Ratchet::new(series, epoch, self.0.clone())
     }
 
     /// What it goes by.
@@ -200,7 +195,7 @@ mod tests {
     fn another_series_begins_with_a_key_of_its_own() {
         let first = Ratchet::new(0, 4, Zeroizing::new([7; KEY_BYTES]));
         let fresh = FreshKey::random();
-        let other = first.begin_series(&fresh);
+        let other = fresh.begin(1, 5);
         assert_eq!((other.series(), other.epoch()), (1, 5));
         assert_eq!(other.expose(), fresh.expose());
         assert_ne!(other.expose(), first.next().expose());

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::process::{Command, Output};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -21,6 +22,15 @@ pub fn recant() -> Command {
     let mut command = Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_recant").into()));
     command.env("RUST_BACKTRACE", "0");
     command
+}
+
+/// Waits until something is so.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "{what}");
+        sleep(Duration::from_millis(20));
+    }
 }
 
 /// Runs a command to its end; panics with what it said if it fails.

@@ -208,9 +208,8 @@ impl Leading {
     pub(super) fn is_everywhere(&self, number: u64, mark: &Mark, me: &NodeId) -> bool {
         let mut others = mark.members.iter().filter(|(node, _)| *node != me);
         others.all(|(node, member)| {
-            let follower = self.followers.get(node);
-            member.standing != Standing::Current
-                || follower.is_some_and(|it| it.boot == member.boot && it.applied >= number)
+            let follower = self.follower(node, member);
+            member.standing != Standing::Current || follower.is_some_and(|it| it.applied >= number)
         })
     }
 
@@ -225,9 +224,13 @@ impl Leading {
 
     /// The last entry that a member has applied in its present life, if it was heard.
     pub(super) fn heard_of(&self, node: &NodeId, member: &Member) -> Option<u64> {
+        self.follower(node, member).map(|it| it.applied)
+    }
+
+    /// A member as it was heard in its present life.
+    pub(super) fn follower(&self, node: &NodeId, member: &Member) -> Option<&Follower> {
         let follower = self.followers.get(node);
-        let follower = follower.filter(|it| it.boot == member.boot);
-        follower.map(|it| it.applied)
+        follower.filter(|it| it.boot == member.boot)
     }
 
     /// Whether a version of this `term` was said to be everywhere.
@@ -240,8 +243,7 @@ impl Leading {
         let others = mark.members.iter().filter(|(node, _)| *node != me);
         let current = others.filter(|(_, member)| member.standing == Standing::Current);
         let live = current.map(|(node, member)| {
-            let follower = self.followers.get(node);
-            let follower = follower.filter(|it| it.boot == member.boot);
+            let follower = self.follower(node, member);
             follower.map(|it| it.live).unwrap_or_default()
         });
         live.min()

@@ -31,9 +31,7 @@ mod versions;
 use std::collections::VecDeque;
 
 use super::boot_time::BootTime;
-use super::entry::{
-    Address, Body, Change, EntryError, EntryHash, NodeId, PlacedGroup, envelope, open_entry,
-};
+use super::entry::{Address, Body, Change, EntryHash, NodeId, PlacedGroup, envelope, open_entry};
 use super::lease::HeldLease;
 use super::mark::{Mark, Verdict};
 use super::messages::Digest;
@@ -337,10 +335,7 @@ impl Node {
         // One that does not count says nothing of who leads: whoever lacks the rest of the log may send it for ever.
         self.heard = now;
         self.leader_refuses = false;
-        batch.key = match &body {
-            Body::Rekey(first) => self.first_of_series(&batch.key, *first)?,
-            _ => (batch.key.at(self.read.epoch)).ok_or(EntryError::Unopened)?,
-        };
+        batch.key = self.key_after(&batch.key)?;
         batch.counts = true;
         if let Body::Group(group) = &body {
             batch.groups.push(PlacedGroup {

@@ -8,7 +8,7 @@
 use super::exchange::{Output, Stopped};
 use super::leadership::Leading;
 use super::{Node, Role};
-use crate::entry::NodeId;
+use crate::entry::{EntryError, NodeId};
 use crate::mark::{Mark, Standing};
 use crate::messages::Offer;
 use crate::ratchet::{FreshKey, FreshKeyName, Ratchet};
@@ -74,15 +74,16 @@ impl Node {
         }
     }
 
-    /// The key of the entry after one that begins a series: the one that is kept for it.
-    pub(super) fn first_of_series(
-        &mut self,
-        before: &Ratchet,
-        first: FreshKeyName,
-    ) -> Result<Ratchet, Stopped> {
-        let kept = self.fresh.take_if(|key| key.name() == first);
-        let kept = kept.ok_or(Stopped::NoKey)?;
-        Ok(before.begin_series(&kept))
+    /// The key of the entry after the last that was read. What is kept for a series is used up when that begins.
+    pub(super) fn key_after(&mut self, before: &Ratchet) -> Result<Ratchet, Stopped> {
+        let begins = self.read.series() > before.series();
+        let key = self.read.key(before, self.fresh.as_ref());
+        self.fresh.take_if(|_| begins);
+        key.ok_or(if begins {
+            Stopped::NoKey
+        } else {
+            Stopped::Entry(EntryError::Unopened)
+        })
     }
 
     fn keeps(&self, name: FreshKeyName) -> bool {
@@ -97,10 +98,10 @@ impl Leading {
         others.all(|(node, member)| match member.standing {
             Standing::Removed { .. } => true,
             Standing::Out => false,
-            Standing::Current => self
-                .followers
-                .get(node)
-                .is_some_and(|it| it.boot == member.boot && it.keeps == Some(name)),
+            Standing::Current => {
+                let follower = self.follower(node, member);
+                follower.is_some_and(|it| it.keeps == Some(name))
+            }
         })
     }
 }

@@ -1,5 +1,7 @@
 //! What goes wrong, and what has to be right all the same.
 
+use std::collections::BTreeSet;
+
 use super::world::{Event, FAULTS_END, Micros, SECOND, World};
 use crate::entry::NodeId;
 use crate::node::{Input, Node, RequestId};
@@ -57,11 +59,9 @@ impl World {
             3 => 1,
             _ => 2,
         };
-        if !self.removed.contains(&node) {
-            if self.removed.len() == most {
-                return;
-            }
-            self.removed.push(node);
+        let removed: BTreeSet<usize> = self.removals.values().copied().collect();
+        if !removed.contains(&node) && removed.len() == most {
+            return;
         }
         let request = self.new_request(false, |_| Vec::new());
         self.removals.insert(request, node);

@@ -177,7 +177,6 @@ pub(super) struct World {
     pub(super) untrue: HashSet<u64>,
     /// Requests of an operator, and whom they remove.
     pub(super) removals: HashMap<u64, usize>,
-    pub(super) removed: Vec<usize>,
     /// The key for the next series that somebody was handed last.
     pub(super) offered: Option<Offer>,
     /// Requests that were told that the log is full.
@@ -263,7 +262,6 @@ impl World {
             accepted_late: 0,
             untrue: HashSet::new(),
             removals: HashMap::new(),
-            removed: Vec::new(),
             offered: None,
             turned_away: Vec::new(),
             trimmed_at: 0,
@@ -524,9 +522,10 @@ impl World {
             Output::Trim(sequence) => self.trim(node, sequence),
             Output::Answer(_) => unreachable!("taken where the beat arrives"),
             Output::Settle { request, settled } => {
-                if settled == Settled::Accepted && self.removals.contains_key(&request.0) {
-                    let whom = self.removals[&request.0];
-                    if !self.onlooker.is_removed(&name(whom)) {
+                if settled == Settled::Accepted
+                    && let Some(whom) = self.removals.get(&request.0)
+                {
+                    if !self.onlooker.is_removed(&name(*whom)) {
                         return Err(String::from("a removal is settled that is not in the log"));
                     }
                 } else if settled == Settled::Refused(Refusal::LogFull) {
@@ -791,26 +790,24 @@ impl World {
         }
         let process = self.machines[node].process.as_ref();
         self.machines[node].next_read = process.map_or(stands, Node::next_read);
-        if stands < self.engine.begins() {
-            self.take_state(node, self.trimmed_at);
+        if stands < self.engine.begins() && self.take_state(node, self.trimmed_at) {
+            self.crash(node, SECOND);
         }
         Ok(())
     }
 
-    /// A node that never joined takes what another has that stands behind this entry.
-    fn take_state(&mut self, node: usize, behind: u64) {
+    /// A node that never joined takes what another has that stands behind this entry; whether it could.
+    fn take_state(&mut self, node: usize, behind: u64) -> bool {
         let mut others = self.machines.iter();
-        let Some(from) = others.position(|it| it.destroyed > behind) else {
-            return;
+        let from = others.find(|it| it.destroyed > behind);
+        let Some(from) = from.filter(|it| it.destroyed == it.store.mark.number) else {
+            return false;
         };
-        let other = &self.machines[from];
-        if other.destroyed == other.store.mark.number {
-            let mut store = other.store.clone();
-            // A state is sent without what is kept for later.
-            store.fresh = None;
-            self.machines[node].store = store;
-            self.crash(node, SECOND);
-        }
+        let mut store = from.store.clone();
+        // A state is sent without what is kept for later.
+        store.fresh = None;
+        self.machines[node].store = store;
+        true
     }
 
     /// A node was not given the key that the log goes on under: so may it be with one that was no member.
